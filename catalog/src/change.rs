@@ -1,0 +1,125 @@
+//! The changes a commit is made of, and the pure function that applies them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CatalogError, Result};
+use crate::partition::PartitionKey;
+use crate::segment::{Role, Segment, SegmentId};
+use crate::snapshot::{Snapshot, TableState};
+use crate::table::{TableDef, TableId};
+
+/// One step of a commit. A commit is a list of these, applied all or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A new table; its id must be fresh.
+    CreateTable(Box<TableDef>),
+    /// A table and all its segments go away.
+    DropTable(TableId),
+    /// The definition changes (a column was added, an option set); segments stay.
+    AlterTable(Box<TableDef>),
+    /// A segment becomes visible.
+    AddSegment(Box<Segment>),
+    /// A segment stops being visible.
+    RetireSegment {
+        /// Its table.
+        table: TableId,
+        /// The segment.
+        segment: SegmentId,
+    },
+    /// All write-ahead-log records of this partition up to this log sequence number are durable outside hot (or were
+    /// deleted): replay skips them.
+    CoverWal {
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+        /// The newest covered log sequence number.
+        lsn: u64,
+    },
+}
+
+impl Snapshot {
+    /// The snapshot of epoch `self.epoch + 1`: this one with all `changes` applied in order.
+    ///
+    /// Pure: `self` is untouched, and nothing is read or written.
+    ///
+    /// # Errors
+    /// [`CatalogError::Conflict`] when a change does not fit (unknown table, segment id in use, segment not there),
+    /// [`CatalogError::TableExists`] for a taken name.
+    pub fn apply(&self, changes: &[Change]) -> Result<Snapshot> {
+        let mut next = self.clone();
+        next.epoch = self.epoch + 1;
+        for change in changes {
+            next.apply_one(change)?;
+        }
+        Ok(next)
+    }
+
+    fn apply_one(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::CreateTable(def) => {
+                if self.table(&def.name).is_some() {
+                    return Err(CatalogError::TableExists(def.name.clone()));
+                }
+                if def.id == 0 || self.tables.contains_key(&def.id) {
+                    return Err(CatalogError::Conflict(format!("table id {} is not fresh", def.id)));
+                }
+                self.tables.insert(def.id, Arc::new(TableState::new(def.as_ref().clone())));
+            }
+            Change::DropTable(id) => {
+                if self.tables.remove(id).is_none() {
+                    return Err(CatalogError::Conflict(format!("no table with id {id} to drop")));
+                }
+            }
+            Change::AlterTable(def) => {
+                if self.tables.values().any(|t| t.def.name == def.name && t.def.id != def.id) {
+                    return Err(CatalogError::TableExists(def.name.clone()));
+                }
+                let state = self.state_mut(def.id)?;
+                state.def = Arc::new(def.as_ref().clone());
+            }
+            Change::AddSegment(segment) => {
+                let mut segment = segment.as_ref().clone();
+                segment.created_epoch = self.epoch;
+                let state = self.state_mut(segment.table)?;
+                if state.segment(segment.id).is_some() {
+                    return Err(CatalogError::Conflict(format!("segment {} exists already", segment.id)));
+                }
+                if let Role::ReplicaOf(owners) = &segment.role
+                    && let Some(missing) = owners.iter().find(|o| !state.segment(**o).is_some_and(|s| s.is_owner()))
+                {
+                    return Err(CatalogError::Conflict(format!(
+                        "replica {} names owner {missing}, which is not there",
+                        segment.id
+                    )));
+                }
+                Arc::make_mut(&mut state.segments[segment.tier.index()]).push(Arc::new(segment));
+            }
+            Change::RetireSegment { table, segment } => {
+                let state = self.state_mut(*table)?;
+                if !state.remove_segment(*segment) {
+                    return Err(CatalogError::Conflict(format!("segment {segment} is not there to retire")));
+                }
+            }
+            Change::CoverWal { table, partition, lsn } => {
+                let state = self.state_mut(*table)?;
+                let covered = Arc::make_mut(&mut state.wal_covered).entry(partition.clone()).or_insert(0);
+                *covered = (*covered).max(*lsn);
+            }
+        }
+        Ok(())
+    }
+
+    fn state_mut(&mut self, id: TableId) -> Result<&mut TableState> {
+        self.tables
+            .get_mut(&id)
+            .map(Arc::make_mut)
+            .ok_or_else(|| CatalogError::Conflict(format!("no table with id {id}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

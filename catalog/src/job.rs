@@ -1,0 +1,110 @@
+//! Jobs and lineage: which load or move made each segment, from what, and when.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::Change;
+use crate::partition::PartitionKey;
+use crate::segment::SegmentId;
+use crate::table::TableId;
+use crate::tier::Tier;
+
+/// Names one load or move; part of the name of everything it writes, so that litter can be swept. A UUID in text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId(pub String);
+
+impl JobId {
+    /// A fresh, globally unique id.
+    pub fn new() -> Self {
+        JobId(uuid::Uuid::new_v4().simple().to_string())
+    }
+}
+
+impl Default for JobId {
+    fn default() -> Self {
+        JobId::new()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Rows arrive from outside.
+    Load,
+    /// Ownership moves to another tier (flush, archive, or back).
+    Move,
+    /// A replica is added in a faster tier.
+    Promote,
+    /// Many segments become fewer in the same tier.
+    Compact,
+}
+
+/// How far a job has come. See the move protocol in ARCHITECTURE.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobPhase {
+    /// Copying; nothing is visible. A crash leaves litter under the job's id.
+    Copying,
+    /// The copy is written; the store's own log may or may not show it yet, and [`Job::pending`] holds the flip. After
+    /// a crash: complete the flip if the store says the job is published, else sweep.
+    Durable,
+    /// Flipped: the catalog shows the result.
+    Done,
+    /// Given up; its litter has been or will be swept.
+    Failed,
+}
+
+/// One load or move, as the catalog records it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Identity.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Table it works on.
+    pub table: TableId,
+    /// Partition it moves; `None` for a load, which may touch many.
+    pub partition: Option<PartitionKey>,
+    /// Tier it reads from; `None` for a load.
+    pub from: Option<Tier>,
+    /// Tier it writes to.
+    pub to: Tier,
+    /// How far it has come.
+    pub phase: JobPhase,
+    /// Fence token of the lease it runs under: a commit with an older fence than the partition's is refused.
+    pub fence: u64,
+    /// Rows copied, once known.
+    pub rows: u64,
+    /// When it started, microseconds since the Unix epoch, UTC.
+    pub started_us: i64,
+    /// When it ended, likewise.
+    pub ended_us: Option<i64>,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// In phase [`JobPhase::Durable`]: the changes that the flip will commit, so that a restart can complete it.
+    #[serde(default)]
+    pub pending: Vec<Change>,
+}
+
+/// Where one segment came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageEntry {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The job that made it.
+    pub job: JobId,
+    /// Source segments, for a move.
+    pub from_segments: Vec<SegmentId>,
+    /// Source files or `insert`, for a load.
+    pub from_files: Vec<String>,
+    /// When, microseconds since the Unix epoch, UTC.
+    pub at_us: i64,
+}

@@ -1,0 +1,30 @@
+//! What exists and where: tables, partitions, segments, snapshots, and the one way any of them changes.
+//!
+//! This crate knows no query engine and does no reading or writing of rows. It answers one question, "which segments
+//! hold the rows of this table at this epoch?", and makes the answer durable.
+//!
+//! Reading order: [`tier`], [`table`], [`partition`], [`segment`], [`snapshot`], [`change`], [`store`].
+
+pub mod change;
+pub mod error;
+#[cfg(test)]
+mod fixtures;
+pub mod job;
+pub mod partition;
+pub mod segment;
+pub mod snapshot;
+pub mod store;
+pub mod table;
+pub mod tier;
+pub mod value;
+
+pub use change::Change;
+pub use error::{CatalogError, Result};
+pub use job::{Job, JobId, JobKind, JobPhase, LineageEntry};
+pub use partition::{Granularity, PartitionKey, Partitioning};
+pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};
+pub use snapshot::{Snapshot, TableState};
+pub use store::{CatalogStore, SqliteStore};
+pub use table::{CheckDef, ColumnDef, TableDef, TableId};
+pub use tier::Tier;
+pub use value::Value;

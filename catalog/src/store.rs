@@ -1,0 +1,93 @@
+//! Where the catalog is kept.
+
+use async_trait::async_trait;
+
+use crate::change::Change;
+use crate::error::Result;
+use crate::job::{Job, JobId, LineageEntry};
+use crate::partition::PartitionKey;
+use crate::segment::{Segment, SegmentId};
+use crate::snapshot::Snapshot;
+use crate::table::TableId;
+
+pub mod sqlite;
+
+pub use sqlite::SqliteStore;
+
+/// A segment that is no longer visible and waits for its data to be dropped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetiredSegment {
+    /// The segment as it was.
+    pub segment: Segment,
+    /// Storage name of its table (the table may be gone), see [`crate::TableDef::storage_name`].
+    pub storage_name: String,
+    /// Readers pinned before this epoch may still read it.
+    pub retired_epoch: u64,
+}
+
+/// Everything one commit does, all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// The epoch the changes were computed against: the store refuses if its durable epoch is newer.
+    pub base_epoch: u64,
+    /// The epoch the commit makes; greater than `base_epoch`. (Hot appends advance the in-memory epoch without a
+    /// catalog commit, so it may be more than one ahead of the durable epoch.)
+    pub epoch: u64,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// Jobs whose record is inserted or replaced.
+    pub jobs: Vec<Job>,
+    /// Fences to check: each `(table, partition, fence)` must be the newest lease on that partition.
+    pub fences: Vec<(TableId, PartitionKey, u64)>,
+    /// Lineage of the segments added.
+    pub lineage: Vec<LineageEntry>,
+}
+
+/// Durable home of the catalog. Implementations serialise commits: one at a time, each all or nothing, durable when
+/// `commit` returns.
+///
+/// Hot segments are never stored: the write-ahead log is their durable record. `load` returns tables, warm and cold
+/// segments and `wal_covered`; a commit's `AddSegment`/`RetireSegment` of a hot segment is skipped by the store.
+#[async_trait]
+pub trait CatalogStore: Send + Sync + std::fmt::Debug {
+    /// The last committed snapshot (without hot segments).
+    async fn load(&self) -> Result<Snapshot>;
+
+    /// Makes a commit durable. A retired warm or cold segment (also those of a dropped table) goes to the retired list.
+    ///
+    /// # Errors
+    /// [`crate::CatalogError::Fenced`] when a fence is stale; [`crate::CatalogError::Conflict`] when the durable epoch
+    /// is newer than `commit.base_epoch` or a change does not fit; then nothing was changed.
+    async fn commit(&self, commit: &Commit) -> Result<()>;
+
+    /// Reserves `count` consecutive segment ids and returns the first. Never returns the same id twice, also across
+    /// crashes.
+    async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId>;
+
+    /// Reserves a fresh table id.
+    async fn reserve_table_id(&self) -> Result<TableId>;
+
+    /// Takes (or takes over) the lease on a partition and returns its new fence token, greater than every earlier one.
+    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;
+
+    /// Inserts or replaces a job record outside a commit (to record a start or a failure).
+    async fn put_job(&self, job: &Job) -> Result<()>;
+
+    /// The newest `limit` jobs, newest first.
+    async fn jobs(&self, limit: usize) -> Result<Vec<Job>>;
+
+    /// Jobs that are neither done nor failed: after a restart, the ones to complete or sweep.
+    async fn unfinished_jobs(&self) -> Result<Vec<Job>>;
+
+    /// The job with this id.
+    async fn job(&self, id: &JobId) -> Result<Option<Job>>;
+
+    /// Lineage of a table's segments, live and retired, oldest first.
+    async fn lineage(&self, table: TableId) -> Result<Vec<LineageEntry>>;
+
+    /// Segments retired and not yet forgotten.
+    async fn retired(&self) -> Result<Vec<RetiredSegment>>;
+
+    /// Forgets retired segments whose data has been dropped.
+    async fn forget_retired(&self, segments: &[SegmentId]) -> Result<()>;
+}

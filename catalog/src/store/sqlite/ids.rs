@@ -1,0 +1,57 @@
+//! Ids and fence tokens that are handed out once, for ever.
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::schema::{meta, set_meta};
+use super::stored::{failed, to_db};
+use crate::error::{CatalogError, Result};
+use crate::segment::SegmentId;
+
+/// Meta keys: the smallest number that was never handed out.
+pub(super) const NEXT_TABLE_ID: &str = "next_table_id";
+pub(super) const NEXT_SEGMENT_ID: &str = "next_segment_id";
+pub(super) const NEXT_FENCE: &str = "next_fence";
+
+/// Segment ids made durable ahead of use. Ingest asks for one id per sealed segment; without this each would cost a
+/// disk flush. A crash loses what is left of a block, which is harmless: ids need not be dense.
+const BLOCK: u64 = 4096;
+
+/// The rest of the durable block of segment ids.
+#[derive(Debug, Default)]
+pub(super) struct SegmentIdBlock {
+    next: SegmentId,
+    end: SegmentId,
+}
+
+impl SegmentIdBlock {
+    /// Hands out `count` consecutive ids, returning the first.
+    pub(super) async fn take(&mut self, connection: &mut SqliteConnection, count: u64) -> Result<SegmentId> {
+        let count = count.max(1);
+        if self.end - self.next < count {
+            let size = count
+                .checked_add(BLOCK)
+                .ok_or_else(|| CatalogError::Conflict(format!("{count} segment ids are more than there are")))?;
+            self.next = reserve(connection, NEXT_SEGMENT_ID, size).await?;
+            self.end = self.next + size;
+        }
+        let first = self.next;
+        self.next += count;
+        Ok(first)
+    }
+}
+
+/// Durably reserves `count` consecutive numbers of a meta counter, in a transaction of its own.
+pub(super) async fn reserve(connection: &mut SqliteConnection, key: &'static str, count: u64) -> Result<u64> {
+    let context = || format!("reserving {key}");
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(context(), e))?;
+    let first = advance(&mut tx, key, count).await?;
+    tx.commit().await.map_err(|e| failed(context(), e))?;
+    Ok(first)
+}
+
+/// As [`reserve`], inside the caller's transaction.
+pub(super) async fn advance(connection: &mut SqliteConnection, key: &'static str, count: u64) -> Result<u64> {
+    let first = meta(connection, key).await?;
+    set_meta(connection, key, to_db(first.saturating_add(count), key)?).await?;
+    Ok(first)
+}

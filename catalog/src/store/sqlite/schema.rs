@@ -1,0 +1,160 @@
+//! The file's tables, and how an older file is brought up to date.
+
+use std::path::Path;
+
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::stored::{failed, from_db};
+use crate::error::{CatalogError, Result};
+
+/// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
+const STEPS: &[&str] = &[VERSION_1];
+
+/// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.
+const VERSION_1: &str = "
+    CREATE TABLE meta (
+        key   TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO meta (key, value) VALUES
+        ('schema_version', 0), ('epoch', 0), ('next_table_id', 1), ('next_segment_id', 1), ('next_fence', 1);
+
+    CREATE TABLE tables (
+        id           INTEGER PRIMARY KEY,
+        name         TEXT NOT NULL UNIQUE,
+        storage_name TEXT NOT NULL,
+        body         TEXT NOT NULL
+    ) STRICT;
+
+    -- Visible segments outside hot.
+    CREATE TABLE segments (
+        id            INTEGER PRIMARY KEY,
+        table_id      INTEGER NOT NULL REFERENCES tables (id),
+        tier          TEXT NOT NULL,
+        role          TEXT NOT NULL,
+        partition     TEXT NOT NULL,
+        location      TEXT NOT NULL,
+        rows          INTEGER NOT NULL,
+        bytes         INTEGER NOT NULL,
+        created_epoch INTEGER NOT NULL,
+        body          TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX segments_by_table ON segments (table_id);
+
+    -- Which owners a replica stands for: it goes when one of them goes.
+    CREATE TABLE replicas (
+        owner   INTEGER NOT NULL REFERENCES segments (id) ON DELETE CASCADE,
+        replica INTEGER NOT NULL REFERENCES segments (id) ON DELETE CASCADE,
+        PRIMARY KEY (owner, replica)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX replicas_by_replica ON replicas (replica);
+
+    -- Segments that are not visible any more and whose data waits to be dropped.
+    CREATE TABLE retired (
+        id            INTEGER PRIMARY KEY,
+        table_id      INTEGER NOT NULL,
+        storage_name  TEXT NOT NULL,
+        retired_epoch INTEGER NOT NULL,
+        body          TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE wal_covered (
+        table_id  INTEGER NOT NULL REFERENCES tables (id) ON DELETE CASCADE,
+        partition TEXT NOT NULL,
+        lsn       INTEGER NOT NULL,
+        PRIMARY KEY (table_id, partition)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE leases (
+        table_id  INTEGER NOT NULL REFERENCES tables (id) ON DELETE CASCADE,
+        partition TEXT NOT NULL,
+        fence     INTEGER NOT NULL,
+        PRIMARY KEY (table_id, partition)
+    ) STRICT, WITHOUT ROWID;
+
+    -- History: outlives the table.
+    CREATE TABLE jobs (
+        seq        INTEGER PRIMARY KEY,
+        id         TEXT NOT NULL UNIQUE,
+        table_id   INTEGER NOT NULL,
+        finished   INTEGER NOT NULL,
+        started_us INTEGER NOT NULL,
+        body       TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_by_start ON jobs (started_us, seq);
+    CREATE INDEX jobs_unfinished ON jobs (seq) WHERE finished = 0;
+
+    CREATE TABLE lineage (
+        segment  INTEGER PRIMARY KEY,
+        table_id INTEGER NOT NULL,
+        at_us    INTEGER NOT NULL,
+        body     TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX lineage_by_table ON lineage (table_id, at_us, segment);
+";
+
+/// Brings the file to the newest schema, each step in one transaction.
+pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    let file = path.display();
+    let found = version(connection, path).await?;
+    if found > STEPS.len() as u64 {
+        return Err(CatalogError::NewerSchema { found, known: STEPS.len() as u64 });
+    }
+    for (step, sql) in STEPS.iter().enumerate().skip(found as usize) {
+        let context = || format!("{file}: upgrading to schema version {}", step + 1);
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(context(), e))?;
+        sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(|e| failed(context(), e))?;
+        sqlx::query("UPDATE meta SET value = ? WHERE key = 'schema_version'")
+            .bind(step as i64 + 1)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| failed(context(), e))?;
+        tx.commit().await.map_err(|e| failed(context(), e))?;
+    }
+    Ok(())
+}
+
+/// The schema version of the file; 0 for an empty one.
+async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<u64> {
+    let file = path.display();
+    let context = || format!("{file}: reading the schema version");
+    let tables: Vec<String> = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|e| failed(context(), e))?
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()
+        .map_err(|e| failed(context(), e))?;
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    if !tables.iter().any(|name| name == "meta") {
+        return Err(CatalogError::Corrupt(format!(
+            "{file} is a SQLite database, but not a catalog: it has no meta table"
+        )));
+    }
+    meta(connection, "schema_version").await
+}
+
+/// One number of the `meta` table.
+pub(super) async fn meta(connection: &mut SqliteConnection, key: &'static str) -> Result<u64> {
+    let row = sqlx::query("SELECT value FROM meta WHERE key = ?")
+        .bind(key)
+        .fetch_optional(connection)
+        .await
+        .map_err(|e| failed(format!("reading {key}"), e))?
+        .ok_or_else(|| CatalogError::Corrupt(format!("the meta table has no {key}")))?;
+    from_db(row.try_get(0).map_err(|e| failed(format!("reading {key}"), e))?, key)
+}
+
+/// Sets one number of the `meta` table.
+pub(super) async fn set_meta(connection: &mut SqliteConnection, key: &'static str, value: i64) -> Result<()> {
+    let done = sqlx::query("UPDATE meta SET value = ? WHERE key = ?")
+        .bind(value)
+        .bind(key)
+        .execute(connection)
+        .await
+        .map_err(|e| failed(format!("setting {key}"), e))?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(CatalogError::Corrupt(format!("the meta table has no {key}"))) }
+}

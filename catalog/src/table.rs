@@ -1,0 +1,91 @@
+//! Table definitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use crate::partition::Partitioning;
+
+/// Identifies a table for ever; never reused, also not after `DROP TABLE`.
+pub type TableId = u64;
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnDef {
+    /// Name as stored (lower case unless it was quoted).
+    pub name: String,
+    /// Canonical Arrow type: every tier hands out exactly this type. Text is `Utf8View`, `TIMESTAMPTZ` is
+    /// `Timestamp(Microsecond, "UTC")`, `TIMESTAMP` is `Timestamp(Microsecond, None)`.
+    pub data_type: DataType,
+    /// The type as the user wrote it, for `\d`: `VARCHAR(50)`, `DECIMAL(20,8)`.
+    pub sql_type: String,
+    /// False for `NOT NULL`.
+    pub nullable: bool,
+    /// SQL text of `DEFAULT`, if any.
+    pub default: Option<String>,
+    /// SQL text of `GENERATED ALWAYS AS (…) STORED`, if any.
+    pub generated: Option<String>,
+    /// Longest text allowed, in characters: the n of `VARCHAR(n)`.
+    pub max_chars: Option<u32>,
+}
+
+/// A `CHECK` constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckDef {
+    /// Constraint name, unique in its table.
+    pub name: String,
+    /// The SQL expression; a row passes when it is true or NULL.
+    pub expression: String,
+}
+
+/// Everything `CREATE TABLE` said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableDef {
+    /// Identity; 0 until the catalog assigns one.
+    pub id: TableId,
+    /// Name, unique among live tables.
+    pub name: String,
+    /// Columns in order.
+    pub columns: Vec<ColumnDef>,
+    /// `CHECK` constraints.
+    pub checks: Vec<CheckDef>,
+    /// How rows are split.
+    pub partitioning: Partitioning,
+    /// The event-time column, if the table has one.
+    pub time_column: Option<String>,
+    /// Sort order of every segment, ascending, NULLs first. May be empty.
+    pub sort_by: Vec<String>,
+    /// Columns that get a key index in hot and a bloom filter in cold.
+    pub lookup: Vec<String>,
+    /// Table options as given, normalised: `hot_to_warm_age`, `cold_format`, `cold_compression`, …
+    pub options: BTreeMap<String, String>,
+}
+
+impl TableDef {
+    /// The canonical Arrow schema: what users see and what every tier's scan must return.
+    pub fn schema(&self) -> SchemaRef {
+        let fields: Vec<Field> =
+            self.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable)).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Position of the named column.
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// The named column.
+    pub fn column(&self, name: &str) -> Option<&ColumnDef> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// A folder or database identifier for this table, unique for ever: `trades_data_7`. Characters outside
+    /// `[A-Za-z0-9_]` become `_`.
+    pub fn storage_name(&self) -> String {
+        let safe: String =
+            self.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+        format!("{safe}_{}", self.id)
+    }
+}

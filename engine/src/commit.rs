@@ -1,0 +1,172 @@
+//! Commits: the one way anything changes, and the collection of what they retire.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zxq_catalog::store::Commit;
+use zxq_catalog::{Change, Job, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, TableId, Tier};
+use zxq_providers::Publication;
+
+use crate::engine::Engine;
+use crate::error::{EngineError, ErrorKind, Result};
+
+/// What commits leave behind in memory.
+#[derive(Debug, Default)]
+pub(crate) struct CommitState {
+    /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
+    durable_epoch: u64,
+    /// Hot segments retired and still readable by pinned readers, with the epoch that retired them.
+    retired_hot: Vec<(u64, String, Segment)>,
+    /// Dropped tables whose storage waits for its last reader.
+    dropped_tables: Vec<(u64, TableId, String)>,
+}
+
+/// What a durable commit records besides its changes.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) fences: Vec<(TableId, PartitionKey, u64)>,
+    pub(crate) lineage: Vec<LineageEntry>,
+}
+
+impl Engine {
+    /// Commits changes that the write-ahead log already holds (hot rows arriving, hot segments merged): memory only.
+    pub(crate) async fn commit_hot(&self, changes: &[Change]) -> Result<Arc<Snapshot>> {
+        let mut state = self.commits.lock().await;
+        self.publish(&mut state, changes)
+    }
+
+    /// Commits durably: catalog transaction first, then the swap of the in-memory snapshot.
+    pub(crate) async fn commit(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
+        if self.is_closed() {
+            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
+        }
+        let mut state = self.commits.lock().await;
+        let current = self.pins.current();
+        let next = current.apply(&changes)?;
+        let commit = Commit {
+            base_epoch: state.durable_epoch.max(current.epoch),
+            epoch: next.epoch,
+            changes,
+            jobs: record.jobs,
+            fences: record.fences,
+            lineage: record.lineage,
+        };
+        self.catalog.commit(&commit).await?;
+        state.durable_epoch = next.epoch;
+        self.swap(&mut state, &current, next)
+    }
+
+    fn publish(&self, state: &mut CommitState, changes: &[Change]) -> Result<Arc<Snapshot>> {
+        let current = self.pins.current();
+        let next = current.apply(changes)?;
+        self.swap(state, &current, next)
+    }
+
+    /// The flip: remembers what became invisible and makes the new snapshot the one that readers get.
+    fn swap(&self, state: &mut CommitState, current: &Snapshot, next: Snapshot) -> Result<Arc<Snapshot>> {
+        let next = Arc::new(next);
+        for (id, table) in &current.tables {
+            let after = next.tables.get(id);
+            if after.is_some_and(|after| Arc::ptr_eq(&after.segments[0], &table.segments[0])) {
+                continue;
+            }
+            let kept: BTreeSet<SegmentId> =
+                after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
+            let storage = table.def.storage_name();
+            for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
+                state.retired_hot.push((next.epoch, storage.clone(), segment.as_ref().clone()));
+            }
+            if after.is_none() {
+                state.dropped_tables.push((next.epoch, *id, storage));
+            }
+        }
+        self.pins.publish(Arc::clone(&next));
+        Ok(next)
+    }
+
+    /// Frees hot memory that no reader can see any more. Cheap; called after every ingest.
+    pub(crate) async fn collect_hot(&self) -> Result<()> {
+        let oldest = self.pins.oldest();
+        let freed: Vec<(u64, String, Segment)> = {
+            let mut state = self.commits.lock().await;
+            if state.retired_hot.is_empty() {
+                return Ok(());
+            }
+            let (free, keep) = std::mem::take(&mut state.retired_hot).into_iter().partition(|(e, ..)| *e <= oldest);
+            state.retired_hot = keep;
+            free
+        };
+        for (_, storage, segment) in &freed {
+            self.hot.drop_segments_now(storage, std::slice::from_ref(segment));
+        }
+        Ok(())
+    }
+
+    /// Drops everything that is retired and that no reader can see any more, in all tiers; then cuts the write-ahead
+    /// log. Returns how many warm and cold segments were dropped.
+    pub(crate) async fn collect(&self) -> Result<usize> {
+        self.collect_hot().await?;
+        let oldest = self.pins.oldest();
+        let snapshot = self.snapshot();
+        let mut forgotten = Vec::new();
+        for retired in self.catalog.retired().await? {
+            if retired.retired_epoch > oldest {
+                continue;
+            }
+            let segment = &retired.segment;
+            let store = self.store(segment.tier);
+            // A store with a public log must stop naming the file before the file goes; a crash between the flip and
+            // the log's removal is mended here.
+            if let Some(table) = snapshot.table_by_id(segment.table) {
+                let job = zxq_catalog::JobId(format!("collect-{}", segment.id));
+                let publication = Publication {
+                    job: &job,
+                    added: &[],
+                    removed: std::slice::from_ref(segment),
+                    data_change: true,
+                };
+                store.publish(&table.def, &publication).await?;
+            }
+            store.drop_segments(&retired.storage_name, std::slice::from_ref(segment)).await?;
+            forgotten.push(segment.id);
+        }
+        if !forgotten.is_empty() {
+            self.catalog.forget_retired(&forgotten).await?;
+        }
+        self.drop_storage_of_dropped_tables(oldest).await?;
+        self.truncate_wal()?;
+        Ok(forgotten.len())
+    }
+
+    async fn drop_storage_of_dropped_tables(&self, oldest: u64) -> Result<()> {
+        let ready: Vec<(u64, TableId, String)> = {
+            let mut state = self.commits.lock().await;
+            let (ready, keep) =
+                std::mem::take(&mut state.dropped_tables).into_iter().partition(|(epoch, ..)| *epoch <= oldest);
+            state.dropped_tables = keep;
+            ready
+        };
+        for (_, _, storage) in ready {
+            for store in &self.stores {
+                store.drop_table(&storage).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes write-ahead-log files whose every record lies elsewhere or belongs to a table that is gone.
+    pub(crate) fn truncate_wal(&self) -> Result<()> {
+        let snapshot = self.snapshot();
+        self.wal.truncate(|table, partition, lsn| is_covered(&snapshot, table, partition, lsn))?;
+        Ok(())
+    }
+}
+
+/// True when replay must skip the record: its rows lie in another tier, or its table is gone.
+pub(crate) fn is_covered(snapshot: &Snapshot, table: TableId, partition: &PartitionKey, lsn: u64) -> bool {
+    match snapshot.table_by_id(table) {
+        None => true,
+        Some(state) => state.wal_covered.get(partition).is_some_and(|covered| lsn <= *covered),
+    }
+}

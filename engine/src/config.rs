@@ -1,0 +1,105 @@
+//! What an engine is opened with, validated: below this line nothing is optional by accident.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+
+/// Mebibyte, in bytes.
+pub const MIB: u64 = 1024 * 1024;
+
+/// Everything that can be set when an engine is opened.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Folder that holds the catalog, the write-ahead log, the warm database and the cold tables.
+    pub data_dir: PathBuf,
+    /// Hot tier.
+    pub hot: HotConfig,
+    /// Warm tier.
+    pub warm: WarmConfig,
+    /// Cold tier.
+    pub cold: ColdConfig,
+    /// When data moves by itself.
+    pub policy: PolicyConfig,
+    /// Memory for running queries, bytes; sorts and aggregates above it spill to disk. Hot and warm have their own.
+    pub query_memory_bytes: u64,
+    /// Output partitions per query: how many cores one query may use.
+    pub target_partitions: usize,
+    /// What time it is. Tests set it.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Hot tier settings.
+#[derive(Debug, Clone)]
+pub struct HotConfig {
+    /// Bytes of Arrow memory; ingest above it waits, then is refused.
+    pub memory_limit_bytes: u64,
+    /// How long ingest waits for space before it is refused.
+    pub full_wait: Duration,
+    /// Size at which a write-ahead-log file is closed and the next begun, bytes.
+    pub wal_segment_bytes: u64,
+    /// fsync before an ingest is acknowledged. Turn off only where losing the last moments is fine.
+    pub wal_sync: bool,
+}
+
+/// Warm tier settings.
+#[derive(Debug, Clone)]
+pub struct WarmConfig {
+    /// Bytes DuckDB may use.
+    pub memory_limit_bytes: u64,
+    /// Threads DuckDB may use.
+    pub threads: usize,
+}
+
+/// Cold tier settings.
+#[derive(Debug, Clone)]
+pub struct ColdConfig {
+    /// Parquet codec and level: `zstd(3)`, `lz4`, `snappy`, `gzip`, `uncompressed`.
+    pub compression: String,
+    /// Bytes of Parquet footers kept in memory.
+    pub metadata_cache_bytes: u64,
+}
+
+/// When data moves by itself. Tables may override each with an option of the same name.
+#[derive(Debug, Clone)]
+pub struct PolicyConfig {
+    /// Age at which a partition leaves hot.
+    pub hot_to_warm_age: Duration,
+    /// Age at which a partition leaves warm.
+    pub warm_to_cold_age: Duration,
+    /// Time between two maintenance runs; zero turns the scheduler off.
+    pub maintenance_interval: Duration,
+    /// Share of hot's memory limit above which the oldest hot partitions are flushed whatever their age (0..=1).
+    pub hot_usage_threshold: f64,
+    /// Most rows of one segment.
+    pub segment_rows: usize,
+}
+
+impl EngineConfig {
+    /// Defaults for a data directory.
+    pub fn at(data_dir: impl Into<PathBuf>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        EngineConfig {
+            data_dir: data_dir.into(),
+            hot: HotConfig {
+                memory_limit_bytes: 2048 * MIB,
+                full_wait: Duration::from_secs(10),
+                wal_segment_bytes: 64 * MIB,
+                wal_sync: true,
+            },
+            warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads },
+            cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB },
+            policy: PolicyConfig {
+                hot_to_warm_age: Duration::from_secs(7 * 86_400),
+                warm_to_cold_age: Duration::from_secs(180 * 86_400),
+                maintenance_interval: Duration::from_secs(300),
+                hot_usage_threshold: 0.8,
+                segment_rows: 1_048_576,
+            },
+            query_memory_bytes: 2048 * MIB,
+            target_partitions: threads,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The engine: owns the stores and the catalog, and hands out sessions.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionContext;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use zxq_catalog::{CatalogStore, PartitionKey, Segment, Snapshot, TableId, TableState, Tier};
+use zxq_providers::TierStore;
+use zxq_providers::hot::HotStore;
+use zxq_providers::hot::wal::Wal;
+
+use crate::access::AccessLog;
+use crate::config::EngineConfig;
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::ids::SegmentIds;
+use crate::lock::DirectoryLock;
+use crate::pins::{Pin, Pins};
+use crate::query_log::QueryLog;
+use crate::row_checkers::RowCheckers;
+use crate::session::EngineSession;
+
+/// A database: one data directory, opened by one process.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) lock: DirectoryLock,
+    pub(crate) catalog: Arc<dyn CatalogStore>,
+    pub(crate) hot: Arc<HotStore>,
+    pub(crate) stores: [Arc<dyn TierStore>; 3],
+    pub(crate) wal: Arc<Wal>,
+    pub(crate) pins: Pins,
+    /// Serialises commits; holds what has been retired and waits for its readers.
+    pub(crate) commits: tokio::sync::Mutex<crate::commit::CommitState>,
+    /// Ingest holds it shared from before its log append until its rows are visible; sealing takes it alone, and so
+    /// finds every row with a log sequence number visible.
+    pub(crate) ingest_gate: tokio::sync::RwLock<()>,
+    /// Partitions whose hot segments a move is reading: they are not merged meanwhile.
+    pub(crate) sealed: Mutex<HashSet<(TableId, PartitionKey)>>,
+    pub(crate) segment_ids: SegmentIds,
+    pub(crate) checkers: RowCheckers,
+    pub(crate) queries: QueryLog,
+    pub(crate) accesses: AccessLog,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    /// One move of a partition at a time.
+    pub(crate) moving: tokio::sync::Mutex<()>,
+    pub(crate) stop: CancellationToken,
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("data_dir", &self.config.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// Everything an open engine is made of; [`crate::recovery`] fills it.
+pub(crate) struct Parts {
+    pub(crate) config: EngineConfig,
+    pub(crate) lock: DirectoryLock,
+    pub(crate) catalog: Arc<dyn CatalogStore>,
+    pub(crate) hot: Arc<HotStore>,
+    pub(crate) stores: [Arc<dyn TierStore>; 3],
+    pub(crate) wal: Arc<Wal>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+}
+
+impl Engine {
+    /// Opens (or creates) the database in `config.data_dir`: takes the directory's lock, repairs the write-ahead log's
+    /// tail, replays it, completes or sweeps moves that were under way, and starts the maintenance scheduler.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DirectoryInUse`] when another process has the directory; [`ErrorKind::DataCorrupted`] when what
+    /// lies there cannot be read back exactly; [`ErrorKind::Io`] and [`ErrorKind::DiskFull`].
+    pub async fn open(config: EngineConfig) -> Result<Arc<Engine>> {
+        let parts = crate::recovery::open_parts(config).await?;
+        let engine = Arc::new(Engine {
+            segment_ids: SegmentIds::new(Arc::clone(&parts.catalog)),
+            config: parts.config,
+            lock: parts.lock,
+            catalog: parts.catalog,
+            hot: parts.hot,
+            stores: parts.stores,
+            wal: parts.wal,
+            pins: Pins::new(parts.snapshot),
+            commits: tokio::sync::Mutex::default(),
+            ingest_gate: tokio::sync::RwLock::new(()),
+            sealed: Mutex::default(),
+            checkers: RowCheckers::default(),
+            queries: QueryLog::default(),
+            accesses: AccessLog::default(),
+            runtime: parts.runtime,
+            moving: tokio::sync::Mutex::new(()),
+            stop: CancellationToken::new(),
+            closed: AtomicBool::new(false),
+        });
+        crate::recovery::recover(&engine).await?;
+        crate::maintenance::start(&engine);
+        Ok(engine)
+    }
+
+    /// A session: its own settings and its own `SessionContext`, over the shared database. One per connection.
+    pub fn session(self: &Arc<Self>) -> EngineSession {
+        EngineSession::new(self)
+    }
+
+    /// A DataFusion context over this database, for embedding programs. Every statement it runs reads one snapshot.
+    pub fn session_context(self: &Arc<Self>) -> SessionContext {
+        crate::session::new_context(self)
+    }
+
+    /// Runs SQL (one statement or several) and gathers the rows of the last one.
+    ///
+    /// # Errors
+    /// The first failing statement's error; statements before it stay done.
+    pub async fn sql(self: &Arc<Self>, sql: &str) -> Result<Vec<RecordBatch>> {
+        let session = self.session();
+        let mut last = Vec::new();
+        for statement in session.parse(sql)? {
+            last = session.run_statement(&statement).await?.collect().await?;
+        }
+        Ok(last)
+    }
+
+    /// What exists now. For metadata: it holds nothing in place.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.pins.current()
+    }
+
+    /// How the engine was opened.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Tells other processes where this one serves, so that their commands run through it.
+    pub fn advertise(&self, address: SocketAddr) -> Result<()> {
+        self.lock.advertise(address)
+    }
+
+    /// The table of that name in the current snapshot.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedTable`], listing the tables there are.
+    pub fn table(&self, name: &str) -> Result<Arc<TableState>> {
+        let snapshot = self.snapshot();
+        snapshot.table(name).cloned().ok_or_else(|| {
+            let mut names: Vec<&str> = snapshot.tables.values().map(|t| t.def.name.as_str()).collect();
+            names.sort_unstable();
+            let known = if names.is_empty() { "there are no tables yet".to_owned() } else { names.join(", ") };
+            EngineError::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist (tables: {known})"))
+        })
+    }
+
+    /// Stops the scheduler, waits for a move under way, and closes the stores. Rows in hot stay in the write-ahead
+    /// log. A second call does nothing.
+    ///
+    /// # Errors
+    /// What a store says while it closes; all of them are closed all the same.
+    pub async fn shutdown(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.stop.cancel();
+        let _moves = self.moving.lock().await;
+        let _ingests = self.ingest_gate.write().await;
+        let mut outcome = Ok(());
+        for store in &self.stores {
+            if let Err(error) = store.close().await {
+                outcome = Err(error.into());
+            }
+        }
+        outcome
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn store(&self, tier: Tier) -> &Arc<dyn TierStore> {
+        &self.stores[tier.index()]
+    }
+
+    pub(crate) fn pin(&self) -> Arc<Pin> {
+        self.pins.pin()
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.config.clock.now_us()
+    }
+
+    pub(crate) fn note_access(&self, table: TableId, segments: &[Arc<Segment>]) {
+        self.accesses.note(table, segments, self.now_us());
+    }
+}

@@ -1,0 +1,310 @@
+//! Errors of the engine, by what the caller can do.
+
+use std::fmt;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use zxq_catalog::CatalogError;
+use zxq_providers::ProviderError;
+
+/// Result with [`EngineError`].
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// What kind of failure it is; a server maps each kind to one SQLSTATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The text is not SQL.
+    Syntax,
+    /// No such table.
+    UndefinedTable,
+    /// No such column.
+    UndefinedColumn,
+    /// No such function, or not with these argument types.
+    UndefinedFunction,
+    /// No such setting, option or other named object.
+    UndefinedObject,
+    /// A column name fits several tables.
+    AmbiguousColumn,
+    /// The table exists already.
+    DuplicateTable,
+    /// The column exists already.
+    DuplicateColumn,
+    /// NULL in a NOT NULL column.
+    NotNullViolation,
+    /// A CHECK constraint failed.
+    CheckViolation,
+    /// A number does not fit its column.
+    NumericOutOfRange,
+    /// A text is longer than its column allows.
+    StringTooLong,
+    /// A text is no value of its column's type.
+    InvalidText,
+    /// An option or argument has a value it cannot have.
+    InvalidParameter,
+    /// The table definition cannot be right.
+    InvalidDefinition,
+    /// Types do not fit together.
+    DatatypeMismatch,
+    /// Valid SQL that zxq does not do.
+    FeatureNotSupported,
+    /// Division by zero.
+    DivisionByZero,
+    /// A memory limit was reached.
+    OutOfMemory,
+    /// The disk is full.
+    DiskFull,
+    /// Stored data is damaged or missing.
+    DataCorrupted,
+    /// Another process has the data directory.
+    DirectoryInUse,
+    /// A file the user named is not there or cannot be read.
+    FileNotFound,
+    /// A file the user named cannot be understood.
+    InvalidFile,
+    /// Another process took over the partition.
+    FenceLost,
+    /// The statement was cancelled.
+    Cancelled,
+    /// The engine is shutting down.
+    ShuttingDown,
+    /// Reading or writing failed.
+    Io,
+    /// A bug in zxq.
+    Internal,
+}
+
+/// One failure: its kind, a message that names the thing and the fix, and the cause.
+#[derive(Debug, thiserror::Error)]
+pub struct EngineError {
+    kind: ErrorKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl EngineError {
+    /// A failure of the given kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        EngineError { kind, message: message.into(), source: None }
+    }
+
+    /// The same failure with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same failure with words put before its message: which file, which row.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// A bug: something that cannot be.
+    pub fn internal(message: impl Into<String>) -> Self {
+        EngineError::new(ErrorKind::Internal, message)
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// An I/O failure while doing something to a path.
+    pub fn io(doing: impl fmt::Display, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::FileNotFound,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
+            _ => ErrorKind::Io,
+        };
+        EngineError::new(kind, format!("{doing}: {error}")).with_source(error)
+    }
+}
+
+impl From<CatalogError> for EngineError {
+    fn from(error: CatalogError) -> Self {
+        let kind = match &error {
+            CatalogError::InvalidDefinition(_) => ErrorKind::InvalidDefinition,
+            CatalogError::TableNotFound(_) => ErrorKind::UndefinedTable,
+            CatalogError::TableExists(_) => ErrorKind::DuplicateTable,
+            CatalogError::Fenced { .. } => ErrorKind::FenceLost,
+            CatalogError::Corrupt(_) => ErrorKind::DataCorrupted,
+            CatalogError::Store { .. } => ErrorKind::Io,
+            _ => ErrorKind::Internal,
+        };
+        EngineError::new(kind, error.to_string()).with_source(error)
+    }
+}
+
+impl From<ProviderError> for EngineError {
+    fn from(error: ProviderError) -> Self {
+        let kind = match &error {
+            ProviderError::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            ProviderError::DiskFull { .. } => ErrorKind::DiskFull,
+            ProviderError::Missing { .. } | ProviderError::Corrupt { .. } => ErrorKind::DataCorrupted,
+            ProviderError::Unsupported { .. } => ErrorKind::FeatureNotSupported,
+            ProviderError::Store { .. } => ErrorKind::Io,
+            ProviderError::Arrow(_) | ProviderError::DataFusion(_) => {
+                return match error {
+                    ProviderError::Arrow(inner) => inner.into(),
+                    ProviderError::DataFusion(inner) => inner.into(),
+                    other => EngineError::internal(other.to_string()),
+                };
+            }
+            _ => ErrorKind::Internal,
+        };
+        EngineError::new(kind, error.to_string()).with_source(error)
+    }
+}
+
+impl From<ArrowError> for EngineError {
+    fn from(error: ArrowError) -> Self {
+        let kind = match &error {
+            ArrowError::DivideByZero => ErrorKind::DivisionByZero,
+            ArrowError::ArithmeticOverflow(_) => ErrorKind::NumericOutOfRange,
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => ErrorKind::InvalidText,
+            ArrowError::InvalidArgumentError(_) => ErrorKind::InvalidParameter,
+            ArrowError::ExternalError(_) => return external(error),
+            _ => ErrorKind::Internal,
+        };
+        let message = match &error {
+            ArrowError::DivideByZero => "division by zero".to_owned(),
+            ArrowError::ArithmeticOverflow(text) => format!("number out of range: {text}"),
+            ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) => {
+                text.clone()
+            }
+            other => other.to_string(),
+        };
+        EngineError::new(kind, message).with_source(error)
+    }
+}
+
+/// Finds the engine's or a store's own error inside an Arrow wrapper.
+fn external(error: ArrowError) -> EngineError {
+    match error {
+        ArrowError::ExternalError(inner) => from_boxed(inner),
+        other => EngineError::internal(other.to_string()),
+    }
+}
+
+fn from_boxed(inner: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
+    let inner = match inner.downcast::<EngineError>() {
+        Ok(ours) => return *ours,
+        Err(inner) => inner,
+    };
+    let inner = match inner.downcast::<ProviderError>() {
+        Ok(ours) => return (*ours).into(),
+        Err(inner) => inner,
+    };
+    let inner = match inner.downcast::<CatalogError>() {
+        Ok(ours) => return (*ours).into(),
+        Err(inner) => inner,
+    };
+    match inner.downcast::<DataFusionError>() {
+        Ok(df) => (*df).into(),
+        Err(inner) => EngineError::new(ErrorKind::Internal, inner.to_string()).with_source(inner),
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => from_boxed(inner),
+            DataFusionError::ArrowError(inner, _) => (*inner).into(),
+            DataFusionError::Context(context, inner) => {
+                let ours: EngineError = (*inner).into();
+                if context.is_empty() { ours } else { ours.context(context) }
+            }
+            DataFusionError::Diagnostic(_, inner) => (*inner).into(),
+            DataFusionError::Shared(inner) => {
+                EngineError::new(kind_of(&inner), message_of(&inner)).with_source(DataFusionError::Shared(inner))
+            }
+            other => EngineError::new(kind_of(&other), message_of(&other)).with_source(other),
+        }
+    }
+}
+
+impl From<EngineError> for DataFusionError {
+    fn from(error: EngineError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+fn kind_of(error: &DataFusionError) -> ErrorKind {
+    match error {
+        DataFusionError::SQL(_, _) => ErrorKind::Syntax,
+        DataFusionError::NotImplemented(_) => ErrorKind::FeatureNotSupported,
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::OutOfMemory,
+        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+            SchemaError::AmbiguousReference { .. } => ErrorKind::AmbiguousColumn,
+            SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => {
+                ErrorKind::DuplicateColumn
+            }
+            SchemaError::FieldNotFound { .. } => ErrorKind::UndefinedColumn,
+        },
+        DataFusionError::Plan(text) => kind_of_plan_text(text),
+        DataFusionError::Execution(text) if text.contains("ivide by zero") => ErrorKind::DivisionByZero,
+        DataFusionError::Execution(_) | DataFusionError::Configuration(_) => ErrorKind::InvalidParameter,
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Io,
+        DataFusionError::ParquetError(_) => ErrorKind::DataCorrupted,
+        DataFusionError::Shared(inner) => match inner.find_root() {
+            root @ (DataFusionError::Shared(_) | DataFusionError::External(_)) => {
+                root_external_kind(root).unwrap_or(ErrorKind::Internal)
+            }
+            root => kind_of(root),
+        },
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn root_external_kind(error: &DataFusionError) -> Option<ErrorKind> {
+    match error {
+        DataFusionError::External(inner) => inner.downcast_ref::<EngineError>().map(EngineError::kind),
+        _ => None,
+    }
+}
+
+/// DataFusion's planner reports most mistakes as text; these are the ones that have a code of their own in Postgres.
+fn kind_of_plan_text(text: &str) -> ErrorKind {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("table") && lower.contains("not found") {
+        ErrorKind::UndefinedTable
+    } else if lower.contains("invalid function") || lower.contains("no function matches") {
+        ErrorKind::UndefinedFunction
+    } else if lower.contains("column") && lower.contains("not found") || lower.contains("no field named") {
+        ErrorKind::UndefinedColumn
+    } else if lower.contains("coerce") || lower.contains("type mismatch") || lower.contains("must be of the same type") {
+        ErrorKind::DatatypeMismatch
+    } else if lower.contains("already exists") {
+        ErrorKind::DuplicateTable
+    } else {
+        ErrorKind::Syntax
+    }
+}
+
+fn message_of(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "SQL error: ",
+        "Schema error: ",
+        "Invalid or Unsupported Configuration: ",
+        "This feature is not implemented: ",
+    ] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return rest.to_owned();
+        }
+    }
+    text
+}

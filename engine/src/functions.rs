@@ -1,0 +1,40 @@
+//! SQL functions that traders expect and DataFusion lacks.
+//!
+//! - `time_bucket(width, time [, origin])`: the start of the bucket a time falls into, as in TimescaleDB.
+//! - `first(value, time)`, `last(value, time)`: the value at the earliest and latest time.
+//! - `vwap(price, size)`: the volume-weighted average price.
+//! - `version()`: PostgreSQL's, which clients parse, with zxq's own.
+
+mod first_last;
+pub mod interval_text;
+mod time_bucket;
+mod version;
+mod vwap;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub use version::{POSTGRES_VERSION, version_text};
+
+#[cfg(test)]
+mod tests;
+
+/// Adds zxq's functions to a session.
+pub fn register(context: &SessionContext) {
+    for function in scalar_functions() {
+        context.register_udf(function);
+    }
+    for function in aggregate_functions() {
+        context.register_udaf(function);
+    }
+}
+
+/// zxq's scalar functions.
+pub fn scalar_functions() -> Vec<ScalarUDF> {
+    vec![time_bucket::TimeBucket::default().into(), version::Version::default().into()]
+}
+
+/// zxq's aggregate functions.
+pub fn aggregate_functions() -> Vec<AggregateUDF> {
+    vec![first_last::ValueAtTime::first().into(), first_last::ValueAtTime::last().into(), vwap::Vwap::default().into()]
+}

@@ -1,0 +1,244 @@
+//! Ingest: rows in, checked, logged, fsynced, then visible. INSERT, the Rust API and loads into hot all end here.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, Tier};
+use zxq_providers::hot::wal::WalEntry;
+use zxq_providers::{row_hash, sort, stats};
+
+use crate::engine::Engine;
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::partition_split::{concat, split_all};
+
+/// What an ingest did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IngestReport {
+    /// Rows that are now durable and visible.
+    pub rows: u64,
+    /// Rows refused and put into the table's rejects.
+    pub rejected: u64,
+}
+
+/// Segments below this many rows are merged as they pile up.
+const MERGE_BELOW_ROWS: u64 = 131_072;
+/// How many segments of about one size make a merge.
+const MERGE_FAN_IN: usize = 8;
+
+/// Rows of one partition, ready to become a hot segment.
+pub(crate) struct SortedRows {
+    pub(crate) partition: PartitionKey,
+    pub(crate) rows: RecordBatch,
+}
+
+impl Engine {
+    /// Appends rows to a table's hot tier. When it returns, they survive a crash and every new statement sees them.
+    ///
+    /// Batches may hold any subset of the table's columns, in any order, of any types that cast: missing columns get
+    /// their default or NULL, generated columns are computed. All or nothing.
+    ///
+    /// # Errors
+    /// The first bad row's: [`ErrorKind::NotNullViolation`], [`ErrorKind::CheckViolation`],
+    /// [`ErrorKind::NumericOutOfRange`] and so on, naming row and column. [`ErrorKind::OutOfMemory`] when hot stays
+    /// full for the configured wait; [`ErrorKind::DiskFull`].
+    pub async fn ingest(&self, table: &str, batches: Vec<RecordBatch>) -> Result<IngestReport> {
+        self.ingest_checked(table, batches, "ingest").await
+    }
+
+    pub(crate) async fn ingest_checked(
+        &self,
+        table: &str,
+        batches: Vec<RecordBatch>,
+        source: &str,
+    ) -> Result<IngestReport> {
+        let state = self.table(table)?;
+        let checker = self.checkers.of(self, &state.def)?;
+        let mut checked = Vec::with_capacity(batches.len());
+        let mut row = 1;
+        for batch in batches {
+            let rows = batch.num_rows() as u64;
+            checked.push(checker.check(&batch, row)?);
+            row += rows;
+        }
+        let sorted = sort_by_partition(&state.def, &checked)?;
+        self.append_hot(&state.def, sorted, source).await
+    }
+
+    /// Logs rows and makes them visible together.
+    pub(crate) async fn append_hot(
+        &self,
+        table: &Arc<TableDef>,
+        rows: Vec<SortedRows>,
+        source: &str,
+    ) -> Result<IngestReport> {
+        if self.is_closed() {
+            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
+        }
+        if rows.is_empty() {
+            return Ok(IngestReport::default());
+        }
+        let wanted: u64 = rows.iter().map(|r| r.rows.get_array_memory_size() as u64).sum();
+        self.make_room(wanted).await?;
+
+        let mut segments = Vec::with_capacity(rows.len());
+        for part in &rows {
+            segments.push((self.segment_ids.next().await?, part));
+        }
+        let _gate = self.ingest_gate.read().await;
+        let entries: Vec<WalEntry> = rows
+            .iter()
+            .map(|part| WalEntry { table: table.id, partition: part.partition.clone(), batch: part.rows.clone() })
+            .collect();
+        let wal = Arc::clone(&self.wal);
+        let lsns = tokio::task::spawn_blocking(move || wal.append(entries))
+            .await
+            .map_err(|e| EngineError::internal(format!("the log writer stopped: {e}")))??;
+
+        let mut changes = Vec::with_capacity(segments.len());
+        let mut report = IngestReport::default();
+        for ((id, part), lsn) in segments.into_iter().zip(lsns) {
+            report.rows += part.rows.num_rows() as u64;
+            changes.push(Change::AddSegment(Box::new(self.insert_hot(table, id, part, lsn, source)?)));
+        }
+        let touched: Vec<&PartitionKey> = rows.iter().map(|part| &part.partition).collect();
+        if let Err(error) = self.commit_hot(&changes).await {
+            // The rows are in the log and would come back at the next start: say so rather than nothing.
+            return Err(error.context("rows were logged but could not be made visible"));
+        }
+        for partition in touched {
+            self.merge_small(table, partition).await?;
+        }
+        self.collect_hot().await?;
+        Ok(report)
+    }
+
+    /// Puts rows that the log holds into the hot store and describes them.
+    pub(crate) fn insert_hot(
+        &self,
+        table: &TableDef,
+        id: SegmentId,
+        part: &SortedRows,
+        lsn: u64,
+        source: &str,
+    ) -> Result<Segment> {
+        let written = self.hot.insert_segment(id, table, part.rows.clone())?;
+        let rows = std::slice::from_ref(&part.rows);
+        Ok(Segment {
+            id,
+            table: table.id,
+            partition: part.partition.clone(),
+            tier: Tier::Hot,
+            role: Role::Owner,
+            location: hot_location(lsn),
+            rows: part.rows.num_rows() as u64,
+            bytes: written.bytes,
+            hash: row_hash::hash_batch(&part.rows)?,
+            stats: stats::column_stats(rows)?,
+            sorted: true,
+            job: JobId(source.to_owned()),
+            created_epoch: 0,
+        })
+    }
+
+    /// Backpressure: waits until hot has room, nudging the scheduler; refuses when it stays full.
+    async fn make_room(&self, wanted: u64) -> Result<()> {
+        self.collect_hot().await?;
+        self.hot.wait_for_space(wanted, self.config.hot.full_wait).await.map_err(|error| {
+            EngineError::from(error).context(
+                "flush hot with CALL zxq.migrate(table, 'warm'), raise hot.memory_limit, or load with --tier warm or cold",
+            )
+        })
+    }
+
+    /// Merges small segments of one partition, so that a trickle of inserts does not become a thousand segments.
+    ///
+    /// Only runs of similar size are merged, so each row is copied about log(rows) times.
+    pub(crate) async fn merge_small(&self, table: &Arc<TableDef>, partition: &PartitionKey) -> Result<()> {
+        let snapshot = self.snapshot();
+        let Some(state) = snapshot.table_by_id(table.id) else { return Ok(()) };
+        if self.sealed.lock().contains(&(table.id, partition.clone())) {
+            return Ok(());
+        }
+        let small: Vec<&Arc<Segment>> = state
+            .tier(Tier::Hot)
+            .iter()
+            .filter(|s| s.is_owner() && s.rows < MERGE_BELOW_ROWS && &s.partition == partition)
+            .collect();
+        let Some(chosen) = similar_run(&small) else { return Ok(()) };
+        let mut batches = Vec::with_capacity(chosen.len());
+        let mut changes = Vec::with_capacity(chosen.len() + 1);
+        let mut lsn = 0;
+        for segment in &chosen {
+            let Some(data) = self.hot.segment(segment.id) else { return Ok(()) };
+            batches.extend(data.batches().iter().cloned());
+            lsn = lsn.max(hot_lsn(segment));
+            changes.push(Change::RetireSegment { table: table.id, segment: segment.id });
+        }
+        let rows = sort::merge_sorted(&batches, &table.sort_by)?;
+        let part = SortedRows { partition: partition.clone(), rows };
+        let id = self.segment_ids.next().await?;
+        let merged = self.insert_hot(&state.def, id, &part, lsn, "merge")?;
+        changes.push(Change::AddSegment(Box::new(merged)));
+        match self.commit_hot(&changes).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // Another ingest merged the same segments first; its result stands.
+                self.hot.drop_segment(id);
+                if error.kind() == ErrorKind::Internal { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Waits for ingests under way and marks a partition as sealed, so that its hot segments stay as they are until
+    /// the returned guard is dropped. Rows that arrive meanwhile become new segments.
+    pub(crate) async fn seal(&self, table: TableId, partition: &PartitionKey) -> (Seal<'_>, Arc<zxq_catalog::Snapshot>) {
+        let _alone = self.ingest_gate.write().await;
+        self.sealed.lock().insert((table, partition.clone()));
+        (Seal { engine: self, table, partition: partition.clone() }, self.snapshot())
+    }
+}
+
+/// Keeps a partition's hot segments from being merged.
+pub(crate) struct Seal<'a> {
+    engine: &'a Engine,
+    table: TableId,
+    partition: PartitionKey,
+}
+
+impl Drop for Seal<'_> {
+    fn drop(&mut self) {
+        self.engine.sealed.lock().remove(&(self.table, self.partition.clone()));
+    }
+}
+
+/// Splits checked rows by partition and sorts each part by the table's sort key.
+pub(crate) fn sort_by_partition(table: &TableDef, batches: &[RecordBatch]) -> Result<Vec<SortedRows>> {
+    let mut parts = Vec::new();
+    for (partition, batches) in split_all(table, batches)? {
+        if let Some(rows) = concat(&batches)? {
+            parts.push(SortedRows { partition, rows: sort::sort_batch(&rows, &table.sort_by)? });
+        }
+    }
+    Ok(parts)
+}
+
+/// A hot segment's location: the newest log sequence number among its rows.
+fn hot_location(lsn: u64) -> String {
+    format!("lsn:{lsn}")
+}
+
+/// The newest log sequence number among a hot segment's rows; 0 for a replica.
+pub(crate) fn hot_lsn(segment: &Segment) -> u64 {
+    segment.location.strip_prefix("lsn:").and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// The smallest segments, if there are enough of about the same size.
+fn similar_run(small: &[&Arc<Segment>]) -> Option<Vec<Arc<Segment>>> {
+    let mut by_class: [Vec<Arc<Segment>>; 24] = Default::default();
+    for segment in small {
+        // Classes of a factor of 8 in rows.
+        let class = (segment.rows.max(1).ilog2() / 3) as usize;
+        by_class[class.min(23)].push(Arc::clone(segment));
+    }
+    by_class.into_iter().find(|class| class.len() >= MERGE_FAN_IN)
+}

@@ -1,0 +1,213 @@
+//! Copying: rows of some segments, in sort order, cut into new segments of another store.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::expressions::col;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use arrow::compute::SortOptions;
+use futures::StreamExt;
+use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
+use zxq_providers::{ScanRequest, row_hash, stats};
+
+use crate::engine::Engine;
+use crate::error::{EngineError, ErrorKind, Result};
+
+/// What was copied.
+pub(crate) struct Copied {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) rows: u64,
+    pub(crate) hash: RowHash,
+}
+
+impl Engine {
+    /// All rows of the given segments (of one tier and one table), in the table's sort order, through one stream.
+    pub(crate) async fn sorted_rows(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        segments: Vec<Arc<Segment>>,
+    ) -> Result<datafusion::execution::SendableRecordBatchStream> {
+        let Some(tier) = segments.first().map(|s| s.tier) else {
+            return Err(EngineError::internal("nothing to read"));
+        };
+        let context = self.session_context();
+        let state = context.state();
+        let request = ScanRequest {
+            state: &state,
+            table: Arc::clone(table),
+            segments,
+            projection: (0..table.columns.len()).collect(),
+            filters: Vec::new(),
+            limit: None,
+        };
+        let scan = self.store(tier).scan(request).await?;
+        let plan = in_sort_order(table, scan)?;
+        Ok(execute_stream(plan, context.task_ctx())?)
+    }
+
+    /// Writes the rows of `sources` into `to` as new segments, under the job's name and not yet visible.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DataCorrupted`] when what was read is not what the catalog says the sources hold.
+    pub(crate) async fn copy_segments(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        sources: &[Arc<Segment>],
+        partition: &PartitionKey,
+        to: Tier,
+        job: &JobId,
+    ) -> Result<Copied> {
+        let mut stream = self.sorted_rows(table, sources.to_vec()).await?;
+        let mut copied = Copied { segments: Vec::new(), rows: 0, hash: RowHash::default() };
+        let mut pending: Vec<RecordBatch> = Vec::new();
+        let mut pending_rows = 0;
+        // A replica stands for all rows of its owners, so in hot it is one segment.
+        let target = if to == Tier::Hot { usize::MAX } else { self.config.policy.segment_rows };
+        while let Some(batch) = stream.next().await {
+            let mut batch = batch?;
+            copied.rows += batch.num_rows() as u64;
+            copied.hash = copied.hash.combine(row_hash::hash_batch(&batch)?);
+            while batch.num_rows() > 0 {
+                let taken = batch.num_rows().min(target - pending_rows);
+                pending.push(batch.slice(0, taken));
+                pending_rows += taken;
+                batch = batch.slice(taken, batch.num_rows() - taken);
+                if pending_rows == target {
+                    copied.segments.push(self.write_rows(table, &pending, partition, to, job).await?);
+                    pending.clear();
+                    pending_rows = 0;
+                }
+            }
+        }
+        if pending_rows > 0 {
+            copied.segments.push(self.write_rows(table, &pending, partition, to, job).await?);
+        }
+        check_copy(table, sources, &copied)?;
+        Ok(copied)
+    }
+
+    /// Writes sorted rows of one partition as one segment of a tier and describes it; not yet visible.
+    pub(crate) async fn write_rows(
+        &self,
+        table: &TableDef,
+        rows: &[RecordBatch],
+        partition: &PartitionKey,
+        to: Tier,
+        job: &JobId,
+    ) -> Result<Segment> {
+        let id = self.segment_ids.next().await?;
+        let owned = rows.to_vec();
+        // Statistics and hashes are plain computation: off the threads that serve connections.
+        let (owned, stats, hash) = tokio::task::spawn_blocking(move || -> Result<_> {
+            let stats = stats::column_stats(&owned)?;
+            let mut hash = RowHash::default();
+            for batch in &owned {
+                hash = hash.combine(row_hash::hash_batch(batch)?);
+            }
+            Ok((owned, stats, hash))
+        })
+        .await
+        .map_err(|e| EngineError::internal(format!("a worker stopped: {e}")))??;
+        let count: u64 = owned.iter().map(|b| b.num_rows() as u64).sum();
+        let written = self.store(to).write_segment(table, job, id, partition, owned).await?;
+        Ok(Segment {
+            id,
+            table: table.id,
+            partition: partition.clone(),
+            tier: to,
+            role: Role::Owner,
+            location: written.location,
+            rows: count,
+            bytes: written.bytes,
+            hash,
+            stats,
+            sorted: true,
+            job: job.clone(),
+            created_epoch: 0,
+        })
+    }
+
+    /// Re-reads segments and says how many rows they hold and the rows' hash.
+    pub(crate) async fn read_back(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        segments: Vec<Arc<Segment>>,
+    ) -> Result<(u64, RowHash)> {
+        let Some(tier) = segments.first().map(|s| s.tier) else { return Ok((0, RowHash::default())) };
+        let context = self.session_context();
+        let state = context.state();
+        let known: Vec<String> = segments
+            .iter()
+            .map(|s| s.stats.keys().cloned().collect::<Vec<_>>())
+            .min_by_key(Vec::len)
+            .unwrap_or_default();
+        let request = ScanRequest {
+            state: &state,
+            table: Arc::clone(table),
+            segments,
+            projection: (0..table.columns.len()).collect(),
+            filters: Vec::new(),
+            limit: None,
+        };
+        let scan = self.store(tier).scan(request).await?;
+        let mut stream = execute_stream(scan, context.task_ctx())?;
+        let (mut rows, mut hash) = (0, RowHash::default());
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            let part = row_hash::hash_batch_columns(&batch, |name| known.iter().any(|k| k == name))?;
+            hash = hash.combine(part);
+        }
+        Ok((rows, hash))
+    }
+}
+
+/// Compares what was copied with what the catalog says the sources hold.
+fn check_copy(table: &TableDef, sources: &[Arc<Segment>], copied: &Copied) -> Result<()> {
+    let rows: u64 = sources.iter().map(|s| s.rows).sum();
+    if rows != copied.rows {
+        return Err(EngineError::new(
+            ErrorKind::DataCorrupted,
+            format!("{}: the source segments should hold {rows} rows and gave {}", table.name, copied.rows),
+        ));
+    }
+    // A column added later with a default is filled in while reading, and was not part of the source's hash.
+    if sources.iter().any(|s| s.stats.len() != table.columns.len()) {
+        return Ok(());
+    }
+    let hash = sources.iter().fold(RowHash::default(), |sum, s| sum.combine(s.hash));
+    if hash != copied.hash {
+        return Err(EngineError::new(
+            ErrorKind::DataCorrupted,
+            format!("{}: the source segments' row hash should be {hash} and is {}", table.name, copied.hash),
+        ));
+    }
+    Ok(())
+}
+
+/// The plan in the table's sort order through one output partition.
+fn in_sort_order(table: &TableDef, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = plan.schema();
+    let options = SortOptions { descending: false, nulls_first: true };
+    let keys = table
+        .sort_by
+        .iter()
+        .map(|name| Ok(PhysicalSortExpr::new(col(name, &schema)?, options)))
+        .collect::<Result<Vec<_>>>()?;
+    let partitions = plan.properties().partitioning.partition_count();
+    let Some(ordering) = LexOrdering::new(keys) else {
+        return Ok(if partitions > 1 { Arc::new(CoalescePartitionsExec::new(plan)) } else { plan });
+    };
+    let sorted = plan.equivalence_properties().ordering_satisfy(ordering.clone())?;
+    Ok(match (sorted, partitions) {
+        (true, 1) => plan,
+        (true, _) => Arc::new(SortPreservingMergeExec::new(ordering, plan)),
+        (false, 1) => Arc::new(SortExec::new(ordering, plan)),
+        (false, _) => Arc::new(SortExec::new(ordering, Arc::new(CoalescePartitionsExec::new(plan)))),
+    })
+}
+

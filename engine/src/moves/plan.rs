@@ -1,0 +1,268 @@
+//! What should move, pure: from a snapshot, the policy and the time to a list of moves. A dry run prints this list, a
+//! real run carries it out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zxq_catalog::{PartitionKey, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier, Value};
+
+use crate::config::EngineConfig;
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::sql::options::{Age, HOT_TO_WARM_AGE, RETENTION, WARM_TO_COLD_AGE};
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// What a move does to the rows' owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// The rows get a new owner in another tier.
+    Move,
+    /// A replica is added in hot; the owner stays.
+    Promote,
+    /// A replica is dropped; the owner stays.
+    DropReplica,
+    /// The rows are deleted: they are older than the table's retention.
+    Delete,
+}
+
+impl Action {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Action::Move => "move",
+            Action::Promote => "promote",
+            Action::DropReplica => "drop replica",
+            Action::Delete => "delete",
+        }
+    }
+}
+
+/// One partition's planned move.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedMove {
+    pub(crate) table: TableId,
+    pub(crate) table_name: String,
+    pub(crate) partition: PartitionKey,
+    pub(crate) partition_text: String,
+    pub(crate) from: Tier,
+    pub(crate) to: Tier,
+    pub(crate) action: Action,
+    pub(crate) segments: Vec<SegmentId>,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) reason: String,
+}
+
+/// Ages of one table, its own options before the engine's. `None` is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ages {
+    hot_to_warm: Option<Duration>,
+    warm_to_cold: Option<Duration>,
+    retention: Option<Duration>,
+}
+
+impl Ages {
+    pub(crate) fn of(table: &TableDef, config: &EngineConfig) -> Ages {
+        let own = |option: &str, default: Option<Duration>| match Age::of(table, option) {
+            Some(Age::After(age)) => Some(age),
+            Some(Age::Never) => None,
+            None => default,
+        };
+        Ages {
+            hot_to_warm: own(HOT_TO_WARM_AGE, Some(config.policy.hot_to_warm_age)),
+            warm_to_cold: own(WARM_TO_COLD_AGE, Some(config.policy.warm_to_cold_age)),
+            retention: own(RETENTION, None),
+        }
+    }
+
+    /// The tier that rows of this age belong in. Rows without age (no date, no time) stay where they are put.
+    pub(crate) fn tier_for(self, age: Option<Duration>) -> Tier {
+        let reached = |limit: Option<Duration>| matches!((age, limit), (Some(age), Some(limit)) if age >= limit);
+        if reached(self.warm_to_cold) {
+            Tier::Cold
+        } else if reached(self.hot_to_warm) {
+            Tier::Warm
+        } else {
+            Tier::Hot
+        }
+    }
+
+    fn is_expired(self, age: Option<Duration>) -> bool {
+        matches!((age, self.retention), (Some(age), Some(limit)) if age >= limit)
+    }
+}
+
+/// The newest moment that a set of segments knows: its newest `trade_date` (as the end of that day's first
+/// microsecond), else its newest event time. Microseconds since the epoch.
+pub(crate) fn newest_us<'a>(table: &TableDef, segments: impl Iterator<Item = &'a Arc<Segment>>) -> Option<i64> {
+    let column = table.partitioning.date_column.as_deref().or(table.time_column.as_deref())?;
+    segments.filter_map(|s| s.stats.get(column)?.max.as_ref().and_then(value_us)).max()
+}
+
+/// A date or timestamp in microseconds since the epoch.
+pub(crate) fn value_us(value: &Value) -> Option<i64> {
+    match value {
+        Value::Date(days) => Some(i64::from(*days) * DAY_US),
+        Value::TimestampMicros(us) => Some(*us),
+        _ => None,
+    }
+}
+
+/// How old something is, measured from `min(wall clock, newest row of the table)`, so that history ages like live data.
+pub(crate) fn age(newest_of_part: Option<i64>, newest_of_table: Option<i64>, now_us: i64) -> Option<Duration> {
+    let part = newest_of_part?;
+    let reference = newest_of_table.map_or(now_us, |newest| newest.min(now_us));
+    Some(Duration::from_micros(u64::try_from(reference.saturating_sub(part)).unwrap_or(0)))
+}
+
+/// Moves that the age policy asks for, and, where hot is fuller than its threshold, the oldest hot partitions too.
+pub(crate) fn by_policy(snapshot: &Snapshot, config: &EngineConfig, hot_bytes: u64, now_us: i64) -> Vec<PlannedMove> {
+    let mut moves = Vec::new();
+    let mut staying_hot: Vec<(Option<Duration>, PlannedMove)> = Vec::new();
+    for state in snapshot.tables.values() {
+        let ages = Ages::of(&state.def, config);
+        let newest = newest_us(&state.def, state.owners());
+        for tier in Tier::ALL {
+            for (partition, segments) in partitions(state, tier) {
+                let age = age(newest_us(&state.def, segments.iter()), newest, now_us);
+                let target = ages.tier_for(age);
+                let age_text = age.map_or_else(|| "without age".to_owned(), age_text);
+                if ages.is_expired(age) {
+                    let reason = format!("{age_text} old, beyond its retention");
+                    let delete = planned(state, &partition, &segments, tier, tier, reason);
+                    moves.push(PlannedMove { action: Action::Delete, ..delete });
+                } else if target > tier {
+                    moves.push(planned(state, &partition, &segments, tier, target, format!("{age_text} old")));
+                } else if tier == Tier::Hot {
+                    let reason = format!("hot is over its usage threshold; {age_text} old");
+                    staying_hot.push((age, planned(state, &partition, &segments, tier, Tier::Warm, reason)));
+                }
+            }
+        }
+    }
+    let leaving: u64 = moves.iter().filter(|m| m.from == Tier::Hot).map(|m| m.bytes).sum();
+    let allowed = (config.hot.memory_limit_bytes as f64 * config.policy.hot_usage_threshold) as u64;
+    let mut used = hot_bytes.saturating_sub(leaving);
+    staying_hot.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+    for (_, planned) in staying_hot {
+        if used <= allowed {
+            break;
+        }
+        used = used.saturating_sub(planned.bytes);
+        moves.push(planned);
+    }
+    moves
+}
+
+/// Moves that a user asks for by hand.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] for a partition that does not exist, naming some that do.
+pub(crate) fn by_hand(
+    state: &TableState,
+    to: Tier,
+    from: Option<Tier>,
+    partition: Option<&str>,
+) -> Result<Vec<PlannedMove>> {
+    if let Some(wanted) = partition {
+        let mut known: Vec<String> = state.owners().map(|s| s.partition.text(&state.def.partitioning)).collect();
+        known.sort();
+        known.dedup();
+        if !known.iter().any(|k| k == wanted) {
+            let some = known.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            let known = if some.is_empty() { "it has no rows".to_owned() } else { format!("it has {some}, …") };
+            return Err(EngineError::new(
+                ErrorKind::InvalidParameter,
+                format!("table {} has no partition \"{wanted}\": {known}", state.def.name),
+            ));
+        }
+    }
+    if from == Some(to) {
+        return Err(EngineError::new(ErrorKind::InvalidParameter, format!("from and to are both {to}")));
+    }
+    let mut moves = Vec::new();
+    for tier in Tier::ALL {
+        if from.is_some_and(|f| f != tier) {
+            continue;
+        }
+        for (key, segments) in partitions(state, tier) {
+            let text = key.text(&state.def.partitioning);
+            if tier == to || partition.is_some_and(|wanted| wanted != text) {
+                continue;
+            }
+            if to == Tier::Hot && is_replicated(state, &segments) {
+                continue;
+            }
+            moves.push(planned(state, &key, &segments, tier, to, "asked for".to_owned()));
+        }
+        if tier == Tier::Hot && from == Some(Tier::Hot) {
+            moves.extend(replica_drops(state, to, partition));
+        }
+    }
+    Ok(moves)
+}
+
+fn is_replicated(state: &TableState, owners: &[Arc<Segment>]) -> bool {
+    let replicated: Vec<SegmentId> = state
+        .tier(Tier::Hot)
+        .iter()
+        .filter_map(|s| match &s.role {
+            Role::ReplicaOf(owners) => Some(owners.clone()),
+            Role::Owner => None,
+        })
+        .flatten()
+        .collect();
+    owners.iter().all(|o| replicated.contains(&o.id))
+}
+
+fn replica_drops(state: &TableState, to: Tier, partition: Option<&str>) -> Vec<PlannedMove> {
+    let mut by_partition: BTreeMap<PartitionKey, Vec<Arc<Segment>>> = BTreeMap::new();
+    for segment in state.tier(Tier::Hot).iter().filter(|s| !s.is_owner()) {
+        by_partition.entry(segment.partition.clone()).or_default().push(Arc::clone(segment));
+    }
+    by_partition
+        .into_iter()
+        .filter(|(key, _)| partition.is_none_or(|wanted| wanted == key.text(&state.def.partitioning)))
+        .map(|(key, segments)| PlannedMove {
+            action: Action::DropReplica,
+            ..planned(state, &key, &segments, Tier::Hot, to, "asked for; its owner is there".to_owned())
+        })
+        .collect()
+}
+
+/// Owner segments of one tier by partition.
+pub(crate) fn partitions(state: &TableState, tier: Tier) -> BTreeMap<PartitionKey, Vec<Arc<Segment>>> {
+    let mut by_partition: BTreeMap<PartitionKey, Vec<Arc<Segment>>> = BTreeMap::new();
+    for segment in state.tier(tier).iter().filter(|s| s.is_owner()) {
+        by_partition.entry(segment.partition.clone()).or_default().push(Arc::clone(segment));
+    }
+    by_partition
+}
+
+fn planned(
+    state: &TableState,
+    partition: &PartitionKey,
+    segments: &[Arc<Segment>],
+    from: Tier,
+    to: Tier,
+    reason: String,
+) -> PlannedMove {
+    PlannedMove {
+        table: state.def.id,
+        table_name: state.def.name.clone(),
+        partition: partition.clone(),
+        partition_text: partition.text(&state.def.partitioning),
+        from,
+        to,
+        action: if to == Tier::Hot { Action::Promote } else { Action::Move },
+        segments: segments.iter().map(|s| s.id).collect(),
+        rows: segments.iter().map(|s| s.rows).sum(),
+        bytes: segments.iter().map(|s| s.bytes).sum(),
+        reason,
+    }
+}
+
+fn age_text(age: Duration) -> String {
+    let seconds = age.as_secs();
+    if seconds >= 86_400 { format!("{} days", seconds / 86_400) } else { format!("{seconds} s") }
+}

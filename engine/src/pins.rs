@@ -1,0 +1,75 @@
+//! Pins: which snapshots are still being read, so that nothing a reader may touch is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use zxq_catalog::Snapshot;
+
+/// The current snapshot and the epochs that readers hold.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    current: ArcSwap<Snapshot>,
+    held: Arc<Mutex<BTreeMap<u64, usize>>>,
+}
+
+/// One reader's hold on a snapshot; released when dropped.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    snapshot: Arc<Snapshot>,
+    held: Arc<Mutex<BTreeMap<u64, usize>>>,
+}
+
+impl Pins {
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Pins { current: ArcSwap::from_pointee(snapshot), held: Arc::default() }
+    }
+
+    /// The current snapshot, without a hold: for metadata, not for reading rows.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Makes a newer snapshot the current one.
+    pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.current.store(snapshot);
+    }
+
+    /// Takes the current snapshot for reading.
+    ///
+    /// Loading and registering happen under one lock, so [`Pins::oldest`] can never miss a reader that has loaded a
+    /// snapshot but not yet registered.
+    pub(crate) fn pin(&self) -> Arc<Pin> {
+        let mut held = self.held.lock();
+        let snapshot = self.current.load_full();
+        *held.entry(snapshot.epoch).or_insert(0) += 1;
+        Arc::new(Pin { snapshot, held: Arc::clone(&self.held) })
+    }
+
+    /// The oldest epoch that any present or future reader can be at: a segment retired at or before it is invisible
+    /// to all of them.
+    pub(crate) fn oldest(&self) -> u64 {
+        let held = self.held.lock();
+        let current = self.current.load().epoch;
+        held.keys().next().map_or(current, |oldest| (*oldest).min(current))
+    }
+}
+
+impl Pin {
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut held = self.held.lock();
+        if let Some(count) = held.get_mut(&self.snapshot.epoch) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.snapshot.epoch);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Opening: from what a data directory holds, after a clean end or a crash, to a consistent engine.
+
+use std::sync::Arc;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use zxq_catalog::store::SqliteStore;
+use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Snapshot};
+use zxq_providers::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
+use zxq_providers::hot::wal::{Wal, WalOptions};
+use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::{TierStore, sort};
+
+use crate::commit::{Record, is_covered};
+use crate::config::EngineConfig;
+use crate::engine::{Engine, Parts};
+use crate::error::{EngineError, Result};
+use crate::ingest::SortedRows;
+use crate::lock::DirectoryLock;
+
+/// Opens every part of the data directory; nothing is replayed yet.
+pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
+    let dir = config.data_dir.clone();
+    let at = |name: &str| dir.join(name);
+    for folder in [dir.clone(), at("wal"), at("cold"), at("spill")] {
+        std::fs::create_dir_all(&folder)
+            .map_err(|e| EngineError::io(format!("cannot create {}", folder.display()), e))?;
+    }
+    let lock = DirectoryLock::take(&dir)?;
+    let catalog: Arc<dyn CatalogStore> = Arc::new(SqliteStore::open(&at("catalog.sqlite")).await?);
+    let snapshot = catalog.load().await?;
+
+    let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
+    let warm_options = DuckDbOptions {
+        memory_limit_bytes: config.warm.memory_limit_bytes,
+        threads: config.warm.threads,
+        temp_dir: at("spill"),
+    };
+    let warm_path = at("warm.duckdb");
+    let warm = tokio::task::spawn_blocking(move || DuckDbStore::open(&warm_path, warm_options))
+        .await
+        .map_err(|e| EngineError::internal(format!("opening the warm database stopped: {e}")))??;
+    let cold = DeltaStore::open(DeltaOptions {
+        root: at("cold"),
+        compression: config.cold.compression.clone(),
+        metadata_cache_bytes: config.cold.metadata_cache_bytes,
+    })?;
+    let wal_options = WalOptions { segment_bytes: config.hot.wal_segment_bytes, sync: config.hot.wal_sync };
+    let (wal, repaired) = Wal::open(&at("wal"), wal_options)?;
+    if repaired.truncated_bytes > 0 {
+        tracing::warn!(
+            bytes = repaired.truncated_bytes,
+            "the write-ahead log ended in an unfinished record, from a crash while it was written; it was cut off"
+        );
+    }
+    let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, Arc::new(warm), Arc::new(cold)];
+    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), snapshot, config })
+}
+
+fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
+    let pool = FairSpillPool::new(usize::try_from(config.query_memory_bytes).unwrap_or(usize::MAX));
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![config.data_dir.join("spill")]));
+    Ok(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spill).build_arc()?)
+}
+
+/// Completes or sweeps unfinished jobs, then replays the write-ahead log, then collects.
+pub(crate) async fn recover(engine: &Arc<Engine>) -> Result<()> {
+    for job in engine.catalog.unfinished_jobs().await? {
+        finish_or_sweep(engine, job).await?;
+    }
+    replay(engine).await?;
+    engine.collect().await?;
+    Ok(())
+}
+
+/// A job that had written its copy and told the store's own log is completed; any other is swept.
+async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
+    let snapshot = engine.snapshot();
+    let Some(state) = snapshot.table_by_id(job.table) else {
+        job.phase = JobPhase::Failed;
+        job.error = Some("its table was dropped".to_owned());
+        job.ended_us = Some(engine.now_us());
+        return Ok(engine.catalog.put_job(&job).await?);
+    };
+    let table = Arc::clone(&state.def);
+    let mut published = job.phase == JobPhase::Durable;
+    if published {
+        // A job may have written to several stores; it counts as published only where each store with a log says so.
+        for store in &engine.stores {
+            if job.pending.iter().any(|c| names_store(c, store.as_ref(), engine)) {
+                published &= !store.has_log() || store.is_published(&table, &job.id).await?;
+            }
+        }
+    }
+    if published && !touches_hot(&job) {
+        tracing::info!(job = %job.id, "completing a move that a crash interrupted after its copy was durable");
+        let pending = std::mem::take(&mut job.pending);
+        job.phase = JobPhase::Done;
+        job.ended_us = Some(engine.now_us());
+        let record = Record { jobs: vec![job], ..Record::default() };
+        engine.commit(pending, record).await?;
+    } else {
+        tracing::info!(job = %job.id, "sweeping a load or move that a crash interrupted");
+        for store in &engine.stores {
+            store.sweep_job(&table.storage_name(), &job.id).await?;
+        }
+        job.phase = JobPhase::Failed;
+        job.pending.clear();
+        job.error = Some("interrupted by a crash; nothing of it became visible".to_owned());
+        job.ended_us = Some(engine.now_us());
+        engine.catalog.put_job(&job).await?;
+    }
+    Ok(())
+}
+
+fn names_store(change: &Change, store: &dyn TierStore, engine: &Engine) -> bool {
+    match change {
+        Change::AddSegment(segment) => engine.store(segment.tier).name() == store.name(),
+        _ => false,
+    }
+}
+
+fn touches_hot(job: &Job) -> bool {
+    job.pending.iter().any(|c| matches!(c, Change::AddSegment(s) if s.tier == zxq_catalog::Tier::Hot))
+}
+
+/// Brings back hot rows that no other tier covers.
+async fn replay(engine: &Arc<Engine>) -> Result<()> {
+    let wal = Arc::clone(&engine.wal);
+    let snapshot: Arc<Snapshot> = engine.snapshot();
+    let for_filter = Arc::clone(&snapshot);
+    let (sender, mut records) = tokio::sync::mpsc::channel(16);
+    let reader = tokio::task::spawn_blocking(move || {
+        wal.replay(
+            |table, partition, lsn| is_covered(&for_filter, table, partition, lsn),
+            |lsn, table, partition, batch| {
+                // The receiver only goes away when replay has failed on its side, which is reported there.
+                let _ = sender.blocking_send((lsn, table, partition, batch));
+                Ok(())
+            },
+        )
+    });
+    let mut rows = 0;
+    while let Some((lsn, table, partition, batch)) = records.recv().await {
+        let Some(state) = snapshot.table_by_id(table) else { continue };
+        let batch = zxq_providers::adapt::adapt_batch(&batch, &state.def.schema())?;
+        rows += batch.num_rows();
+        let part = SortedRows { partition, rows: sort::sort_batch(&batch, &state.def.sort_by)? };
+        let id = engine.segment_ids.next().await?;
+        let segment = engine.insert_hot(&state.def, id, &part, lsn, "replay")?;
+        engine.commit_hot(&[Change::AddSegment(Box::new(segment))]).await?;
+        engine.merge_small(&state.def, &part.partition).await?;
+        engine.collect_hot().await?;
+    }
+    reader.await.map_err(|e| EngineError::internal(format!("replay stopped: {e}")))??;
+    if rows > 0 {
+        tracing::info!(rows, "replayed the write-ahead log");
+    }
+    Ok(())
+}

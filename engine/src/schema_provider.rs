@@ -1,0 +1,81 @@
+//! The schemas of the catalog `zxq`: `public` (every row), `hot`, `warm`, `cold` (one tier's rows), `zxq` (views of the
+//! engine itself).
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::error::Result;
+use zxq_catalog::Tier;
+
+use crate::engine::Engine;
+use crate::system_views::{SystemTable, SystemView};
+use crate::tiered_table::TieredTable;
+
+/// User tables, whole or one tier of them.
+#[derive(Debug)]
+pub(crate) struct TableSchema {
+    engine: Weak<Engine>,
+    only: Option<Tier>,
+}
+
+impl TableSchema {
+    pub(crate) fn new(engine: Weak<Engine>, only: Option<Tier>) -> Self {
+        TableSchema { engine, only }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for TableSchema {
+    fn table_names(&self) -> Vec<String> {
+        let Some(engine) = self.engine.upgrade() else { return Vec::new() };
+        let mut names: Vec<String> = engine.snapshot().tables.values().map(|t| t.def.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(engine) = self.engine.upgrade() else { return Ok(None) };
+        let snapshot = engine.snapshot();
+        let Some(state) = snapshot.table(name) else { return Ok(None) };
+        let table = TieredTable::new(Weak::clone(&self.engine), Arc::clone(&state.def), self.only);
+        let has_defaults = state.def.columns.iter().any(|c| c.default.is_some());
+        if !has_defaults {
+            return Ok(Some(Arc::new(table)));
+        }
+        let defaults = engine.checkers.defaults(&engine, &state.def)?;
+        Ok(Some(Arc::new(table.with_defaults(defaults))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.engine.upgrade().is_some_and(|engine| engine.snapshot().table(name).is_some())
+    }
+}
+
+/// Views of the engine itself.
+#[derive(Debug)]
+pub(crate) struct SystemSchema {
+    engine: Weak<Engine>,
+}
+
+impl SystemSchema {
+    pub(crate) fn new(engine: Weak<Engine>) -> Self {
+        SystemSchema { engine }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for SystemSchema {
+    fn table_names(&self) -> Vec<String> {
+        SystemView::ALL.iter().map(|view| view.name().to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        Ok(SystemView::named(name)
+            .map(|view| Arc::new(SystemTable::new(Weak::clone(&self.engine), view)) as Arc<dyn TableProvider>))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        SystemView::named(name).is_some()
+    }
+}

@@ -1,0 +1,22 @@
+//! SQL text and what zxq makes of it: statements, table definitions, and definitions back as SQL.
+//!
+//! Reading order: [`statement`], [`types`], [`options`], [`create_table`], [`alter_table`], [`from_schema`],
+//! [`show_create`].
+
+pub mod alter_table;
+pub mod create_table;
+pub mod from_schema;
+mod ident;
+pub mod options;
+pub mod show_create;
+pub mod statement;
+mod syntax_error;
+pub mod types;
+
+pub use alter_table::alter_table;
+pub use create_table::{create_table, create_table_as};
+pub use from_schema::table_from_schema;
+pub use ident::{normalise, quote_ident, quote_text, table_name};
+pub use options::Age;
+pub use show_create::show_create_table;
+pub use statement::{Statement, StatementKind, parse};

@@ -1,0 +1,173 @@
+//! `ALTER TABLE` to a changed definition.
+
+use datafusion::sql::sqlparser::ast::{AlterTableOperation, Expr, RenameTableNameKind, SqlOption, UnaryOperator, Value};
+use zxq_catalog::TableDef;
+
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
+use crate::sql::ident::{normalise, table_name};
+use crate::sql::options::{Layout, kept_options, read_options};
+
+#[cfg(test)]
+mod tests;
+
+/// The definition after the operations, all or none. `has_rows` says whether the table holds rows, in any tier:
+/// what those rows would contradict is refused.
+///
+/// # Errors
+/// [`ErrorKind::FeatureNotSupported`] for operations zxq does not have, saying what to do instead; the errors of
+/// [`super::create_table`] for a bad column or option.
+pub fn alter_table(def: &TableDef, operations: &[AlterTableOperation], has_rows: bool) -> Result<TableDef> {
+    let mut changed = def.clone();
+    for operation in operations {
+        apply(&mut changed, operation, has_rows).map_err(|e| e.context(format!("ALTER TABLE {}", def.name)))?;
+    }
+    Ok(changed)
+}
+
+fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) -> Result<()> {
+    use AlterTableOperation as Op;
+    match operation {
+        Op::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
+            add_column(def, column_def, *if_not_exists, has_rows)
+        }
+        Op::SetOptionsParens { options } => set_options(def, options, has_rows),
+        Op::RenameTable { table_name: RenameTableNameKind::To(name) } => {
+            def.name = table_name(name)?;
+            Ok(())
+        }
+        Op::AddConstraint { constraint, .. } => {
+            if has_rows {
+                return Err(EngineError::new(
+                    ErrorKind::FeatureNotSupported,
+                    "a CHECK cannot be added to a table that holds rows: they may break it; make a new table and \
+                     INSERT INTO it SELECT from this one",
+                ));
+            }
+            let name = def.name.clone();
+            let mut checks = Checks::with(&name, std::mem::take(&mut def.checks));
+            read_constraint(constraint, &mut checks)?;
+            def.checks = checks.finish();
+            Ok(())
+        }
+        Op::DropConstraint { if_exists, name, .. } => {
+            let name = normalise(name);
+            let before = def.checks.len();
+            def.checks.retain(|check| check.name != name);
+            if def.checks.len() == before && !if_exists {
+                return Err(EngineError::new(
+                    ErrorKind::UndefinedObject,
+                    format!("constraint \"{name}\" of relation \"{}\" does not exist", def.name),
+                ));
+            }
+            Ok(())
+        }
+        other => Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "{other} is not supported: ALTER TABLE can ADD COLUMN, SET (option = value), ADD and DROP CONSTRAINT \
+                 (CHECK) and RENAME TO; for anything else make a new table and INSERT INTO it SELECT from this one"
+            ),
+        )),
+    }
+}
+
+fn add_column(
+    def: &mut TableDef,
+    column: &datafusion::sql::sqlparser::ast::ColumnDef,
+    if_not_exists: bool,
+    has_rows: bool,
+) -> Result<()> {
+    let name = normalise(&column.name);
+    if def.columns.iter().any(|c| c.name.eq_ignore_ascii_case(&name)) {
+        if if_not_exists {
+            return Ok(());
+        }
+        return Err(EngineError::new(
+            ErrorKind::DuplicateColumn,
+            format!("column \"{name}\" of relation \"{}\" already exists", def.name),
+        ));
+    }
+    let (added, checks) = read_column(column)?;
+    if has_rows {
+        let problem = if added.generated.is_some() {
+            Some("a generated column cannot be added to a table that holds rows, which have no value for it")
+        } else if !checks.is_empty() {
+            Some("a CHECK cannot be added to a table that holds rows")
+        } else if !added.nullable && added.default.is_none() {
+            Some("a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL there: give it a DEFAULT")
+        } else if !default_is_literal(column) {
+            Some("the DEFAULT of a column added to a table that holds rows must be a literal: it is the value of every row there is")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let kind = if !added.nullable && added.default.is_none() && added.generated.is_none() {
+                ErrorKind::NotNullViolation
+            } else {
+                ErrorKind::FeatureNotSupported
+            };
+            return Err(EngineError::new(kind, format!("column \"{name}\": {problem}")));
+        }
+    }
+    let mut all = Checks::with(&def.name, def.checks.clone());
+    for (check, expression) in checks {
+        all.add(check, Some(&name), &expression)?;
+    }
+    let checks = all.finish();
+    def.columns.push(added);
+    check_columns(&def.name, &def.columns)?;
+    def.checks = checks;
+    Ok(())
+}
+
+fn default_is_literal(column: &datafusion::sql::sqlparser::ast::ColumnDef) -> bool {
+    use datafusion::sql::sqlparser::ast::ColumnOption;
+    column.options.iter().all(|option| match &option.option {
+        ColumnOption::Default(expr) => is_literal(expr),
+        _ => true,
+    })
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => !matches!(value.value, Value::Placeholder(_)),
+        Expr::TypedString(_) => true,
+        Expr::Nested(inner) => is_literal(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_literal(expr),
+        Expr::Cast { expr, .. } => is_literal(expr),
+        _ => false,
+    }
+}
+
+fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Result<()> {
+    let options = read_options(options)?;
+    if has_rows
+        && let Some(name) = ["partition_by", "granularity", "sort_by"].iter().find(|name| options.contains_key(**name))
+    {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "{name} cannot be changed on a table that holds rows, which lie as it said: make a new table and \
+                 INSERT INTO it SELECT from this one"
+            ),
+        ));
+    }
+    let mut layout = Layout {
+        partitioning: def.partitioning.clone(),
+        time_column: def.time_column.clone(),
+        sort_by: def.sort_by.clone(),
+        lookup: def.lookup.clone(),
+    };
+    layout.apply(&def.columns, &options)?;
+    if has_rows {
+        // Rows lie sorted as they do, whatever the time column is called now.
+        layout.sort_by.clone_from(&def.sort_by);
+    }
+    def.options.extend(kept_options(&options)?);
+    def.partitioning = layout.partitioning;
+    def.time_column = layout.time_column;
+    def.sort_by = layout.sort_by;
+    def.lookup = layout.lookup;
+    Ok(())
+}

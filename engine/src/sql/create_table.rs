@@ -1,0 +1,271 @@
+//! `CREATE TABLE` to a table definition.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast::{
+    self, ColumnOption, CreateTable, CreateTableOptions, GeneratedAs, GeneratedExpressionMode, TableConstraint,
+};
+use zxq_catalog::{CheckDef, ColumnDef, TableDef};
+
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::sql::from_schema::columns_of;
+use crate::sql::ident::{check_name, normalise, table_name};
+use crate::sql::options::{Layout, kept_options, read_options};
+use crate::sql::types::column_type;
+
+#[cfg(test)]
+mod tests;
+
+/// The definition that a `CREATE TABLE` with a column list asks for; its id is 0. `IF NOT EXISTS` is
+/// `create.if_not_exists`. DEFAULT, CHECK and GENERATED expressions are kept as text:
+/// [`crate::constraints::RowChecker::new`] tells whether they make sense.
+///
+/// # Errors
+/// [`ErrorKind::FeatureNotSupported`] for clauses zxq does not have (keys, inheritance, temporary tables, …), saying
+/// what to do instead; [`ErrorKind::InvalidDefinition`], [`ErrorKind::DuplicateColumn`],
+/// [`ErrorKind::UndefinedColumn`] and [`ErrorKind::InvalidParameter`] for definitions that cannot be right.
+pub fn create_table(create: &CreateTable) -> Result<TableDef> {
+    refuse_unsupported(create)?;
+    if create.query.is_some() {
+        return Err(EngineError::internal("CREATE TABLE AS has no column list"));
+    }
+    let name = table_name(&create.name)?;
+    let mut columns = Vec::with_capacity(create.columns.len());
+    let mut checks = Checks::new(&name);
+    for column in &create.columns {
+        let (column, column_checks) = read_column(column)?;
+        for (check_name, expression) in column_checks {
+            checks.add(check_name, Some(&column.name), &expression)?;
+        }
+        columns.push(column);
+    }
+    for constraint in &create.constraints {
+        read_constraint(constraint, &mut checks)?;
+    }
+    build(name, columns, checks.finish(), create)
+}
+
+/// The definition that `CREATE TABLE … AS SELECT …` asks for: the query's columns, the statement's options.
+///
+/// # Errors
+/// As [`create_table`]; [`ErrorKind::FeatureNotSupported`] for a result column no table can hold.
+pub fn create_table_as(create: &CreateTable, schema: &Schema) -> Result<TableDef> {
+    refuse_unsupported(create)?;
+    if !create.columns.is_empty() {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            "CREATE TABLE AS takes its columns from the query: leave the column list out and name them with AS",
+        ));
+    }
+    build(table_name(&create.name)?, columns_of(schema)?, Vec::new(), create)
+}
+
+fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &CreateTable) -> Result<TableDef> {
+    check_columns(&name, &columns)?;
+    let options = match &create.table_options {
+        CreateTableOptions::None => Vec::new(),
+        CreateTableOptions::With(options) => options.clone(),
+        other => return Err(unsupported(&other.to_string(), "write table options as WITH (name = 'value', …)")),
+    };
+    let options = read_options(&options)?;
+    let layout = Layout::with_options(&columns, &options)?;
+    Ok(TableDef {
+        id: 0,
+        name,
+        columns,
+        checks,
+        partitioning: layout.partitioning,
+        time_column: layout.time_column,
+        sort_by: layout.sort_by,
+        lookup: layout.lookup,
+        options: kept_options(&options)?,
+    })
+}
+
+/// Refuses column lists that no tier could keep.
+pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
+    if columns.is_empty() {
+        return Err(EngineError::new(
+            ErrorKind::InvalidDefinition,
+            format!("table \"{table}\" has no columns: give it at least one"),
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    for column in columns {
+        check_name("column", &column.name)?;
+        if !seen.insert(column.name.to_lowercase()) {
+            return Err(EngineError::new(
+                ErrorKind::DuplicateColumn,
+                format!(
+                    "column \"{}\" of table \"{table}\" is there more than once (names that differ only in case count \
+                     as one: the warm and cold tiers cannot tell them apart)",
+                    column.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn unsupported(what: &str, instead: &str) -> EngineError {
+    EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported: {instead}"))
+}
+
+fn refuse_unsupported(create: &CreateTable) -> Result<()> {
+    let problems = [
+        (create.temporary, "CREATE TEMPORARY TABLE", "use a WITH query, or an ordinary table and DROP TABLE"),
+        (create.or_replace, "CREATE OR REPLACE TABLE", "drop the table first"),
+        (create.external, "EXTERNAL here", "load the file with zxq load or CALL zxq.load"),
+        (create.like.is_some(), "CREATE TABLE LIKE", "write the columns out; SHOW CREATE TABLE prints them"),
+        (create.clone.is_some(), "CREATE TABLE CLONE", "use CREATE TABLE AS SELECT"),
+        (create.inherits.is_some(), "INHERITS", "write the columns out"),
+        (create.partition_of.is_some(), "PARTITION OF", "partitions are made by themselves; see partition_by"),
+        (
+            create.partition_by.is_some(),
+            "PARTITION BY",
+            "write WITH (partition_by = 'trade_date, asset_class', granularity = 'day')",
+        ),
+        (create.order_by.is_some(), "ORDER BY here", "write WITH (sort_by = 'symbol, timestamp')"),
+        (create.primary_key.is_some(), "PRIMARY KEY", NO_UNIQUENESS),
+        (create.on_commit.is_some(), "ON COMMIT", "leave it out"),
+        (create.location.is_some(), "LOCATION", "leave it out; the engine's data directory holds every table"),
+    ];
+    match problems.into_iter().find(|(there, _, _)| *there) {
+        Some((_, what, instead)) => Err(unsupported(what, instead)),
+        None => Ok(()),
+    }
+}
+
+const NO_UNIQUENESS: &str = "zxq keeps every row it is given, once, and does not enforce uniqueness across tiers; drop \
+                             the clause, and write WITH (lookup = 'column') for fast access by that column";
+const NO_REFERENCES: &str = "zxq does not enforce references between tables; drop the clause";
+
+/// A column, and the CHECKs written beside it.
+pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<(Option<String>, String)>)> {
+    let name = normalise(&column.name);
+    let of_column = |e: EngineError| e.context(format!("column \"{name}\""));
+    let kind = column_type(&column.data_type).map_err(of_column)?;
+    let mut checks = Vec::new();
+    let mut def = ColumnDef {
+        name: name.clone(),
+        data_type: kind.data_type,
+        sql_type: kind.sql_type,
+        nullable: true,
+        default: None,
+        generated: None,
+        max_chars: kind.max_chars,
+    };
+    let mut said_null = false;
+    for option in &column.options {
+        match &option.option {
+            ColumnOption::Null => said_null = true,
+            ColumnOption::NotNull => def.nullable = false,
+            ColumnOption::Default(expr) => def.default = Some(expr.to_string()),
+            ColumnOption::Check(check) => {
+                if check.enforced == Some(false) {
+                    return Err(of_column(unsupported("CHECK … NOT ENFORCED", "drop the clause")));
+                }
+                let given = option.name.as_ref().or(check.name.as_ref()).map(normalise);
+                checks.push((given, check.expr.to_string()));
+            }
+            ColumnOption::Generated {
+                generated_as: GeneratedAs::Always | GeneratedAs::ExpStored,
+                generation_expr: Some(expr),
+                generation_expr_mode: Some(GeneratedExpressionMode::Stored),
+                ..
+            } => def.generated = Some(expr.to_string()),
+            ColumnOption::Generated { generation_expr: Some(_), .. } => {
+                return Err(of_column(unsupported("a generated column that is not STORED", "write STORED after it")));
+            }
+            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                return Err(of_column(unsupported("IDENTITY", "zxq numbers no rows; supply the number")));
+            }
+            ColumnOption::PrimaryKey(_) => return Err(of_column(unsupported("PRIMARY KEY", NO_UNIQUENESS))),
+            ColumnOption::Unique(_) => return Err(of_column(unsupported("UNIQUE", NO_UNIQUENESS))),
+            ColumnOption::ForeignKey(_) => return Err(of_column(unsupported("REFERENCES", NO_REFERENCES))),
+            ColumnOption::Collation(collation) if is_byte_order(&collation.to_string()) => {}
+            ColumnOption::Collation(collation) => {
+                return Err(of_column(unsupported(
+                    &format!("COLLATE {collation}"),
+                    "texts compare byte by byte, as with COLLATE \"C\"; drop the clause",
+                )));
+            }
+            other => return Err(of_column(unsupported(&other.to_string(), "drop the clause"))),
+        }
+    }
+    let contradiction = if said_null && !def.nullable {
+        "it is both NULL and NOT NULL"
+    } else if def.generated.is_some() && def.default.is_some() {
+        "it has both DEFAULT and GENERATED"
+    } else {
+        return Ok((def, checks));
+    };
+    Err(of_column(EngineError::new(ErrorKind::InvalidDefinition, contradiction)))
+}
+
+fn is_byte_order(collation: &str) -> bool {
+    matches!(collation.trim_matches('"').to_ascii_uppercase().as_str(), "C" | "POSIX" | "UCS_BASIC" | "DEFAULT")
+}
+
+/// Adds a table constraint to the checks.
+pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<'_>) -> Result<()> {
+    match constraint {
+        TableConstraint::Check(check) if check.enforced != Some(false) => {
+            checks.add(check.name.as_ref().map(normalise), None, &check.expr.to_string())
+        }
+        TableConstraint::PrimaryKey(_) => Err(unsupported("PRIMARY KEY", NO_UNIQUENESS)),
+        TableConstraint::Unique(_) => Err(unsupported("UNIQUE", NO_UNIQUENESS)),
+        TableConstraint::ForeignKey(_) => Err(unsupported("FOREIGN KEY", NO_REFERENCES)),
+        other => Err(unsupported(&other.to_string(), "drop the clause")),
+    }
+}
+
+/// Gathers CHECK constraints and names those without a name as PostgreSQL does.
+pub(super) struct Checks<'a> {
+    table: &'a str,
+    found: Vec<CheckDef>,
+}
+
+impl<'a> Checks<'a> {
+    pub(super) fn new(table: &'a str) -> Self {
+        Checks { table, found: Vec::new() }
+    }
+
+    /// Checks that are there already.
+    pub(super) fn with(table: &'a str, found: Vec<CheckDef>) -> Self {
+        Checks { table, found }
+    }
+
+    pub(super) fn add(&mut self, name: Option<String>, column: Option<&str>, expression: &str) -> Result<()> {
+        let taken = |name: &str| self.found.iter().any(|c| c.name == name);
+        let name = match name {
+            Some(name) if taken(&name) => {
+                return Err(EngineError::new(
+                    ErrorKind::InvalidDefinition,
+                    format!("constraint \"{name}\" of table \"{}\" is there already: choose another name", self.table),
+                ));
+            }
+            Some(name) => name,
+            None => {
+                let base = match column {
+                    Some(column) => format!("{}_{column}_check", self.table),
+                    None => format!("{}_check", self.table),
+                };
+                let mut name = base.clone();
+                let mut number = 1;
+                while taken(&name) {
+                    name = format!("{base}{number}");
+                    number += 1;
+                }
+                name
+            }
+        };
+        self.found.push(CheckDef { name, expression: expression.to_owned() });
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Vec<CheckDef> {
+        self.found
+    }
+}

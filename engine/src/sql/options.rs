@@ -1,0 +1,396 @@
+//! Table options: `WITH (time_column = 'timestamp', partition_by = 'trade_date, asset_class', …)`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::ast::{Expr, SqlOption, UnaryOperator, Value};
+use zxq_catalog::{ColumnDef, Granularity, Partitioning, TableDef};
+
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::functions::interval_text::{approximate_seconds, parse_interval};
+use crate::sql::ident::normalise;
+
+#[cfg(test)]
+mod tests;
+
+/// Age at which a partition leaves hot.
+pub const HOT_TO_WARM_AGE: &str = "hot_to_warm_age";
+/// Age at which a partition leaves warm.
+pub const WARM_TO_COLD_AGE: &str = "warm_to_cold_age";
+/// Age at which rows are deleted.
+pub const RETENTION: &str = "retention";
+/// Table format of the cold tier.
+pub const COLD_FORMAT: &str = "cold_format";
+/// Parquet codec of the cold tier.
+pub const COLD_COMPRESSION: &str = "cold_compression";
+
+/// Options that say how the table is laid out; they become fields of the definition.
+const LAYOUT: [&str; 5] = ["time_column", "partition_by", "granularity", "sort_by", "lookup"];
+/// Options that are kept in [`TableDef::options`].
+const KEPT: [&str; 5] = [HOT_TO_WARM_AGE, WARM_TO_COLD_AGE, RETENTION, COLD_FORMAT, COLD_COMPRESSION];
+
+/// A table's own age limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// After this long.
+    After(Duration),
+    /// Not by age.
+    Never,
+}
+
+impl Age {
+    /// The age a table's option sets, if it sets one. `option` is [`HOT_TO_WARM_AGE`], [`WARM_TO_COLD_AGE`] or
+    /// [`RETENTION`].
+    pub fn of(def: &TableDef, option: &str) -> Option<Age> {
+        match def.options.get(option)?.as_str() {
+            "never" => Some(Age::Never),
+            seconds => seconds.parse().ok().map(|s| Age::After(Duration::from_secs(s))),
+        }
+    }
+}
+
+/// Parses an age: `7 days`, `1h`, `3600` (seconds), `never`. Months count 30 days, years 365.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] saying what an age looks like.
+pub fn parse_age(text: &str) -> Result<Age> {
+    let trimmed = text.trim();
+    if trimmed.eq_ignore_ascii_case("never") {
+        return Ok(Age::Never);
+    }
+    let seconds = match trimmed.parse::<u64>() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => parse_interval(trimmed).and_then(approximate_seconds),
+    };
+    match seconds {
+        Some(seconds) => Ok(Age::After(Duration::from_secs(seconds))),
+        None => Err(EngineError::new(
+            ErrorKind::InvalidParameter,
+            format!("{text:?} is not an age: write '7 days', '12 hours', '1h', a number of seconds, or 'never'"),
+        )),
+    }
+}
+
+/// Writes seconds as a person would: `7 days`, `90 minutes`.
+pub(super) fn render_age(seconds: u64) -> String {
+    for (unit, size) in [("day", 86_400), ("hour", 3_600), ("minute", 60)] {
+        if seconds >= size && seconds.is_multiple_of(size) {
+            let count = seconds / size;
+            return format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+        }
+    }
+    format!("{seconds} seconds")
+}
+
+/// The options of a `WITH (…)` or `SET (…)` list, by lower-case name, values as text.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] for an option zxq does not know, one given twice, or a value that is no literal.
+pub(super) fn read_options(options: &[SqlOption]) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for option in options {
+        let (name, value) = match option {
+            SqlOption::KeyValue { key, value } => (normalise(key), option_text(value)),
+            other => (other.to_string(), None),
+        };
+        if !LAYOUT.contains(&name.as_str()) && !KEPT.contains(&name.as_str()) {
+            return Err(unknown(&name));
+        }
+        let Some(value) = value else {
+            return Err(invalid(&name, "write a text in quotes, a number or a name"));
+        };
+        if found.insert(name.clone(), value).is_some() {
+            return Err(invalid(&name, "it is given twice"));
+        }
+    }
+    Ok(found)
+}
+
+fn unknown(name: &str) -> EngineError {
+    let mut known: Vec<&str> = LAYOUT.iter().chain(KEPT.iter()).copied().collect();
+    known.sort_unstable();
+    EngineError::new(
+        ErrorKind::InvalidParameter,
+        format!("unknown table option \"{name}\"; the options are {}", known.join(", ")),
+    )
+}
+
+fn invalid(name: &str, why: &str) -> EngineError {
+    EngineError::new(ErrorKind::InvalidParameter, format!("table option \"{name}\": {why}"))
+}
+
+/// A literal, a name, or a list of names in parentheses, as text.
+fn option_text(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => Some(number.clone()),
+            Value::Boolean(flag) => Some(flag.to_string()),
+            text => text.clone().into_string(),
+        },
+        Expr::Identifier(ident) => Some(normalise(ident)),
+        Expr::Nested(inner) => option_text(inner),
+        Expr::Tuple(items) => {
+            items.iter().map(option_text).collect::<Option<Vec<_>>>().map(|texts| texts.join(", "))
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => option_text(expr).map(|text| format!("-{text}")),
+        _ => None,
+    }
+}
+
+/// How a table is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) partitioning: Partitioning,
+    pub(super) time_column: Option<String>,
+    pub(super) sort_by: Vec<String>,
+    pub(super) lookup: Vec<String>,
+}
+
+impl Layout {
+    /// What zxq chooses when no option says otherwise: a column called `timestamp`, `ts` or `time` (or else the first
+    /// timestamp without a DEFAULT) is the time; `trade_date DATE` with `asset_class` text are the partitions, by day;
+    /// rows are sorted by `symbol` and time and looked up by `symbol`.
+    pub(super) fn default_for(columns: &[ColumnDef]) -> Layout {
+        let time_column = default_time_column(columns);
+        let has = |name: &str, fits: fn(&DataType) -> bool| {
+            columns.iter().any(|c| c.name == name && fits(&c.data_type)).then(|| name.to_owned())
+        };
+        let date_column = has("trade_date", is_date);
+        let class_column = has("asset_class", is_text);
+        let partitioning = match (date_column, class_column) {
+            (Some(date), Some(class)) => Partitioning {
+                date_column: Some(date),
+                granularity: Granularity::Day,
+                class_column: Some(class),
+            },
+            _ => Partitioning::none(),
+        };
+        let symbol = has("symbol", is_text);
+        Layout {
+            partitioning,
+            sort_by: symbol.iter().cloned().chain(time_column.iter().cloned()).collect(),
+            lookup: symbol.into_iter().collect(),
+            time_column,
+        }
+    }
+
+    /// The layout that the options ask for, defaults filling in.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedColumn`] for a column the table does not have, [`ErrorKind::InvalidParameter`] for one of
+    /// an unfit type.
+    pub(super) fn with_options(columns: &[ColumnDef], options: &BTreeMap<String, String>) -> Result<Layout> {
+        let mut layout = Layout::default_for(columns);
+        layout.apply(columns, options)?;
+        Ok(layout)
+    }
+
+    /// Changes what the options name and keeps the rest.
+    pub(super) fn apply(&mut self, columns: &[ColumnDef], options: &BTreeMap<String, String>) -> Result<()> {
+        let names = |option: &str| options.get(option).map(|text| column_list(option, text, columns)).transpose();
+        if let Some(named) = names("time_column")? {
+            let mut named = named.into_iter();
+            let time = named.next();
+            if named.next().is_some() {
+                return Err(invalid("time_column", "name one column"));
+            }
+            if let Some(column) = time {
+                require_type("time_column", column, is_timestamp, "a TIMESTAMP or TIMESTAMPTZ column")?;
+            }
+            let old = std::mem::replace(&mut self.time_column, time.map(|c| c.name.clone()));
+            // The default sort key follows the time column.
+            for name in self.sort_by.iter_mut().filter(|name| Some(&**name) == old.as_deref()) {
+                if let Some(time) = &self.time_column {
+                    name.clone_from(time);
+                }
+            }
+            if old.is_none() && !options.contains_key("sort_by") {
+                self.sort_by.extend(self.time_column.clone().filter(|time| !self.sort_by.contains(time)));
+            }
+        }
+        if let Some(named) = names("partition_by")? {
+            self.partitioning = partitioning_by(&named)?;
+        }
+        if let Some(text) = options.get("granularity") {
+            self.partitioning.granularity = text.parse::<Granularity>().map_err(|e| invalid("granularity", &e.to_string()))?;
+            if self.partitioning.date_column.is_none() {
+                return Err(invalid(
+                    "granularity",
+                    "it needs a DATE column to partition by: name one in partition_by, for example \
+                     partition_by = 'trade_date, asset_class'",
+                ));
+            }
+        }
+        if let Some(named) = names("sort_by")? {
+            self.sort_by = named.into_iter().map(|c| c.name.clone()).collect();
+        }
+        if let Some(named) = names("lookup")? {
+            for column in &named {
+                require_type("lookup", column, is_lookup_key, "text, integer or date columns")?;
+            }
+            self.lookup = named.into_iter().map(|c| c.name.clone()).collect();
+        }
+        Ok(())
+    }
+}
+
+fn default_time_column(columns: &[ColumnDef]) -> Option<String> {
+    // A timestamp with a DEFAULT, such as created_at, says when the row was written, not when the event was.
+    let candidates: Vec<&ColumnDef> =
+        columns.iter().filter(|c| is_timestamp(&c.data_type) && c.default.is_none() && c.generated.is_none()).collect();
+    let named = ["timestamp", "ts", "time"].iter().find_map(|name| candidates.iter().find(|c| c.name == *name));
+    named
+        .or_else(|| candidates.iter().find(|c| !c.nullable))
+        .or_else(|| candidates.first())
+        .map(|c| c.name.clone())
+}
+
+fn partitioning_by(columns: &[&ColumnDef]) -> Result<Partitioning> {
+    let mut partitioning = Partitioning::none();
+    for column in columns {
+        let slot = if is_date(&column.data_type) {
+            &mut partitioning.date_column
+        } else if is_text(&column.data_type) {
+            &mut partitioning.class_column
+        } else {
+            return Err(invalid(
+                "partition_by",
+                &format!(
+                    "column \"{}\" is {}; partitions are made by one DATE column, one text column, or both",
+                    column.name, column.sql_type
+                ),
+            ));
+        };
+        if let Some(first) = slot.replace(column.name.clone()) {
+            return Err(invalid(
+                "partition_by",
+                &format!(
+                    "\"{first}\" and \"{}\" are of one kind; name at most one DATE column and one text column",
+                    column.name
+                ),
+            ));
+        }
+    }
+    Ok(partitioning)
+}
+
+/// The columns that a comma-separated list names; empty and `none` name none.
+fn column_list<'a>(option: &str, text: &str, columns: &'a [ColumnDef]) -> Result<Vec<&'a ColumnDef>> {
+    let text = text.trim().trim_start_matches('(').trim_end_matches(')');
+    let mut found: Vec<&ColumnDef> = Vec::new();
+    if text.trim().is_empty() || text.trim().eq_ignore_ascii_case("none") {
+        return Ok(found);
+    }
+    for name in text.split(',').map(str::trim) {
+        let column = columns.iter().find(|c| c.name == name).or_else(|| {
+            let folded = name.trim_matches('"');
+            columns.iter().find(|c| c.name.eq_ignore_ascii_case(folded))
+        });
+        let Some(column) = column else {
+            let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+            return Err(EngineError::new(
+                ErrorKind::UndefinedColumn,
+                format!("table option \"{option}\" names column \"{name}\", which the table does not have; it has {}", all.join(", ")),
+            ));
+        };
+        if found.iter().any(|c| c.name == column.name) {
+            return Err(invalid(option, &format!("column \"{name}\" is named twice")));
+        }
+        found.push(column);
+    }
+    Ok(found)
+}
+
+fn require_type(option: &str, column: &ColumnDef, fits: fn(&DataType) -> bool, wanted: &str) -> Result<()> {
+    if fits(&column.data_type) {
+        return Ok(());
+    }
+    Err(invalid(option, &format!("column \"{}\" is {}; it takes {wanted}", column.name, column.sql_type)))
+}
+
+fn is_timestamp(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, _))
+}
+
+fn is_date(data_type: &DataType) -> bool {
+    *data_type == DataType::Date32
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    *data_type == DataType::Utf8View
+}
+
+fn is_lookup_key(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8View | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32
+    )
+}
+
+/// Checks and normalises the options that are kept as they are: ages to seconds, codecs to lower case with a level.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] for a value the option cannot have; [`ErrorKind::FeatureNotSupported`] for a cold
+/// format that is not there yet.
+pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let mut kept = BTreeMap::new();
+    for (name, value) in options {
+        let normal = match name.as_str() {
+            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => {
+                match parse_age(value).map_err(|e| e.context(format!("table option \"{name}\"")))? {
+                    Age::Never => "never".to_owned(),
+                    Age::After(age) if name == RETENTION && age.is_zero() => {
+                        return Err(invalid(name, "an age of zero would delete every row; write 'never' to keep all"));
+                    }
+                    Age::After(age) => age.as_secs().to_string(),
+                }
+            }
+            COLD_FORMAT => cold_format(value)?,
+            COLD_COMPRESSION => cold_compression(value)?,
+            _ => continue,
+        };
+        kept.insert(name.clone(), normal);
+    }
+    Ok(kept)
+}
+
+fn cold_format(text: &str) -> Result<String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "delta" => Ok("delta".to_owned()),
+        "iceberg" => Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            "table option \"cold_format\": 'iceberg' is not supported yet; use 'delta'",
+        )),
+        _ => Err(invalid(COLD_FORMAT, &format!("{text:?} is no table format; use 'delta'"))),
+    }
+}
+
+fn cold_compression(text: &str) -> Result<String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (codec, level) = match lower.split_once('(') {
+        Some((codec, level)) => (codec.trim(), Some(level.trim_end_matches(')').trim().parse::<u32>().ok())),
+        None => (lower.as_str(), None),
+    };
+    let levels = match codec {
+        "zstd" => Some((1..=22, 3)),
+        "gzip" => Some((0..=9, 6)),
+        "lz4" | "snappy" | "uncompressed" => None,
+        _ => {
+            return Err(invalid(
+                COLD_COMPRESSION,
+                &format!("{text:?} is no codec; use 'zstd(3)', 'gzip(6)', 'lz4', 'snappy' or 'uncompressed'"),
+            ));
+        }
+    };
+    match (levels, level) {
+        (None, None) => Ok(codec.to_owned()),
+        (None, Some(_)) => Err(invalid(COLD_COMPRESSION, &format!("{codec} has no levels, write '{codec}'"))),
+        (Some((_, usual)), None) => Ok(format!("{codec}({usual})")),
+        (Some((range, _)), Some(Some(level))) if range.contains(&level) => Ok(format!("{codec}({level})")),
+        (Some((range, _)), Some(_)) => Err(invalid(
+            COLD_COMPRESSION,
+            &format!("{codec} levels go from {} to {}", range.start(), range.end()),
+        )),
+    }
+}

@@ -1,0 +1,68 @@
+//! A table definition back as `CREATE TABLE`.
+
+use std::fmt::Write;
+
+use zxq_catalog::{Granularity, TableDef};
+
+use crate::sql::ident::{quote_ident, quote_text};
+use crate::sql::options::{HOT_TO_WARM_AGE, Layout, RETENTION, WARM_TO_COLD_AGE, render_age};
+
+#[cfg(test)]
+mod tests;
+
+/// The statement that makes a table like this one. Running it gives an equal definition.
+pub fn show_create_table(def: &TableDef) -> String {
+    let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
+    for column in &def.columns {
+        let mut line = format!("    {} {}", quote_ident(&column.name), column.sql_type);
+        if !column.nullable {
+            line.push_str(" NOT NULL");
+        }
+        if let Some(default) = &column.default {
+            let _ = write!(line, " DEFAULT {default}");
+        }
+        if let Some(expression) = &column.generated {
+            let _ = write!(line, " GENERATED ALWAYS AS ({expression}) STORED");
+        }
+        lines.push(line);
+    }
+    for check in &def.checks {
+        lines.push(format!("    CONSTRAINT {} CHECK ({})", quote_ident(&check.name), check.expression));
+    }
+    let mut sql = format!("CREATE TABLE {} (\n{}\n)", quote_ident(&def.name), lines.join(",\n"));
+    let options = options(def);
+    if !options.is_empty() {
+        let list: Vec<String> = options.iter().map(|(name, value)| format!("    {name} = {}", quote_text(value))).collect();
+        let _ = write!(sql, " WITH (\n{}\n)", list.join(",\n"));
+    }
+    sql
+}
+
+/// The options worth writing: those that are set, and those left empty on purpose where zxq would choose something.
+fn options(def: &TableDef) -> Vec<(&str, String)> {
+    let chosen = Layout::default_for(&def.columns);
+    let mut options = Vec::new();
+    let mut list = |name, columns: Vec<&str>, usual_is_empty: bool| {
+        if !columns.is_empty() || !usual_is_empty {
+            options.push((name, columns.join(", ")));
+        }
+    };
+    list("time_column", def.time_column.as_deref().into_iter().collect(), chosen.time_column.is_none());
+    list("partition_by", def.partitioning.columns().collect(), chosen.partitioning.columns().next().is_none());
+    list("sort_by", def.sort_by.iter().map(String::as_str).collect(), chosen.sort_by.is_empty());
+    list("lookup", def.lookup.iter().map(String::as_str).collect(), chosen.lookup.is_empty());
+    if def.partitioning.date_column.is_some() || def.partitioning.granularity != Granularity::Day {
+        let place = options.iter().position(|(name, _)| *name == "partition_by").map_or(0, |i| i + 1);
+        options.insert(place, ("granularity", def.partitioning.granularity.name().to_owned()));
+    }
+    for (name, value) in &def.options {
+        let value = match name.as_str() {
+            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => {
+                value.parse().map_or_else(|_| value.clone(), render_age)
+            }
+            _ => value.clone(),
+        };
+        options.push((name, value));
+    }
+    options
+}

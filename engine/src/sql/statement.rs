@@ -1,0 +1,451 @@
+//! Statements: SQL text split at its semicolons, parsed and classified.
+
+use std::fmt;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
+use datafusion::sql::sqlparser::ast::{self, ObjectType, Statement as Ast};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+
+use crate::error::Result;
+use crate::sql::syntax_error::{self, expected};
+
+#[cfg(test)]
+mod tests;
+
+/// How deeply expressions may nest. The parser grows its stack, so this only stops absurd text.
+const RECURSION_LIMIT: usize = 300;
+
+/// The dialect of every SQL text zxq reads.
+pub const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// What a statement does, as far as the engine and the server treat statements differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StatementKind {
+    /// `SELECT`, `WITH`, `VALUES`, `TABLE`: returns rows, changes nothing.
+    Query,
+    /// `EXPLAIN` of anything, with or without `ANALYZE`.
+    Explain,
+    /// `INSERT`.
+    Insert,
+    /// `UPDATE`.
+    Update,
+    /// `DELETE`.
+    Delete,
+    /// `MERGE`.
+    Merge,
+    /// `TRUNCATE`.
+    Truncate,
+    /// `COPY`, in either direction.
+    Copy,
+    /// `CREATE TABLE`, also `CREATE TABLE … AS`.
+    CreateTable,
+    /// `CREATE EXTERNAL TABLE`.
+    CreateExternalTable,
+    /// `DROP TABLE`.
+    DropTable,
+    /// `ALTER TABLE`.
+    AlterTable,
+    /// `CREATE VIEW`.
+    CreateView,
+    /// `DROP VIEW`.
+    DropView,
+    /// `CREATE SCHEMA`.
+    CreateSchema,
+    /// `DROP SCHEMA`.
+    DropSchema,
+    /// `CREATE INDEX`.
+    CreateIndex,
+    /// `DROP INDEX`.
+    DropIndex,
+    /// `CALL`.
+    Call,
+    /// `SET`, every form but transactions.
+    Set,
+    /// `SET TRANSACTION`, `SET SESSION CHARACTERISTICS`.
+    SetTransaction,
+    /// `RESET`.
+    Reset,
+    /// `SHOW`.
+    Show,
+    /// `DESCRIBE`.
+    Describe,
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`.
+    Commit,
+    /// `ROLLBACK`, `ABORT`, `ROLLBACK TO SAVEPOINT`.
+    Rollback,
+    /// `SAVEPOINT`.
+    Savepoint,
+    /// `RELEASE SAVEPOINT`.
+    ReleaseSavepoint,
+    /// `PREPARE`.
+    Prepare,
+    /// `EXECUTE`.
+    Execute,
+    /// `DEALLOCATE`.
+    Deallocate,
+    /// `DISCARD`.
+    Discard,
+    /// `DECLARE … CURSOR`.
+    DeclareCursor,
+    /// `FETCH`.
+    Fetch,
+    /// `CLOSE`.
+    CloseCursor,
+    /// `LISTEN`.
+    Listen,
+    /// `UNLISTEN`.
+    Unlisten,
+    /// `NOTIFY`.
+    Notify,
+    /// `ANALYZE`.
+    Analyze,
+    /// `VACUUM`.
+    Vacuum,
+    /// `COMMENT ON`.
+    Comment,
+    /// Anything else that parses.
+    Other,
+}
+
+/// One parsed SQL statement with its own text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    parsed: DfStatement,
+    text: String,
+    kind: StatementKind,
+}
+
+impl Statement {
+    /// The statement's SQL, without the semicolon and without surrounding white space and comments.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> StatementKind {
+        self.kind
+    }
+
+    /// What DataFusion's planner takes.
+    pub fn parsed(&self) -> &DfStatement {
+        &self.parsed
+    }
+
+    /// The parsed statement, given away.
+    pub fn into_parsed(self) -> DfStatement {
+        self.parsed
+    }
+
+    /// The syntax tree, unless the statement is one of DataFusion's own (`EXPLAIN`, `COPY … TO 'file'`, `RESET`,
+    /// `CREATE EXTERNAL TABLE`).
+    pub fn ast(&self) -> Option<&Ast> {
+        match &self.parsed {
+            DfStatement::Statement(ast) => Some(ast),
+            _ => None,
+        }
+    }
+
+    /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
+    pub fn is_explain_analyze(&self) -> bool {
+        matches!(&self.parsed, DfStatement::Explain(explain) if explain.analyze)
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Parses SQL text into its statements, one entry per statement between semicolons; empty statements are left out.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Syntax`], naming the offending token, its line and column (both from 1, in `sql` as a
+/// whole) and what was expected there.
+pub fn parse(sql: &str) -> Result<Vec<Statement>> {
+    let tokens = Tokenizer::new(&DIALECT, sql)
+        .tokenize_with_location()
+        .map_err(|e| syntax_error::from_parser(&e.into()))?;
+    let mut statements = Vec::with_capacity(1);
+    let mut index = TextIndex::new(sql);
+    let mut current: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            push_statement(&mut statements, std::mem::take(&mut current), &mut index)?;
+        } else if !matches!(token.token, Token::Whitespace(_)) {
+            current.push(token);
+        }
+    }
+    push_statement(&mut statements, current, &mut index)?;
+    Ok(statements)
+}
+
+/// Parses the text of one expression, as table definitions keep them.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
+    let tokens = Tokenizer::new(&DIALECT, sql)
+        .tokenize_with_location()
+        .map_err(|e| syntax_error::from_parser(&e.into()))?;
+    let mut parser =
+        Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+    let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
+    match parser.peek_token().token {
+        Token::EOF => Ok(expr),
+        _ => Err(expected("end of expression", &parser.peek_token())),
+    }
+}
+
+fn push_statement(
+    statements: &mut Vec<Statement>,
+    tokens: Vec<TokenWithSpan>,
+    index: &mut TextIndex<'_>,
+) -> Result<()> {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Ok(()) };
+    let text = index.slice(first.span.start, last.span.end);
+    let parsed = parse_one(tokens)?;
+    let kind = classify(&parsed);
+    statements.push(Statement { parsed, text, kind });
+    Ok(())
+}
+
+fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
+    match tokens.get(position).map(|t| &t.token) {
+        Some(Token::Word(word)) => Some(word.keyword),
+        _ => None,
+    }
+}
+
+/// Parses the tokens of one statement: through DataFusion's parser where the statement may be one of its own, and
+/// straight through sqlparser otherwise.
+fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+    match keyword_at(&tokens, 0) {
+        Some(Keyword::EXPLAIN) => {
+            unfold_explain_options(&mut tokens)?;
+            if keyword_at(&tokens, 1) == Some(Keyword::COPY) {
+                return Err(expected("a query or INSERT after EXPLAIN", &tokens[1]));
+            }
+            parse_with_datafusion(tokens)
+        }
+        Some(Keyword::RESET) => parse_with_datafusion(tokens),
+        Some(Keyword::CREATE) if is_external_table(&tokens) => parse_with_datafusion(tokens),
+        Some(Keyword::COPY) if copies_to_file(&tokens) => {
+            // COPY … TO 'file' STORED AS … is DataFusion's; COPY … TO 'file' WITH (…) is PostgreSQL's.
+            match parse_with_datafusion(tokens.clone()) {
+                Ok(statement) => Ok(statement),
+                Err(_) => parse_with_sqlparser(tokens),
+            }
+        }
+        _ => {
+            if let Some(TokenWithSpan { token: Token::Word(word), .. }) = tokens.first_mut()
+                && word.quote_style.is_none()
+                && word.value.eq_ignore_ascii_case("abort")
+            {
+                *word = bare_word("ROLLBACK", Keyword::ROLLBACK);
+            }
+            parse_with_sqlparser(tokens)
+        }
+    }
+}
+
+fn parse_with_datafusion(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+    let mut parser = DFParserBuilder::new(tokens)
+        .with_dialect(&DIALECT)
+        .with_recursion_limit(RECURSION_LIMIT)
+        .build()
+        .map_err(syntax_error::from_datafusion)?;
+    let statement = parser.parse_statement().map_err(syntax_error::from_datafusion)?;
+    expect_end(&parser.parser)?;
+    Ok(statement)
+}
+
+fn parse_with_sqlparser(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+    let mut parser =
+        Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+    let statement = parser.parse_statement().map_err(|e| syntax_error::from_parser(&e))?;
+    expect_end(&parser)?;
+    Ok(DfStatement::Statement(Box::new(statement)))
+}
+
+fn expect_end(parser: &Parser<'_>) -> Result<()> {
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(()),
+        _ => Err(expected("end of statement", &next)),
+    }
+}
+
+fn is_external_table(tokens: &[TokenWithSpan]) -> bool {
+    (1..=4).map_while(|i| keyword_at(tokens, i)).any(|k| k == Keyword::EXTERNAL)
+}
+
+fn copies_to_file(tokens: &[TokenWithSpan]) -> bool {
+    tokens.windows(2).any(|pair| {
+        matches!(&pair[0].token, Token::Word(w) if w.keyword == Keyword::TO)
+            && matches!(pair[1].token, Token::SingleQuotedString(_))
+    })
+}
+
+fn bare_word(text: &str, keyword: Keyword) -> Word {
+    Word { value: text.to_owned(), quote_style: None, keyword }
+}
+
+/// Turns PostgreSQL's `EXPLAIN (ANALYZE, VERBOSE off, FORMAT text) …` into the `EXPLAIN ANALYZE …` that DataFusion
+/// parses. Options about what PostgreSQL measures (BUFFERS, COSTS, TIMING, …) change nothing here and are dropped.
+fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
+    if tokens.get(1).map(|t| &t.token) != Some(&Token::LParen) {
+        return Ok(());
+    }
+    // `EXPLAIN (SELECT …)` is a query in parentheses.
+    if matches!(keyword_at(tokens, 2), Some(Keyword::SELECT | Keyword::WITH | Keyword::VALUES) | None) {
+        return Ok(());
+    }
+    let Some(end) = tokens.iter().position(|t| t.token == Token::RParen) else { return Ok(()) };
+    let mut unfolded = Vec::new();
+    for option in tokens[2..end].split(|t| t.token == Token::Comma) {
+        let Some(name) = option.first() else { continue };
+        let value = option.get(1).map(|t| t.token.to_string().to_ascii_lowercase());
+        let on = !matches!(value.as_deref(), Some("off" | "false" | "0" | "none"));
+        let word = |text: &str, keyword| TokenWithSpan::new(Token::Word(bare_word(text, keyword)), name.span);
+        match name.token.to_string().to_ascii_lowercase().as_str() {
+            "analyze" if on => unfolded.insert(0, word("ANALYZE", Keyword::ANALYZE)),
+            "verbose" if on => unfolded.push(word("VERBOSE", Keyword::VERBOSE)),
+            "analyze" | "verbose" | "buffers" | "costs" | "timing" | "summary" | "settings" | "wal" | "memory"
+            | "serialize" | "generic_plan" => {}
+            "format" if matches!(value.as_deref(), Some("text") | None) => {}
+            "format" => {
+                return Err(expected("FORMAT text, the one format zxq explains in", option.last().unwrap_or(name)));
+            }
+            _ => return Err(expected("an EXPLAIN option such as ANALYZE or VERBOSE", name)),
+        }
+    }
+    tokens.splice(1..=end, unfolded);
+    Ok(())
+}
+
+fn classify(statement: &DfStatement) -> StatementKind {
+    match statement {
+        DfStatement::Explain(_) => StatementKind::Explain,
+        DfStatement::CopyTo(_) => StatementKind::Copy,
+        DfStatement::Reset(_) => StatementKind::Reset,
+        DfStatement::CreateExternalTable(_) => StatementKind::CreateExternalTable,
+        DfStatement::Statement(ast) => classify_ast(ast),
+    }
+}
+
+fn classify_ast(ast: &Ast) -> StatementKind {
+    match ast {
+        Ast::Query(query) => classify_query(query),
+        Ast::Insert(_) => StatementKind::Insert,
+        Ast::Update(_) => StatementKind::Update,
+        Ast::Delete(_) => StatementKind::Delete,
+        Ast::Merge(_) => StatementKind::Merge,
+        Ast::Truncate(_) => StatementKind::Truncate,
+        Ast::Copy { .. } => StatementKind::Copy,
+        Ast::CreateTable(_) => StatementKind::CreateTable,
+        Ast::AlterTable(_) => StatementKind::AlterTable,
+        Ast::CreateView(_) => StatementKind::CreateView,
+        Ast::CreateSchema { .. } => StatementKind::CreateSchema,
+        Ast::CreateIndex(_) => StatementKind::CreateIndex,
+        Ast::Drop { object_type, .. } => match object_type {
+            ObjectType::Table => StatementKind::DropTable,
+            ObjectType::View => StatementKind::DropView,
+            ObjectType::Schema => StatementKind::DropSchema,
+            ObjectType::Index => StatementKind::DropIndex,
+            _ => StatementKind::Other,
+        },
+        Ast::Call(_) => StatementKind::Call,
+        Ast::Set(ast::Set::SetTransaction { .. }) => StatementKind::SetTransaction,
+        Ast::Set(_) => StatementKind::Set,
+        Ast::Reset(_) => StatementKind::Reset,
+        Ast::ShowVariable { .. }
+        | Ast::ShowVariables { .. }
+        | Ast::ShowTables { .. }
+        | Ast::ShowColumns { .. }
+        | Ast::ShowCreate { .. }
+        | Ast::ShowFunctions { .. }
+        | Ast::ShowSchemas { .. }
+        | Ast::ShowDatabases { .. }
+        | Ast::ShowViews { .. }
+        | Ast::ShowCatalogs { .. }
+        | Ast::ShowStatus { .. }
+        | Ast::ShowCollation { .. } => StatementKind::Show,
+        Ast::ExplainTable { .. } => StatementKind::Describe,
+        Ast::Explain { .. } => StatementKind::Explain,
+        Ast::StartTransaction { .. } => StatementKind::Begin,
+        Ast::Commit { .. } => StatementKind::Commit,
+        Ast::Rollback { .. } => StatementKind::Rollback,
+        Ast::Savepoint { .. } => StatementKind::Savepoint,
+        Ast::ReleaseSavepoint { .. } => StatementKind::ReleaseSavepoint,
+        Ast::Prepare { .. } => StatementKind::Prepare,
+        Ast::Execute { .. } => StatementKind::Execute,
+        Ast::Deallocate { .. } => StatementKind::Deallocate,
+        Ast::Discard { .. } => StatementKind::Discard,
+        Ast::Declare { .. } => StatementKind::DeclareCursor,
+        Ast::Fetch { .. } => StatementKind::Fetch,
+        Ast::Close { .. } => StatementKind::CloseCursor,
+        Ast::LISTEN { .. } => StatementKind::Listen,
+        Ast::UNLISTEN { .. } => StatementKind::Unlisten,
+        Ast::NOTIFY { .. } => StatementKind::Notify,
+        Ast::Analyze(_) => StatementKind::Analyze,
+        Ast::Vacuum(_) => StatementKind::Vacuum,
+        Ast::Comment { .. } => StatementKind::Comment,
+        _ => StatementKind::Other,
+    }
+}
+
+/// `WITH … INSERT` parses as a query whose body is the change.
+fn classify_query(query: &ast::Query) -> StatementKind {
+    match query.body.as_ref() {
+        ast::SetExpr::Insert(_) => StatementKind::Insert,
+        ast::SetExpr::Update(_) => StatementKind::Update,
+        ast::SetExpr::Delete(_) => StatementKind::Delete,
+        ast::SetExpr::Merge(_) => StatementKind::Merge,
+        _ => StatementKind::Query,
+    }
+}
+
+/// Finds the text between two token locations, which count characters. Locations must be asked for in order: the
+/// text is walked once, however many statements it holds.
+struct TextIndex<'a> {
+    rest: std::iter::Peekable<std::str::CharIndices<'a>>,
+    text: &'a str,
+    line: u64,
+    column: u64,
+}
+
+impl<'a> TextIndex<'a> {
+    fn new(text: &'a str) -> Self {
+        TextIndex { rest: text.char_indices().peekable(), text, line: 1, column: 1 }
+    }
+
+    fn slice(&mut self, start: Location, end: Location) -> String {
+        let from = self.offset(start);
+        let to = self.offset(end);
+        self.text.get(from..to).unwrap_or_default().trim_end().to_owned()
+    }
+
+    fn offset(&mut self, location: Location) -> usize {
+        while let Some((offset, c)) = self.rest.peek().copied() {
+            if (self.line, self.column) >= (location.line, location.column) {
+                return offset;
+            }
+            self.rest.next();
+            if c == '\n' {
+                self.line += 1;
+                self.column = 1;
+            } else {
+                self.column += 1;
+            }
+        }
+        self.text.len()
+    }
+}
+

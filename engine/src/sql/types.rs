@@ -1,0 +1,218 @@
+//! Column types: SQL's names to the canonical Arrow types and back.
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+
+use crate::error::{EngineError, ErrorKind, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// A column's type as the table definition keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnType {
+    /// The canonical Arrow type.
+    pub data_type: DataType,
+    /// The SQL name, normalised: `VARCHAR(50)`, `DECIMAL(20,8)`, `INTEGER`.
+    pub sql_type: String,
+    /// The n of `VARCHAR(n)` and `CHAR(n)`.
+    pub max_chars: Option<u32>,
+}
+
+impl ColumnType {
+    fn of(data_type: DataType, sql_type: impl Into<String>) -> Self {
+        ColumnType { data_type, sql_type: sql_type.into(), max_chars: None }
+    }
+}
+
+/// Canonical `TIMESTAMPTZ`.
+pub fn timestamptz() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Canonical `TIMESTAMP`.
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// The canonical type of a SQL type.
+///
+/// # Errors
+/// [`ErrorKind::FeatureNotSupported`] for types zxq does not keep, with the type to use instead;
+/// [`ErrorKind::InvalidDefinition`] for a bad length, precision or scale.
+pub fn column_type(sql_type: &SqlType) -> Result<ColumnType> {
+    use SqlType as T;
+    Ok(match sql_type {
+        T::SmallInt(None) | T::Int2(None) => ColumnType::of(DataType::Int16, "SMALLINT"),
+        T::Int(None) | T::Integer(None) | T::Int4(None) => ColumnType::of(DataType::Int32, "INTEGER"),
+        T::BigInt(None) | T::Int8(None) => ColumnType::of(DataType::Int64, "BIGINT"),
+        T::Real | T::Float4 => ColumnType::of(DataType::Float32, "REAL"),
+        T::Float(ExactNumberInfo::Precision(bits)) if (1..=24).contains(bits) => {
+            ColumnType::of(DataType::Float32, "REAL")
+        }
+        T::Float(ExactNumberInfo::Precision(bits)) if (25..=53).contains(bits) => double(),
+        T::Float(ExactNumberInfo::None) | T::Float8 | T::DoublePrecision | T::Double(ExactNumberInfo::None) => double(),
+        T::Bool | T::Boolean => ColumnType::of(DataType::Boolean, "BOOLEAN"),
+        T::Date => ColumnType::of(DataType::Date32, "DATE"),
+        T::Timestamp(precision, zone) => timestamp_type(*precision, zone)?,
+        T::Text | T::String(None) => text(),
+        T::Varchar(length) | T::CharacterVarying(length) | T::CharVarying(length) => limited("VARCHAR", length, None)?,
+        T::Char(length) | T::Character(length) => limited("CHAR", length, Some(1))?,
+        T::Numeric(info) | T::Decimal(info) | T::Dec(info) => decimal(info)?,
+        T::Custom(name, arguments) => return custom(&name.to_string(), arguments),
+        other => return Err(unsupported(&other.to_string())),
+    })
+}
+
+fn double() -> ColumnType {
+    ColumnType::of(DataType::Float64, "DOUBLE PRECISION")
+}
+
+fn text() -> ColumnType {
+    ColumnType::of(DataType::Utf8View, "TEXT")
+}
+
+fn timestamp_type(precision: Option<u64>, zone: &TimezoneInfo) -> Result<ColumnType> {
+    let with_zone = matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz);
+    let name = if with_zone { "TIMESTAMPTZ" } else { "TIMESTAMP" };
+    if let Some(digits) = precision
+        && digits != 6
+    {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "{name}({digits}) is not supported: timestamps are kept to the microsecond, write {name} (and keep \
+                 nanoseconds in a BIGINT column beside it)"
+            ),
+        ));
+    }
+    Ok(ColumnType::of(if with_zone { timestamptz() } else { timestamp() }, name))
+}
+
+fn limited(name: &str, length: &Option<CharacterLength>, default: Option<u64>) -> Result<ColumnType> {
+    let length = match length {
+        None => default,
+        Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),
+        Some(CharacterLength::Max) => None,
+    };
+    let Some(length) = length else { return Ok(text_named(name)) };
+    let max_chars = u32::try_from(length).ok().filter(|n| (1..=10_485_760).contains(n)).ok_or_else(|| {
+        EngineError::new(
+            ErrorKind::InvalidDefinition,
+            format!("{name}({length}): the length must be between 1 and 10485760 characters"),
+        )
+    })?;
+    Ok(ColumnType {
+        data_type: DataType::Utf8View,
+        sql_type: format!("{name}({max_chars})"),
+        max_chars: Some(max_chars),
+    })
+}
+
+fn text_named(name: &str) -> ColumnType {
+    ColumnType::of(DataType::Utf8View, name)
+}
+
+/// A bare `NUMERIC` is refused rather than given a precision: PostgreSQL's has no limit, and any choice of ours would
+/// round somebody's prices without saying so.
+fn decimal(info: &ExactNumberInfo) -> Result<ColumnType> {
+    let (precision, scale) = match *info {
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::None => {
+            return Err(EngineError::new(
+                ErrorKind::InvalidDefinition,
+                "NUMERIC needs a precision and a scale here, for example NUMERIC(20,8): at most 38 digits, and none \
+                 are rounded away unasked",
+            ));
+        }
+    };
+    decimal_type(precision, scale)
+}
+
+/// `DECIMAL(p,s)`, checked.
+pub(super) fn decimal_type(precision: u64, scale: i64) -> Result<ColumnType> {
+    let p = u8::try_from(precision).ok().filter(|p| (1..=DECIMAL128_MAX_PRECISION).contains(p));
+    let s = i8::try_from(scale).ok().filter(|s| *s >= 0);
+    match (p, s) {
+        (Some(p), Some(s)) if i64::from(s) <= i64::from(p) => {
+            Ok(ColumnType::of(DataType::Decimal128(p, s), format!("DECIMAL({p},{s})")))
+        }
+        _ => Err(EngineError::new(
+            ErrorKind::InvalidDefinition,
+            format!(
+                "DECIMAL({precision},{scale}): the precision must be between 1 and {DECIMAL128_MAX_PRECISION}, the \
+                 scale between 0 and the precision"
+            ),
+        )),
+    }
+}
+
+/// Types that sqlparser does not know by name.
+fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
+    let lower = name.to_ascii_lowercase();
+    match (lower.trim_start_matches("pg_catalog."), arguments) {
+        ("bpchar", [length]) => {
+            let length = length.trim().parse().ok().map(|length| CharacterLength::IntegerLength { length, unit: None });
+            limited("CHAR", &length, Some(1))
+        }
+        ("bpchar" | "name" | "citext", []) => Ok(text()),
+        ("serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8", _) => Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!("{name} is not supported: zxq numbers no rows; use BIGINT and supply the number"),
+        )),
+        _ => Err(EngineError::new(
+            ErrorKind::UndefinedObject,
+            format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),
+        )),
+    }
+}
+
+const KNOWN_TYPES: &str = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, \
+                           TIMESTAMPTZ, TEXT, VARCHAR(n) and CHAR(n)";
+
+fn unsupported(name: &str) -> EngineError {
+    let lower = name.to_ascii_lowercase();
+    let instead = if lower.starts_with("tinyint") || lower.contains("unsigned") {
+        "use SMALLINT, INTEGER or BIGINT"
+    } else if lower.starts_with("json") || lower.starts_with("uuid") || lower.starts_with("interval") {
+        "use TEXT"
+    } else if lower.starts_with("time") {
+        "use TIMESTAMP, or BIGINT for a time of day"
+    } else if lower.contains("blob") || lower.contains("binary") || lower.starts_with("byte") {
+        "use TEXT with hex or base64"
+    } else {
+        "use one of those"
+    };
+    EngineError::new(
+        ErrorKind::FeatureNotSupported,
+        format!("columns of type {name} are not supported: zxq's types are {KNOWN_TYPES}; {instead}"),
+    )
+}
+
+/// The canonical type for a column of another system's: a Parquet file's, a query's. Timestamps become microseconds,
+/// dictionaries their values, unsigned integers the next signed type that holds them.
+///
+/// `None` for types no zxq column can hold (lists, structs, binary, …).
+pub fn canonical_type(data_type: &DataType) -> Option<ColumnType> {
+    Some(match data_type {
+        DataType::Boolean => ColumnType::of(DataType::Boolean, "BOOLEAN"),
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => ColumnType::of(DataType::Int16, "SMALLINT"),
+        DataType::UInt16 | DataType::Int32 => ColumnType::of(DataType::Int32, "INTEGER"),
+        DataType::UInt32 | DataType::Int64 => ColumnType::of(DataType::Int64, "BIGINT"),
+        DataType::UInt64 => decimal_type(20, 0).ok()?,
+        DataType::Float16 | DataType::Float32 => ColumnType::of(DataType::Float32, "REAL"),
+        DataType::Float64 => double(),
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s) => decimal_type(u64::from(*p), i64::from(*s)).ok()?,
+        DataType::Date32 | DataType::Date64 => ColumnType::of(DataType::Date32, "DATE"),
+        DataType::Timestamp(_, None) => ColumnType::of(timestamp(), "TIMESTAMP"),
+        DataType::Timestamp(_, Some(_)) => ColumnType::of(timestamptz(), "TIMESTAMPTZ"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => text(),
+        DataType::Dictionary(_, values) => canonical_type(values)?,
+        DataType::RunEndEncoded(_, values) => canonical_type(values.data_type())?,
+        _ => return None,
+    })
+}

@@ -1,0 +1,154 @@
+//! The views of schema `zxq`: what the engine knows about itself, as SQL.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::exec_datafusion_err;
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::engine::Engine;
+use crate::error::Result;
+
+mod columns;
+mod jobs;
+mod queries;
+mod storage;
+
+/// One view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SystemView {
+    Tables,
+    Partitions,
+    Segments,
+    Tiers,
+    Moves,
+    Lineage,
+    Queries,
+}
+
+impl SystemView {
+    pub(crate) const ALL: [SystemView; 7] = [
+        SystemView::Tables,
+        SystemView::Partitions,
+        SystemView::Segments,
+        SystemView::Tiers,
+        SystemView::Moves,
+        SystemView::Lineage,
+        SystemView::Queries,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            SystemView::Tables => "tables",
+            SystemView::Partitions => "partitions",
+            SystemView::Segments => "segments",
+            SystemView::Tiers => "tiers",
+            SystemView::Moves => "moves",
+            SystemView::Lineage => "lineage",
+            SystemView::Queries => "queries",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<SystemView> {
+        SystemView::ALL.into_iter().find(|view| view.name() == name)
+    }
+
+    fn schema(self) -> SchemaRef {
+        let fields: &[(&str, Kind)] = match self {
+            SystemView::Tables => storage::TABLES,
+            SystemView::Partitions => storage::PARTITIONS,
+            SystemView::Segments => storage::SEGMENTS,
+            SystemView::Tiers => storage::TIERS,
+            SystemView::Moves => jobs::MOVES,
+            SystemView::Lineage => jobs::LINEAGE,
+            SystemView::Queries => queries::QUERIES,
+        };
+        Arc::new(Schema::new(
+            fields.iter().map(|(name, kind)| Field::new(*name, kind.data_type(), true)).collect::<Vec<_>>(),
+        ))
+    }
+
+    async fn rows(self, engine: &Arc<Engine>) -> Result<RecordBatch> {
+        let schema = self.schema();
+        match self {
+            SystemView::Tables => storage::tables(engine, schema),
+            SystemView::Partitions => storage::partitions(engine, schema),
+            SystemView::Segments => storage::segments(engine, schema),
+            SystemView::Tiers => storage::tiers(engine, schema).await,
+            SystemView::Moves => jobs::moves(engine, schema).await,
+            SystemView::Lineage => jobs::lineage(engine, schema).await,
+            SystemView::Queries => queries::queries(engine, schema),
+        }
+    }
+}
+
+/// Type of a view's column.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    Flag,
+    Time,
+    Share,
+}
+
+impl Kind {
+    fn data_type(self) -> DataType {
+        match self {
+            Kind::Text => DataType::Utf8View,
+            Kind::Number => DataType::Int64,
+            Kind::Flag => DataType::Boolean,
+            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kind::Share => DataType::Float64,
+        }
+    }
+}
+
+/// A view as a table; its rows are made when it is scanned.
+pub(crate) struct SystemTable {
+    engine: Weak<Engine>,
+    view: SystemView,
+}
+
+impl SystemTable {
+    pub(crate) fn new(engine: Weak<Engine>, view: SystemView) -> Self {
+        SystemTable { engine, view }
+    }
+}
+
+impl fmt::Debug for SystemTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SystemTable({})", self.view.name())
+    }
+}
+
+#[async_trait]
+impl TableProvider for SystemTable {
+    fn schema(&self) -> SchemaRef {
+        self.view.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let engine = self.engine.upgrade().ok_or_else(|| exec_datafusion_err!("the engine has been shut down"))?;
+        let rows = self.view.rows(&engine).await?;
+        Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.view.schema(), projection.cloned())?)
+    }
+}

@@ -1,0 +1,197 @@
+//! `zxq.tables`, `zxq.partitions`, `zxq.segments`, `zxq.tiers`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use zxq_catalog::{PartitionKey, Role, Segment, TableState, Tier};
+
+use super::columns::{flag, number, share, text, time};
+use super::Kind;
+use crate::engine::Engine;
+use crate::error::Result;
+
+pub(super) const TABLES: &[(&str, Kind)] = &[
+    ("table_name", Kind::Text),
+    ("rows", Kind::Number),
+    ("hot_rows", Kind::Number),
+    ("warm_rows", Kind::Number),
+    ("cold_rows", Kind::Number),
+    ("partitions", Kind::Number),
+    ("segments", Kind::Number),
+    ("bytes", Kind::Number),
+    ("storage_name", Kind::Text),
+    ("definition", Kind::Text),
+];
+
+pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
+    let snapshot = engine.snapshot();
+    let mut states: Vec<&Arc<TableState>> = snapshot.tables.values().collect();
+    states.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    let rows_in = |state: &TableState, tier: Tier| {
+        state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>()
+    };
+    let partitions = |state: &TableState| {
+        state.owners().map(|s| &s.partition).collect::<std::collections::BTreeSet<_>>().len() as u64
+    };
+    Ok(RecordBatch::try_new(
+        schema,
+        vec![
+            text(states.iter().map(|s| Some(&s.def.name))),
+            number(states.iter().map(|s| Some(s.row_count()))),
+            number(states.iter().map(|s| Some(rows_in(s, Tier::Hot)))),
+            number(states.iter().map(|s| Some(rows_in(s, Tier::Warm)))),
+            number(states.iter().map(|s| Some(rows_in(s, Tier::Cold)))),
+            number(states.iter().map(|s| Some(partitions(s)))),
+            number(states.iter().map(|s| Some(s.all().count() as u64))),
+            number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
+            text(states.iter().map(|s| Some(s.def.storage_name()))),
+            text(states.iter().map(|s| Some(crate::sql::show_create_table(&s.def)))),
+        ],
+    )?)
+}
+
+pub(super) const PARTITIONS: &[(&str, Kind)] = &[
+    ("table_name", Kind::Text),
+    ("partition", Kind::Text),
+    ("tier", Kind::Text),
+    ("role", Kind::Text),
+    ("segments", Kind::Number),
+    ("rows", Kind::Number),
+    ("bytes", Kind::Number),
+    ("min_time", Kind::Time),
+    ("max_time", Kind::Time),
+    ("accesses", Kind::Number),
+    ("last_access", Kind::Time),
+];
+
+pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
+    struct Row<'a> {
+        state: &'a TableState,
+        key: PartitionKey,
+        tier: Tier,
+        owner: bool,
+        segments: Vec<Arc<Segment>>,
+    }
+    let snapshot = engine.snapshot();
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for state in snapshot.tables.values() {
+        let mut grouped: BTreeMap<(PartitionKey, Tier, bool), Vec<Arc<Segment>>> = BTreeMap::new();
+        for segment in state.all() {
+            let key = (segment.partition.clone(), segment.tier, segment.is_owner());
+            grouped.entry(key).or_default().push(Arc::clone(segment));
+        }
+        rows.extend(
+            grouped.into_iter().map(|((key, tier, owner), segments)| Row { state, key, tier, owner, segments }),
+        );
+    }
+    let bound = |row: &Row<'_>, newest: bool| {
+        let column = row.state.def.time_column.as_ref()?;
+        let values = row.segments.iter().filter_map(|s| {
+            let stats = s.stats.get(column)?;
+            crate::moves::plan::value_us(if newest { stats.max.as_ref()? } else { stats.min.as_ref()? })
+        });
+        if newest { values.max() } else { values.min() }
+    };
+    let accesses: Vec<_> = rows.iter().map(|r| engine.accesses.of(r.state.def.id, &r.key)).collect();
+    Ok(RecordBatch::try_new(
+        schema,
+        vec![
+            text(rows.iter().map(|r| Some(&r.state.def.name))),
+            text(rows.iter().map(|r| Some(r.key.text(&r.state.def.partitioning)))),
+            text(rows.iter().map(|r| Some(r.tier.name()))),
+            text(rows.iter().map(|r| Some(if r.owner { "owner" } else { "replica" }))),
+            number(rows.iter().map(|r| Some(r.segments.len() as u64))),
+            number(rows.iter().map(|r| Some(r.segments.iter().map(|s| s.rows).sum()))),
+            number(rows.iter().map(|r| Some(r.segments.iter().map(|s| s.bytes).sum()))),
+            time(rows.iter().map(|r| bound(r, false))),
+            time(rows.iter().map(|r| bound(r, true))),
+            number(accesses.iter().map(|a| Some(a.count))),
+            time(accesses.iter().map(|a| (a.count > 0).then_some(a.last_us))),
+        ],
+    )?)
+}
+
+pub(super) const SEGMENTS: &[(&str, Kind)] = &[
+    ("segment_id", Kind::Number),
+    ("table_name", Kind::Text),
+    ("partition", Kind::Text),
+    ("tier", Kind::Text),
+    ("role", Kind::Text),
+    ("location", Kind::Text),
+    ("rows", Kind::Number),
+    ("bytes", Kind::Number),
+    ("row_hash", Kind::Text),
+    ("sorted", Kind::Flag),
+    ("job", Kind::Text),
+    ("created_epoch", Kind::Number),
+    ("replica_of", Kind::Text),
+];
+
+pub(super) fn segments(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
+    let snapshot = engine.snapshot();
+    let rows: Vec<(&Arc<TableState>, &Arc<Segment>)> =
+        snapshot.tables.values().flat_map(|state| state.all().map(move |segment| (state, segment))).collect();
+    let owners = |segment: &Segment| match &segment.role {
+        Role::Owner => None,
+        Role::ReplicaOf(ids) => Some(ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
+    };
+    Ok(RecordBatch::try_new(
+        schema,
+        vec![
+            number(rows.iter().map(|(_, s)| Some(s.id))),
+            text(rows.iter().map(|(t, _)| Some(&t.def.name))),
+            text(rows.iter().map(|(t, s)| Some(s.partition.text(&t.def.partitioning)))),
+            text(rows.iter().map(|(_, s)| Some(s.tier.name()))),
+            text(rows.iter().map(|(_, s)| Some(if s.is_owner() { "owner" } else { "replica" }))),
+            text(rows.iter().map(|(_, s)| Some(&s.location))),
+            number(rows.iter().map(|(_, s)| Some(s.rows))),
+            number(rows.iter().map(|(_, s)| Some(s.bytes))),
+            text(rows.iter().map(|(_, s)| Some(s.hash.to_string()))),
+            flag(rows.iter().map(|(_, s)| s.sorted)),
+            text(rows.iter().map(|(_, s)| Some(&s.job.0))),
+            number(rows.iter().map(|(_, s)| Some(s.created_epoch))),
+            text(rows.iter().map(|(_, s)| owners(s))),
+        ],
+    )?)
+}
+
+pub(super) const TIERS: &[(&str, Kind)] = &[
+    ("tier", Kind::Text),
+    ("store", Kind::Text),
+    ("tables", Kind::Number),
+    ("segments", Kind::Number),
+    ("rows", Kind::Number),
+    ("replica_rows", Kind::Number),
+    ("bytes", Kind::Number),
+    ("limit_bytes", Kind::Number),
+    ("used_share", Kind::Share),
+];
+
+pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
+    let snapshot = engine.snapshot();
+    let mut bytes = Vec::with_capacity(3);
+    for tier in Tier::ALL {
+        bytes.push(engine.store(tier).bytes_used().await?);
+    }
+    let of = |tier: Tier| snapshot.tables.values().flat_map(move |state| state.tier(tier).iter());
+    let limit = |tier: Tier| (tier == Tier::Hot).then_some(engine.config.hot.memory_limit_bytes);
+    let used = |tier: Tier| limit(tier).map(|limit| bytes[tier.index()] as f64 / limit.max(1) as f64);
+    let tables = |tier: Tier| snapshot.tables.values().filter(|t| !t.tier(tier).is_empty()).count() as u64;
+    let rows = |tier: Tier, owner: bool| of(tier).filter(|s| s.is_owner() == owner).map(|s| s.rows).sum::<u64>();
+    Ok(RecordBatch::try_new(
+        schema,
+        vec![
+            text(Tier::ALL.map(|t| Some(t.name()))),
+            text(Tier::ALL.map(|t| Some(engine.store(t).name()))),
+            number(Tier::ALL.map(|t| Some(tables(t)))),
+            number(Tier::ALL.map(|t| Some(of(t).count() as u64))),
+            number(Tier::ALL.map(|t| Some(rows(t, true)))),
+            number(Tier::ALL.map(|t| Some(rows(t, false)))),
+            number(bytes.iter().copied().map(Some)),
+            number(Tier::ALL.map(limit)),
+            share(Tier::ALL.map(used)),
+        ],
+    )?)
+}

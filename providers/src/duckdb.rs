@@ -1,0 +1,186 @@
+//! The warm tier in one DuckDB file.
+//!
+//! Each segment is a DuckDB table, so that segments are written, read and dropped on their own, and anybody with the
+//! `duckdb` shell can look at them. A scan is one `SELECT` over a `UNION ALL` of the segments; filters, limits, sorting
+//! and partial aggregates go into it as far as DuckDB gives exactly the answers that DataFusion would.
+//!
+//! Reading order: [`DuckDbStore`] here, `database` (the file), `names` and `types` (how things are called there),
+//! `write`, `sql` and `filter` (what is asked), `stream` and `rows` (what comes back), [`scan_exec`], then `aggregate`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::common::DFSchema;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+
+use crate::error::Result;
+use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+
+mod aggregate;
+pub mod aggregate_exec;
+mod arithmetic;
+mod buckets;
+mod database;
+mod facts;
+mod filter;
+mod names;
+mod rows;
+pub mod scan_exec;
+mod sql;
+mod stream;
+mod types;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use aggregate_exec::DuckDbAggregateExec;
+pub use scan_exec::DuckDbScanExec;
+
+use database::Database;
+
+/// The store's name in messages and EXPLAIN.
+const NAME: &str = "duckdb";
+
+/// How much of the machine DuckDB may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuckDbOptions {
+    /// Memory for its buffers, sorts and hash tables, bytes; at least 64 MiB is given. What does not fit goes to
+    /// `temp_dir`.
+    pub memory_limit_bytes: u64,
+    /// Threads it computes on, at least 1.
+    pub threads: usize,
+    /// Folder for what does not fit into memory; made when missing.
+    pub temp_dir: PathBuf,
+}
+
+/// Keeps segments as tables of one DuckDB file.
+#[derive(Debug)]
+pub struct DuckDbStore {
+    database: Arc<Database>,
+}
+
+impl DuckDbStore {
+    /// Opens the file, or makes it. Only one process can have it open.
+    ///
+    /// # Errors
+    /// [`crate::ProviderError::Corrupt`] when the file is damaged or is not a DuckDB file,
+    /// [`crate::ProviderError::Store`] when another process has it open or its folder cannot be written.
+    pub fn open(path: &Path, options: DuckDbOptions) -> Result<DuckDbStore> {
+        Ok(DuckDbStore { database: Arc::new(Database::open(path, &options)?) })
+    }
+}
+
+/// The plan, if it is a scan of this store, with the filter evaluated inside DuckDB exactly as DataFusion would, so that
+/// no `FilterExec` is needed above it. `None` when the plan is another one, or the filter cannot be said in SQL.
+pub fn scan_filters_exactly(
+    plan: &Arc<dyn ExecutionPlan>,
+    filter: &Arc<dyn PhysicalExpr>,
+) -> Option<Arc<dyn ExecutionPlan>> {
+    let scan = plan.downcast_ref::<DuckDbScanExec>()?.with_exact_filter(filter)?;
+    Some(Arc::new(scan))
+}
+
+#[async_trait]
+impl TierStore for DuckDbStore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn create_table(&self, table: &TableDef) -> Result<()> {
+        write::check_table(table)
+    }
+
+    async fn alter_table(&self, table: &TableDef) -> Result<()> {
+        write::check_table(table)
+    }
+
+    async fn drop_table(&self, storage_name: &str) -> Result<()> {
+        let schema = storage_name.to_owned();
+        self.database.run(move |database, connection| database.drop_schema(connection, &schema)).await
+    }
+
+    async fn write_segment(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        id: SegmentId,
+        _partition: &PartitionKey,
+        rows: Vec<RecordBatch>,
+    ) -> Result<WrittenSegment> {
+        let (schema, name) = (table.storage_name(), names::segment_table(id, job));
+        let location = names::location(&schema, &name);
+        let table = table.clone();
+        let bytes = self
+            .database
+            .run(move |database, connection| {
+                write::write_segment(database, connection, &table, &schema, &name, &rows)?;
+                Ok(rows.iter().map(|batch| batch.get_array_memory_size() as u64).sum())
+            })
+            .await?;
+        Ok(WrittenSegment { location, bytes })
+    }
+
+    async fn publish(&self, _table: &TableDef, _publication: &Publication<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = DFSchema::try_from(request.table.schema())?;
+        let target = request.state.config().target_partitions();
+        let database = Arc::clone(&self.database);
+        let mut scan = DuckDbScanExec::new(database, request.table, request.segments, request.projection, target)?;
+        for filter in request.filters {
+            match request.state.create_physical_expr(filter, &schema) {
+                Ok(filter) => {
+                    scan.push_filter(&filter);
+                }
+                Err(reason) => tracing::debug!(%reason, "a filter stays with DataFusion"),
+            }
+        }
+        Ok(Arc::new(scan.limited(request.limit)))
+    }
+
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(scan.downcast_ref::<DuckDbScanExec>().and_then(|scan| aggregate::partial(aggregate, scan)))
+    }
+
+    async fn drop_segments(&self, _storage_name: &str, segments: &[Segment]) -> Result<()> {
+        let places = segments.iter().map(|s| names::location_sql(&s.location)).collect::<Result<Vec<String>>>()?;
+        self.database.run(move |database, connection| write::drop_tables(database, connection, &places)).await
+    }
+
+    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
+        let (schema, suffix) = (storage_name.to_owned(), names::job_suffix(job));
+        self.database
+            .run(move |database, connection| {
+                let litter = write::tables_ending_with(database, connection, &schema, &suffix)?;
+                write::drop_tables(database, connection, &litter)
+            })
+            .await
+    }
+
+    async fn bytes_used(&self) -> Result<u64> {
+        self.database.run(|database, connection| database.bytes_used(connection)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let database = Arc::clone(&self.database);
+        match tokio::task::spawn_blocking(move || database.close()).await {
+            Ok(closed) => closed,
+            Err(failed) => Err(crate::ProviderError::store(NAME, "closing ended early", failed)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Buckets of time as group keys: `date_bin`, `date_trunc` and `time_bucket` of a timestamp column.
+//!
+//! The width and origin are read from the call's arguments, and then checked: the call itself is evaluated on instants
+//! across the segments' range and must give what the SQL will give. Whatever a function of that name really does, a
+//! bucket that is not of fixed width or begins elsewhere stays with DataFusion.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray, new_null_array};
+use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_plan::PhysicalExpr;
+use zxq_catalog::Value;
+
+use super::facts::Facts;
+use super::names::quote;
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+/// 1970-01-01 was a Thursday; weeks begin on Mondays.
+const MONDAY: i64 = 4 * DAY;
+/// Timestamps and origins beyond this (about the year 73,000) could overflow on the way.
+const LIMIT: i64 = 1 << 61;
+
+/// The call as SQL that gives microseconds since 1970, and the position of the column it reads.
+pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<(String, usize)> {
+    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
+    let (first, second) = (call.args().first()?, call.args().get(1)?);
+    let column = second.downcast_ref::<Column>()?;
+    let micros = |t: &DataType| matches!(t, DataType::Timestamp(TimeUnit::Microsecond, _));
+    let (position, data_type) = facts.column(column.name()).filter(|(_, t)| micros(t))?;
+    if expr.data_type(schema).ok()? != *data_type {
+        return None;
+    }
+    let constant = |arg: &Arc<dyn PhysicalExpr>| arg.downcast_ref::<Literal>().map(|l| l.value().clone());
+    let (width, origin) = match call.name() {
+        "date_trunc" => truncation(&constant(first)?)?,
+        "date_bin" | "time_bucket" => match call.args().get(2) {
+            Some(origin) => (interval(&constant(first)?)?, instant(&constant(origin)?)?),
+            None => (interval(&constant(first)?)?, 0),
+        },
+        _ => return None,
+    };
+    let extremes = facts.extremes(column.name())?.into_iter().map(|value| match value {
+        Value::TimestampMicros(v) => Some(v),
+        _ => None,
+    });
+    let extremes = extremes.collect::<Option<Vec<i64>>>()?;
+    let bounded = extremes.iter().chain([&width, &origin]).all(|v| (-LIMIT..LIMIT).contains(v));
+    if width <= 0 || !bounded || !agrees(expr, schema, column.index(), &extremes, width, origin)? {
+        return None;
+    }
+    let micros = format!("epoch_us({})", quote(column.name()));
+    let origin = origin.rem_euclid(width);
+    // DuckDB's % takes the sign of its left side, as Rust's does.
+    let sql = format!("({micros} - ((({micros} - {origin}) % {width}) + {width}) % {width})");
+    Some((sql, position))
+}
+
+fn truncation(unit: &ScalarValue) -> Option<(i64, i64)> {
+    let unit = match unit {
+        ScalarValue::Utf8(Some(u)) | ScalarValue::LargeUtf8(Some(u)) | ScalarValue::Utf8View(Some(u)) => u,
+        _ => return None,
+    };
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "microsecond" => (1, 0),
+        "millisecond" => (1000, 0),
+        "second" => (SECOND, 0),
+        "minute" => (60 * SECOND, 0),
+        "hour" => (3600 * SECOND, 0),
+        "day" => (DAY, 0),
+        "week" => (7 * DAY, MONDAY),
+        _ => return None,
+    })
+}
+
+fn interval(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::IntervalMonthDayNano(Some(v)) if v.months == 0 && v.nanoseconds % 1000 == 0 => {
+            i64::from(v.days).checked_mul(DAY)?.checked_add(v.nanoseconds / 1000)
+        }
+        ScalarValue::IntervalDayTime(Some(v)) => {
+            i64::from(v.days).checked_mul(DAY)?.checked_add(i64::from(v.milliseconds) * 1000)
+        }
+        _ => None,
+    }
+}
+
+fn instant(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::TimestampNanosecond(Some(v), _) if v % 1000 == 0 => Some(v / 1000),
+        ScalarValue::TimestampMicrosecond(Some(v), _) => Some(*v),
+        ScalarValue::TimestampMillisecond(Some(v), _) => v.checked_mul(1000),
+        ScalarValue::TimestampSecond(Some(v), _) => v.checked_mul(SECOND),
+        _ => None,
+    }
+}
+
+/// Evaluates the real expression on probes and compares. `None` when it cannot be evaluated.
+fn agrees(
+    expr: &Arc<dyn PhysicalExpr>,
+    schema: &Schema,
+    index: usize,
+    extremes: &[i64],
+    width: i64,
+    origin: i64,
+) -> Option<bool> {
+    let floor = |t: i64| t - (t - origin).rem_euclid(width);
+    let (low, high) = (extremes.iter().min().copied().unwrap_or(0), extremes.iter().max().copied().unwrap_or(0));
+    let mut probes = vec![low, high, low.midpoint(high)];
+    for at in [low, high, 0] {
+        let start = floor(at);
+        probes.extend([start - 1, start, start + 1, start + width - 1, start + width]);
+    }
+    // Only what occurs must agree.
+    probes.retain(|p| (low..=high).contains(p));
+    let count = probes.len();
+    let columns: Vec<ArrayRef> = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(position, field)| match field.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, zone) if position == index => {
+                Arc::new(TimestampMicrosecondArray::from(probes.clone()).with_timezone_opt(zone.clone())) as ArrayRef
+            }
+            other => new_null_array(other, count),
+        })
+        .collect();
+    let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()?;
+    let given = expr.evaluate(&batch).ok()?.into_array(count).ok()?;
+    let given = given.as_primitive_opt::<TimestampMicrosecondType>()?;
+    Some(given.null_count() == 0 && given.values().iter().zip(&probes).all(|(got, t)| *got == floor(*t)))
+}

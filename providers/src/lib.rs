@@ -1,0 +1,22 @@
+//! One tier store each, behind one trait.
+//!
+//! A [`TierStore`] writes, reads and drops segments in one place. It does not know which other stores exist, which tier
+//! it serves, or what a snapshot is: it is told exactly which segments to touch.
+//!
+//! Reading order: [`tier_store`], then what all stores share ([`row_hash`], [`stats`], [`sort`], [`scalar`],
+//! [`pruning`], [`adapt`]), then one folder per store: [`hot`], [`duckdb`], [`delta`].
+
+pub mod adapt;
+pub mod delta;
+pub mod duckdb;
+pub mod error;
+pub mod hot;
+pub mod pruning;
+pub mod row_hash;
+pub mod scalar;
+pub mod sort;
+pub mod stats;
+pub mod tier_store;
+
+pub use error::{ProviderError, Result};
+pub use tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};

@@ -1,0 +1,124 @@
+//! The one trait behind which every store lies.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+
+use crate::error::Result;
+
+/// What a scan must return: the rows of exactly these segments.
+#[derive(Clone)]
+pub struct ScanRequest<'a> {
+    /// DataFusion's session: configuration and physical expression planning.
+    pub state: &'a dyn Session,
+    /// The table; its [`TableDef::schema`] is the schema that `projection` indexes.
+    pub table: Arc<TableDef>,
+    /// The segments to read, all of this store, already pruned. Never empty.
+    pub segments: Vec<Arc<Segment>>,
+    /// Columns to return, in this order, as positions in the table's schema. May be empty (only row counts matter).
+    pub projection: Vec<usize>,
+    /// Conjuncts the store may use to return fewer rows; the caller evaluates them again, so ignoring any is correct.
+    pub filters: Vec<Expr>,
+    /// The caller needs only this many rows. Set only when no filter is left to evaluate above the scan.
+    pub limit: Option<usize>,
+}
+
+/// What writing one segment gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenSegment {
+    /// Where the store will find it again ([`Segment::location`]).
+    pub location: String,
+    /// Size in the store, bytes.
+    pub bytes: u64,
+}
+
+/// What one commit makes visible and invisible in a store that keeps a public log of its own (Delta, Iceberg).
+#[derive(Debug, Clone)]
+pub struct Publication<'a> {
+    /// The job that commits; the store must make a second publication by the same job a no-op.
+    pub job: &'a JobId,
+    /// Segments that become visible.
+    pub added: &'a [Segment],
+    /// Segments that stop being visible (moved away, compacted, deleted, or of a cancelled publication).
+    pub removed: &'a [Segment],
+    /// False when `added` holds the same rows as `removed` (compaction).
+    pub data_change: bool,
+}
+
+/// Writes, reads and drops segments in one place.
+///
+/// Every call that changes something is idempotent: repeating it after a crash gives the same state.
+#[async_trait]
+pub trait TierStore: Send + Sync + Debug {
+    /// Short name for messages and EXPLAIN: `hot`, `duckdb`, `delta`.
+    fn name(&self) -> &'static str;
+
+    /// Prepares for a new table (may do nothing until the first segment).
+    async fn create_table(&self, table: &TableDef) -> Result<()>;
+
+    /// The definition changed: columns were added at the end. Segments already written stay as they are.
+    async fn alter_table(&self, table: &TableDef) -> Result<()>;
+
+    /// Drops everything of a table, given its [`TableDef::storage_name`]. The table may never have been seen.
+    async fn drop_table(&self, storage_name: &str) -> Result<()>;
+
+    /// Writes one segment, durably, under the job's name, invisible to anybody until [`TierStore::publish`] and the
+    /// catalog's commit. `rows` have the table's schema, belong to `partition` and are sorted by the table's sort key.
+    async fn write_segment(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        id: SegmentId,
+        partition: &PartitionKey,
+        rows: Vec<RecordBatch>,
+    ) -> Result<WrittenSegment>;
+
+    /// Commits in the store's own public log, exactly once per job. Stores without one do nothing.
+    async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()>;
+
+    /// True for a store that keeps a public log of its own.
+    fn has_log(&self) -> bool {
+        false
+    }
+
+    /// True when `publish` by this job has been committed (asked after a crash). Stores without a log answer false.
+    async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool>;
+
+    /// Plans a scan. Reads no rows: streams do the work.
+    ///
+    /// The plan's schema is the table's schema, projected. Its output partitioning has about
+    /// `target_partitions` of the session. It declares the table's sort order only where each output partition is
+    /// proven to be in that order. Segments written before a column was added give NULL (or the column's constant
+    /// default) for it.
+    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>>;
+
+    /// A plan that gives the same partial-aggregate states as `aggregate` (mode Partial) over `scan`, a plan that this
+    /// store's `scan` made, computed inside the store. `None` where it cannot be proven to give the same states.
+    fn partial_aggregate(
+        &self,
+        _aggregate: &AggregateExec,
+        _scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(None)
+    }
+
+    /// Drops segments nobody can see any more. Segments that are already gone are skipped.
+    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()>;
+
+    /// Drops whatever an unfinished job left behind in this table. (For a store with a log: a job that
+    /// was never published.)
+    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()>;
+
+    /// Bytes this store uses now, for status and capacity policies.
+    async fn bytes_used(&self) -> Result<u64>;
+
+    /// Flushes and releases files; the store is not used afterwards.
+    async fn close(&self) -> Result<()>;
+}

@@ -1,0 +1,244 @@
+//! `storage.yaml`: read strictly, then checked, then the engine's own configuration.
+//!
+//! Two phases: [`RawConfig`] is what the file may say, with every key optional and none unknown; [`Settings`] is what
+//! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
+
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use datafusion::parquet::basic::Compression;
+use serde::Deserialize;
+use zxq_engine::EngineConfig;
+use zxq_engine::sql::options::Age;
+
+use units::{ByteSize, Span};
+
+/// What the program runs with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The engine's configuration.
+    pub engine: EngineConfig,
+    /// Address to serve on, `host:port`, when the file names one.
+    pub listen: Option<String>,
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read the configuration file {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no YAML, or has an unknown key or a value of the wrong kind.
+    #[error("{path}{line}: {message}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// `:LINE`, or nothing where the line is not known.
+        line: String,
+        /// What is wrong, naming the key.
+        message: String,
+    },
+    /// A value is of the right kind and still cannot be.
+    #[error("{path}: {key}: {message}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The key, with its section: `cold.compression`.
+        key: &'static str,
+        /// What is wrong and what is right.
+        message: String,
+    },
+}
+
+/// Keys known from the design that nothing acts on yet: refused rather than ignored.
+const NOT_YET: [&str; 4] =
+    ["low_hit_threshold", "hit_stats_schedule", "auto_promote_on_access", "min_hot_access_count"];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    listen: Option<String>,
+    memory_limit: Option<ByteSize>,
+    threads: Option<usize>,
+    segment_rows: Option<usize>,
+    hot_to_warm_age: Option<Span>,
+    warm_to_cold_age: Option<Span>,
+    maintenance_interval: Option<Span>,
+    hot_usage_threshold: Option<f64>,
+    #[serde(default)]
+    hot: RawHot,
+    #[serde(default)]
+    warm: RawWarm,
+    #[serde(default)]
+    cold: RawCold,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHot {
+    memory_limit: Option<ByteSize>,
+    full_wait: Option<Span>,
+    wal_segment_size: Option<ByteSize>,
+    wal_sync: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWarm {
+    backend: Option<String>,
+    memory_limit: Option<ByteSize>,
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCold {
+    format: Option<String>,
+    compression: Option<String>,
+    metadata_cache: Option<ByteSize>,
+}
+
+impl Settings {
+    /// What holds without a configuration file.
+    pub fn defaults(data_dir: &Path) -> Self {
+        Settings { engine: EngineConfig::at(data_dir), listen: None }
+    }
+
+    /// Reads a configuration file for the engine over `data_dir`.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`]; its text names the file and the key.
+    pub fn read(path: &Path, data_dir: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Settings::parse(&text, path, data_dir)
+    }
+
+    /// Reads the text of a configuration file; `path` is for messages only.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`] but [`ConfigError::Unreadable`].
+    pub fn parse(text: &str, path: &Path, data_dir: &Path) -> Result<Self, ConfigError> {
+        // A file of comments only is a file of defaults.
+        let raw: Option<RawConfig> = serde_yaml_ng::from_str(text).map_err(|e| malformed(path, &e))?;
+        raw.unwrap_or_default().validate(path, data_dir)
+    }
+}
+
+impl RawConfig {
+    fn validate(self, path: &Path, data_dir: &Path) -> Result<Settings, ConfigError> {
+        let invalid = |key, message: String| Err(ConfigError::Invalid { path: path.to_owned(), key, message });
+        for (key, value) in
+            [("threads", self.threads), ("segment_rows", self.segment_rows), ("warm.threads", self.warm.threads)]
+        {
+            if value == Some(0) {
+                return invalid(key, "must be at least 1".to_owned());
+            }
+        }
+        for (key, value) in [
+            ("memory_limit", self.memory_limit),
+            ("hot.memory_limit", self.hot.memory_limit),
+            ("hot.wal_segment_size", self.hot.wal_segment_size),
+            ("warm.memory_limit", self.warm.memory_limit),
+        ] {
+            if value.is_some_and(|size| size.0 < 1024 * 1024) {
+                return invalid(key, "must be at least 1MiB".to_owned());
+            }
+        }
+        if let Some(share) = self.hot_usage_threshold
+            && !(0.0..=1.0).contains(&share)
+        {
+            return invalid("hot_usage_threshold", format!("{share} is not between 0 and 1"));
+        }
+        if let Some(backend) = self.warm.backend
+            && backend != "duckdb"
+        {
+            return invalid("warm.backend", format!("unknown backend {backend:?}: this version has duckdb"));
+        }
+        if let Some(format) = self.cold.format
+            && format != "delta"
+        {
+            return invalid("cold.format", format!("unknown format {format:?}: this version has delta"));
+        }
+        if let Some(compression) = &self.cold.compression
+            && Compression::from_str(compression).is_err()
+        {
+            return invalid(
+                "cold.compression",
+                format!(
+                    "unknown compression {compression:?}: use zstd(1) to zstd(22), lz4, snappy, gzip(6) or uncompressed"
+                ),
+            );
+        }
+
+        let mut engine = EngineConfig::at(data_dir);
+        let size = |target: &mut u64, value: Option<ByteSize>| {
+            if let Some(ByteSize(bytes)) = value {
+                *target = bytes;
+            }
+        };
+        size(&mut engine.query_memory_bytes, self.memory_limit);
+        size(&mut engine.hot.memory_limit_bytes, self.hot.memory_limit);
+        size(&mut engine.hot.wal_segment_bytes, self.hot.wal_segment_size);
+        size(&mut engine.warm.memory_limit_bytes, self.warm.memory_limit);
+        size(&mut engine.cold.metadata_cache_bytes, self.cold.metadata_cache);
+        let age = |target: &mut Duration, value: Option<Span>| match value {
+            Some(Span(Age::After(time))) => *target = time,
+            Some(Span(Age::Never)) => *target = Duration::MAX,
+            None => {}
+        };
+        age(&mut engine.policy.hot_to_warm_age, self.hot_to_warm_age);
+        age(&mut engine.policy.warm_to_cold_age, self.warm_to_cold_age);
+        for (key, target, value) in [
+            ("maintenance_interval", &mut engine.policy.maintenance_interval, self.maintenance_interval),
+            ("hot.full_wait", &mut engine.hot.full_wait, self.hot.full_wait),
+        ] {
+            match value {
+                Some(Span(Age::After(time))) => *target = time,
+                Some(Span(Age::Never)) => return invalid(key, "cannot be never: write a time, or 0".to_owned()),
+                None => {}
+            }
+        }
+        engine.target_partitions = self.threads.unwrap_or(engine.target_partitions);
+        engine.warm.threads = self.warm.threads.or(self.threads).unwrap_or(engine.warm.threads);
+        engine.policy.segment_rows = self.segment_rows.unwrap_or(engine.policy.segment_rows);
+        engine.policy.hot_usage_threshold = self.hot_usage_threshold.unwrap_or(engine.policy.hot_usage_threshold);
+        engine.hot.wal_sync = self.hot.wal_sync.unwrap_or(engine.hot.wal_sync);
+        engine.cold.compression = self.cold.compression.unwrap_or(engine.cold.compression);
+        if engine.policy.warm_to_cold_age < engine.policy.hot_to_warm_age {
+            return invalid("warm_to_cold_age", "must not be less than hot_to_warm_age".to_owned());
+        }
+        Ok(Settings { engine, listen: self.listen })
+    }
+}
+
+/// Serde's words in ours: key instead of field, the line in front.
+fn malformed(path: &Path, error: &serde_yaml_ng::Error) -> ConfigError {
+    let full = error.to_string();
+    let text = full.rsplit_once(" at line ").map_or(full.as_str(), |(before, _)| before);
+    let mut message = text.to_owned();
+    if let Some((before, rest)) = text.split_once("unknown field ")
+        && let Some((key, known)) = rest.split_once(", expected ")
+    {
+        let key = key.trim_matches('`');
+        let known = known.trim_start_matches("one of ").replace('`', "");
+        message = format!("{before}unknown key {key:?}: the known keys here are {known}");
+        if NOT_YET.contains(&key) {
+            message.push_str(&format!(" ({key} does nothing in this version, so it is refused: remove it)"));
+        }
+    }
+    let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
+    ConfigError::Malformed { path: path.to_owned(), line, message }
+}

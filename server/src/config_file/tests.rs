@@ -1,0 +1,108 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Settings, String> {
+    Settings::parse(text, Path::new("storage.yaml"), Path::new("data")).map_err(|e| e.to_string())
+}
+
+fn error_of(text: &str) -> String {
+    parse(text).expect_err("must be refused")
+}
+
+#[test]
+fn the_example_file_lists_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage.example.yaml");
+    let settings = Settings::read(&path, Path::new("data")).unwrap();
+    let defaults = EngineConfig::at("data");
+    assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:5454"));
+    assert_eq!(settings.engine.hot.memory_limit_bytes, defaults.hot.memory_limit_bytes);
+    assert_eq!(settings.engine.hot.full_wait, defaults.hot.full_wait);
+    assert_eq!(settings.engine.hot.wal_segment_bytes, defaults.hot.wal_segment_bytes);
+    assert_eq!(settings.engine.warm.memory_limit_bytes, defaults.warm.memory_limit_bytes);
+    assert_eq!(settings.engine.cold.compression, defaults.cold.compression);
+    assert_eq!(settings.engine.cold.metadata_cache_bytes, defaults.cold.metadata_cache_bytes);
+    assert_eq!(settings.engine.policy.hot_to_warm_age, defaults.policy.hot_to_warm_age);
+    assert_eq!(settings.engine.policy.warm_to_cold_age, defaults.policy.warm_to_cold_age);
+    assert_eq!(settings.engine.policy.maintenance_interval, defaults.policy.maintenance_interval);
+    assert_eq!(settings.engine.policy.segment_rows, defaults.policy.segment_rows);
+    assert_eq!(settings.engine.query_memory_bytes, defaults.query_memory_bytes);
+}
+
+#[test]
+fn every_commented_key_of_the_example_is_known() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage.example.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    // Keys that are shown commented out (`#threads: 4`) must be accepted when they are switched on.
+    let on: String = text
+        .lines()
+        .map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    parse(&on).unwrap();
+}
+
+#[test]
+fn an_empty_file_means_defaults() {
+    assert_eq!(parse("").unwrap().engine.hot.memory_limit_bytes, EngineConfig::at("x").hot.memory_limit_bytes);
+    assert!(parse("# nothing\n").is_ok());
+}
+
+#[test]
+fn values_reach_the_engine() {
+    let settings =
+        parse("hot_to_warm_age: 2 h\nwarm_to_cold_age: 3600000\nthreads: 3\nhot:\n  memory_limit: 4GiB\n").unwrap();
+    assert_eq!(settings.engine.policy.hot_to_warm_age, Duration::from_secs(7_200));
+    assert_eq!(settings.engine.policy.warm_to_cold_age, Duration::from_secs(3_600_000));
+    assert_eq!(settings.engine.hot.memory_limit_bytes, 4 << 30);
+    assert_eq!((settings.engine.target_partitions, settings.engine.warm.threads), (3, 3));
+}
+
+#[test]
+fn never_keeps_data_where_it_is() {
+    let policy = parse("hot_to_warm_age: 1.5h\nwarm_to_cold_age: never\n").unwrap().engine.policy;
+    assert_eq!((policy.hot_to_warm_age, policy.warm_to_cold_age), (Duration::from_secs(5_400), Duration::MAX));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_known_ones() {
+    let error = error_of("listen: 127.0.0.1:1\nhot:\n  memory_limt: 4GiB\n");
+    assert!(error.starts_with("storage.yaml:3:"), "{error}");
+    assert!(error.contains("unknown key \"memory_limt\"") && error.contains("wal_segment_size"), "{error}");
+}
+
+#[test]
+fn keys_that_would_do_nothing_are_refused() {
+    let error = error_of("low_hit_threshold: 2\n");
+    assert!(error.contains("low_hit_threshold does nothing in this version"), "{error}");
+}
+
+#[test]
+fn wrong_values_name_their_key() {
+    for (text, words) in [
+        ("hot:\n  memory_limit: lots\n", "cannot read \"lots\" as a size"),
+        ("hot_to_warm_age: soon\n", "\"soon\" is not an age"),
+        ("hot_usage_threshold: 1.5\n", "hot_usage_threshold: 1.5 is not between 0 and 1"),
+        ("warm:\n  backend: mysql\n", "warm.backend: unknown backend \"mysql\""),
+        ("cold:\n  compression: zstd(99)\n", "cold.compression: unknown compression"),
+        ("hot_to_warm_age: 9 days\nwarm_to_cold_age: 1 day\n", "must not be less than hot_to_warm_age"),
+        ("maintenance_interval: never\n", "maintenance_interval: cannot be never"),
+        ("threads: 0\n", "threads: must be at least 1"),
+        ("hot:\n  memory_limit: 10\n", "hot.memory_limit: must be at least 1MiB"),
+    ] {
+        let error = error_of(text);
+        assert!(error.contains(words) && error.starts_with("storage.yaml"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn sizes() {
+    for (text, expected) in [("1024", 1024), ("4 GiB", 4 << 30), ("1.5MiB", 1_572_864), ("2GB", 2_000_000_000)] {
+        assert_eq!(units::bytes(text), Ok(expected), "{text}");
+    }
+    for text in ["", "GiB", "4 parsecs", "-1", "1e400"] {
+        assert!(units::bytes(text).is_err(), "{text}");
+    }
+}

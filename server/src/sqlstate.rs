@@ -1,0 +1,97 @@
+//! SQLSTATE codes: the one place that says which failure has which code.
+
+use zxq_engine::ErrorKind;
+
+/// A five-character SQLSTATE.
+pub type SqlState = &'static str;
+
+/// 01000: a warning without a class of its own.
+pub const WARNING: SqlState = "01000";
+/// 00000: a notice; nothing is wrong.
+pub const SUCCESSFUL_COMPLETION: SqlState = "00000";
+/// 08P01: the client broke the protocol.
+pub const PROTOCOL_VIOLATION: SqlState = "08P01";
+/// 0A000: valid SQL that zxq does not do.
+pub const FEATURE_NOT_SUPPORTED: SqlState = "0A000";
+/// 22003: a number does not fit.
+pub const NUMERIC_VALUE_OUT_OF_RANGE: SqlState = "22003";
+/// 22023: a parameter or option has a value it cannot have.
+pub const INVALID_PARAMETER_VALUE: SqlState = "22023";
+/// 22P02: a text is no value of its type.
+pub const INVALID_TEXT_REPRESENTATION: SqlState = "22P02";
+/// 22P03: bytes are no value of their type.
+pub const INVALID_BINARY_REPRESENTATION: SqlState = "22P03";
+/// 22P04: COPY data is malformed.
+pub const BAD_COPY_FILE_FORMAT: SqlState = "22P04";
+/// 25001: not possible inside a transaction block.
+pub const ACTIVE_SQL_TRANSACTION: SqlState = "25001";
+/// 25P01: there is no transaction to end.
+pub const NO_ACTIVE_SQL_TRANSACTION: SqlState = "25P01";
+/// 25P02: the transaction block has failed; only its end is accepted.
+pub const IN_FAILED_SQL_TRANSACTION: SqlState = "25P02";
+/// 26000: no such prepared statement.
+pub const INVALID_SQL_STATEMENT_NAME: SqlState = "26000";
+/// 34000: no such cursor or portal.
+pub const INVALID_CURSOR_NAME: SqlState = "34000";
+/// 3B001: no such savepoint.
+pub const INVALID_SAVEPOINT: SqlState = "3B001";
+/// 42501: refused for safety.
+pub const INSUFFICIENT_PRIVILEGE: SqlState = "42501";
+/// 42601: not SQL.
+pub const SYNTAX_ERROR: SqlState = "42601";
+/// 42704: no such setting or other object.
+pub const UNDEFINED_OBJECT: SqlState = "42704";
+/// 42P02: no such parameter.
+pub const UNDEFINED_PARAMETER: SqlState = "42P02";
+/// 42P03: the cursor exists already.
+pub const DUPLICATE_CURSOR: SqlState = "42P03";
+/// 42P05: the prepared statement exists already.
+pub const DUPLICATE_PREPARED_STATEMENT: SqlState = "42P05";
+/// 53300: all connections are taken.
+pub const TOO_MANY_CONNECTIONS: SqlState = "53300";
+/// 54000: a limit of the server was passed.
+pub const PROGRAM_LIMIT_EXCEEDED: SqlState = "54000";
+/// 55P02: this setting cannot be changed now.
+pub const CANT_CHANGE_RUNTIME_PARAM: SqlState = "55P02";
+/// 57014: cancelled, by the user or by a timeout.
+pub const QUERY_CANCELED: SqlState = "57014";
+/// 57P01: the server is shutting down.
+pub const ADMIN_SHUTDOWN: SqlState = "57P01";
+/// XX000: a bug in zxq.
+pub const INTERNAL_ERROR: SqlState = "XX000";
+
+/// The SQLSTATE of an engine error.
+pub fn of(kind: ErrorKind) -> SqlState {
+    match kind {
+        ErrorKind::Syntax => SYNTAX_ERROR,
+        ErrorKind::UndefinedTable => "42P01",
+        ErrorKind::UndefinedColumn => "42703",
+        ErrorKind::UndefinedFunction => "42883",
+        ErrorKind::UndefinedObject => UNDEFINED_OBJECT,
+        ErrorKind::AmbiguousColumn => "42702",
+        ErrorKind::DuplicateTable => "42P07",
+        ErrorKind::DuplicateColumn => "42701",
+        ErrorKind::NotNullViolation => "23502",
+        ErrorKind::CheckViolation => "23514",
+        ErrorKind::NumericOutOfRange => NUMERIC_VALUE_OUT_OF_RANGE,
+        ErrorKind::StringTooLong => "22001",
+        ErrorKind::InvalidText => INVALID_TEXT_REPRESENTATION,
+        ErrorKind::InvalidParameter => INVALID_PARAMETER_VALUE,
+        ErrorKind::InvalidDefinition => "42P16",
+        ErrorKind::DatatypeMismatch => "42804",
+        ErrorKind::FeatureNotSupported => FEATURE_NOT_SUPPORTED,
+        ErrorKind::DivisionByZero => "22012",
+        ErrorKind::OutOfMemory => "53200",
+        ErrorKind::DiskFull => "53100",
+        ErrorKind::DataCorrupted => "XX001",
+        ErrorKind::DirectoryInUse => "55006",
+        ErrorKind::FileNotFound => "58P01",
+        ErrorKind::InvalidFile => BAD_COPY_FILE_FORMAT,
+        ErrorKind::FenceLost => "40001",
+        ErrorKind::Cancelled => QUERY_CANCELED,
+        ErrorKind::ShuttingDown => ADMIN_SHUTDOWN,
+        ErrorKind::Io => "58030",
+        // New kinds have to be given a code here; until then they are reported as what they then are.
+        _ => INTERNAL_ERROR,
+    }
+}

@@ -1,0 +1,108 @@
+//! Who is connected, and how one connection cancels another's statement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pgwire::messages::ProtocolVersion;
+use pgwire::messages::startup::SecretKey;
+use tokio_util::sync::CancellationToken;
+
+/// All connections of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last_pid: i32,
+    entries: BTreeMap<i32, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    secret: SecretKey,
+    /// Cancelled to stop the running statement; replaced for each.
+    statement: CancellationToken,
+    /// Cancelled to end the connection.
+    connection: CancellationToken,
+}
+
+/// One connection's place among them; leaving is dropping it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    connections: Arc<Connections>,
+    /// Process id the client was told.
+    pub(crate) pid: i32,
+    /// Secret the client was told; with it a statement can be cancelled.
+    pub(crate) secret: SecretKey,
+    /// Cancelled when another session terminates this one.
+    pub(crate) terminated: CancellationToken,
+}
+
+impl Connections {
+    /// Takes a seat.
+    pub(crate) fn enter(self: &Arc<Self>, version: ProtocolVersion) -> Seat {
+        let secret = match version {
+            ProtocolVersion::PROTOCOL3_0 => SecretKey::I32(rand::random()),
+            _ => SecretKey::Bytes(rand::random::<[u8; 32]>().to_vec().into()),
+        };
+        let terminated = CancellationToken::new();
+        let mut inner = self.inner.lock();
+        inner.last_pid = inner.last_pid.checked_add(1).unwrap_or(1);
+        let pid = inner.last_pid;
+        let entry = Entry {
+            secret: secret.clone(),
+            statement: CancellationToken::new(),
+            connection: terminated.clone(),
+        };
+        inner.entries.insert(pid, entry);
+        Seat { connections: Arc::clone(self), pid, secret, terminated }
+    }
+
+    /// Cancels the statement of the connection with this process id, if the secret is right.
+    pub(crate) fn cancel_with_secret(&self, pid: i32, secret: &SecretKey) {
+        if let Some(entry) = self.inner.lock().entries.get(&pid)
+            && entry.secret.eq_value(secret)
+        {
+            entry.statement.cancel();
+        }
+    }
+
+    /// Cancels the statement of the connection with this process id; false when there is none.
+    pub(crate) fn cancel(&self, pid: i32) -> bool {
+        self.inner.lock().entries.get(&pid).map(|entry| entry.statement.cancel()).is_some()
+    }
+
+    /// Ends the connection with this process id; false when there is none.
+    pub(crate) fn terminate(&self, pid: i32) -> bool {
+        let inner = self.inner.lock();
+        let Some(entry) = inner.entries.get(&pid) else { return false };
+        entry.statement.cancel();
+        entry.connection.cancel();
+        true
+    }
+}
+
+impl Seat {
+    /// The token of a statement that starts now: cancels of earlier ones do not touch it.
+    pub(crate) fn start_statement(&self) -> CancellationToken {
+        let token = CancellationToken::new();
+        if let Some(entry) = self.connections.inner.lock().entries.get_mut(&self.pid) {
+            entry.statement = token.clone();
+        }
+        token
+    }
+
+    /// The server's connections.
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.connections.inner.lock().entries.remove(&self.pid);
+    }
+}

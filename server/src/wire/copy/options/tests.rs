@@ -1,0 +1,63 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+
+fn parse(sql: &str) -> Result<CopyCommand, WireError> {
+    let mut cursor = Cursor::new(sql)?;
+    cursor.next()?;
+    parse_copy(&mut cursor)
+}
+
+#[test]
+fn both_spellings_of_options() {
+    let CopyCommand::In { table, columns, options } =
+        parse("COPY public.t (a, \"B\") FROM STDIN WITH (FORMAT csv, HEADER true, DELIMITER ';', NULL 'x')").unwrap()
+    else {
+        panic!("not a COPY FROM")
+    };
+    assert_eq!((table.as_str(), columns), ("t", vec!["a".to_owned(), "B".to_owned()]));
+    assert_eq!((options.format, options.header), (CopyFormat::Csv, true));
+    assert_eq!((options.delimiter(), options.null()), (b';', "x"));
+
+    let CopyCommand::Out { query, options } = parse("COPY (select (1)) TO STDOUT WITH CSV HEADER NULL AS '-'").unwrap()
+    else {
+        panic!("not a COPY TO")
+    };
+    assert_eq!(query, "select (1)");
+    assert_eq!((options.format, options.header, options.null()), (CopyFormat::Csv, true, "-"));
+
+    let CopyCommand::Out { query, options } = parse("COPY warm.t TO STDOUT (FORMAT \"binary\")").unwrap() else {
+        panic!("not a COPY TO")
+    };
+    assert_eq!((query.as_str(), options.format), ("SELECT * FROM \"warm\".\"t\"", CopyFormat::Binary));
+}
+
+#[test]
+fn options_of_zxq() {
+    let CopyCommand::In { options, .. } = parse(
+        "COPY t FROM STDIN WITH (FORMAT parquet, tier 'cold', on_error 'quarantine', asset_class 'FX', create 'true')",
+    )
+    .unwrap() else {
+        panic!("not a COPY FROM")
+    };
+    assert_eq!(options.format, CopyFormat::Parquet);
+    assert_eq!(options.tier, Some(Tier::Cold));
+    assert_eq!(options.on_error, OnError::Quarantine);
+    assert_eq!(options.asset_class.as_deref(), Some("FX"));
+    assert!(options.create);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    for (sql, code) in [
+        ("COPY t FROM STDIN (FORMAT xml)", "22023"),
+        ("COPY t FROM STDIN (colour 'red')", "42601"),
+        ("COPY t TO STDOUT (FORMAT parquet)", "22023"),
+        ("COPY t FROM STDIN (FORMAT csv, DELIMITER '\"')", "22023"),
+        ("COPY t FROM '/etc/passwd'", "42501"),
+        ("COPY hot.t FROM STDIN", "0A000"),
+        ("COPY t", "42601"),
+    ] {
+        assert_eq!(parse(sql).unwrap_err().code, code, "{sql}");
+    }
+}

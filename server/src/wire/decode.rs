@@ -1,0 +1,149 @@
+//! Parameters of a `Bind` message: PostgreSQL text or binary to DataFusion scalars.
+
+mod binary;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::scalar::ScalarValue;
+use pgwire::api::Type;
+
+use super::encode::Format;
+use super::error::WireError;
+use super::types::{parameter_hint, type_of_oid};
+use crate::sqlstate;
+
+/// Decodes one parameter of the wire type `oid`. `wanted` is the type the statement was planned with.
+///
+/// A numeric keeps all its digits: where `wanted` has fewer, the value comes back with its own scale, and
+/// [`fits`] tells the caller to plan again.
+///
+/// # Errors
+/// When the bytes are no value of the type, or cannot be cast to `wanted`.
+pub(crate) fn decode(
+    bytes: Option<&[u8]>,
+    format: Format,
+    oid: u32,
+    wanted: &DataType,
+) -> Result<ScalarValue, WireError> {
+    let Some(bytes) = bytes else {
+        return ScalarValue::try_from(wanted).map_err(WireError::from);
+    };
+    let pg_type = type_of_oid(oid);
+    let value = match format {
+        Format::Text => text::decode(text_of(bytes)?, &pg_type, wanted)?,
+        Format::Binary => binary::decode(bytes, &pg_type)?,
+    };
+    cast(value, wanted)
+}
+
+/// True where the value has the type the statement was planned with.
+pub(crate) fn fits(value: &ScalarValue, wanted: &DataType) -> bool {
+    value.data_type() == *wanted
+}
+
+fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue, WireError> {
+    if value.data_type() == *wanted || *wanted == DataType::Null {
+        return Ok(value);
+    }
+    let cast = value.cast_to(wanted).map_err(|_| {
+        WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("parameter value {value} is no {wanted}"))
+    })?;
+    // Casting rounds decimals; the digits that were sent have to count.
+    let exact = match &value {
+        ScalarValue::Decimal128(Some(_), ..) if matches!(wanted, DataType::Decimal128(..)) => {
+            cast.cast_to(&value.data_type()).is_ok_and(|back| back == value)
+        }
+        ScalarValue::Decimal128(Some(_), ..) if wanted.is_integer() => {
+            cast.cast_to(&value.data_type()).is_ok_and(|back| back == value)
+        }
+        _ => true,
+    };
+    Ok(if exact { cast } else { value })
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str, WireError> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        WireError::new("22021", "invalid byte sequence for encoding \"UTF8\" in a parameter".to_owned())
+    })
+}
+
+/// The value of a text where its type is known only from the statement: text itself, unless planned as a type that
+/// has a wire type of its own.
+fn effective_type(pg_type: &Type, wanted: &DataType) -> Type {
+    match *pg_type {
+        Type::UNKNOWN => super::types::pg_type(wanted),
+        _ => pg_type.clone(),
+    }
+}
+
+/// The Arrow type of the elements of an array type.
+fn element_data_type(element: &Type) -> Result<DataType, WireError> {
+    match *element {
+        Type::NUMERIC => Ok(DataType::Decimal128(38, 10)),
+        _ => parameter_hint(element.oid())
+            .ok_or_else(|| WireError::unsupported(format!("parameters of type {element}[] are not supported"))),
+    }
+}
+
+/// A list scalar of the elements.
+fn list(elements: Vec<ScalarValue>, element_type: &DataType) -> ScalarValue {
+    ScalarValue::List(ScalarValue::new_list_nullable(&elements, element_type))
+}
+
+fn interval(months: i32, days: i32, nanoseconds: i64) -> ScalarValue {
+    ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds }))
+}
+
+/// Reads a decimal number, with an exponent or without, exactly: the unscaled integer and its scale.
+pub(crate) fn parse_decimal(text: &str) -> Option<(i128, i8)> {
+    let text = text.trim();
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, digits) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mut value: i128 = 0;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+    }
+    let mut scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    while scale < 0 {
+        value = value.checked_mul(10)?;
+        scale += 1;
+    }
+    let value = if negative { -value } else { value };
+    (value.unsigned_abs() < 10u128.pow(38) && scale <= 38).then_some((value, scale as i8))
+}
+
+/// A numeric parameter with its own scale.
+fn decimal(text: &str) -> Result<ScalarValue, WireError> {
+    let (value, scale) = parse_decimal(text).ok_or_else(|| {
+        let what = text.trim();
+        if what.eq_ignore_ascii_case("nan") || what.to_ascii_lowercase().contains("infinity") {
+            WireError::out_of_range(format!("numeric parameters cannot be {what}"))
+        } else if what.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E')) {
+            WireError::out_of_range(format!("numeric parameter {what} has more than 38 digits"))
+        } else {
+            invalid("numeric", text)
+        }
+    })?;
+    Ok(ScalarValue::Decimal128(Some(value), 38, scale))
+}
+
+fn invalid(type_name: &str, text: &str) -> WireError {
+    let shown: String = text.chars().take(200).collect();
+    WireError::new(
+        sqlstate::INVALID_TEXT_REPRESENTATION,
+        format!("invalid input syntax for type {type_name}: \"{shown}\""),
+    )
+}

@@ -1,0 +1,162 @@
+//! Parameters in text format.
+
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use datafusion::scalar::ScalarValue;
+use pgwire::api::Type;
+use tokio_postgres::types::Kind;
+
+use super::{decimal, effective_type, element_data_type, invalid, list};
+use crate::wire::error::WireError;
+
+/// Decodes a text.
+///
+/// # Errors
+/// When it is no value of the type.
+pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<ScalarValue, WireError> {
+    let pg_type = effective_type(pg_type, wanted);
+    if let Kind::Array(element) = pg_type.kind() {
+        return array(text, element);
+    }
+    let trimmed = text.trim();
+    let micros = TimeUnit::Microsecond;
+    match pg_type {
+        Type::BOOL => boolean(trimmed).map(|value| ScalarValue::Boolean(Some(value))),
+        Type::INT2 => number::<i16>(trimmed, "smallint").map(|value| ScalarValue::Int16(Some(value))),
+        Type::INT4 => number::<i32>(trimmed, "integer").map(|value| ScalarValue::Int32(Some(value))),
+        Type::INT8 | Type::OID => number::<i64>(trimmed, "bigint").map(|value| ScalarValue::Int64(Some(value))),
+        Type::FLOAT4 => float::<f32>(trimmed, "real").map(|value| ScalarValue::Float32(Some(value))),
+        Type::FLOAT8 => float::<f64>(trimmed, "double precision").map(|value| ScalarValue::Float64(Some(value))),
+        Type::NUMERIC => decimal(trimmed),
+        Type::DATE => cast(trimmed, &DataType::Date32, "date"),
+        Type::TIMESTAMP => cast(trimmed, &DataType::Timestamp(micros, None), "timestamp"),
+        Type::TIMESTAMPTZ => {
+            cast(trimmed, &DataType::Timestamp(micros, Some("UTC".into())), "timestamp with time zone")
+        }
+        Type::TIME => cast(trimmed, &DataType::Time64(micros), "time"),
+        Type::INTERVAL => cast(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano), "interval"),
+        Type::BYTEA => bytea(text).map(|value| ScalarValue::Binary(Some(value))),
+        _ => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
+    }
+}
+
+fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, name: &str) -> Result<T, WireError> {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
+        PosOverflow | NegOverflow => WireError::out_of_range(format!("value \"{text}\" is out of range for type {name}")),
+        _ => invalid(name, text),
+    })
+}
+
+fn float<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, WireError> {
+    text.parse().map_err(|_| invalid(name, text))
+}
+
+fn boolean(text: &str) -> Result<bool, WireError> {
+    match text.to_ascii_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => Ok(true),
+        "f" | "false" | "n" | "no" | "off" | "0" => Ok(false),
+        _ => Err(invalid("boolean", text)),
+    }
+}
+
+/// Dates and times as Arrow reads them.
+fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, WireError> {
+    let value = ScalarValue::Utf8(Some(text.to_owned())).cast_to(data_type).map_err(|_| invalid(name, text))?;
+    if value.is_null() { Err(invalid(name, text)) } else { Ok(value) }
+}
+
+/// `\x0aff`, or PostgreSQL's older escape format.
+fn bytea(text: &str) -> Result<Vec<u8>, WireError> {
+    let bad = || invalid("bytea", text);
+    if let Some(hex) = text.strip_prefix("\\x") {
+        let digits: Vec<u8> = hex
+            .bytes()
+            .filter(|b| !b.is_ascii_whitespace())
+            .map(|b| char::from(b).to_digit(16).map(|digit| digit as u8).ok_or_else(bad))
+            .collect::<Result<_, _>>()?;
+        if digits.len() % 2 == 1 {
+            return Err(bad());
+        }
+        return Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect());
+    }
+    let mut value = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        match (first, tail) {
+            (b'\\', [b'\\', tail @ ..]) => {
+                value.push(b'\\');
+                rest = tail;
+            }
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
+                value.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = tail;
+            }
+            (b'\\', _) => return Err(bad()),
+            _ => {
+                value.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Ok(value)
+}
+
+/// `{1,NULL,"a b"}`.
+fn array(text: &str, element: &Type) -> Result<ScalarValue, WireError> {
+    let data_type = element_data_type(element)?;
+    let elements = array_elements(text)
+        .ok_or_else(|| WireError::new("22P02", format!("malformed array literal: \"{text}\"")))?
+        .into_iter()
+        .map(|value| match value {
+            Some(value) => {
+                let value = decode(&value, element, &data_type)?;
+                super::cast(value, &data_type)
+            }
+            None => ScalarValue::try_from(&data_type).map_err(WireError::from),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(list(elements, &data_type))
+}
+
+/// The elements of a one-dimensional array literal; `None` for NULL. `None` altogether when it is malformed.
+pub(crate) fn array_elements(text: &str) -> Option<Vec<Option<String>>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut elements = Vec::new();
+    let mut chars = inner.chars().peekable();
+    if inner.trim().is_empty() {
+        return Some(elements);
+    }
+    loop {
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        let mut value = String::new();
+        let quoted = chars.next_if_eq(&'"').is_some();
+        loop {
+            match chars.peek() {
+                Some('\\') => {
+                    chars.next();
+                    value.push(chars.next()?);
+                }
+                Some('"') if quoted => {
+                    chars.next();
+                    break;
+                }
+                Some(',') | None if !quoted => break,
+                Some('{' | '}' | '"') if !quoted => return None,
+                Some(_) => value.extend(chars.next()),
+                None => return None,
+            }
+        }
+        if quoted {
+            elements.push(Some(value));
+        } else {
+            let value = value.trim_end();
+            elements.push((!value.eq_ignore_ascii_case("NULL")).then(|| value.to_owned()));
+        }
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        match chars.next() {
+            Some(',') => {}
+            None => return Some(elements),
+            Some(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Arrow to PostgreSQL: rows of a batch as `DataRow` messages, text or binary by column.
+//!
+//! Each column is resolved to a typed [`Source`] once per call; the loop over rows only reads and writes.
+
+pub(crate) mod binary;
+pub(crate) mod normalise;
+pub(crate) mod source;
+pub(crate) mod text;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{BufMut, BytesMut};
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::datatypes::Schema;
+use pgwire::api::Type;
+
+use super::error::WireError;
+use super::types::{self, Column};
+use source::Source;
+
+/// Text or binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As `psql` shows it.
+    Text,
+    /// PostgreSQL's binary format.
+    Binary,
+}
+
+impl Format {
+    /// The format a protocol format code means.
+    ///
+    /// # Errors
+    /// For any code but 0 and 1.
+    pub(crate) fn from_code(code: i16) -> Result<Self, WireError> {
+        match code {
+            0 => Ok(Format::Text),
+            1 => Ok(Format::Binary),
+            other => Err(WireError::protocol(format!("format code {other} is neither 0 (text) nor 1 (binary)"))),
+        }
+    }
+
+    /// The protocol's code.
+    pub(crate) fn code(self) -> i16 {
+        match self {
+            Format::Text => 0,
+            Format::Binary => 1,
+        }
+    }
+
+    /// One format per column from the codes of a `Bind` message: none (all text), one (for all), or one for each.
+    ///
+    /// # Errors
+    /// For any other number of codes, or an unknown code.
+    pub(crate) fn for_columns(codes: &[i16], columns: usize) -> Result<Vec<Format>, WireError> {
+        match codes {
+            [] => Ok(vec![Format::Text; columns]),
+            [code] => Ok(vec![Format::from_code(*code)?; columns]),
+            codes if codes.len() == columns => codes.iter().map(|code| Format::from_code(*code)).collect(),
+            codes => Err(WireError::protocol(format!("{} format codes for {columns} columns", codes.len()))),
+        }
+    }
+}
+
+/// How one column of a result goes out.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnEncoding {
+    /// Wire type.
+    pub(crate) pg_type: Type,
+    /// Text or binary.
+    pub(crate) format: Format,
+}
+
+/// How each column of a result goes out.
+pub(crate) fn column_encodings(columns: &[Column], formats: &[Format]) -> Vec<ColumnEncoding> {
+    columns
+        .iter()
+        .zip(formats)
+        .map(|(column, format)| ColumnEncoding { pg_type: column.pg_type.clone(), format: *format })
+        .collect()
+}
+
+/// A batch made ready for encoding: uncommon types cast to the ones [`Source`] reads.
+#[derive(Debug)]
+pub(crate) struct EncodableBatch {
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+}
+
+impl EncodableBatch {
+    /// Casts what has to be cast.
+    ///
+    /// # Errors
+    /// When a value does not fit its wire type.
+    pub(crate) fn new(batch: &RecordBatch) -> Result<Self, WireError> {
+        let arrays = batch.columns().iter().map(normalise::normalise).collect::<Result<_, _>>()?;
+        Ok(EncodableBatch { arrays, rows: batch.num_rows() })
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// One typed reader per column.
+    ///
+    /// # Errors
+    /// For a type without a reader.
+    pub(crate) fn sources(&self) -> Result<Vec<Source<'_>>, WireError> {
+        self.arrays.iter().map(|array| Source::new(array.as_ref())).collect()
+    }
+}
+
+/// Appends rows `from..` as `DataRow` messages until `until` (exclusive), or until the buffer holds `full` bytes.
+/// Returns the first row not written.
+///
+/// # Errors
+/// When a value has no form in its wire type.
+pub(crate) fn encode_data_rows(
+    batch: &EncodableBatch,
+    encodings: &[ColumnEncoding],
+    from: usize,
+    until: usize,
+    full: usize,
+    buf: &mut BytesMut,
+) -> Result<usize, WireError> {
+    let sources = batch.sources()?;
+    let count = i16::try_from(sources.len())
+        .map_err(|_| WireError::too_many(format!("a result has at most 32767 columns, not {}", sources.len())))?;
+    let mut row = from;
+    while row < until && buf.len() < full {
+        buf.put_u8(b'D');
+        let start = buf.len();
+        buf.put_i32(0);
+        buf.put_i16(count);
+        for (source, encoding) in sources.iter().zip(encodings) {
+            put_value(buf, source, row, encoding)?;
+        }
+        set_length(buf, start, 0)?;
+        row += 1;
+    }
+    Ok(row)
+}
+
+/// Appends one value with its length in front; -1 for NULL.
+pub(crate) fn put_value(
+    buf: &mut BytesMut,
+    source: &Source<'_>,
+    row: usize,
+    encoding: &ColumnEncoding,
+) -> Result<(), WireError> {
+    if source.is_null(row) {
+        buf.put_i32(-1);
+        return Ok(());
+    }
+    let start = buf.len();
+    buf.put_i32(0);
+    match encoding.format {
+        Format::Text => source.write_text(row, buf)?,
+        Format::Binary => source.write_binary(row, &encoding.pg_type, buf)?,
+    }
+    set_length(buf, start, 4)
+}
+
+/// Fills in the length at `start`: the bytes written since, less `not_counted`.
+pub(crate) fn set_length(buf: &mut BytesMut, start: usize, not_counted: usize) -> Result<(), WireError> {
+    let length = i32::try_from(buf.len() - start - not_counted)
+        .map_err(|_| WireError::too_many("a row or value is larger than 2 GiB".to_owned()))?;
+    buf[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+/// The wire columns of a result.
+pub(crate) fn result_columns(schema: &Schema) -> Vec<Column> {
+    types::columns(schema)
+}

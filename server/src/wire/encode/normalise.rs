@@ -1,0 +1,98 @@
+//! Casts the uncommon Arrow types to the ones the encoder reads.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
+use datafusion::arrow::json::WriterBuilder;
+use datafusion::arrow::json::writer::LineDelimited;
+
+use crate::wire::error::WireError;
+use crate::wire::types::pg_type;
+
+/// The array in a type that [`super::source::Source`] reads; the same array where it already is.
+///
+/// # Errors
+/// When a value does not fit, such as a `UInt64` above the largest `int8`.
+pub(crate) fn normalise(array: &ArrayRef) -> Result<ArrayRef, WireError> {
+    match target(array.data_type()) {
+        Target::AsIs => Ok(Arc::clone(array)),
+        Target::Cast(data_type) => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(array, &data_type, &options)
+                .map_err(|error| WireError::out_of_range(format!("a value does not fit its result type: {error}")))
+        }
+        Target::Json => json(array),
+    }
+}
+
+enum Target {
+    AsIs,
+    Cast(DataType),
+    Json,
+}
+
+fn target(data_type: &DataType) -> Target {
+    let micros = TimeUnit::Microsecond;
+    match data_type {
+        DataType::Int8 | DataType::UInt8 => Target::Cast(DataType::Int16),
+        DataType::UInt16 => Target::Cast(DataType::Int32),
+        DataType::UInt64 => Target::Cast(DataType::Int64),
+        DataType::Float16 => Target::Cast(DataType::Float32),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            Target::Cast(DataType::Decimal128(*precision, *scale))
+        }
+        DataType::Date64 => Target::Cast(DataType::Timestamp(micros, None)),
+        DataType::Timestamp(unit, zone) if *unit != micros => Target::Cast(DataType::Timestamp(micros, zone.clone())),
+        DataType::Time32(_) | DataType::Time64(TimeUnit::Nanosecond) => Target::Cast(DataType::Time64(micros)),
+        DataType::Duration(_) | DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime) => {
+            Target::Cast(DataType::Interval(IntervalUnit::MonthDayNano))
+        }
+        DataType::FixedSizeBinary(_) => Target::Cast(DataType::Binary),
+        DataType::RunEndEncoded(_, values) => Target::Cast(values.data_type().clone()),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => list_target(data_type, item),
+        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Target::Json,
+        _ => Target::AsIs,
+    }
+}
+
+/// Lists become `List` of an element the encoder reads; lists PostgreSQL has no array type for become JSON.
+fn list_target(data_type: &DataType, item: &Field) -> Target {
+    if pg_type(data_type) == pgwire::api::Type::JSON {
+        return Target::Json;
+    }
+    let element = match target(item.data_type()) {
+        Target::AsIs => item.data_type().clone(),
+        Target::Cast(element) => element,
+        Target::Json => return Target::Json,
+    };
+    let wanted = DataType::List(Arc::new(Field::new(item.name(), element, item.is_nullable())));
+    if *data_type == wanted { Target::AsIs } else { Target::Cast(wanted) }
+}
+
+/// Each value as JSON text.
+fn json(array: &ArrayRef) -> Result<ArrayRef, WireError> {
+    const KEY: &str = "v";
+    let failed = |error: datafusion::arrow::error::ArrowError| {
+        WireError::unsupported(format!("a {} cannot be shown as JSON: {error}", array.data_type()))
+    };
+    let schema = Schema::new(vec![Field::new(KEY, array.data_type().clone(), true)]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(array)]).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut bytes);
+    writer.write(&batch).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    drop(writer);
+    // One line per row: {"v":VALUE}
+    let text = String::from_utf8_lossy(&bytes);
+    let values = text.lines().enumerate().map(|(row, line)| {
+        let value = line.strip_prefix("{\"v\":").and_then(|rest| rest.strip_suffix('}'));
+        if array.is_null(row) { None } else { value }
+    });
+    Ok(Arc::new(values.collect::<StringArray>()))
+}

@@ -1,0 +1,371 @@
+//! One connection's state: its engine session, settings, statements, portals and transaction block.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::response::TransactionStatus;
+use pgwire::messages::startup::ParameterStatus;
+use zxq_engine::EngineSession;
+
+use super::cancel::Seat;
+use super::error::{Severity, WireError};
+use super::plan::Planned;
+use super::portal::Portal;
+use super::settings::known::Known;
+use super::settings::{Settings, known};
+use super::types::Column;
+use crate::pg_catalog::{Identity, Introspection};
+use crate::sqlstate;
+
+/// Prepared statements one connection may keep.
+const MOST_STATEMENTS: usize = 10_000;
+/// Portals one connection may keep open.
+const MOST_PORTALS: usize = 1_000;
+
+/// One connection's state.
+pub(crate) struct Session {
+    /// The engine's side of it.
+    pub(crate) engine: EngineSession,
+    /// The introspection tables, shared by all connections.
+    pub(crate) catalog: Arc<Introspection>,
+    /// Settings.
+    pub(crate) settings: Settings,
+    /// Place among the connections.
+    pub(crate) seat: Seat,
+    /// User name the client gave.
+    pub(crate) user: String,
+    /// Database name the client gave.
+    pub(crate) database: String,
+    /// Statements by name; the unnamed one is "".
+    statements: HashMap<String, Arc<Planned>>,
+    /// Portals and cursors by name; the unnamed one is "".
+    portals: HashMap<String, Portal>,
+    /// Idle, in a block, or in a failed block.
+    pub(crate) status: TransactionStatus,
+    /// Settings as they were when the block began.
+    settings_before: Option<Settings>,
+    /// Settings that `SET LOCAL` changed in this block.
+    pub(crate) local_settings: Vec<&'static str>,
+    /// Statements in this block that changed data, each committed by itself.
+    writes: usize,
+    /// Savepoints of this block, with the writes before each.
+    savepoints: Vec<(String, usize)>,
+    /// `zxq.tiers` the client connected with.
+    pub(crate) initial_tiers: Option<String>,
+    /// Notices and changed settings for the client, not sent yet.
+    outbox: Vec<Outgoing>,
+}
+
+/// Something for the client besides the result.
+enum Outgoing {
+    Notice(WireError),
+    Status(&'static Known),
+}
+
+impl Session {
+    /// The state of a connection that begins.
+    pub(crate) fn new(
+        engine: EngineSession,
+        catalog: Arc<Introspection>,
+        seat: Seat,
+        user: String,
+        database: String,
+    ) -> Self {
+        Session {
+            engine,
+            catalog,
+            settings: Settings::default(),
+            seat,
+            user,
+            database,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            status: TransactionStatus::Idle,
+            settings_before: None,
+            local_settings: Vec::new(),
+            writes: 0,
+            savepoints: Vec::new(),
+            initial_tiers: None,
+            outbox: Vec::new(),
+        }
+    }
+
+    /// What functions such as `current_user` answer.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            user: self.user.clone(),
+            database: self.database.clone(),
+            pid: self.seat.pid,
+            search_path: self.settings.value("search_path").to_owned(),
+        }
+    }
+
+    /// Keeps a notice for the client.
+    pub(crate) fn notice(&mut self, notice: WireError) {
+        self.outbox.push(Outgoing::Notice(notice));
+    }
+
+    /// Tells the client the value of a setting that is reported.
+    pub(crate) fn report(&mut self, name: &str) {
+        if let Some(known) = known(name).filter(|known| known.reported) {
+            self.outbox.push(Outgoing::Status(known));
+        }
+    }
+
+    /// What the client has to be told now, as messages.
+    pub(crate) fn take_outgoing(&mut self) -> Vec<PgWireBackendMessage> {
+        for text in self.engine.take_notices() {
+            self.outbox.push(Outgoing::Notice(WireError::notice(text)));
+        }
+        let outbox = std::mem::take(&mut self.outbox);
+        outbox
+            .into_iter()
+            .filter_map(|outgoing| match outgoing {
+                Outgoing::Notice(notice) => {
+                    let wanted = match notice.severity {
+                        Severity::Notice => self.settings.wants_notices(),
+                        _ => self.settings.wants_warnings(),
+                    };
+                    wanted.then(|| notice.message(""))
+                }
+                Outgoing::Status(known) => Some(PgWireBackendMessage::ParameterStatus(ParameterStatus::new(
+                    known.name.to_owned(),
+                    self.settings.get(known).to_owned(),
+                ))),
+            })
+            .collect()
+    }
+
+    /// Keeps a prepared statement.
+    ///
+    /// # Errors
+    /// 42P05 when the name is taken, 54000 when there are too many.
+    pub(crate) fn keep_statement(&mut self, name: String, planned: Arc<Planned>) -> Result<(), WireError> {
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(WireError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.statements.len() >= MOST_STATEMENTS {
+            return Err(WireError::too_many(format!("a connection keeps at most {MOST_STATEMENTS} prepared statements"))
+                .hint("DEALLOCATE those that are not needed"));
+        }
+        self.statements.insert(name, planned);
+        Ok(())
+    }
+
+    /// The prepared statement of that name.
+    ///
+    /// # Errors
+    /// 26000 when there is none.
+    pub(crate) fn statement(&self, name: &str) -> Result<Arc<Planned>, WireError> {
+        self.statements.get(name).cloned().ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            WireError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
+    /// Forgets a prepared statement; true when there was one.
+    pub(crate) fn forget_statement(&mut self, name: &str) -> bool {
+        self.statements.remove(name).is_some()
+    }
+
+    /// Forgets all prepared statements.
+    pub(crate) fn forget_statements(&mut self) {
+        self.statements.clear();
+    }
+
+    /// The columns of a prepared statement.
+    pub(crate) fn statement_columns(&self, name: &str) -> Option<Vec<Column>> {
+        self.statements.get(name).and_then(|planned| planned.columns.clone())
+    }
+
+    /// Keeps a portal. An unnamed one replaces the last.
+    ///
+    /// # Errors
+    /// 42P03 when the name is taken, 54000 when there are too many.
+    pub(crate) fn keep_portal(&mut self, name: String, portal: Portal) -> Result<(), WireError> {
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(WireError::new(sqlstate::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
+        }
+        if self.portals.len() >= MOST_PORTALS {
+            return Err(WireError::too_many(format!("a connection keeps at most {MOST_PORTALS} cursors open")));
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    /// The portal of that name.
+    ///
+    /// # Errors
+    /// 34000 when there is none.
+    pub(crate) fn portal(&mut self, name: &str) -> Result<&mut Portal, WireError> {
+        self.portals.get_mut(name).ok_or_else(|| no_portal(name))
+    }
+
+    /// Takes a portal out, to run it.
+    ///
+    /// # Errors
+    /// 34000 when there is none.
+    pub(crate) fn take_portal(&mut self, name: &str) -> Result<Portal, WireError> {
+        self.portals.remove(name).ok_or_else(|| no_portal(name))
+    }
+
+    /// Puts a portal back after it ran.
+    pub(crate) fn put_portal_back(&mut self, name: String, portal: Portal) {
+        self.portals.insert(name, portal);
+    }
+
+    /// Closes a portal; true when there was one.
+    pub(crate) fn close_portal(&mut self, name: &str) -> bool {
+        self.portals.remove(name).is_some()
+    }
+
+    /// Closes all portals.
+    pub(crate) fn close_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    /// The columns of a cursor.
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
+        self.portals.get(name).and_then(|portal| portal.statement.columns.clone())
+    }
+
+    /// True inside a transaction block.
+    pub(crate) fn in_block(&self) -> bool {
+        self.status != TransactionStatus::Idle
+    }
+
+    /// Begins a block.
+    pub(crate) fn begin(&mut self) {
+        if self.in_block() {
+            self.notice(WireError::warning(
+                sqlstate::ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress",
+            ));
+            return;
+        }
+        self.status = TransactionStatus::Transaction;
+        self.settings_before = Some(self.settings.clone());
+    }
+
+    /// Ends the block and returns the tag: `COMMIT`, or `ROLLBACK` where the block was rolled back or had failed.
+    pub(crate) fn end(&mut self, commit: bool, chain: bool) -> &'static str {
+        if !self.in_block() {
+            self.notice(WireError::warning(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "there is no transaction in progress",
+            ));
+            return if commit { "COMMIT" } else { "ROLLBACK" };
+        }
+        let commit = commit && self.status == TransactionStatus::Transaction;
+        if !commit && self.writes > 0 {
+            self.warn_about_writes(self.writes);
+        }
+        self.restore_settings(commit);
+        self.status = TransactionStatus::Idle;
+        self.writes = 0;
+        self.savepoints.clear();
+        self.portals.retain(|_, portal| portal.hold && commit);
+        if chain {
+            self.begin();
+        }
+        if commit { "COMMIT" } else { "ROLLBACK" }
+    }
+
+    fn restore_settings(&mut self, commit: bool) {
+        let Some(before) = self.settings_before.take() else { return };
+        let local = std::mem::take(&mut self.local_settings);
+        if !commit {
+            self.settings = before;
+            for known in super::settings::known::KNOWN {
+                self.report(known.name);
+            }
+            return;
+        }
+        for name in local {
+            if let Some(known) = known(name) {
+                let value = before.get(known).to_owned();
+                // It was in force before, so it is a value the setting can have.
+                let _ = self.settings.set(name, Some(&value));
+                self.report(name);
+            }
+        }
+    }
+
+    fn warn_about_writes(&mut self, writes: usize) {
+        let statements = if writes == 1 { "1 statement".to_owned() } else { format!("{writes} statements") };
+        self.notice(
+            WireError::warning(sqlstate::WARNING, format!("{statements} of this transaction stay committed"))
+                .detail("zxq commits each statement by itself: ROLLBACK does not undo what INSERT, COPY or DDL did."),
+        );
+    }
+
+    /// Notes that a statement changed data.
+    pub(crate) fn note_write(&mut self) {
+        if self.in_block() {
+            self.writes += 1;
+        }
+    }
+
+    /// A savepoint begins.
+    ///
+    /// # Errors
+    /// 25P01 outside a block.
+    pub(crate) fn savepoint(&mut self, name: String) -> Result<(), WireError> {
+        self.require_block("SAVEPOINT")?;
+        self.savepoints.push((name, self.writes));
+        Ok(())
+    }
+
+    /// A savepoint ends (`RELEASE`), or the block goes back to it (`ROLLBACK TO`, which ends failure).
+    ///
+    /// # Errors
+    /// 25P01 outside a block, 3B001 for an unknown savepoint.
+    pub(crate) fn end_savepoint(&mut self, name: &str, rollback: bool) -> Result<(), WireError> {
+        self.require_block(if rollback { "ROLLBACK TO SAVEPOINT" } else { "RELEASE SAVEPOINT" })?;
+        let Some(at) = self.savepoints.iter().rposition(|(savepoint, _)| savepoint == name) else {
+            let message = format!("savepoint \"{name}\" does not exist");
+            return Err(WireError::new(sqlstate::INVALID_SAVEPOINT, message));
+        };
+        if rollback {
+            let since = self.writes - self.savepoints[at].1;
+            if since > 0 {
+                self.warn_about_writes(since);
+            }
+            self.savepoints.truncate(at + 1);
+            self.status = TransactionStatus::Transaction;
+        } else {
+            self.savepoints.truncate(at);
+        }
+        Ok(())
+    }
+
+    fn require_block(&self, what: &str) -> Result<(), WireError> {
+        if self.in_block() {
+            return Ok(());
+        }
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message))
+    }
+
+    /// A statement failed: a block it was in fails with it.
+    pub(crate) fn note_failure(&mut self) {
+        if self.status == TransactionStatus::Transaction {
+            self.status = TransactionStatus::Error;
+        }
+    }
+}
+
+fn no_portal(name: &str) -> WireError {
+    let message = if name.is_empty() {
+        "unnamed portal does not exist".to_owned()
+    } else {
+        format!("cursor \"{name}\" does not exist")
+    };
+    WireError::new(sqlstate::INVALID_CURSOR_NAME, message)
+}

@@ -1,0 +1,126 @@
+//! The settings PostgreSQL clients know, and what zxq lets them be.
+
+/// What a setting can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Any text.
+    Any,
+    /// Cannot be changed.
+    ReadOnly,
+    /// On or off.
+    Bool,
+    /// Can only be on.
+    AlwaysOn,
+    /// A whole number within bounds.
+    Integer(i64, i64),
+    /// A time, in milliseconds unless a unit is given.
+    Millis,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// A name of UTF-8.
+    Utf8,
+    /// A spelling of `ISO, MDY`.
+    Iso,
+    /// A name of UTC.
+    Utc,
+    /// A list of schemas that looks in `public` first.
+    SearchPath,
+}
+
+/// One setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its name, spelled as PostgreSQL shows it.
+    pub(crate) name: &'static str,
+    /// Its value unless changed.
+    pub(crate) default: &'static str,
+    /// What it can be.
+    pub(crate) values: Values,
+    /// The client is told when it changes, and when it connects.
+    pub(crate) reported: bool,
+    /// One line about it.
+    pub(crate) about: &'static str,
+}
+
+/// The server version zxq reports: clients choose their catalog queries by it.
+pub(crate) const SERVER_VERSION: &str = "15.7";
+
+const LEVELS: Values = Values::OneOf(&["read committed", "repeatable read", "read uncommitted", "serializable"]);
+const MESSAGES: Values =
+    Values::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]);
+
+const fn setting(name: &'static str, default: &'static str, values: Values, about: &'static str) -> Known {
+    Known { name, default, values, reported: false, about }
+}
+
+const fn reported(name: &'static str, default: &'static str, values: Values, about: &'static str) -> Known {
+    Known { name, default, values, reported: true, about }
+}
+
+/// All of them, by name.
+pub(crate) const KNOWN: &[Known] = &[
+    reported("application_name", "", Values::Any, "Name of the client program."),
+    setting("backslash_quote", "safe_encoding", Values::OneOf(&["safe_encoding"]), "No effect."),
+    setting("block_size", "8192", Values::ReadOnly, "No effect."),
+    setting("bytea_output", "hex", Values::OneOf(&["hex"]), "Format of bytea text."),
+    setting("check_function_bodies", "on", Values::Bool, "No effect."),
+    reported("client_encoding", "UTF8", Values::Utf8, "Encoding of text to and from the client."),
+    setting("client_min_messages", "notice", MESSAGES, "Least severe message sent to the client."),
+    setting("cursor_tuple_fraction", "0.1", Values::Any, "No effect."),
+    reported("DateStyle", "ISO, MDY", Values::Iso, "Format of dates and timestamps."),
+    setting("default_table_access_method", "heap", Values::Any, "No effect."),
+    setting("default_tablespace", "", Values::Any, "No effect."),
+    setting("default_text_search_config", "pg_catalog.simple", Values::Any, "No effect."),
+    setting("default_transaction_deferrable", "off", Values::Bool, "No effect."),
+    setting("default_transaction_isolation", "read committed", LEVELS, "No effect: each statement commits by itself."),
+    reported("default_transaction_read_only", "off", Values::OneOf(&["off"]), "Always off."),
+    setting("enable_hashjoin", "on", Values::Bool, "No effect."),
+    setting("enable_mergejoin", "on", Values::Bool, "No effect."),
+    setting("enable_nestloop", "on", Values::Bool, "No effect."),
+    setting("enable_seqscan", "on", Values::Bool, "No effect."),
+    setting("escape_string_warning", "on", Values::Bool, "No effect."),
+    setting("extra_float_digits", "1", Values::Integer(-15, 3), "Floats are always exact: no effect."),
+    setting("geqo", "on", Values::Bool, "No effect."),
+    setting("gin_fuzzy_search_limit", "0", Values::Any, "No effect."),
+    setting("idle_in_transaction_session_timeout", "0", Values::Millis, "No effect."),
+    setting("idle_session_timeout", "0", Values::Millis, "No effect."),
+    reported("in_hot_standby", "off", Values::ReadOnly, "Always off."),
+    reported("integer_datetimes", "on", Values::ReadOnly, "Dates and times are whole numbers on the wire."),
+    reported("IntervalStyle", "postgres", Values::OneOf(&["postgres"]), "Format of intervals."),
+    reported("is_superuser", "off", Values::ReadOnly, "Always off."),
+    setting("jit", "off", Values::Bool, "No effect."),
+    setting("lc_collate", "C", Values::ReadOnly, "Text sorts by bytes."),
+    setting("lc_ctype", "C.UTF-8", Values::ReadOnly, "Character classes."),
+    setting("lc_messages", "C", Values::Any, "Messages are in English."),
+    setting("lc_monetary", "C", Values::Any, "No effect."),
+    setting("lc_numeric", "C", Values::Any, "No effect."),
+    setting("lc_time", "C", Values::Any, "No effect."),
+    setting("lock_timeout", "0", Values::Millis, "No effect: readers and writers do not wait for each other."),
+    setting("log_min_messages", "warning", MESSAGES, "No effect."),
+    setting("log_statement", "none", Values::Any, "No effect."),
+    setting("maintenance_work_mem", "64MB", Values::Any, "No effect."),
+    setting("max_identifier_length", "63", Values::ReadOnly, "Longest name PostgreSQL clients expect, bytes."),
+    setting("max_index_keys", "32", Values::ReadOnly, "No effect."),
+    setting("password_encryption", "scram-sha-256", Values::ReadOnly, "No effect."),
+    setting("random_page_cost", "4", Values::Any, "No effect."),
+    setting("row_security", "on", Values::Bool, "No effect."),
+    setting("search_path", "\"$user\", public", Values::SearchPath, "Schemas of unqualified names."),
+    reported("server_encoding", "UTF8", Values::ReadOnly, "Encoding of stored text."),
+    reported("server_version", SERVER_VERSION, Values::ReadOnly, "PostgreSQL version that clients may expect."),
+    setting("server_version_num", "150007", Values::ReadOnly, "The same as a number."),
+    reported("session_authorization", "zxq", Values::ReadOnly, "User of the session."),
+    setting("session_replication_role", "origin", Values::Any, "No effect."),
+    setting("ssl", "off", Values::ReadOnly, "TLS is not spoken."),
+    reported("standard_conforming_strings", "on", Values::AlwaysOn, "A backslash in '…' is a backslash."),
+    setting("statement_timeout", "0", Values::Millis, "Longest time a statement may run; 0 is for ever."),
+    setting("synchronous_commit", "on", Values::Any, "No effect: see hot.wal_sync in the configuration."),
+    setting("synchronize_seqscans", "on", Values::Bool, "No effect."),
+    setting("tcp_keepalives_idle", "0", Values::Any, "No effect."),
+    setting("temp_buffers", "8MB", Values::Any, "No effect."),
+    reported("TimeZone", "UTC", Values::Utc, "Time zone of timestamps shown."),
+    setting("transaction_deferrable", "off", Values::Bool, "No effect."),
+    setting("transaction_isolation", "read committed", LEVELS, "No effect: each statement reads one snapshot."),
+    setting("transaction_read_only", "off", Values::OneOf(&["off"]), "Always off."),
+    setting("work_mem", "4MB", Values::Any, "No effect: see memory_limit in the configuration."),
+    setting("xmloption", "content", Values::Any, "No effect."),
+];

@@ -1,0 +1,56 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+#[test]
+fn values_are_checked_and_normalised() {
+    let mut settings = Settings::default();
+    for (name, value, kept) in [
+        ("Client_Encoding", "utf-8", "UTF8"),
+        ("datestyle", "ISO", "ISO, MDY"),
+        ("timezone", "Etc/UTC", "UTC"),
+        ("statement_timeout", "90000", "90s"),
+        ("statement_timeout", "1min", "1min"),
+        ("jit", "TRUE", "on"),
+        ("search_path", "\"$user\", public, cold", "\"$user\", public, cold"),
+        ("search_path", "", ""),
+    ] {
+        let known = settings.set(name, Some(value)).unwrap();
+        assert_eq!(settings.get(known), kept, "{name} = {value}");
+    }
+    for (name, value, code) in [
+        ("client_encoding", "LATIN1", "22023"),
+        ("datestyle", "SQL, DMY", "22023"),
+        ("timezone", "Europe/Paris", "22023"),
+        ("statement_timeout", "soon", "22023"),
+        ("search_path", "cold", "22023"),
+        ("standard_conforming_strings", "off", "22023"),
+        ("server_version", "9.1", "55P02"),
+        ("no_such_thing", "1", "42704"),
+    ] {
+        assert_eq!(settings.set(name, Some(value)).unwrap_err().code, code, "{name} = {value}");
+    }
+}
+
+#[test]
+fn reset_goes_back_to_what_the_client_connected_with() {
+    let mut settings = Settings::default();
+    settings.set("application_name", Some("psql")).unwrap();
+    settings.keep_as_initial();
+    settings.set("application_name", Some("other")).unwrap();
+    settings.set("statement_timeout", Some("5s")).unwrap();
+    assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(5)));
+    settings.set("application_name", None).unwrap();
+    assert_eq!(settings.value("application_name"), "psql");
+    settings.reset_all();
+    assert_eq!(settings.statement_timeout(), None);
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<String> = KNOWN.iter().map(|known| known.name.to_lowercase()).collect();
+    names.sort();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}

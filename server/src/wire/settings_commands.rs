@@ -1,0 +1,140 @@
+//! `SET`, `SHOW`, `RESET` and `DISCARD`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use pgwire::api::Type;
+
+use super::error::WireError;
+use super::session::Session;
+use super::settings::known::KNOWN;
+use super::settings::{known, unknown};
+use super::types::Column;
+use crate::sqlstate;
+
+/// Settings of DataFusion that a session may change: how one statement runs, never what the process has.
+const DATAFUSION_ALLOWED: [&str; 5] = [
+    "datafusion.execution.batch_size",
+    "datafusion.execution.target_partitions",
+    "datafusion.explain.logical_plan_only",
+    "datafusion.explain.physical_plan_only",
+    "datafusion.explain.show_statistics",
+];
+
+/// The columns of `SHOW name`.
+pub(crate) fn show_columns(name: &str) -> Vec<Column> {
+    let names: Vec<&str> = match name {
+        "all" => vec!["name", "setting", "description"],
+        name => vec![known(name).map_or(name, |known| known.name)],
+    };
+    names.into_iter().map(|name| Column { name: name.to_owned(), pg_type: Type::TEXT, typmod: -1 }).collect()
+}
+
+impl Session {
+    /// `SHOW name` and `SHOW ALL`.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub(crate) fn show(&self, name: &str) -> Result<RecordBatch, WireError> {
+        if name != "all" {
+            let column = known(name).map_or(name, |known| known.name);
+            return text_batch(&[column], vec![vec![self.setting(name)?]]);
+        }
+        let mut rows: Vec<Vec<String>> = KNOWN
+            .iter()
+            .map(|known| vec![known.name.to_owned(), self.settings.get(known).to_owned(), known.about.to_owned()])
+            .collect();
+        rows.extend(self.engine_settings().into_iter().filter(|row| row[0].starts_with("zxq.")));
+        rows.sort_by_key(|row| row[0].to_lowercase());
+        text_batch(&["name", "setting", "description"], rows)
+    }
+
+    /// The value of a setting, of PostgreSQL's or the engine's.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub(crate) fn setting(&self, name: &str) -> Result<String, WireError> {
+        if let Some(known) = known(name) {
+            return Ok(self.settings.get(known).to_owned());
+        }
+        self.engine_settings()
+            .into_iter()
+            .find(|row| row[0].eq_ignore_ascii_case(name))
+            .and_then(|row| row.into_iter().nth(1))
+            .ok_or_else(|| unknown(name))
+    }
+
+    fn engine_settings(&self) -> Vec<Vec<String>> {
+        let config = self.engine.context().copied_config();
+        config
+            .options()
+            .entries()
+            .into_iter()
+            .map(|entry| vec![entry.key, entry.value.unwrap_or_default(), entry.description.to_owned()])
+            .collect()
+    }
+
+    /// `SET name = value`; `None` is `DEFAULT`.
+    ///
+    /// # Errors
+    /// For an unknown name, a value it cannot have, or a setting that is refused.
+    pub(crate) async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), WireError> {
+        if local && !self.in_block() {
+            self.notice(WireError::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+            return Ok(());
+        }
+        if name.starts_with("zxq.") || name.starts_with("datafusion.") {
+            if local {
+                return Err(WireError::unsupported(format!("SET LOCAL {name} is not supported: use SET {name}")));
+            }
+            return self.set_in_engine(name, value).await;
+        }
+        let changed = self.settings.set(name, value)?;
+        if local {
+            self.local_settings.push(changed.name);
+        }
+        self.report(changed.name);
+        Ok(())
+    }
+
+    async fn set_in_engine(&mut self, name: &str, value: Option<&str>) -> Result<(), WireError> {
+        if name.starts_with("datafusion.") && !DATAFUSION_ALLOWED.contains(&name) {
+            return Err(WireError::new(
+                sqlstate::INSUFFICIENT_PRIVILEGE,
+                format!("setting {name} over a connection is refused"),
+            )
+            .hint(format!("These can be set: {}", DATAFUSION_ALLOWED.join(", "))));
+        }
+        let sql = match value {
+            Some(value) => format!("SET {name} = '{}'", value.replace('\'', "''")),
+            None => format!("RESET {name}"),
+        };
+        self.engine.run(&sql).await?;
+        Ok(())
+    }
+
+    /// `RESET name` and `RESET ALL`.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub(crate) async fn reset(&mut self, name: &str) -> Result<(), WireError> {
+        if name != "all" {
+            return self.set(name, None, false).await;
+        }
+        self.settings.reset_all();
+        for known in KNOWN {
+            self.report(known.name);
+        }
+        self.set_in_engine("zxq.tiers", self.initial_tiers.clone().as_deref()).await
+    }
+}
+
+/// A batch of text columns.
+fn text_batch(names: &[&str], rows: Vec<Vec<String>>) -> Result<RecordBatch, WireError> {
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+    let columns: Vec<ArrayRef> = (0..names.len())
+        .map(|at| Arc::new(rows.iter().map(|row| row.get(at).map(String::as_str)).collect::<StringArray>()) as ArrayRef)
+        .collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(WireError::from)
+}

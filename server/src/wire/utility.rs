@@ -1,0 +1,443 @@
+//! Statements that are the connection's own business, recognised on their tokens: transactions, settings, cursors,
+//! COPY. Everything else is the engine's.
+
+#[cfg(test)]
+mod tests;
+
+use super::copy::options::{CopyCommand, parse_copy};
+use super::error::WireError;
+use super::lexer::{Kind, Lexer, Token};
+
+/// A statement the connection handles by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Utility {
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`; the flag is `AND CHAIN`.
+    Commit { chain: bool },
+    /// `ROLLBACK`, `ABORT`; the flag is `AND CHAIN`.
+    Rollback { chain: bool },
+    /// `SAVEPOINT name`.
+    Savepoint(String),
+    /// `RELEASE name`.
+    Release(String),
+    /// `ROLLBACK TO name`.
+    RollbackTo(String),
+    /// `SET name = value`; `None` is `DEFAULT`.
+    Set { name: String, value: Option<String>, local: bool },
+    /// `SET TRANSACTION …`, `SET SESSION CHARACTERISTICS …`.
+    SetTransaction,
+    /// `SHOW name`; `all` for `SHOW ALL`.
+    Show(String),
+    /// `RESET name`; `all` for `RESET ALL`.
+    Reset(String),
+    /// `DISCARD ALL` (true) or a part of it, which has nothing to discard.
+    Discard { all: bool },
+    /// `DEALLOCATE name`; `None` is `ALL`.
+    Deallocate(Option<String>),
+    /// `PREPARE name AS statement`, with the declared types and the statement's text.
+    Prepare { name: String, types: Vec<String>, statement: String },
+    /// `EXECUTE name(values)`, with the values' text.
+    Execute { name: String, values: Vec<String> },
+    /// `DECLARE name CURSOR … FOR query`.
+    Declare { name: String, hold: bool, query: String },
+    /// `FETCH count FROM name` (`MOVE` where `skip`); `None` is `ALL`.
+    Fetch { name: String, count: Option<u64>, skip: bool },
+    /// `CLOSE name`; `None` is `ALL`.
+    Close(Option<String>),
+    /// `LISTEN`, `UNLISTEN`, `NOTIFY`, `LOCK TABLE`, `CHECKPOINT`: accepted, with nothing to do. Holds the tag.
+    Nothing(&'static str),
+    /// `COPY … FROM STDIN` or `TO STDOUT`.
+    Copy(Box<CopyCommand>),
+}
+
+impl Utility {
+    /// True where a failed transaction block still accepts it.
+    pub(crate) fn ends_failed_block(&self) -> bool {
+        matches!(self, Utility::Commit { .. } | Utility::Rollback { .. } | Utility::RollbackTo(_))
+    }
+}
+
+/// Tokens with one of lookahead.
+pub(crate) struct Cursor<'a> {
+    lexer: Lexer<'a>,
+    peeked: Option<Token<'a>>,
+    text: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at the start of the text.
+    pub(crate) fn new(text: &'a str) -> Result<Self, WireError> {
+        let mut lexer = Lexer::new(text);
+        let peeked = lexer.next()?;
+        Ok(Cursor { lexer, peeked, text })
+    }
+
+    /// The next token, which stays.
+    pub(crate) fn peek(&self) -> Option<Token<'a>> {
+        self.peeked
+    }
+
+    /// Takes the next token.
+    pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, WireError> {
+        let token = self.peeked;
+        self.peeked = self.lexer.next()?;
+        Ok(token)
+    }
+
+    /// Takes the keyword if it comes next.
+    pub(crate) fn take(&mut self, keyword: &str) -> Result<bool, WireError> {
+        let found = self.peeked.is_some_and(|token| token.is(keyword));
+        if found {
+            self.next()?;
+        }
+        Ok(found)
+    }
+
+    /// Takes the character if it comes next.
+    pub(crate) fn take_symbol(&mut self, symbol: &str) -> Result<bool, WireError> {
+        let found = self.peeked.is_some_and(|token| token.is_symbol(symbol));
+        if found {
+            self.next()?;
+        }
+        Ok(found)
+    }
+
+    /// A name, folded or unquoted.
+    pub(crate) fn name(&mut self) -> Result<String, WireError> {
+        match self.peeked {
+            Some(token) if matches!(token.kind, Kind::Word | Kind::Quoted) => {
+                self.next()?;
+                Ok(token.value().into_owned())
+            }
+            _ => Err(self.unexpected("a name")),
+        }
+    }
+
+    /// A text literal.
+    pub(crate) fn text(&mut self) -> Result<String, WireError> {
+        match self.peeked {
+            Some(token) if token.kind == Kind::Text => {
+                self.next()?;
+                Ok(token.value().into_owned())
+            }
+            _ => Err(self.unexpected("a text literal")),
+        }
+    }
+
+    /// The text from the next token to the end.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.peeked.map_or("", |token| &self.text[token.start..])
+    }
+
+    /// Requires the end.
+    pub(crate) fn end(&self) -> Result<(), WireError> {
+        if self.peeked.is_some() { Err(self.unexpected("the end of the statement")) } else { Ok(()) }
+    }
+
+    /// The error for a token that cannot stand here.
+    pub(crate) fn unexpected(&self, wanted: &str) -> WireError {
+        match self.peeked {
+            Some(token) => {
+                WireError::syntax(format!("syntax error at or near \"{}\": expected {wanted}", token.raw)).at(token.start)
+            }
+            None => WireError::syntax(format!("syntax error at end of input: expected {wanted}")).at(self.text.len()),
+        }
+    }
+
+    /// The source text up to the bracket that closes the one just taken, which is taken too.
+    pub(crate) fn bracketed(&mut self) -> Result<&'a str, WireError> {
+        let start = self.peeked.map_or(self.text.len(), |token| token.start);
+        let mut depth = 1;
+        loop {
+            let Some(token) = self.next()? else { return Err(self.unexpected("\")\"")) };
+            if token.is_symbol("(") {
+                depth += 1;
+            } else if token.is_symbol(")") {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(self.text[start..token.start].trim());
+                }
+            }
+        }
+    }
+}
+
+/// The utility that the statement is; `None` where it is the engine's.
+///
+/// # Errors
+/// For a utility that is malformed, or refused.
+pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
+    let mut cursor = Cursor::new(text)?;
+    let Some(first) = cursor.next()? else { return Ok(None) };
+    let keyword = if first.kind == Kind::Word { first.raw.to_ascii_uppercase() } else { String::new() };
+    let utility = match keyword.as_str() {
+        "BEGIN" => Utility::Begin,
+        "START" if cursor.take("TRANSACTION")? => Utility::Begin,
+        "COMMIT" | "END" => Utility::Commit { chain: chain(&mut cursor)? },
+        "ABORT" => Utility::Rollback { chain: chain(&mut cursor)? },
+        "ROLLBACK" => rollback(&mut cursor)?,
+        "SAVEPOINT" => Utility::Savepoint(cursor.name()?),
+        "RELEASE" => {
+            cursor.take("SAVEPOINT")?;
+            Utility::Release(cursor.name()?)
+        }
+        "SET" => set(&mut cursor)?,
+        "SHOW" => match show(&mut cursor)? {
+            Some(utility) => utility,
+            None => return Ok(None),
+        },
+        "RESET" => Utility::Reset(setting_name(&mut cursor)?),
+        "DISCARD" => Utility::Discard { all: cursor.name()? == "all" },
+        "DEALLOCATE" => {
+            cursor.take("PREPARE")?;
+            Utility::Deallocate(name_or_all(&mut cursor)?)
+        }
+        "PREPARE" => prepare(&mut cursor)?,
+        "EXECUTE" => execute(&mut cursor)?,
+        "DECLARE" => declare(&mut cursor)?,
+        "FETCH" => fetch(&mut cursor, false)?,
+        "MOVE" => fetch(&mut cursor, true)?,
+        "CLOSE" => Utility::Close(name_or_all(&mut cursor)?),
+        "LISTEN" => Utility::Nothing("LISTEN"),
+        "UNLISTEN" => Utility::Nothing("UNLISTEN"),
+        "NOTIFY" => Utility::Nothing("NOTIFY"),
+        "CHECKPOINT" => Utility::Nothing("CHECKPOINT"),
+        "COPY" => Utility::Copy(Box::new(parse_copy(&mut cursor)?)),
+        "CREATE" if is_external(&mut cursor)? => {
+            return Err(WireError::new(
+                crate::sqlstate::INSUFFICIENT_PRIVILEGE,
+                "CREATE EXTERNAL TABLE is refused: clients must not name files of the server",
+            )
+            .hint("Load the file into a table: CALL zxq.load('table', 'file', create => true)"));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(utility))
+}
+
+fn is_external(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
+    if cursor.take("OR")? {
+        cursor.take("REPLACE")?;
+    }
+    cursor.take("UNBOUNDED")?;
+    cursor.take("EXTERNAL")
+}
+
+fn chain(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
+    let _ = cursor.take("WORK")? || cursor.take("TRANSACTION")?;
+    if !cursor.take("AND")? {
+        cursor.end()?;
+        return Ok(false);
+    }
+    let chain = !cursor.take("NO")?;
+    if !cursor.take("CHAIN")? {
+        return Err(cursor.unexpected("CHAIN"));
+    }
+    cursor.end()?;
+    Ok(chain)
+}
+
+fn rollback(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    let _ = cursor.take("WORK")? || cursor.take("TRANSACTION")?;
+    if cursor.take("TO")? {
+        cursor.take("SAVEPOINT")?;
+        return Ok(Utility::RollbackTo(cursor.name()?));
+    }
+    Ok(Utility::Rollback { chain: chain(cursor)? })
+}
+
+/// `name` or `prefix.name`.
+fn setting_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
+    let mut name = cursor.name()?;
+    if cursor.peek().is_some_and(|token| token.is("zone")) && name == "time" {
+        cursor.next()?;
+        return Ok("timezone".to_owned());
+    }
+    while cursor.take_symbol(".")? {
+        name.push('.');
+        name.push_str(&cursor.name()?);
+    }
+    Ok(name)
+}
+
+fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    let local = cursor.take("LOCAL")?;
+    if !local && cursor.take("SESSION")? && cursor.take("CHARACTERISTICS")? {
+        return Ok(Utility::SetTransaction);
+    }
+    if cursor.take("TRANSACTION")? {
+        return Ok(Utility::SetTransaction);
+    }
+    if cursor.take("NAMES")? {
+        let value = if cursor.peek().is_some() { Some(setting_value(cursor)?) } else { None };
+        return Ok(Utility::Set { name: "client_encoding".to_owned(), value, local });
+    }
+    let name = setting_name(cursor)?;
+    if name != "timezone" || cursor.peek().is_some_and(|token| token.is_symbol("=") || token.is("to")) {
+        if !cursor.take_symbol("=")? && !cursor.take("TO")? {
+            return Err(cursor.unexpected("= or TO"));
+        }
+    }
+    let value = if cursor.take("DEFAULT")? || name == "timezone" && cursor.take("LOCAL")? {
+        None
+    } else {
+        Some(setting_value(cursor)?)
+    };
+    cursor.end()?;
+    Ok(Utility::Set { name, value, local })
+}
+
+/// Values separated by commas, each a literal, a word or a number with its sign.
+fn setting_value(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
+    let mut values: Vec<String> = Vec::new();
+    loop {
+        let mut value = String::new();
+        while let Some(token) = cursor.peek() {
+            if token.is_symbol(",") {
+                break;
+            }
+            if matches!(token.kind, Kind::Symbol) && !matches!(token.raw, "-" | "+" | ".") {
+                return Err(cursor.unexpected("a value"));
+            }
+            // SET TIME ZONE INTERVAL '…' HOUR TO MINUTE is not a zone zxq has.
+            value.push_str(&token.value());
+            cursor.next()?;
+        }
+        if value.is_empty() && values.is_empty() && cursor.peek().is_none() && !self_contained_empty(cursor) {
+            return Err(cursor.unexpected("a value"));
+        }
+        values.push(value);
+        if !cursor.take_symbol(",")? {
+            return Ok(values.join(", "));
+        }
+    }
+}
+
+/// True where the value that was just read is the empty text literal `''`.
+fn self_contained_empty(cursor: &Cursor<'_>) -> bool {
+    cursor.text.trim_end().ends_with("''")
+}
+
+/// `SHOW TABLES` and its like are the engine's.
+fn show(cursor: &mut Cursor<'_>) -> Result<Option<Utility>, WireError> {
+    const ENGINE: [&str; 8] =
+        ["tables", "columns", "functions", "create", "schemas", "databases", "catalogs", "full"];
+    let Some(token) = cursor.peek() else { return Err(cursor.unexpected("the name of a setting")) };
+    if ENGINE.iter().any(|word| token.is(word)) {
+        return Ok(None);
+    }
+    if cursor.take("TRANSACTION")? {
+        if cursor.take("ISOLATION")? && cursor.take("LEVEL")? {
+            return Ok(Some(Utility::Show("transaction_isolation".to_owned())));
+        }
+        return Err(cursor.unexpected("ISOLATION LEVEL"));
+    }
+    let name = setting_name(cursor)?;
+    cursor.end()?;
+    Ok(Some(Utility::Show(name)))
+}
+
+fn name_or_all(cursor: &mut Cursor<'_>) -> Result<Option<String>, WireError> {
+    let name = if cursor.take("ALL")? { None } else { Some(cursor.name()?) };
+    cursor.end()?;
+    Ok(name)
+}
+
+fn prepare(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    let name = cursor.name()?;
+    let types = if cursor.take_symbol("(")? { split_list(cursor.bracketed()?)? } else { Vec::new() };
+    if !cursor.take("AS")? {
+        return Err(cursor.unexpected("AS"));
+    }
+    Ok(Utility::Prepare { name, types, statement: cursor.rest().to_owned() })
+}
+
+fn execute(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    let name = cursor.name()?;
+    let values = if cursor.take_symbol("(")? { split_list(cursor.bracketed()?)? } else { Vec::new() };
+    cursor.end()?;
+    Ok(Utility::Execute { name, values })
+}
+
+/// The items of a list, cut at commas outside brackets.
+fn split_list(text: &str) -> Result<Vec<String>, WireError> {
+    let mut items = Vec::new();
+    let (mut depth, mut start) = (0usize, 0);
+    let mut lexer = Lexer::new(text);
+    while let Some(token) = lexer.next()? {
+        match token.raw {
+            "(" | "[" if token.kind == Kind::Symbol => depth += 1,
+            ")" | "]" if token.kind == Kind::Symbol => depth = depth.saturating_sub(1),
+            "," if token.kind == Kind::Symbol && depth == 0 => {
+                items.push(text[start..token.start].trim().to_owned());
+                start = token.end();
+            }
+            _ => {}
+        }
+    }
+    let last = text[start..].trim();
+    if !last.is_empty() {
+        items.push(last.to_owned());
+    }
+    Ok(items)
+}
+
+fn declare(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    let name = cursor.name()?;
+    loop {
+        if cursor.take("SCROLL")? {
+            return Err(WireError::unsupported("scrollable cursors are not supported: cursors go forward only"));
+        }
+        let skipped = cursor.take("BINARY")?
+            || cursor.take("ASENSITIVE")?
+            || cursor.take("INSENSITIVE")?
+            || cursor.take("NO")? && cursor.take("SCROLL")?;
+        if !skipped {
+            break;
+        }
+    }
+    if !cursor.take("CURSOR")? {
+        return Err(cursor.unexpected("CURSOR"));
+    }
+    let mut hold = false;
+    if cursor.take("WITH")? {
+        hold = cursor.take("HOLD")?;
+    } else if cursor.take("WITHOUT")? {
+        cursor.take("HOLD")?;
+    }
+    if !cursor.take("FOR")? {
+        return Err(cursor.unexpected("FOR"));
+    }
+    Ok(Utility::Declare { name, hold, query: cursor.rest().to_owned() })
+}
+
+fn fetch(cursor: &mut Cursor<'_>, skip: bool) -> Result<Utility, WireError> {
+    let backward = || WireError::unsupported("cursors go forward only");
+    let mut count = Some(1);
+    if cursor.take("NEXT")? {
+    } else if cursor.take("ALL")? {
+        count = None;
+    } else {
+        let forward = cursor.take("FORWARD")?;
+        match cursor.peek() {
+            Some(token) if token.kind == Kind::Number => {
+                cursor.next()?;
+                count = Some(token.raw.parse().map_err(|_| WireError::syntax("the row count is no number").at(token.start))?);
+            }
+            Some(token) if forward && token.is("ALL") => {
+                cursor.next()?;
+                count = None;
+            }
+            Some(token) if token.is_symbol("-") => return Err(backward()),
+            Some(token) if ["prior", "first", "last", "absolute", "relative", "backward"].iter().any(|w| token.is(w)) => {
+                return Err(backward());
+            }
+            _ => {}
+        }
+    }
+    let _ = cursor.take("FROM")? || cursor.take("IN")?;
+    let name = cursor.name()?;
+    cursor.end()?;
+    Ok(Utility::Fetch { name, count, skip })
+}

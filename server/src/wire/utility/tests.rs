@@ -1,0 +1,79 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn parsed(sql: &str) -> Utility {
+    parse(sql).unwrap().unwrap()
+}
+
+fn set_to(name: &str, value: &str) -> Utility {
+    Utility::Set { name: name.to_owned(), value: Some(value.to_owned()), local: false }
+}
+
+#[test]
+fn settings_in_every_spelling() {
+    assert_eq!(parsed("set extra_float_digits = 3"), set_to("extra_float_digits", "3"));
+    assert_eq!(parsed("SET zxq.tiers TO 'hot,warm'"), set_to("zxq.tiers", "hot,warm"));
+    assert_eq!(parsed("SET search_path = public, \"$user\""), set_to("search_path", "public, $user"));
+    assert_eq!(parsed("SET TIME ZONE 'UTC'"), set_to("timezone", "UTC"));
+    assert_eq!(parsed("SET TimeZone='UTC'"), set_to("timezone", "UTC"));
+    assert_eq!(parsed("SET SESSION statement_timeout = -1"), set_to("statement_timeout", "-1"));
+    assert_eq!(parsed("SET NAMES 'UTF8'"), set_to("client_encoding", "UTF8"));
+    assert_eq!(parsed("SET search_path = ''"), set_to("search_path", ""));
+    assert_eq!(
+        parsed("SET LOCAL statement_timeout TO DEFAULT"),
+        Utility::Set { name: "statement_timeout".to_owned(), value: None, local: true }
+    );
+    assert!(parse("SET x =").is_err());
+    assert_eq!(parsed("SHOW TRANSACTION ISOLATION LEVEL"), Utility::Show("transaction_isolation".to_owned()));
+    assert_eq!(parse("SHOW TABLES").unwrap(), None);
+}
+
+#[test]
+fn transactions() {
+    assert_eq!(parsed("START TRANSACTION READ ONLY"), Utility::Begin);
+    assert_eq!(parsed("COMMIT AND CHAIN"), Utility::Commit { chain: true });
+    assert_eq!(parsed("rollback to savepoint a"), Utility::RollbackTo("a".to_owned()));
+    assert_eq!(parsed("ABORT"), Utility::Rollback { chain: false });
+}
+
+#[test]
+fn cursors_and_prepared_statements() {
+    assert_eq!(
+        parsed("DECLARE \"C 1\" NO SCROLL CURSOR WITHOUT HOLD FOR select 1"),
+        Utility::Declare { name: "C 1".to_owned(), hold: false, query: "select 1".to_owned() }
+    );
+    assert_eq!(
+        parsed("FETCH FORWARD 100 FROM _psql_cursor"),
+        Utility::Fetch { name: "_psql_cursor".to_owned(), count: Some(100), skip: false }
+    );
+    assert_eq!(parsed("MOVE ALL IN c"), Utility::Fetch { name: "c".to_owned(), count: None, skip: true });
+    assert!(parse("FETCH BACKWARD 1 FROM c").is_err());
+    assert_eq!(
+        parsed("PREPARE p(int, numeric(10,2)) AS SELECT $1 + $2"),
+        Utility::Prepare {
+            name: "p".to_owned(),
+            types: vec!["int".to_owned(), "numeric(10,2)".to_owned()],
+            statement: "SELECT $1 + $2".to_owned(),
+        }
+    );
+    assert_eq!(
+        parsed("EXECUTE p(1, array['a,b', 'c'])"),
+        Utility::Execute { name: "p".to_owned(), values: vec!["1".to_owned(), "array['a,b', 'c']".to_owned()] }
+    );
+}
+
+#[test]
+fn files_of_the_server_are_refused() {
+    for sql in [
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE UNBOUNDED EXTERNAL TABLE t STORED AS CSV LOCATION 'x'",
+        "COPY t FROM '/etc/passwd'",
+        "COPY t TO 'x.csv'",
+        "COPY (SELECT 1) TO 'x.parquet'",
+        "COPY t FROM PROGRAM 'id'",
+        "copy t to program 'id'",
+    ] {
+        assert_eq!(parse(sql).unwrap_err().code, "42501", "{sql}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Every mistake gives one clear line and a code that is not 0.
+
+use crate::support::{Place, Server, fail, run};
+use crate::{PRICES, PRICES_TABLE};
+
+#[test]
+fn wrong_command_lines_name_the_mistake() {
+    for (args, words) in [
+        (vec!["load", "--table", "t", "--tier", "lukewarm", "f.csv"], vec!["lukewarm", "hot", "warm", "cold"]),
+        (vec!["storage", "migrate", "--table", "t", "--to", "freezer"], vec!["freezer", "cold"]),
+        (vec!["load", "--table", "t", "--colour", "red", "f.csv"], vec!["--colour"]),
+        (vec!["load", "f.csv"], vec!["--table"]),
+        (vec!["load", "--table", "t", "-", "f.csv"], vec!["standard input"]),
+        (vec!["load", "--table", "t", "--format", "csv", "f.csv"], vec!["--format"]),
+        (vec!["sql", "SELECT 1", "--format", "xml"], vec!["xml", "json"]),
+        (vec!["sql", " ; -- nothing"], vec!["no SQL"]),
+        (vec!["fly"], vec!["fly"]),
+    ] {
+        fail(&args, 2, &words);
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let place = Place::new();
+    fail(&["load", "--table", "t", "--create", "no-such.csv", "--data", &place.data()], 1, &["no-such.csv"]);
+    fail(&["sql", "-f", "no-such.sql", "--data", &place.data()], 1, &["no-such.sql"]);
+    let config = place.path("no-such.yaml");
+    fail(&["sql", "SELECT 1", "--data", &place.data(), "--config", config.to_str().unwrap()], 1, &["no-such.yaml"]);
+}
+
+#[test]
+fn a_missing_data_directory_is_named() {
+    let place = Place::new();
+    for command in ["status", "verify", "maintain"] {
+        fail(&["storage", command, "--data", &place.data()], 1, &[&place.data(), "--data"]);
+    }
+}
+
+#[test]
+fn an_unknown_table_is_named() {
+    let place = Place::new();
+    let (data, file) = (place.data(), place.file("prices.csv", PRICES));
+    fail(&["load", "--table", "nowhere", &file, "--data", &data], 1, &["nowhere"]);
+    fail(&["sql", "SELECT * FROM nowhere", "--data", &data], 1, &["nowhere"]);
+    fail(&["storage", "migrate", "--table", "nowhere", "--to", "cold", "--data", &data], 1, &["nowhere"]);
+    fail(&["storage", "verify", "--table", "nowhere", "--data", &data], 1, &["nowhere"]);
+}
+
+#[test]
+fn an_unknown_table_option_is_named() {
+    let place = Place::new();
+    let sql = "CREATE TABLE t (a INT) WITH (colour = 'red')";
+    fail(&["sql", sql, "--data", &place.data()], 1, &["colour", "sort_by"]);
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_named_with_its_line() {
+    let place = Place::new();
+    let config = place.file("storage.yaml", "listen: 127.0.0.1:0\nhot:\n  memory_limt: 1GiB\n");
+    for command in [vec!["sql", "SELECT 1"], vec!["serve"], vec!["storage", "status"]] {
+        std::fs::create_dir_all(place.data()).unwrap();
+        let args = [command, vec!["--data", &place.data(), "--config", &config]].concat();
+        fail(&args, 1, &["storage.yaml:3", "memory_limt", "memory_limit"]);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fail(&["serve", "--data", &place.data(), "--listen", &address], 1, &[&address, "in use", "--listen"]);
+    fail(&["demo", "--data", &place.data(), "--listen", &address], 1, &[&address, "in use"]);
+    assert!(!place.path("data").exists(), "a refused server makes no data directory");
+    fail(&["serve", "--data", &place.data(), "--listen", "nonsense"], 1, &["nonsense", "host:port"]);
+}
+
+#[test]
+fn a_data_directory_in_use_is_named_with_its_holder() {
+    let place = Place::new();
+    let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);
+    let words = [place.data(), "in use".to_owned(), server.address.clone()];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    fail(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"], 1, &words);
+}
+
+#[test]
+fn a_bad_row_refuses_the_whole_load_and_is_named() {
+    for (name, row, words) in [
+        ("null", ",2024-06-03 14:30:02,1.0,1,2024-06-03", vec!["symbol", "row 4"]),
+        ("check", "IBM,2024-06-03 14:30:02,1.0,-5,2024-06-03", vec!["size", "row 4"]),
+        ("text", "IBM,2024-06-03 14:30:02,cheap,5,2024-06-03", vec!["price", "cheap"]),
+        ("range", "IBM,2024-06-03 14:30:02,9999999999999.5,5,2024-06-03", vec!["price"]),
+        ("columns", "IBM,2024-06-03 14:30:02", vec!["bad.csv"]),
+    ] {
+        let place = Place::new();
+        let data = place.data();
+        let sql = ["sql", PRICES_TABLE, "--data", &data];
+        crate::support::succeed(&sql);
+        let good = place.file("good.csv", PRICES);
+        let bad = place.file("bad.csv", &format!("{PRICES}{row}\n"));
+        let words = [vec!["bad.csv"], words].concat();
+        fail(&["load", "--table", "prices", &good, &bad, "--data", &data], 1, &words);
+        assert_eq!(place.answer("SELECT count(*) FROM prices"), "0", "{name}: something was loaded");
+    }
+}
+
+#[test]
+fn files_that_do_not_fit_are_named() {
+    let place = Place::new();
+    let data = place.data();
+    crate::support::succeed(&["sql", PRICES_TABLE, "--data", &data]);
+    let other = place.file("other.csv", "colour,taste\nred,sweet\n");
+    fail(&["load", "--table", "prices", &other, "--data", &data], 1, &["other.csv", "colour"]);
+    let broken = place.file("broken.parquet", "PAR1 this is no Parquet file PAR1");
+    fail(&["load", "--table", "prices", &broken, "--data", &data], 1, &["broken.parquet"]);
+    let what = place.file("what.docx", "?");
+    fail(&["load", "--table", "prices", &what, "--data", &data], 1, &["what.docx"]);
+    assert_eq!(place.answer("SELECT count(*) FROM prices"), "0");
+}
+
+#[test]
+fn help_and_version_are_no_mistakes() {
+    for args in [["--help"], ["--version"]] {
+        assert_eq!(run(&args).code, Some(0));
+    }
+}

@@ -1,0 +1,84 @@
+//! `zxq load`, embedded and through a server.
+
+use crate::support::{Place, Run, Server, run_with_input, succeed};
+use crate::{PRICES, PRICES_TABLE};
+
+const EVERYTHING: &str = "SELECT * FROM prices ORDER BY symbol, ts";
+const EXPECTED: &str = "\
+AAPL,2024-06-03 14:30:00+00,194.03000000,100,2024-06-03
+AAPL,2024-06-03 14:30:01+00,194.05000000,200,2024-06-03
+MSFT,2024-06-04 14:30:00+00,415.10000000,50,2024-06-04";
+
+#[test]
+fn loads_alike_embedded_and_through_a_server() {
+    for served in [false, true] {
+        let place = Place::new();
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        succeed(&["sql", PRICES_TABLE, "--data", &data]);
+        let file = place.file("prices.csv", PRICES);
+        let summary = succeed(&["load", "--table", "prices", "--tier", "warm", &file, "--data", &data]);
+        assert!(summary.starts_with("prices: 3 rows from 1 file in "), "{summary}");
+        assert!(summary.contains("hot 0, warm 3, cold 0") && summary.contains("rejected: 0"), "{summary}");
+        assert_eq!(place.answer(EVERYTHING), EXPECTED, "served: {served}");
+        assert_eq!(place.answer("SELECT warm_rows FROM zxq.tables"), "3");
+    }
+}
+
+#[test]
+fn standard_input_loads_alike_embedded_and_through_a_server() {
+    for served in [false, true] {
+        let place = Place::new();
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        succeed(&["sql", PRICES_TABLE, "--data", &data]);
+        let args = ["load", "--table", "prices", "--tier", "cold", "--format", "csv", "-", "--data", &data];
+        let Run { code, out, err } = run_with_input(&args, PRICES.as_bytes());
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.starts_with("prices: 3 rows from standard input"), "{out}");
+        assert_eq!(place.answer(EVERYTHING), EXPECTED, "served: {served}");
+        assert_eq!(place.answer("SELECT cold_rows FROM zxq.tables"), "3");
+        let Run { code, err, .. } = run_with_input(&args, b"symbol,ts\nIBM\n");
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.starts_with("error: "), "{err}");
+        assert_eq!(place.answer("SELECT count(*) FROM prices"), "3", "served: {served}");
+    }
+}
+
+#[test]
+fn creates_the_table_from_the_file() {
+    let place = Place::new();
+    let data = place.data();
+    let file = place.file("prices.csv", PRICES);
+    succeed(&["load", "--table", "made", "--create", "--asset-class", "EQUITY", &file, "--data", &data]);
+    assert_eq!(place.answer("SELECT count(*), sum(price) FROM made"), "3,803.18");
+    assert_eq!(place.answer("SELECT DISTINCT asset_class FROM made"), "EQUITY");
+}
+
+#[test]
+fn many_files_are_one_load() {
+    let place = Place::new();
+    let data = place.data();
+    succeed(&["sql", PRICES_TABLE, "--data", &data]);
+    let (one, two) = (place.file("one.csv", PRICES), place.file("two, of 2.csv", PRICES));
+    let summary = succeed(&["load", "--table", "prices", &one, &two, "--data", &data]);
+    assert!(summary.starts_with("prices: 6 rows from 2 files"), "{summary}");
+}
+
+#[test]
+fn quarantine_keeps_bad_rows_with_their_reason() {
+    for served in [false, true] {
+        let place = Place::new();
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        succeed(&["sql", PRICES_TABLE, "--data", &data]);
+        let file = place.file("bad.csv", &format!("{PRICES}IBM,2024-06-03 14:30:02,1.0,-5,2024-06-03\n"));
+        let summary = succeed(&["load", "--table", "prices", "--on-error", "quarantine", &file, "--data", &data]);
+        assert!(
+            summary.contains("prices: 3 rows") && summary.contains("rejected: 1 (see prices_rejects)"),
+            "{summary}"
+        );
+        assert_eq!(place.answer("SELECT count(*) FROM prices"), "3");
+        assert_eq!(place.answer("SELECT count(*) FROM prices_rejects"), "1", "served: {served}");
+    }
+}

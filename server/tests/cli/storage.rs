@@ -1,0 +1,71 @@
+//! `zxq storage`.
+
+use crate::support::{Place, Server, fail, files_ending, succeed};
+use crate::{PRICES, PRICES_TABLE};
+
+fn loaded(tier: &str) -> Place {
+    let place = Place::new();
+    let file = place.file("prices.csv", PRICES);
+    succeed(&["sql", PRICES_TABLE, "--data", &place.data()]);
+    succeed(&["load", "--table", "prices", "--tier", tier, &file, "--data", &place.data()]);
+    place
+}
+
+const PLACES: &str = "SELECT hot_rows, warm_rows, cold_rows FROM zxq.tables";
+
+#[test]
+fn moves_what_a_dry_run_announced() {
+    for served in [false, true] {
+        let place = loaded("hot");
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        let migrate = ["storage", "migrate", "--table", "prices", "--to", "warm", "--data", &data];
+        let plan = succeed(&[&migrate[..], &["--dry-run"]].concat());
+        assert!(plan.contains("2024-06-03") && plan.contains("2024-06-04") && plan.contains("(2 rows)"), "{plan}");
+        assert_eq!(place.answer(PLACES), "3,0,0");
+        let one = [&migrate[..], &["--partition", "2024-06-04", "--from", "hot"]].concat();
+        succeed(&one);
+        assert_eq!(place.answer(PLACES), "2,1,0");
+        succeed(&migrate);
+        assert_eq!(place.answer(PLACES), "0,3,0", "served: {served}");
+        assert_eq!(place.answer("SELECT count(*), sum(price) FROM prices"), "3,803.18000000");
+        succeed(&["storage", "verify", "--data", &data]);
+    }
+}
+
+#[test]
+fn maintains_by_age() {
+    let place = loaded("hot");
+    let data = place.data();
+    let config = place.file("storage.yaml", "hot_to_warm_age: 1 day\nmaintenance_interval: 0\n");
+    let maintain = ["storage", "maintain", "--data", &data, "--config", &config];
+    let plan = succeed(&[&maintain[..], &["--dry-run"]].concat());
+    assert!(plan.contains("2024-06-03"), "{plan}");
+    assert_eq!(place.answer(PLACES), "3,0,0");
+    succeed(&maintain);
+    assert_eq!(place.answer(PLACES), "1,2,0");
+}
+
+#[test]
+fn status_shows_tiers_and_tables() {
+    let place = loaded("cold");
+    let status = succeed(&["storage", "status", "--data", &place.data()]);
+    for words in ["hot", "warm", "cold", "duckdb", "delta", "prices"] {
+        assert!(status.contains(words), "no {words:?} in {status}");
+    }
+}
+
+#[test]
+fn verify_finds_a_damaged_file() {
+    let place = loaded("cold");
+    let verified = succeed(&["storage", "verify", "--table", "prices", "--data", &place.data()]);
+    assert!(verified.contains("prices"), "{verified}");
+    let files = files_ending(&place.path("data"), ".parquet");
+    assert_eq!(files.len(), 2, "{files:?}");
+    let mut bytes = std::fs::read(&files[0]).unwrap();
+    for byte in bytes.iter_mut().skip(4).take(200) {
+        *byte ^= 0x5a;
+    }
+    std::fs::write(&files[0], bytes).unwrap();
+    fail(&["storage", "verify", "--data", &place.data()], 1, &["1 of 1 checks failed"]);
+}

@@ -1,1 +1,95 @@
-//! placeholder
+//! What the benches share: a database of generated market data, and timing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parquet::arrow::ArrowWriter;
+use zxq_engine::{Engine, EngineConfig, LoadRequest, LoadSource, OnError, Tier};
+use zxq_server::demo::generate::{BATCH_ROWS, Market, MarketTable};
+
+/// Any error; benches print it and stop.
+pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// The shipped definitions of the tables that benches fill.
+pub const TABLES: [(&str, &str); 3] = [
+    ("trades_data", include_str!("../../sql/schema/trades_data.sql")),
+    ("tbbo_data", include_str!("../../sql/schema/tbbo_data.sql")),
+    ("ohlcv_data", include_str!("../../sql/schema/ohlcv_data.sql")),
+];
+
+/// Opens an engine for measuring: no scheduler, `threads` output partitions per query.
+pub async fn open(dir: &Path, threads: usize) -> Result<Arc<Engine>> {
+    let mut config = EngineConfig::at(dir);
+    config.policy.maintenance_interval = Duration::ZERO;
+    config.target_partitions = threads;
+    config.warm.threads = threads;
+    Ok(Engine::open(config).await?)
+}
+
+/// Creates the tables that are not there.
+pub async fn create_tables(engine: &Arc<Engine>) -> Result<()> {
+    for (name, sql) in TABLES {
+        if engine.table(name).is_err() {
+            engine.sql(sql).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes one generated table as a Parquet file per trading day and returns the files and the number of rows.
+pub fn write_source(market: &Market, table: MarketTable, dir: &Path) -> Result<(Vec<std::path::PathBuf>, u64)> {
+    std::fs::create_dir_all(dir)?;
+    let (mut files, mut rows) = (Vec::new(), 0);
+    for day in 0..market.days().len() {
+        let path = dir.join(format!("{}-{day:03}.parquet", table.name()));
+        let mut writer = ArrowWriter::try_new(std::fs::File::create(&path)?, table.schema(), None)?;
+        for batch in market.batches(table, day..day + 1, BATCH_ROWS) {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            writer.write(&batch)?;
+        }
+        writer.close()?;
+        files.push(path);
+    }
+    Ok((files, rows))
+}
+
+/// Loads files into one tier; returns rows and seconds.
+pub async fn load(
+    engine: &Arc<Engine>,
+    table: &str,
+    files: Vec<std::path::PathBuf>,
+    tier: Tier,
+) -> Result<(u64, f64)> {
+    let request = LoadRequest {
+        table: table.to_owned(),
+        tier: Some(tier),
+        on_error: OnError::Reject,
+        asset_class: None,
+        create: false,
+    };
+    let started = Instant::now();
+    let report = engine.load(request, LoadSource::Files(files), &|_| {}).await?;
+    Ok((report.rows, started.elapsed().as_secs_f64()))
+}
+
+/// Peak resident memory of this process, bytes (Linux; 0 elsewhere).
+pub fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().strip_suffix("kB")).and_then(|n| n.trim().parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}
+
+/// Milliseconds of the median of `times` (sorted in place).
+pub fn median_ms(times: &mut [Duration]) -> f64 {
+    times.sort();
+    times.get(times.len() / 2).map_or(0.0, |t| t.as_secs_f64() * 1e3)
+}
+
+/// Microseconds of a percentile (0..=100) of `times` (sorted in place).
+pub fn percentile_us(times: &mut [Duration], percent: usize) -> f64 {
+    times.sort();
+    let index = (times.len().saturating_sub(1)) * percent / 100;
+    times.get(index).map_or(0.0, |t| t.as_secs_f64() * 1e6)
+}

@@ -16,7 +16,8 @@ use crate::constraints::OnError;
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::ingest::SortedRows;
-use crate::load::{FileFormat, Input};
+use crate::load::FileFormat;
+use crate::load_inputs::Inputs;
 use crate::moves::plan::{Ages, age, newest_us};
 use crate::partition_split::{concat, split};
 
@@ -113,7 +114,7 @@ impl Engine {
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
     ) -> Result<LoadReport> {
         let started = Instant::now();
-        let mut inputs = Inputs::open(source, request.asset_class.clone())?;
+        let mut inputs = Inputs::open(source, request.on_error, request.asset_class.clone())?;
         let table = self.table_for_load(&request, &mut inputs).await?;
         let mut job = Job {
             id: JobId::new(),
@@ -150,7 +151,7 @@ impl Engine {
     ) -> Result<LoadReport> {
         let names = inputs.names();
         let checker = self.checkers.of(self, table)?;
-        let mut batches = inputs.read(Arc::clone(table), checker, request.on_error);
+        let mut batches = inputs.read(Arc::clone(table), checker, self.now_us());
         let mut gather = Gather::new(self, table, request.tier, job.id.clone())?;
         let mut rejected = Vec::new();
         while let Some(read) = batches.recv().await {
@@ -197,7 +198,8 @@ impl Engine {
                 EngineError::new(error.kind(), format!("{error}; create it first or pass --create"))
             });
         }
-        let def = crate::sql::table_from_schema(&request.table, &inputs.first_schema()?)?;
+        let schema = inputs.first_schema()?;
+        let def = crate::sql::table_from_schema(&request.table, &schema)?;
         self.create_table(def).await
     }
 

@@ -19,6 +19,9 @@ use crate::moves::verify::VerifyEntry;
 use crate::session::EngineSession;
 use crate::sql::Statement;
 
+#[cfg(test)]
+mod tests;
+
 /// A parsed procedure call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Procedure {

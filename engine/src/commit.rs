@@ -1,11 +1,10 @@
 //! Commits: the one way anything changes, and the collection of what they retire.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
 use zxq_catalog::{Change, Job, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, TableId, Tier};
-use zxq_providers::Publication;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
@@ -16,7 +15,7 @@ pub(crate) struct CommitState {
     /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
     durable_epoch: u64,
     /// Hot segments retired and still readable by pinned readers, with the epoch that retired them.
-    retired_hot: Vec<(u64, String, Segment)>,
+    retired_hot: Vec<(u64, SegmentId)>,
     /// Dropped tables whose storage waits for its last reader.
     dropped_tables: Vec<(u64, TableId, String)>,
 }
@@ -73,12 +72,11 @@ impl Engine {
             }
             let kept: BTreeSet<SegmentId> =
                 after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
-            let storage = table.def.storage_name();
             for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
-                state.retired_hot.push((next.epoch, storage.clone(), segment.as_ref().clone()));
+                state.retired_hot.push((next.epoch, segment.id));
             }
             if after.is_none() {
-                state.dropped_tables.push((next.epoch, *id, storage));
+                state.dropped_tables.push((next.epoch, *id, table.def.storage_name()));
             }
         }
         self.pins.publish(Arc::clone(&next));
@@ -88,7 +86,7 @@ impl Engine {
     /// Frees hot memory that no reader can see any more. Cheap; called after every ingest.
     pub(crate) async fn collect_hot(&self) -> Result<()> {
         let oldest = self.pins.oldest();
-        let freed: Vec<(u64, String, Segment)> = {
+        let freed: Vec<(u64, SegmentId)> = {
             let mut state = self.commits.lock().await;
             if state.retired_hot.is_empty() {
                 return Ok(());
@@ -97,9 +95,8 @@ impl Engine {
             state.retired_hot = keep;
             free
         };
-        for (_, storage, segment) in &freed {
-            self.hot.drop_segments_now(storage, std::slice::from_ref(segment));
-        }
+        let ids: Vec<SegmentId> = freed.iter().map(|(_, id)| *id).collect();
+        self.hot.forget(&ids);
         Ok(())
     }
 
@@ -108,34 +105,20 @@ impl Engine {
     pub(crate) async fn collect(&self) -> Result<usize> {
         self.collect_hot().await?;
         let oldest = self.pins.oldest();
-        let snapshot = self.snapshot();
+        let mut by_place: BTreeMap<(Tier, String), Vec<Segment>> = BTreeMap::new();
+        for retired in self.catalog.retired().await?.into_iter().filter(|r| r.retired_epoch <= oldest) {
+            by_place.entry((retired.segment.tier, retired.storage_name)).or_default().push(retired.segment);
+        }
         let mut forgotten = Vec::new();
-        for retired in self.catalog.retired().await? {
-            if retired.retired_epoch > oldest {
-                continue;
-            }
-            let segment = &retired.segment;
-            let store = self.store(segment.tier);
-            // A store with a public log must stop naming the file before the file goes; a crash between the flip and
-            // the log's removal is mended here.
-            if let Some(table) = snapshot.table_by_id(segment.table) {
-                let job = zxq_catalog::JobId(format!("collect-{}", segment.id));
-                let publication = Publication {
-                    job: &job,
-                    added: &[],
-                    removed: std::slice::from_ref(segment),
-                    data_change: true,
-                };
-                store.publish(&table.def, &publication).await?;
-            }
-            store.drop_segments(&retired.storage_name, std::slice::from_ref(segment)).await?;
-            forgotten.push(segment.id);
+        for ((tier, storage), segments) in by_place {
+            self.store(tier).drop_segments(&storage, &segments).await?;
+            forgotten.extend(segments.iter().map(|s| s.id));
         }
         if !forgotten.is_empty() {
             self.catalog.forget_retired(&forgotten).await?;
         }
         self.drop_storage_of_dropped_tables(oldest).await?;
-        self.truncate_wal()?;
+        self.truncate_wal().await?;
         Ok(forgotten.len())
     }
 
@@ -156,9 +139,9 @@ impl Engine {
     }
 
     /// Deletes write-ahead-log files whose every record lies elsewhere or belongs to a table that is gone.
-    pub(crate) fn truncate_wal(&self) -> Result<()> {
+    pub(crate) async fn truncate_wal(&self) -> Result<()> {
         let snapshot = self.snapshot();
-        self.wal.truncate(|table, partition, lsn| is_covered(&snapshot, table, partition, lsn))?;
+        self.wal.truncate(|table, partition, lsn| is_covered(&snapshot, table, partition, lsn)).await?;
         Ok(())
     }
 }

@@ -11,14 +11,33 @@ mod rejects;
 mod row_checker;
 mod text_values;
 
-pub use expressions::constant_default;
-pub use rejects::{RejectedRow, rejects_batch, rejects_table_def, rejects_table_name};
+use arrow::array::ArrayRef;
+use zxq_catalog::ColumnDef;
+
+use crate::error::Result;
+
+pub use rejects::{RejectedRow, rejects_batch, rejects_table_def};
 pub use row_checker::{Checked, RowChecker};
 
 /// Microseconds since the Unix epoch of a timestamp written as text; a text without a zone is UTC. `None` when it is no
 /// timestamp.
 pub(crate) fn parse_timestamp_utc(text: &str) -> Option<i64> {
     text_values::timestamp(text, true).ok()
+}
+
+/// True for texts such as `2024-01-02`.
+pub(crate) fn is_date_text(text: &str) -> bool {
+    text.len() == 10 && text_values::date(text).is_ok()
+}
+
+/// Whether a text is a timestamp with a time of day, and if so, whether it names its zone.
+pub(crate) fn timestamp_text_has_zone(text: &str) -> Option<bool> {
+    text_values::timestamp_zone(text)
+}
+
+/// Refuses values of a type that no value of the column's type can come from.
+pub(crate) fn check_castable(values: &ArrayRef, column: &ColumnDef) -> Result<()> {
+    cast::cast_column(values, column).map(|_| ())
 }
 
 /// What to do with rows a table cannot take.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use zxq_catalog::{CatalogStore, PartitionKey, Segment, Snapshot, TableId, TableState, Tier};
 use zxq_providers::TierStore;
 use zxq_providers::hot::HotStore;
-use zxq_providers::hot::wal::Wal;
+use zxq_providers::hot::wal::{Recovery, Wal};
 
 use crate::access::AccessLog;
 use crate::config::EngineConfig;
@@ -67,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) hot: Arc<HotStore>,
     pub(crate) stores: [Arc<dyn TierStore>; 3],
     pub(crate) wal: Arc<Wal>,
+    pub(crate) logged: Recovery,
     pub(crate) snapshot: Snapshot,
     pub(crate) runtime: Arc<RuntimeEnv>,
 }
@@ -80,6 +81,7 @@ impl Engine {
     /// lies there cannot be read back exactly; [`ErrorKind::Io`] and [`ErrorKind::DiskFull`].
     pub async fn open(config: EngineConfig) -> Result<Arc<Engine>> {
         let parts = crate::recovery::open_parts(config).await?;
+        let logged = parts.logged;
         let engine = Arc::new(Engine {
             segment_ids: SegmentIds::new(Arc::clone(&parts.catalog)),
             config: parts.config,
@@ -100,7 +102,7 @@ impl Engine {
             stop: CancellationToken::new(),
             closed: AtomicBool::new(false),
         });
-        crate::recovery::recover(&engine).await?;
+        crate::recovery::recover(&engine, logged).await?;
         crate::maintenance::start(&engine);
         Ok(engine)
     }
@@ -169,7 +171,7 @@ impl Engine {
         self.stop.cancel();
         let _moves = self.moving.lock().await;
         let _ingests = self.ingest_gate.write().await;
-        let mut outcome = Ok(());
+        let mut outcome = self.wal.close().await.map_err(EngineError::from);
         for store in &self.stores {
             if let Err(error) = store.close().await {
                 outcome = Err(error.into());

@@ -44,18 +44,10 @@ impl Engine {
                 EngineError::new(ErrorKind::InvalidParameter, format!("{key:?} is no value of {table}.{lookup}"))
             })?;
 
-        let mut best: Option<(i64, RecordBatch)> = None;
-        for segment in state.tier(Tier::Hot) {
-            if !may_hold(segment, lookup, time, &value, best.as_ref().map(|(at, _)| *at)) {
-                continue;
-            }
-            let Some(data) = self.hot.segment(segment.id) else { continue };
-            if let Some((at, row)) = data.last_row(lookup, &value, time)?
-                && best.as_ref().is_none_or(|(newest, _)| at > *newest)
-            {
-                best = Some((at, row));
-            }
-        }
+        let mut candidates: Vec<&Arc<Segment>> =
+            state.tier(Tier::Hot).iter().filter(|s| may_hold(s, lookup, time, &value, None)).collect();
+        candidates.sort_by_key(|s| std::cmp::Reverse(newest_of(s, time)));
+        let best = self.hot.last_row(def, candidates.iter().map(|s| s.id), lookup, &value)?;
         let replicated = replicated(state.tier(Tier::Hot));
         let newest = best.as_ref().map(|(at, _)| *at);
         let elsewhere = [Tier::Warm, Tier::Cold].into_iter().flat_map(|tier| state.tier(tier)).any(|segment| {
@@ -104,10 +96,14 @@ fn may_hold(segment: &Segment, lookup: &str, time: &str, key: &Value, after: Opt
             return false;
         }
     }
-    match (after, segment.stats.get(time).and_then(|s| s.max.as_ref()).and_then(crate::moves::plan::value_us)) {
+    match (after, newest_of(segment, time)) {
         (Some(after), Some(newest)) => newest > after,
         _ => true,
     }
+}
+
+fn newest_of(segment: &Segment, time: &str) -> Option<i64> {
+    segment.stats.get(time).and_then(|s| s.max.as_ref()).and_then(crate::moves::plan::value_us)
 }
 
 fn replicated(hot: &[Arc<Segment>]) -> Vec<SegmentId> {

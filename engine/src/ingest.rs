@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, Tier};
+use zxq_providers::hot::HotReservation;
 use zxq_providers::hot::wal::WalEntry;
 use zxq_providers::{row_hash, sort, stats};
 
@@ -41,12 +42,12 @@ impl Engine {
     /// The first bad row's: [`ErrorKind::NotNullViolation`], [`ErrorKind::CheckViolation`],
     /// [`ErrorKind::NumericOutOfRange`] and so on, naming row and column. [`ErrorKind::OutOfMemory`] when hot stays
     /// full for the configured wait; [`ErrorKind::DiskFull`].
-    pub async fn ingest(&self, table: &str, batches: Vec<RecordBatch>) -> Result<IngestReport> {
+    pub async fn ingest(self: &Arc<Self>, table: &str, batches: Vec<RecordBatch>) -> Result<IngestReport> {
         self.ingest_checked(table, batches, "ingest").await
     }
 
     pub(crate) async fn ingest_checked(
-        &self,
+        self: &Arc<Self>,
         table: &str,
         batches: Vec<RecordBatch>,
         source: &str,
@@ -66,7 +67,7 @@ impl Engine {
 
     /// Logs rows and makes them visible together.
     pub(crate) async fn append_hot(
-        &self,
+        self: &Arc<Self>,
         table: &Arc<TableDef>,
         rows: Vec<SortedRows>,
         source: &str,
@@ -77,35 +78,47 @@ impl Engine {
         if rows.is_empty() {
             return Ok(IngestReport::default());
         }
-        let wanted: u64 = rows.iter().map(|r| r.rows.get_array_memory_size() as u64).sum();
-        self.make_room(wanted).await?;
-
-        let mut segments = Vec::with_capacity(rows.len());
-        for part in &rows {
-            segments.push((self.segment_ids.next().await?, part));
+        // Memory is promised before the log is written: what is logged must become visible.
+        let mut parts = Vec::with_capacity(rows.len());
+        for part in rows {
+            let reservation = self.make_room(part.rows.get_array_memory_size() as u64).await?;
+            parts.push((self.segment_ids.next().await?, part, reservation));
         }
-        let _gate = self.ingest_gate.read().await;
-        let entries: Vec<WalEntry> = rows
-            .iter()
-            .map(|part| WalEntry { table: table.id, partition: part.partition.clone(), batch: part.rows.clone() })
-            .collect();
-        let wal = Arc::clone(&self.wal);
-        let lsns = tokio::task::spawn_blocking(move || wal.append(entries))
+        // In a task of its own: a caller that goes away between log and commit must not leave rows durable and unseen.
+        let (engine, table, source) = (Arc::clone(self), Arc::clone(table), source.to_owned());
+        tokio::spawn(async move { engine.log_and_publish(&table, parts, &source).await })
             .await
-            .map_err(|e| EngineError::internal(format!("the log writer stopped: {e}")))??;
+            .map_err(|e| EngineError::internal(format!("the ingest stopped: {e}")))?
+    }
 
-        let mut changes = Vec::with_capacity(segments.len());
+    async fn log_and_publish(
+        &self,
+        table: &Arc<TableDef>,
+        parts: Vec<(SegmentId, SortedRows, HotReservation)>,
+        source: &str,
+    ) -> Result<IngestReport> {
+        let _gate = self.ingest_gate.read().await;
+        let entries: Vec<WalEntry> = parts
+            .iter()
+            .map(|(_, part, _)| WalEntry {
+                table: table.id,
+                partition: part.partition.clone(),
+                batch: part.rows.clone(),
+            })
+            .collect();
+        let lsns = self.wal.append(entries).await?;
+        let mut changes = Vec::with_capacity(parts.len());
         let mut report = IngestReport::default();
-        for ((id, part), lsn) in segments.into_iter().zip(lsns) {
+        let mut touched = Vec::with_capacity(parts.len());
+        for ((id, part, reservation), lsn) in parts.into_iter().zip(lsns) {
             report.rows += part.rows.num_rows() as u64;
-            changes.push(Change::AddSegment(Box::new(self.insert_hot(table, id, part, lsn, source)?)));
+            let segment = self.insert_hot(table, id, &part, reservation, lsn, source)?;
+            changes.push(Change::AddSegment(Box::new(segment)));
+            touched.push(part.partition);
         }
-        let touched: Vec<&PartitionKey> = rows.iter().map(|part| &part.partition).collect();
-        if let Err(error) = self.commit_hot(&changes).await {
-            // The rows are in the log and would come back at the next start: say so rather than nothing.
-            return Err(error.context("rows were logged but could not be made visible"));
-        }
-        for partition in touched {
+        // The rows are in the log and would come back at the next start: a failure here says so rather than nothing.
+        self.commit_hot(&changes).await.map_err(|e| e.context("rows were logged but could not be made visible"))?;
+        for partition in &touched {
             self.merge_small(table, partition).await?;
         }
         self.collect_hot().await?;
@@ -118,10 +131,11 @@ impl Engine {
         table: &TableDef,
         id: SegmentId,
         part: &SortedRows,
+        reservation: HotReservation,
         lsn: u64,
         source: &str,
     ) -> Result<Segment> {
-        let written = self.hot.insert_segment(id, table, part.rows.clone())?;
+        let written = self.hot.insert_reserved(reservation, id, table, part.rows.clone())?;
         let rows = std::slice::from_ref(&part.rows);
         Ok(Segment {
             id,
@@ -140,8 +154,8 @@ impl Engine {
         })
     }
 
-    /// Backpressure: waits until hot has room, nudging the scheduler; refuses when it stays full.
-    async fn make_room(&self, wanted: u64) -> Result<()> {
+    /// Backpressure: waits until hot has room; refuses when it stays full.
+    async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
         self.collect_hot().await?;
         self.hot.wait_for_space(wanted, self.config.hot.full_wait).await.map_err(|error| {
             EngineError::from(error).context(
@@ -168,8 +182,13 @@ impl Engine {
         let mut batches = Vec::with_capacity(chosen.len());
         let mut changes = Vec::with_capacity(chosen.len() + 1);
         let mut lsn = 0;
+        let schema = state.def.schema();
         for segment in &chosen {
             let Some(data) = self.hot.segment(segment.id) else { return Ok(()) };
+            if data.schema() != &schema {
+                // Written before a column was added: it keeps its own shape until it moves.
+                return Ok(());
+            }
             batches.extend(data.batches().iter().cloned());
             lsn = lsn.max(hot_lsn(segment));
             changes.push(Change::RetireSegment { table: table.id, segment: segment.id });
@@ -177,13 +196,15 @@ impl Engine {
         let rows = sort::merge_sorted(&batches, &table.sort_by)?;
         let part = SortedRows { partition: partition.clone(), rows };
         let id = self.segment_ids.next().await?;
-        let merged = self.insert_hot(&state.def, id, &part, lsn, "merge")?;
+        // The merged rows stand beside their sources until those are collected.
+        let reservation = self.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let merged = self.insert_hot(&state.def, id, &part, reservation, lsn, "merge")?;
         changes.push(Change::AddSegment(Box::new(merged)));
         match self.commit_hot(&changes).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 // Another ingest merged the same segments first; its result stands.
-                self.hot.drop_segment(id);
+                self.hot.forget(&[id]);
                 if error.kind() == ErrorKind::Internal { Ok(()) } else { Err(error) }
             }
         }

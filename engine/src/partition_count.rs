@@ -221,7 +221,7 @@ fn to_batch(
         let data_type = field.data_type();
         let scalar = |value: &Option<Value>| match value {
             Some(value) => to_scalar(value, data_type),
-            None => Some(null_scalar(data_type)),
+            None => null_scalar(data_type).ok(),
         };
         if index >= keys && groups.iter().all(|(_, known)| matches!(known.get(index - keys), Some(Known::Count(_)))) {
             let counts = groups.iter().map(|(_, known)| match known.get(index - keys) {

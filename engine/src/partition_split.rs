@@ -10,6 +10,9 @@ use zxq_catalog::{Granularity, PartitionKey, TableDef};
 
 use crate::error::{EngineError, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// Period and class of one row.
 type RowKey<'a> = (Option<i32>, Option<&'a str>);
 

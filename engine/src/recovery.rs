@@ -9,7 +9,7 @@ use zxq_catalog::store::SqliteStore;
 use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Snapshot};
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
-use zxq_providers::hot::wal::{Wal, WalOptions};
+use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::{TierStore, sort};
 
@@ -43,20 +43,23 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
         .await
         .map_err(|e| EngineError::internal(format!("opening the warm database stopped: {e}")))??;
     let cold = DeltaStore::open(DeltaOptions {
-        root: at("cold"),
         compression: config.cold.compression.clone(),
         metadata_cache_bytes: config.cold.metadata_cache_bytes,
+        ..DeltaOptions::at(at("cold"))
     })?;
     let wal_options = WalOptions { segment_bytes: config.hot.wal_segment_bytes, sync: config.hot.wal_sync };
-    let (wal, repaired) = Wal::open(&at("wal"), wal_options)?;
-    if repaired.truncated_bytes > 0 {
+    let wal_dir = at("wal");
+    let (wal, logged) = tokio::task::spawn_blocking(move || Wal::open(&wal_dir, wal_options))
+        .await
+        .map_err(|e| EngineError::internal(format!("opening the write-ahead log stopped: {e}")))??;
+    if logged.truncated_bytes > 0 {
         tracing::warn!(
-            bytes = repaired.truncated_bytes,
+            bytes = logged.truncated_bytes,
             "the write-ahead log ended in an unfinished record, from a crash while it was written; it was cut off"
         );
     }
     let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, Arc::new(warm), Arc::new(cold)];
-    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), snapshot, config })
+    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), logged, snapshot, config })
 }
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
@@ -67,11 +70,16 @@ fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
 }
 
 /// Completes or sweeps unfinished jobs, then replays the write-ahead log, then collects.
-pub(crate) async fn recover(engine: &Arc<Engine>) -> Result<()> {
+pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()> {
+    let covered = engine.snapshot().tables.values().flat_map(|t| t.wal_covered.values().copied()).max();
+    if let Some(covered) = covered {
+        // Should the log have been lost: new records must not look like ones that were moved long ago.
+        engine.wal.raise_lsn_above(covered).await?;
+    }
     for job in engine.catalog.unfinished_jobs().await? {
         finish_or_sweep(engine, job).await?;
     }
-    replay(engine).await?;
+    replay(engine, logged).await?;
     engine.collect().await?;
     Ok(())
 }
@@ -104,9 +112,7 @@ async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
         engine.commit(pending, record).await?;
     } else {
         tracing::info!(job = %job.id, "sweeping a load or move that a crash interrupted");
-        for store in &engine.stores {
-            store.sweep_job(&table.storage_name(), &job.id).await?;
-        }
+        engine.sweep(&table, &job).await?;
         job.phase = JobPhase::Failed;
         job.pending.clear();
         job.error = Some("interrupted by a crash; nothing of it became visible".to_owned());
@@ -128,29 +134,28 @@ fn touches_hot(job: &Job) -> bool {
 }
 
 /// Brings back hot rows that no other tier covers.
-async fn replay(engine: &Arc<Engine>) -> Result<()> {
-    let wal = Arc::clone(&engine.wal);
+async fn replay(engine: &Arc<Engine>, logged: Recovery) -> Result<()> {
     let snapshot: Arc<Snapshot> = engine.snapshot();
     let for_filter = Arc::clone(&snapshot);
     let (sender, mut records) = tokio::sync::mpsc::channel(16);
     let reader = tokio::task::spawn_blocking(move || {
-        wal.replay(
+        logged.replay(
             |table, partition, lsn| is_covered(&for_filter, table, partition, lsn),
             |lsn, table, partition, batch| {
-                // The receiver only goes away when replay has failed on its side, which is reported there.
-                let _ = sender.blocking_send((lsn, table, partition, batch));
-                Ok(())
+                sender
+                    .blocking_send((lsn, table, partition, batch))
+                    .map_err(|_| EngineError::internal("replay was given up"))
             },
         )
     });
     let mut rows = 0;
     while let Some((lsn, table, partition, batch)) = records.recv().await {
         let Some(state) = snapshot.table_by_id(table) else { continue };
-        let batch = zxq_providers::adapt::adapt_batch(&batch, &state.def.schema())?;
         rows += batch.num_rows();
         let part = SortedRows { partition, rows: sort::sort_batch(&batch, &state.def.sort_by)? };
         let id = engine.segment_ids.next().await?;
-        let segment = engine.insert_hot(&state.def, id, &part, lsn, "replay")?;
+        let reservation = engine.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let segment = engine.insert_hot(&state.def, id, &part, reservation, lsn, "replay")?;
         engine.commit_hot(&[Change::AddSegment(Box::new(segment))]).await?;
         engine.merge_small(&state.def, &part.partition).await?;
         engine.collect_hot().await?;

@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::partial_aggregates::PartialAggregates;
+use crate::partition_count::PartitionCounts;
 use crate::prepared::Prepared;
 use crate::query_planner::PinningPlanner;
 use crate::schema_provider::{SystemSchema, TableSchema};
@@ -204,7 +206,8 @@ pub(crate) fn new_context(engine: &Arc<Engine>) -> SessionContext {
         .with_runtime_env(Arc::clone(&engine.runtime))
         .with_default_features()
         .with_query_planner(Arc::new(PinningPlanner::new(Weak::clone(&weak))))
-        .with_physical_optimizer_rule(Arc::new(crate::partition_count::PartitionCounts))
+        .with_physical_optimizer_rule(Arc::new(PartitionCounts))
+        .with_physical_optimizer_rule(Arc::new(PartialAggregates::new(Arc::clone(engine.store(Tier::Warm)))))
         .build();
     let context = SessionContext::new_with_state(state);
     let catalog = MemoryCatalogProvider::new();

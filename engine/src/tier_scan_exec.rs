@@ -17,6 +17,7 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::Stream;
 use zxq_catalog::{Segment, Tier};
@@ -82,6 +83,32 @@ impl TierScanExec {
     /// pushed.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact
+    }
+
+    /// This scan taken apart: the given tier's own scan, and a scan of the other tiers. Either may be missing.
+    pub(crate) fn split_tier(&self, tier: Tier) -> (Option<Arc<dyn ExecutionPlan>>, Option<Arc<dyn ExecutionPlan>>) {
+        let present: Vec<Tier> = Tier::ALL.into_iter().filter(|t| self.report.segments[t.index()].0 > 0).collect();
+        let inputs: Vec<Arc<dyn ExecutionPlan>> = match self.input.downcast_ref::<UnionExec>() {
+            Some(union) => union.inputs().clone(),
+            None => vec![Arc::clone(&self.input)],
+        };
+        // The planner may have put nodes between: then it is not known which child is which tier.
+        if inputs.len() != present.len() {
+            return (None, None);
+        }
+        let mut own = None;
+        let mut others = Vec::with_capacity(inputs.len());
+        for (input, present) in inputs.into_iter().zip(present) {
+            if present == tier { own = Some(input) } else { others.push(input) }
+        }
+        let rest = if others.is_empty() { None } else { UnionExec::try_new(others).ok() };
+        let unknown = Statistics::new_unknown(&self.schema());
+        (own, rest.map(|rest| Arc::new(self.with_pinned_input(rest, unknown)) as Arc<dyn ExecutionPlan>))
+    }
+
+    /// Another plan under this scan's pin and report.
+    pub(crate) fn with_pinned_input(&self, input: Arc<dyn ExecutionPlan>, statistics: Statistics) -> Self {
+        TierScanExec { statistics: Arc::new(statistics), exact: false, ..self.with_input(input) }
     }
 
     fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Self {
@@ -152,7 +179,9 @@ impl ExecutionPlan for TierScanExec {
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let input = self.input.with_fetch(limit)?;
-        Some(Arc::new(TierScanExec { exact: false, ..self.with_input(input) }))
+        // The counts are no longer those of the segments.
+        let statistics = Arc::new(self.statistics.as_ref().clone().to_inexact());
+        Some(Arc::new(TierScanExec { exact: false, statistics, ..self.with_input(input) }))
     }
 
     fn fetch(&self) -> Option<usize> {

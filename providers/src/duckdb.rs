@@ -149,6 +149,14 @@ impl TierStore for DuckDbStore {
         Ok(Arc::new(scan.limited(request.limit)))
     }
 
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(scan_filters_exactly(scan, filter))
+    }
+
     fn partial_aggregate(
         &self,
         aggregate: &AggregateExec,

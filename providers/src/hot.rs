@@ -1,1 +1,21 @@
-//! placeholder
+//! The hot tier: sorted Arrow batches in memory, and the write-ahead log that makes them durable.
+//!
+//! Reading order: [`HotSegment`] (one segment and how rows are found in it), [`HotStore`] (segments by id within a memory
+//! limit), [`HotScanExec`] (reading them in a query plan), [`wal`] (durability).
+
+mod bounds;
+mod index;
+mod key;
+mod layout;
+mod memory;
+mod project;
+mod scan_exec;
+mod segment;
+mod store;
+mod stream;
+pub mod wal;
+
+pub use memory::HotReservation;
+pub use scan_exec::HotScanExec;
+pub use segment::{HotSegment, RowSet};
+pub use store::{HotOptions, HotStore};

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::scalar;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Longest text kept as a bound, bytes. Longer extremes are left out (a shortened one would not be exact).
 const MAX_TEXT_BOUND: usize = 64;
@@ -224,7 +224,11 @@ fn column_statistics(name: &str, data_type: &DataType, segments: &[Arc<Segment>]
     ColumnStatistics {
         null_count: Precision::Exact(total.null_count as usize),
         max_value: bound(&total.max),
-        min_value: bound(&total.min),
+        // DataFusion counts the values between the bounds in 64 bits, and fails with an internal error where a column
+        // spans all of them: a column that reaches down to the smallest integer keeps that to itself.
+        min_value: bound(
+            &total.min.clone().filter(|min| !matches!(min, Value::Int(i64::MIN) | Value::TimestampMicros(i64::MIN))),
+        ),
         sum_value: Precision::Absent,
         distinct_count: Precision::Absent,
         byte_size: data_type.primitive_width().map_or(Precision::Absent, |width| Precision::Exact(width * rows)),

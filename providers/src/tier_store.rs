@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
@@ -105,6 +106,16 @@ pub trait TierStore: Send + Sync + Debug {
         &self,
         _aggregate: &AggregateExec,
         _scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(None)
+    }
+
+    /// The same scan with the filter evaluated exactly inside the store, so that no filter is needed above it. `None`
+    /// where the store cannot evaluate all of it with the same meaning.
+    fn exact_filter(
+        &self,
+        _scan: &Arc<dyn ExecutionPlan>,
+        _filter: &Arc<dyn PhysicalExpr>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         Ok(None)
     }

@@ -31,7 +31,7 @@ use crate::demo::DemoArgs;
 pub(crate) use error::CliError;
 use load::LoadArgs;
 use serve::ServeArgs;
-pub(crate) use serve::bind;
+pub(crate) use serve::{bind, ended};
 use sql::SqlArgs;
 use storage::StorageArgs;
 pub(crate) use {
@@ -118,14 +118,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(source) => return fail(&CliError::io("cannot start the runtime", source)),
     };
-    let outcome = runtime.block_on(async {
-        // On a worker thread, for its stack.
-        match tokio::spawn(dispatch(cli.command)).await {
-            Ok(outcome) => outcome,
-            // The panic hook has said it.
-            Err(_) => Err(CliError::Reported(101)),
-        }
-    });
+    let outcome = runtime.block_on(dispatch(cli.command));
     // A thread may still wait for standard input; there is nothing to wait for.
     runtime.shutdown_background();
     match outcome {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use zxq_engine::{Engine, EngineConfig};
 
 use crate::cli::{self, CliError, Result};
+use crate::serve::ServeOptions;
 use generate::{Market, MarketSpec};
 
 /// Arguments of `zxq demo`.
@@ -41,7 +42,7 @@ pub(crate) struct DemoArgs {
 /// Runs the demo until Ctrl-C or SIGTERM.
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     // First, so that a taken port is known before any work.
-    let (listener, address) = cli::bind(&args.listen).await?;
+    let (listener, address) = cli::bind(&args.listen, false).await?;
     let temporary = tempfile::Builder::new()
         .prefix("zxq-demo-")
         .tempdir()
@@ -102,7 +103,8 @@ async fn serve(
         return Ok(());
     }
     engine.advertise(address)?;
-    let serving = tokio::spawn(crate::serve::serve(listener, Arc::clone(engine), stop));
+    let serving = crate::serve::serve(listener, Arc::clone(engine), ServeOptions::default(), stop.cancelled_owned());
+    let serving = tokio::spawn(serving);
     let end =
         if args.data.is_some() { "Ctrl-C ends it; the data stays." } else { "Ctrl-C ends it and removes the data." };
     say(&format!(
@@ -110,10 +112,7 @@ async fn serve(
         data_dir.display(),
         bold(&format!("psql -h {} -p {} -d zxq", address.ip(), address.port())),
     ))?;
-    match serving.await {
-        Ok(outcome) => outcome.map_err(|e| CliError::io("serving stopped", e)),
-        Err(_) => Err(CliError::Reported(101)),
-    }
+    cli::ended(serving).await
 }
 
 /// Prints a line at once.

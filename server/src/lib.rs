@@ -5,3 +5,7 @@
 pub mod cli;
 pub mod config_file;
 pub mod demo;
+mod pg_catalog;
+pub mod serve;
+pub mod sqlstate;
+mod wire;

@@ -100,13 +100,15 @@ fn from_typed(values: &ArrayRef, column: &ColumnDef) -> Result<Casted> {
         DataType::Timestamp(TimeUnit::Microsecond, zone) => match from {
             DataType::Timestamp(_, from_zone) => {
                 // The instant stays; only its unit and its label change. A zone-less timestamp is UTC.
-                let micros =
-                    checked(values, &DataType::Timestamp(TimeUnit::Microsecond, from_zone.clone()), CastProblem::Overflow)?;
+                let micros = checked(
+                    values,
+                    &DataType::Timestamp(TimeUnit::Microsecond, from_zone.clone()),
+                    CastProblem::Overflow,
+                )?;
                 Ok(Casted { values: relabelled(&micros.values, zone.clone())?, bad: micros.bad })
             }
             DataType::Date32 | DataType::Date64 => {
-                let micros =
-                    checked(values, &DataType::Timestamp(TimeUnit::Microsecond, None), CastProblem::Overflow)?;
+                let micros = checked(values, &DataType::Timestamp(TimeUnit::Microsecond, None), CastProblem::Overflow)?;
                 Ok(Casted { values: relabelled(&micros.values, zone.clone())?, bad: micros.bad })
             }
             _ => Err(mismatch(from, column)),
@@ -221,10 +223,8 @@ fn from_text<'a, S: StringArrayType<'a> + Copy>(texts: S, values: &ArrayRef, tar
         DataType::Decimal128(precision, scale) => {
             let (precision, scale) = (*precision, *scale);
             let places = u8::try_from(scale).unwrap_or(0);
-            let parsed =
-                parse::<_, arrow::datatypes::Decimal128Type>(texts, |t| text::decimal(t, precision, places));
-            let decimals: Decimal128Array =
-                parsed.values.as_primitive::<arrow::datatypes::Decimal128Type>().clone();
+            let parsed = parse::<_, arrow::datatypes::Decimal128Type>(texts, |t| text::decimal(t, precision, places));
+            let decimals: Decimal128Array = parsed.values.as_primitive::<arrow::datatypes::Decimal128Type>().clone();
             Casted { values: Arc::new(decimals.with_precision_and_scale(precision, scale)?), bad: parsed.bad }
         }
         other => return Err(EngineError::internal(format!("no table column is of type {other}"))),
@@ -303,7 +303,9 @@ fn cut(texts: &StringViewArray, limit: usize, too_long: &[(usize, CastProblem)])
     for (row, value) in texts.iter().enumerate() {
         match value {
             Some(_) if skip.next_if_eq(&row).is_some() => builder.append_null(),
-            Some(value) => builder.append_value(value.char_indices().nth(limit).map_or(value, |(end, _)| &value[..end])),
+            Some(value) => {
+                builder.append_value(value.char_indices().nth(limit).map_or(value, |(end, _)| &value[..end]))
+            }
             None => builder.append_null(),
         }
     }

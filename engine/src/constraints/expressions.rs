@@ -6,11 +6,11 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono::{DateTime, Utc};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::ExecutionProps;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -37,18 +37,6 @@ pub(super) struct Compiled {
     pub(super) physical: Arc<dyn PhysicalExpr>,
     /// Names of the columns it reads, in order.
     pub(super) columns: Vec<String>,
-}
-
-/// The value of a column's DEFAULT when that is a constant: what rows older than the column hold. `None` when the
-/// column has no DEFAULT or one that is not the same for every row.
-///
-/// # Errors
-/// A DEFAULT that does not parse, fails, or does not fit the column.
-pub fn constant_default(column: &ColumnDef, state: &SessionState) -> Result<Option<ScalarValue>> {
-    Ok(match compile_default(column, state)? {
-        Some(DefaultValue::Constant(value)) => Some(value),
-        _ => None,
-    })
 }
 
 /// The logical form of an expression text; it may use the columns of `schema`.
@@ -137,8 +125,7 @@ pub(super) fn compile(state: &SessionState, schema: &Schema, what: &str, text: &
     let mut columns: Vec<String> = expr.column_refs().into_iter().map(|c| c.name.clone()).collect();
     columns.sort_by_key(|name| schema.index_of(name).unwrap_or(usize::MAX));
     let expr = simplified(expr, &df_schema, state.config_options(), None).map_err(described)?;
-    let physical = create_physical_expr(&expr, &df_schema, state.execution_props())
-        .map_err(|e| described(e.into()))?;
+    let physical = create_physical_expr(&expr, &df_schema, state.execution_props()).map_err(|e| described(e.into()))?;
     let data_type = physical.data_type(schema).map_err(|e| described(e.into()))?;
     Ok((Compiled { physical, columns }, data_type))
 }

@@ -23,11 +23,6 @@ pub struct RejectedRow {
     pub row: String,
 }
 
-/// The name of the table that holds a table's rejected rows.
-pub fn rejects_table_name(table: &str) -> String {
-    format!("{table}_rejects")
-}
-
 /// The definition of `<table>_rejects`; its id is 0.
 pub fn rejects_table_def(def: &TableDef) -> TableDef {
     let column = |name: &str, data_type: DataType, sql_type: &str| ColumnDef {
@@ -41,7 +36,7 @@ pub fn rejects_table_def(def: &TableDef) -> TableDef {
     };
     TableDef {
         id: 0,
-        name: rejects_table_name(&def.name),
+        name: format!("{}_rejects", def.name),
         columns: vec![
             column("rejected_at", timestamptz(), "TIMESTAMPTZ"),
             column("source", DataType::Utf8View, "TEXT"),
@@ -68,10 +63,7 @@ pub fn rejects_batch(rejected: &[RejectedRow], source: &str, rejected_at_us: i64
         Arc::new(StringViewArray::from_iter_values(rejected.iter().map(f)))
     };
     let columns: Vec<(&str, ArrayRef)> = vec![
-        (
-            "rejected_at",
-            Arc::new(TimestampMicrosecondArray::from(vec![rejected_at_us; rows]).with_timezone("UTC")),
-        ),
+        ("rejected_at", Arc::new(TimestampMicrosecondArray::from(vec![rejected_at_us; rows]).with_timezone("UTC"))),
         ("source", Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(source, rows)))),
         ("row_number", Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.row_number as i64)))),
         ("reason", texts(|r| &r.reason)),

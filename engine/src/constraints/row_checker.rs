@@ -246,7 +246,11 @@ impl RowChecker {
         for (position, (column, filler)) in self.def.columns.iter().zip(&self.fillers).enumerate() {
             let supplied = match filler {
                 Filler::Generated(_) => None,
-                _ => batch.column_by_name(&column.name).cloned().or(nanoseconds_for(&column.name, &column.data_type, batch)?),
+                _ => batch.column_by_name(&column.name).cloned().or(nanoseconds_for(
+                    &column.name,
+                    &column.data_type,
+                    batch,
+                )?),
             };
             let values = match (supplied, filler) {
                 (Some(values), _) => values,
@@ -270,7 +274,7 @@ impl RowChecker {
         if work.columns[date].null_count() == 0 {
             return Ok(());
         }
-        // The cast of a zoned timestamp gives its UTC date, because the zone is UTC.
+        // Without its zone a timestamp is its UTC time of day.
         let unzoned = cast(&work.columns[time], &DataType::Timestamp(TimeUnit::Microsecond, None))?;
         let derived = cast(&unzoned, &DataType::Date32)?;
         let missing = arrow::compute::is_null(&work.columns[date])?;

@@ -148,15 +148,28 @@ pub(super) fn date(text: &str) -> Parsed<i32> {
 pub(super) fn timestamp(text: &str, zoned: bool) -> Parsed<i64> {
     let text = text.trim();
     match iso_timestamp(text.as_bytes()) {
-        Some((local, offset_seconds)) => {
-            Ok(if zoned { local - i64::from(offset_seconds) * 1_000_000 } else { local })
-        }
+        Some((local, offset_seconds)) => Ok(if zoned { local - i64::from(offset_seconds) * 1_000_000 } else { local }),
         None => DateTime::parse_from_rfc2822(text)
             .map(|moment| {
-                if zoned { moment.with_timezone(&Utc).timestamp_micros() } else { moment.naive_local().and_utc().timestamp_micros() }
+                if zoned {
+                    moment.with_timezone(&Utc).timestamp_micros()
+                } else {
+                    moment.naive_local().and_utc().timestamp_micros()
+                }
             })
             .map_err(|_| CastProblem::Invalid),
     }
+}
+
+/// Whether an ISO timestamp with a time of day names its zone; `None` when the text is none.
+pub(super) fn timestamp_zone(text: &str) -> Option<bool> {
+    let text = text.trim();
+    let (_, time) = iso_date(text.as_bytes())?;
+    if time.is_empty() {
+        return None;
+    }
+    iso_timestamp(text.as_bytes())?;
+    Some(time.iter().any(|b| matches!(b, b'+' | b'-' | b'Z' | b'z' | b'U' | b'G' | b'u' | b'g')))
 }
 
 /// Local microseconds and the zone's offset from UTC in seconds.

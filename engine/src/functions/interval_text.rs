@@ -107,11 +107,7 @@ impl Parts {
     }
 
     fn finish(self) -> Option<IntervalMonthDayNano> {
-        Some(IntervalMonthDayNano::new(
-            i32::try_from(self.months).ok()?,
-            i32::try_from(self.days).ok()?,
-            self.nanos,
-        ))
+        Some(IntervalMonthDayNano::new(i32::try_from(self.months).ok()?, i32::try_from(self.days).ok()?, self.nanos))
     }
 }
 

@@ -72,7 +72,9 @@ impl ScalarUDFImpl for TimeBucket {
                 },
                 text if is_text(text) => DataType::Utf8,
                 other => {
-                    return plan_err!("time_bucket: the origin must be a timestamp, a date or an interval, not {other}");
+                    return plan_err!(
+                        "time_bucket: the origin must be a timestamp, a date or an interval, not {other}"
+                    );
                 }
             });
         }
@@ -106,10 +108,6 @@ impl ScalarUDFImpl for TimeBucket {
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
         let constant = |i: usize| input.get(i).is_none_or(|p| p.sort_properties == SortProperties::Singleton);
         Ok(if constant(0) && constant(2) { input[1].sort_properties } else { SortProperties::Unordered })
-    }
-
-    fn preserves_lex_ordering(&self, _: &[ExprProperties]) -> Result<bool> {
-        Ok(false)
     }
 }
 
@@ -193,9 +191,13 @@ fn bucket_array(times: &ArrayRef, width: &Width, origin: i64) -> Result<ArrayRef
     Ok(match times.data_type() {
         DataType::Date32 => {
             let dates = times.as_primitive::<Date32Type>();
-            let starts = bucket_all(dates, width, origin, |day| i64::from(day) * MICROS_PER_DAY, |micros| {
-                micros.div_euclid(MICROS_PER_DAY) as i32
-            })?;
+            let starts = bucket_all(
+                dates,
+                width,
+                origin,
+                |day| i64::from(day) * MICROS_PER_DAY,
+                |micros| micros.div_euclid(MICROS_PER_DAY) as i32,
+            )?;
             Arc::new(starts)
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {

@@ -7,9 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
 /// Implements `vwap`. The result is DOUBLE PRECISION: an average has no exact decimal form. Rows where either argument
 /// is NULL do not count; no size at all gives NULL.
@@ -76,7 +74,11 @@ fn average(notional: f64, size: f64) -> Option<f64> {
 }
 
 /// Calls `each(row, price, size)` for every row that counts.
-fn for_each_row(values: &[ArrayRef], filter: Option<&BooleanArray>, mut each: impl FnMut(usize, f64, f64)) -> Result<()> {
+fn for_each_row(
+    values: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+    mut each: impl FnMut(usize, f64, f64),
+) -> Result<()> {
     let prices = cast(&values[0], &DataType::Float64)?;
     let sizes = cast(&values[1], &DataType::Float64)?;
     let (prices, sizes) = (prices.as_primitive::<Float64Type>(), sizes.as_primitive::<Float64Type>());

@@ -11,6 +11,9 @@ use crate::config::EngineConfig;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::options::{Age, HOT_TO_WARM_AGE, RETENTION, WARM_TO_COLD_AGE};
 
+#[cfg(test)]
+mod tests;
+
 const DAY_US: i64 = 86_400_000_000;
 
 /// What a move does to the rows' owner.

@@ -57,14 +57,12 @@ impl Engine {
     /// Marks a job as failed and sweeps its litter. What cannot be done now is done at the next start.
     pub(crate) async fn give_up(&self, job: &mut Job, error: &EngineError) {
         tracing::error!(job = %job.id, %error, "move or load abandoned; nothing became visible");
-        let storage = self.snapshot().table_by_id(job.table).map(|t| t.def.storage_name());
-        if let Some(storage) = storage {
-            for store in &self.stores {
-                if let Err(sweep) = store.sweep_job(&storage, &job.id).await {
-                    tracing::warn!(job = %job.id, error = %sweep, "litter stays until the next start");
-                    return;
-                }
-            }
+        let state = self.snapshot().table_by_id(job.table).cloned();
+        if let Some(state) = state
+            && let Err(sweep) = self.sweep(&state.def, job).await
+        {
+            tracing::warn!(job = %job.id, error = %sweep, "litter stays until the next start");
+            return;
         }
         job.phase = JobPhase::Failed;
         job.error = Some(error.to_string());
@@ -73,6 +71,28 @@ impl Engine {
         if let Err(put) = self.catalog.put_job(job).await {
             tracing::warn!(job = %job.id, error = %put, "the job's failure could not be recorded");
         }
+    }
+
+    /// Drops everything a job has written. If a store's log names it already, the log is told first.
+    pub(crate) async fn sweep(&self, table: &TableDef, job: &Job) -> Result<()> {
+        let undo = JobId(format!("{}-undo", job.id));
+        for tier in Tier::ALL {
+            let store = self.store(tier);
+            let written: Vec<Segment> = job
+                .pending
+                .iter()
+                .filter_map(|change| match change {
+                    Change::AddSegment(segment) if segment.tier == tier => Some(segment.as_ref().clone()),
+                    _ => None,
+                })
+                .collect();
+            if !written.is_empty() && store.is_published(table, &job.id).await? {
+                let publication = Publication { job: &undo, added: &[], removed: &written, data_change: true };
+                store.publish(table, &publication).await?;
+            }
+            store.sweep_job(&table.storage_name(), &job.id).await?;
+        }
+        Ok(())
     }
 
     async fn move_owner(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job) -> Result<u64> {

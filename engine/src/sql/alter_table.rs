@@ -1,7 +1,8 @@
 //! `ALTER TABLE` to a changed definition.
 
-use datafusion::sql::sqlparser::ast::{AlterTableOperation, Expr, RenameTableNameKind, SqlOption, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, RenameTableNameKind, SqlOption};
 use zxq_catalog::TableDef;
+use zxq_providers::scalar::constant_default;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
@@ -72,12 +73,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
     }
 }
 
-fn add_column(
-    def: &mut TableDef,
-    column: &datafusion::sql::sqlparser::ast::ColumnDef,
-    if_not_exists: bool,
-    has_rows: bool,
-) -> Result<()> {
+fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, has_rows: bool) -> Result<()> {
     let name = normalise(&column.name);
     if def.columns.iter().any(|c| c.name.eq_ignore_ascii_case(&name)) {
         if if_not_exists {
@@ -95,9 +91,13 @@ fn add_column(
         } else if !checks.is_empty() {
             Some("a CHECK cannot be added to a table that holds rows")
         } else if !added.nullable && added.default.is_none() {
-            Some("a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL there: give it a DEFAULT")
-        } else if !default_is_literal(column) {
-            Some("the DEFAULT of a column added to a table that holds rows must be a literal: it is the value of every row there is")
+            Some(
+                "a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL there: give it a DEFAULT",
+            )
+        } else if constant_default(&added).is_err() {
+            Some(
+                "the DEFAULT of a column added to a table that holds rows must be a literal of the column's type: it is the value of every row there is",
+            )
         } else {
             None
         };
@@ -119,25 +119,6 @@ fn add_column(
     check_columns(&def.name, &def.columns)?;
     def.checks = checks;
     Ok(())
-}
-
-fn default_is_literal(column: &datafusion::sql::sqlparser::ast::ColumnDef) -> bool {
-    use datafusion::sql::sqlparser::ast::ColumnOption;
-    column.options.iter().all(|option| match &option.option {
-        ColumnOption::Default(expr) => is_literal(expr),
-        _ => true,
-    })
-}
-
-fn is_literal(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => !matches!(value.value, Value::Placeholder(_)),
-        Expr::TypedString(_) => true,
-        Expr::Nested(inner) => is_literal(inner),
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_literal(expr),
-        Expr::Cast { expr, .. } => is_literal(expr),
-        _ => false,
-    }
 }
 
 fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Result<()> {

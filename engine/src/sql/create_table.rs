@@ -1,10 +1,12 @@
 //! `CREATE TABLE` to a table definition.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{
-    self, ColumnOption, CreateTable, CreateTableOptions, GeneratedAs, GeneratedExpressionMode, TableConstraint,
+    self, ColumnOption, CreateTable, CreateTableOptions, Expr, GeneratedAs, GeneratedExpressionMode, TableConstraint,
+    visit_expressions,
 };
 use zxq_catalog::{CheckDef, ColumnDef, TableDef};
 
@@ -15,7 +17,7 @@ use crate::sql::options::{Layout, kept_options, read_options};
 use crate::sql::types::column_type;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::sql) mod tests;
 
 /// The definition that a `CREATE TABLE` with a column list asks for; its id is 0. `IF NOT EXISTS` is
 /// `create.if_not_exists`. DEFAULT, CHECK and GENERATED expressions are kept as text:
@@ -43,7 +45,8 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
     for constraint in &create.constraints {
         read_constraint(constraint, &mut checks)?;
     }
-    build(name, columns, checks.finish(), create)
+    let checks = checks.finish();
+    build(name, columns, checks, create)
 }
 
 /// The definition that `CREATE TABLE … AS SELECT …` asks for: the query's columns, the statement's options.
@@ -212,13 +215,27 @@ fn is_byte_order(collation: &str) -> bool {
 pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<'_>) -> Result<()> {
     match constraint {
         TableConstraint::Check(check) if check.enforced != Some(false) => {
-            checks.add(check.name.as_ref().map(normalise), None, &check.expr.to_string())
+            checks.add(check.name.as_ref().map(normalise), only_column(&check.expr).as_deref(), &check.expr.to_string())
         }
         TableConstraint::PrimaryKey(_) => Err(unsupported("PRIMARY KEY", NO_UNIQUENESS)),
         TableConstraint::Unique(_) => Err(unsupported("UNIQUE", NO_UNIQUENESS)),
         TableConstraint::ForeignKey(_) => Err(unsupported("FOREIGN KEY", NO_REFERENCES)),
         other => Err(unsupported(&other.to_string(), "drop the clause")),
     }
+}
+
+/// The column an expression reads, if it reads just one.
+fn only_column(expr: &Expr) -> Option<String> {
+    let mut names = BTreeSet::new();
+    let _: ControlFlow<()> = visit_expressions(expr, |part| {
+        match part {
+            Expr::Identifier(ident) => drop(names.insert(normalise(ident))),
+            Expr::CompoundIdentifier(parts) => drop(parts.last().map(|ident| names.insert(normalise(ident)))),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    if names.len() == 1 { names.pop_first() } else { None }
 }
 
 /// Gathers CHECK constraints and names those without a name as PostgreSQL does.

@@ -130,9 +130,7 @@ fn option_text(value: &Expr) -> Option<String> {
         },
         Expr::Identifier(ident) => Some(normalise(ident)),
         Expr::Nested(inner) => option_text(inner),
-        Expr::Tuple(items) => {
-            items.iter().map(option_text).collect::<Option<Vec<_>>>().map(|texts| texts.join(", "))
-        }
+        Expr::Tuple(items) => items.iter().map(option_text).collect::<Option<Vec<_>>>().map(|texts| texts.join(", ")),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => option_text(expr).map(|text| format!("-{text}")),
         _ => None,
     }
@@ -159,11 +157,9 @@ impl Layout {
         let date_column = has("trade_date", is_date);
         let class_column = has("asset_class", is_text);
         let partitioning = match (date_column, class_column) {
-            (Some(date), Some(class)) => Partitioning {
-                date_column: Some(date),
-                granularity: Granularity::Day,
-                class_column: Some(class),
-            },
+            (Some(date), Some(class)) => {
+                Partitioning { date_column: Some(date), granularity: Granularity::Day, class_column: Some(class) }
+            }
             _ => Partitioning::none(),
         };
         let symbol = has("symbol", is_text);
@@ -198,22 +194,23 @@ impl Layout {
             if let Some(column) = time {
                 require_type("time_column", column, is_timestamp, "a TIMESTAMP or TIMESTAMPTZ column")?;
             }
-            let old = std::mem::replace(&mut self.time_column, time.map(|c| c.name.clone()));
-            // The default sort key follows the time column.
-            for name in self.sort_by.iter_mut().filter(|name| Some(&**name) == old.as_deref()) {
-                if let Some(time) = &self.time_column {
-                    name.clone_from(time);
-                }
-            }
-            if old.is_none() && !options.contains_key("sort_by") {
-                self.sort_by.extend(self.time_column.clone().filter(|time| !self.sort_by.contains(time)));
+            // The sort key follows the time column.
+            let time = time.map(|c| c.name.clone());
+            let old = std::mem::replace(&mut self.time_column, time.clone());
+            let place = old.and_then(|old| self.sort_by.iter().position(|name| *name == old));
+            let place = place.inspect(|&place| drop(self.sort_by.remove(place))).unwrap_or(self.sort_by.len());
+            if let Some(time) = time
+                && !self.sort_by.contains(&time)
+            {
+                self.sort_by.insert(place, time);
             }
         }
         if let Some(named) = names("partition_by")? {
             self.partitioning = partitioning_by(&named)?;
         }
         if let Some(text) = options.get("granularity") {
-            self.partitioning.granularity = text.parse::<Granularity>().map_err(|e| invalid("granularity", &e.to_string()))?;
+            self.partitioning.granularity =
+                text.parse::<Granularity>().map_err(|e| invalid("granularity", &e.to_string()))?;
             if self.partitioning.date_column.is_none() {
                 return Err(invalid(
                     "granularity",
@@ -240,10 +237,7 @@ fn default_time_column(columns: &[ColumnDef]) -> Option<String> {
     let candidates: Vec<&ColumnDef> =
         columns.iter().filter(|c| is_timestamp(&c.data_type) && c.default.is_none() && c.generated.is_none()).collect();
     let named = ["timestamp", "ts", "time"].iter().find_map(|name| candidates.iter().find(|c| c.name == *name));
-    named
-        .or_else(|| candidates.iter().find(|c| !c.nullable))
-        .or_else(|| candidates.first())
-        .map(|c| c.name.clone())
+    named.or_else(|| candidates.iter().find(|c| !c.nullable)).or_else(|| candidates.first()).map(|c| c.name.clone())
 }
 
 fn partitioning_by(columns: &[&ColumnDef]) -> Result<Partitioning> {
@@ -291,7 +285,10 @@ fn column_list<'a>(option: &str, text: &str, columns: &'a [ColumnDef]) -> Result
             let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
             return Err(EngineError::new(
                 ErrorKind::UndefinedColumn,
-                format!("table option \"{option}\" names column \"{name}\", which the table does not have; it has {}", all.join(", ")),
+                format!(
+                    "table option \"{option}\" names column \"{name}\", which the table does not have; it has {}",
+                    all.join(", ")
+                ),
             ));
         };
         if found.iter().any(|c| c.name == column.name) {
@@ -322,10 +319,7 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 fn is_lookup_key(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8View | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32
-    )
+    matches!(data_type, DataType::Utf8View | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32)
 }
 
 /// Checks and normalises the options that are kept as they are: ages to seconds, codecs to lower case with a level.
@@ -388,9 +382,8 @@ fn cold_compression(text: &str) -> Result<String> {
         (None, Some(_)) => Err(invalid(COLD_COMPRESSION, &format!("{codec} has no levels, write '{codec}'"))),
         (Some((_, usual)), None) => Ok(format!("{codec}({usual})")),
         (Some((range, _)), Some(Some(level))) if range.contains(&level) => Ok(format!("{codec}({level})")),
-        (Some((range, _)), Some(_)) => Err(invalid(
-            COLD_COMPRESSION,
-            &format!("{codec} levels go from {} to {}", range.start(), range.end()),
-        )),
+        (Some((range, _)), Some(_)) => {
+            Err(invalid(COLD_COMPRESSION, &format!("{codec} levels go from {} to {}", range.start(), range.end())))
+        }
     }
 }

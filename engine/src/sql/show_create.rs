@@ -32,7 +32,8 @@ pub fn show_create_table(def: &TableDef) -> String {
     let mut sql = format!("CREATE TABLE {} (\n{}\n)", quote_ident(&def.name), lines.join(",\n"));
     let options = options(def);
     if !options.is_empty() {
-        let list: Vec<String> = options.iter().map(|(name, value)| format!("    {name} = {}", quote_text(value))).collect();
+        let list: Vec<String> =
+            options.iter().map(|(name, value)| format!("    {name} = {}", quote_text(value))).collect();
         let _ = write!(sql, " WITH (\n{}\n)", list.join(",\n"));
     }
     sql
@@ -57,9 +58,7 @@ fn options(def: &TableDef) -> Vec<(&str, String)> {
     }
     for (name, value) in &def.options {
         let value = match name.as_str() {
-            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => {
-                value.parse().map_or_else(|_| value.clone(), render_age)
-            }
+            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => value.parse().map_or_else(|_| value.clone(), render_age),
             _ => value.clone(),
         };
         options.push((name, value));

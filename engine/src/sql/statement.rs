@@ -169,9 +169,8 @@ impl fmt::Display for Statement {
 /// [`crate::error::ErrorKind::Syntax`], naming the offending token, its line and column (both from 1, in `sql` as a
 /// whole) and what was expected there.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let tokens = Tokenizer::new(&DIALECT, sql)
-        .tokenize_with_location()
-        .map_err(|e| syntax_error::from_parser(&e.into()))?;
+    let tokens =
+        Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|e| syntax_error::from_parser(&e.into()))?;
     let mut statements = Vec::with_capacity(1);
     let mut index = TextIndex::new(sql);
     let mut current: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
@@ -191,11 +190,9 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let tokens = Tokenizer::new(&DIALECT, sql)
-        .tokenize_with_location()
-        .map_err(|e| syntax_error::from_parser(&e.into()))?;
-    let mut parser =
-        Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+    let tokens =
+        Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|e| syntax_error::from_parser(&e.into()))?;
+    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
     let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
     match parser.peek_token().token {
         Token::EOF => Ok(expr),
@@ -267,8 +264,7 @@ fn parse_with_datafusion(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
 }
 
 fn parse_with_sqlparser(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
-    let mut parser =
-        Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
     let statement = parser.parse_statement().map_err(|e| syntax_error::from_parser(&e))?;
     expect_end(&parser)?;
     Ok(DfStatement::Statement(Box::new(statement)))
@@ -448,4 +444,3 @@ impl<'a> TextIndex<'a> {
         self.text.len()
     }
 }
-

@@ -34,8 +34,9 @@ pub(super) fn from_datafusion(error: DataFusionError) -> EngineError {
     match error {
         DataFusionError::SQL(inner, _) => from_parser(&inner),
         DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => from_datafusion(*inner),
-        other => EngineError::new(ErrorKind::Syntax, format!("syntax error: {}", other.strip_backtrace()))
-            .with_source(other),
+        other => {
+            EngineError::new(ErrorKind::Syntax, format!("syntax error: {}", other.strip_backtrace())).with_source(other)
+        }
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Written by hand because the bounds of a decimal are JSON numbers with more digits than a float keeps.
 
-use std::fmt::Write;
-
 use arrow::datatypes::DataType;
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike};
 use zxq_catalog::{Segment, TableDef, Value};
@@ -139,10 +137,7 @@ fn quoted(text: &str) -> String {
         match c {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
-            c if (c as u32) < 0x20 => {
-                // Writing to a String cannot fail.
-                let _ = write!(json, "\\u{:04x}", c as u32);
-            }
+            c if (c as u32) < 0x20 => json.push_str(&format!("\\u{:04x}", c as u32)),
             c => json.push(c),
         }
     }

@@ -2,11 +2,15 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zxq_engine::Engine;
+
+use crate::serve::{self, ServeOptions, ServerError};
 
 use super::{CliError, DEFAULT_LISTEN, DataArgs, Result, signals};
 
@@ -21,6 +25,9 @@ pub(super) struct ServeArgs {
     /// Address to listen on, host:port; port 0 takes a free one [default: 127.0.0.1:5454]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Serve other machines too, although there is neither a password nor encryption
+    #[arg(long)]
+    allow_remote: bool,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -29,26 +36,31 @@ pub(super) struct ServeArgs {
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let settings = args.data.settings()?;
     let wanted = args.listen.or(settings.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-    let (listener, address) = bind(&wanted).await?;
+    let (listener, address) = bind(&wanted, args.allow_remote).await?;
     let engine = Engine::open(settings.engine).await?;
     engine.advertise(address)?;
 
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(crate::serve::serve(listener, std::sync::Arc::clone(&engine), stop.clone()));
+    let options = ServeOptions { allow_remote: args.allow_remote, ..ServeOptions::default() };
+    let serving = tokio::spawn(serve::serve(listener, Arc::clone(&engine), options, stop.clone().cancelled_owned()));
     say_ready(address, &args.data.data)?;
     let asked = signals::stop_requested().await;
     stop.cancel();
-    let served = serving.await;
+    let served = ended(serving).await;
     engine.shutdown().await?;
-    asked?;
-    match served {
-        Ok(outcome) => outcome.map_err(|e| CliError::io("serving stopped", e)),
+    asked.and(served)
+}
+
+/// Waits until serving has ended.
+pub(crate) async fn ended(serving: JoinHandle<Result<(), ServerError>>) -> Result<()> {
+    match serving.await {
+        Ok(outcome) => outcome.map_err(|e| CliError::Failed { message: e.to_string(), hint: None }),
         Err(_) => Err(CliError::Reported(101)),
     }
 }
 
 /// Listens on `host:port` and tells the address that was bound.
-pub(crate) async fn bind(wanted: &str) -> Result<(TcpListener, SocketAddr)> {
+pub(crate) async fn bind(wanted: &str, allow_remote: bool) -> Result<(TcpListener, SocketAddr)> {
     let refused = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AddrInUse => CliError::failed(
             format!("cannot listen on {wanted}: the port is in use"),
@@ -61,10 +73,11 @@ pub(crate) async fn bind(wanted: &str) -> Result<(TcpListener, SocketAddr)> {
     };
     let listener = TcpListener::bind(wanted).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    if !address.ip().is_loopback() {
-        eprintln!(
-            "warning: {address} is open to the network and there is no password: whoever reaches it owns the data"
-        );
+    if !address.ip().is_loopback() && !allow_remote {
+        return Err(CliError::failed(
+            format!("{address} can be reached from other machines, and zxq has neither passwords nor encryption yet"),
+            "listen on 127.0.0.1, or say --allow-remote to zxq serve",
+        ));
     }
     Ok((listener, address))
 }

@@ -1,7 +1,7 @@
 //! Parameters of a `Bind` message: PostgreSQL text or binary to DataFusion scalars.
 
 mod binary;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,7 @@ impl Planned {
             };
             return Ok(planned(Work::Utility(utility), columns, tag));
         }
-        if let Some(statement) = session.catalog.plan(&session.identity(), text, oids).await? {
+        if let Some(statement) = session.catalog.plan(&session.engine, || session.identity(), text, oids).await? {
             let columns = statement.columns();
             let parameters = statement.parameter_oids().to_vec();
             let planned = planned(Work::Catalog(statement), Some(columns), RowTag::Select);

@@ -1,11 +1,12 @@
 //! Rows of a stream onto the wire, in bounded memory.
 //!
-//! The first batch is encoded where it is asked for: small results pay for no task. What follows is encoded on a task of
-//! its own, so that computing, encoding and sending overlap; a short channel between them is the backpressure.
+//! The first batches are encoded where they are asked for: small results pay for no task. What follows is encoded on a
+//! task of its own, so that computing, encoding and sending overlap; a short channel between them is the backpressure.
 
 use bytes::BytesMut;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -15,6 +16,8 @@ use super::link::{Guard, Link, SEND_BYTES};
 
 /// Encoded chunks waiting to be sent.
 const CHUNKS_AHEAD: usize = 3;
+/// Batches encoded before a task takes over.
+const BATCHES_IN_PLACE: usize = 2;
 
 /// Writes rows in one layout.
 pub(crate) trait RowWriter: Send + 'static {
@@ -50,9 +53,9 @@ impl RowWriter for DataRows {
 }
 
 /// A stream that is being sent, perhaps in several goes.
-pub(crate) struct RowCursor<W> {
-    stream: SendableRecordBatchStream,
-    writer: W,
+pub(crate) struct RowCursor {
+    /// Never locked: the mutex makes the cursor `Sync`, as a session that keeps it has to be.
+    stream: Mutex<SendableRecordBatchStream>,
     current: Option<(EncodableBatch, usize)>,
     ended: bool,
 }
@@ -66,17 +69,23 @@ pub(crate) struct Sent {
     pub(crate) ended: bool,
 }
 
-impl<W: RowWriter> RowCursor<W> {
+impl RowCursor {
     /// A cursor before the first row.
-    pub(crate) fn new(stream: SendableRecordBatchStream, writer: W) -> Self {
-        RowCursor { stream, writer, current: None, ended: false }
+    pub(crate) fn new(stream: SendableRecordBatchStream) -> Self {
+        RowCursor { stream: Mutex::new(stream), current: None, ended: false }
     }
 
     /// Sends up to `limit` rows.
     ///
     /// # Errors
     /// What the stream or the encoding says, the guard's reason, or that the client is gone.
-    pub(crate) async fn send(&mut self, link: &mut Link, guard: &Guard, limit: u64) -> Result<Sent, Stop> {
+    pub(crate) async fn send(
+        &mut self,
+        writer: &mut impl RowWriter,
+        link: &mut Link,
+        guard: &Guard,
+        limit: u64,
+    ) -> Result<Sent, Stop> {
         let mut rows = 0;
         while rows < limit {
             if !self.load(link, guard).await? {
@@ -86,7 +95,7 @@ impl<W: RowWriter> RowCursor<W> {
             let until = batch.rows().min(at.saturating_add(usize::try_from(limit - rows).unwrap_or(usize::MAX)));
             while *at < until {
                 let from = *at;
-                *at = self.writer.write(batch, from, until, SEND_BYTES, link.buffer())?;
+                *at = writer.write(batch, from, until, SEND_BYTES, link.buffer())?;
                 rows += (*at - from) as u64;
                 if link.buffer().len() >= SEND_BYTES {
                     link.flush_guarded(guard).await?;
@@ -123,7 +132,7 @@ impl<W: RowWriter> RowCursor<W> {
                 return Ok(false);
             }
             self.current = None;
-            let stream = &mut self.stream;
+            let stream = self.stream.get_mut();
             match link.run(guard, async { stream.next().await.transpose() }).await? {
                 Some(batch) => self.current = Some((EncodableBatch::new(&batch)?, 0)),
                 None => self.ended = true,
@@ -135,36 +144,35 @@ impl<W: RowWriter> RowCursor<W> {
     ///
     /// # Errors
     /// As [`RowCursor::send`].
-    pub(crate) async fn send_all(mut self, link: &mut Link, guard: &Guard) -> Result<u64, Stop> {
+    pub(crate) async fn send_all(
+        mut self,
+        mut writer: impl RowWriter,
+        link: &mut Link,
+        guard: &Guard,
+    ) -> Result<u64, Stop> {
         let mut sent = 0;
-        if self.load(link, guard).await? {
-            let first = self.current.as_ref().map_or(0, |(batch, at)| batch.rows() - at) as u64;
-            let result = self.send_current(link, guard).await;
-            result?;
-            sent += first;
-        }
-        if self.ended {
-            return Ok(sent);
+        for _ in 0..BATCHES_IN_PLACE {
+            if !self.load(link, guard).await? {
+                return Ok(sent);
+            }
+            let Some((batch, mut at)) = self.current.take() else { continue };
+            while at < batch.rows() {
+                let from = at;
+                at = writer.write(&batch, from, batch.rows(), SEND_BYTES, link.buffer())?;
+                sent += (at - from) as u64;
+                if link.buffer().len() >= SEND_BYTES {
+                    link.flush_guarded(guard).await?;
+                }
+            }
         }
         let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let _encoding = AbortOnDropHandle::new(tokio::spawn(encode(self.stream, self.writer, sender)));
+        let _encoding = AbortOnDropHandle::new(tokio::spawn(encode(self.stream.into_inner(), writer, sender)));
         loop {
             let next = link.run(guard, async { chunks.recv().await.transpose() }).await?;
             let Some(chunk) = next else { return Ok(sent) };
             sent += chunk.rows;
             link.send_chunk(chunk.bytes, guard).await?;
         }
-    }
-
-    async fn send_current(&mut self, link: &mut Link, guard: &Guard) -> Result<(), Stop> {
-        let Some((batch, mut at)) = self.current.take() else { return Ok(()) };
-        while at < batch.rows() {
-            at = self.writer.write(&batch, at, batch.rows(), SEND_BYTES, link.buffer())?;
-            if link.buffer().len() >= SEND_BYTES {
-                link.flush_guarded(guard).await?;
-            }
-        }
-        Ok(())
     }
 }
 

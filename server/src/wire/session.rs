@@ -12,7 +12,7 @@ use super::cancel::Seat;
 use super::error::{Severity, WireError};
 use super::plan::Planned;
 use super::portal::Portal;
-use super::settings::known::Known;
+use super::settings::known::{KNOWN, Known};
 use super::settings::{Settings, known};
 use super::types::Column;
 use crate::pg_catalog::{Identity, Introspection};
@@ -93,12 +93,9 @@ impl Session {
 
     /// What functions such as `current_user` answer.
     pub(crate) fn identity(&self) -> Identity {
-        Identity {
-            user: self.user.clone(),
-            database: self.database.clone(),
-            pid: self.seat.pid,
-            search_path: self.settings.value("search_path").to_owned(),
-        }
+        let settings =
+            KNOWN.iter().map(|known| (known.name.to_owned(), self.settings.get(known).to_owned())).collect();
+        Identity { user: self.user.clone(), database: self.database.clone(), pid: self.seat.pid, settings }
     }
 
     /// Keeps a notice for the client.
@@ -282,7 +279,7 @@ impl Session {
         let local = std::mem::take(&mut self.local_settings);
         if !commit {
             self.settings = before;
-            for known in super::settings::known::KNOWN {
+            for known in KNOWN {
                 self.report(known.name);
             }
             return;

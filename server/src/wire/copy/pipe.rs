@@ -59,7 +59,8 @@ impl Read for PipeReader {
             if self.finished {
                 return Ok(0);
             }
-            match self.pieces.blocking_recv() {
+            // Tokio's own blocking receive panics on a runtime's thread; the loader may look at the first bytes on one.
+            match futures::executor::block_on(self.pieces.recv()) {
                 Some(Piece::Data(data)) => self.current = data,
                 Some(Piece::End) => self.finished = true,
                 Some(Piece::Failed(message)) => return Err(io::Error::new(io::ErrorKind::InvalidData, message)),

@@ -1,0 +1,135 @@
+//! Parquet files, a row group at a time.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_empty_array};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use zxq_catalog::TableDef;
+
+use crate::constraints::{RejectedRow, check_castable};
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::load::columns::{Constant, plan_columns};
+use crate::load::{BATCH_ROWS, ReadOptions, RowReader};
+use crate::sql::types::canonical_type;
+
+struct ParquetReader {
+    source: String,
+    schema: SchemaRef,
+    /// Names the file's columns get.
+    fields: Vec<FieldRef>,
+    constant: Option<Constant>,
+    batches: ParquetRecordBatchReader,
+    /// Row number of the last batch's first row.
+    first_row: u64,
+    rows_read: u64,
+    rows_total: u64,
+    bytes_total: u64,
+}
+
+/// Opens a Parquet file and matches its columns to the table's.
+pub(super) fn open(
+    file: File,
+    source: String,
+    table: Option<&TableDef>,
+    options: &ReadOptions,
+) -> Result<Box<dyn RowReader>> {
+    let bytes_total = file.metadata().map_err(|e| EngineError::io(format!("cannot read {source}"), e))?.len();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&source, e))?;
+    let names: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let plan = plan_columns(&source, &names, table, options)?;
+
+    let mut roots = Vec::new();
+    let mut fields: Vec<FieldRef> = Vec::new();
+    for (position, (field, name)) in builder.schema().fields().iter().zip(&plan.names).enumerate() {
+        let Some(name) = name else { continue };
+        if let Some(column) = table.and_then(|t| t.column(name)) {
+            check_castable(&new_empty_array(field.data_type()), column).map_err(|e| e.context(&source))?;
+        }
+        roots.push(position);
+        fields.push(Arc::new(Field::new(name, field.data_type().clone(), field.is_nullable())));
+    }
+    let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+    let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&source, e))?;
+
+    let canonical = fields.iter().map(|field| match canonical_type(field.data_type()) {
+        Some(kind) => Arc::new(Field::new(field.name(), kind.data_type, field.is_nullable())),
+        None => Arc::clone(field),
+    });
+    let schema = Arc::new(Schema::new(canonical.chain(plan.constant.iter().map(Constant::field)).collect::<Vec<_>>()));
+    Ok(Box::new(ParquetReader {
+        source,
+        schema,
+        fields,
+        constant: plan.constant,
+        batches,
+        first_row: 1,
+        rows_read: 0,
+        rows_total,
+        bytes_total,
+    }))
+}
+
+fn damaged(source: &str, error: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::new(
+        ErrorKind::InvalidFile,
+        format!("{source} cannot be read as Parquet (is it damaged, cut short or of another format?): {error}"),
+    )
+    .with_source(error)
+}
+
+impl RowReader for ParquetReader {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = match self.batches.next() {
+            None => return Ok(None),
+            Some(batch) => batch.map_err(|e| damaged(&self.source, e))?,
+        };
+        let rows = batch.num_rows();
+        self.first_row = self.rows_read + 1;
+        self.rows_read += rows as u64;
+        let constants = self.constant.iter().map(|c| c.values(rows));
+        let columns: Vec<ArrayRef> = batch.columns().iter().map(Arc::clone).chain(constants).collect();
+        let fields: Vec<FieldRef> =
+            self.fields.iter().map(Arc::clone).chain(self.constant.iter().map(Constant::field)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(Some(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?))
+    }
+
+    fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn unit(&self) -> &'static str {
+        "row"
+    }
+
+    fn number(&self, row: usize) -> u64 {
+        self.first_row + row as u64
+    }
+
+    fn take_rejected(&mut self) -> Vec<RejectedRow> {
+        Vec::new()
+    }
+
+    /// In proportion to the rows: a Parquet file is not read from front to back.
+    fn bytes_read(&self) -> u64 {
+        let share = u128::from(self.bytes_total) * u128::from(self.rows_read) / u128::from(self.rows_total.max(1));
+        u64::try_from(share).unwrap_or(self.bytes_total).min(self.bytes_total)
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        Some(self.bytes_total)
+    }
+
+    fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+}

@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn kind(sql: &str) -> StatementKind {
+    let statements = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    assert_eq!(statements.len(), 1, "{sql}");
+    statements[0].kind()
+}
+
+fn error(sql: &str) -> String {
+    let error = parse(sql).expect_err(sql);
+    assert_eq!(error.kind(), ErrorKind::Syntax);
+    error.to_string()
+}
+
+#[test]
+fn each_statement_has_its_own_text() {
+    let sql = "-- first\nSELECT 'a;b' AS \"x;y\";;\n  /* c */ INSERT INTO t VALUES (1, 'é;');\nSHOW ALL ; -- done";
+    let statements = parse(sql).unwrap();
+    let texts: Vec<&str> = statements.iter().map(Statement::text).collect();
+    assert_eq!(texts, ["SELECT 'a;b' AS \"x;y\"", "INSERT INTO t VALUES (1, 'é;')", "SHOW ALL"]);
+    assert!(parse(" ; -- nothing\n;").unwrap().is_empty());
+}
+
+#[test]
+fn text_inside_a_statement_is_kept_as_written() {
+    let statements = parse("SELECT 1; SELECT /* two */\n  $$a;b$$ ,\t'ü'; select 3").unwrap();
+    assert_eq!(statements[1].text(), "SELECT /* two */\n  $$a;b$$ ,\t'ü'");
+    assert_eq!(statements[2].text(), "select 3");
+}
+
+#[test]
+fn statements_are_classified() {
+    use StatementKind as K;
+    for (sql, expected) in [
+        ("SELECT 1", K::Query),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", K::Query),
+        ("VALUES (1), (2)", K::Query),
+        ("EXPLAIN SELECT 1", K::Explain),
+        ("EXPLAIN ANALYZE VERBOSE SELECT 1", K::Explain),
+        ("EXPLAIN (ANALYZE, BUFFERS, COSTS off) SELECT 1", K::Explain),
+        ("EXPLAIN (SELECT 1)", K::Explain),
+        ("INSERT INTO t (a) VALUES (1)", K::Insert),
+        ("INSERT INTO t SELECT * FROM u", K::Insert),
+        ("CREATE TABLE t (a INT)", K::CreateTable),
+        ("CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS a", K::CreateTable),
+        ("DROP TABLE IF EXISTS t", K::DropTable),
+        ("ALTER TABLE t ADD COLUMN b TEXT", K::AlterTable),
+        ("CREATE VIEW v AS SELECT 1", K::CreateView),
+        ("DROP VIEW v", K::DropView),
+        ("CALL zxq.migrate('prices', 'warm', dry_run => true)", K::Call),
+        ("CALL zxq.maintain()", K::Call),
+        ("SET zxq.tiers = 'hot,warm'", K::Set),
+        ("SET TIME ZONE 'UTC'", K::Set),
+        ("SET extra_float_digits TO 3", K::Set),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", K::SetTransaction),
+        ("RESET zxq.tiers", K::Reset),
+        ("RESET ALL", K::Reset),
+        ("SHOW zxq.tiers", K::Show),
+        ("SHOW TRANSACTION ISOLATION LEVEL", K::Show),
+        ("SHOW TABLES", K::Show),
+        ("SHOW CREATE TABLE t", K::Show),
+        ("DESCRIBE t", K::Describe),
+        ("BEGIN", K::Begin),
+        ("START TRANSACTION READ ONLY", K::Begin),
+        ("COMMIT", K::Commit),
+        ("END", K::Commit),
+        ("ROLLBACK", K::Rollback),
+        ("ABORT", K::Rollback),
+        ("SAVEPOINT a", K::Savepoint),
+        ("RELEASE SAVEPOINT a", K::ReleaseSavepoint),
+        ("COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER)", K::Copy),
+        ("COPY t FROM STDIN", K::Copy),
+        ("COPY (SELECT 1) TO STDOUT", K::Copy),
+        ("COPY t TO 'x.parquet' STORED AS PARQUET", K::Copy),
+        ("COPY t TO 'x.csv' WITH (FORMAT csv)", K::Copy),
+        ("DELETE FROM t WHERE a = 1", K::Delete),
+        ("UPDATE t SET a = 1", K::Update),
+        ("TRUNCATE t", K::Truncate),
+        ("PREPARE p AS SELECT $1", K::Prepare),
+        ("EXECUTE p(1)", K::Execute),
+        ("DEALLOCATE ALL", K::Deallocate),
+        ("DISCARD ALL", K::Discard),
+        ("CREATE INDEX i ON t (a)", K::CreateIndex),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x.csv'", K::CreateExternalTable),
+        ("LISTEN c", K::Listen),
+        ("UNLISTEN *", K::Unlisten),
+        ("CREATE SCHEMA s", K::CreateSchema),
+    ] {
+        assert_eq!(kind(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn explain_options_reach_datafusion() {
+    let statements = parse("EXPLAIN (ANALYZE true, VERBOSE) SELECT 1; EXPLAIN (ANALYZE false) SELECT 1").unwrap();
+    assert!(statements[0].is_explain_analyze());
+    assert!(!statements[1].is_explain_analyze());
+    assert!(matches!(statements[0].parsed(), DfStatement::Explain(e) if e.verbose));
+    assert!(error("EXPLAIN (FORMAT json) SELECT 1").contains("FORMAT text"));
+}
+
+#[test]
+fn copy_from_stdin_takes_no_data_from_the_text() {
+    let statements = parse("COPY t FROM STDIN; SELECT 1").unwrap();
+    assert_eq!(statements.len(), 2);
+    assert!(matches!(statements[0].ast(), Some(Ast::Copy { values, .. }) if values.is_empty()));
+}
+
+#[test]
+fn syntax_errors_say_where_and_what() {
+    assert_eq!(
+        error("SELECT 1;\nSELEC 2"),
+        "syntax error at or near \"SELEC\" (line 2, column 1): expected an SQL statement"
+    );
+    assert!(error("SELECT a FROM t WHERE a = = 1").contains("\"=\" (line 1, column 27)"));
+    assert!(error("SELECT 1 FROM t t2 t3").contains("\"t3\" (line 1, column 20)"));
+    assert!(error("SELECT (1").starts_with("syntax error at end of input"));
+    assert!(error("SELECT 'abc").contains("line 1, column 8"));
+    assert!(error("EXPLAIN SELECT 1 FROM").contains("end of input"));
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_long_chains_are_not() {
+    let deep = format!("SELECT {}1{}", "(".repeat(2_000), ")".repeat(2_000));
+    assert_eq!(error(&deep), "the statement is nested too deeply");
+    let long = format!("SELECT * FROM t WHERE {}", vec!["a = 1"; 5_000].join(" OR "));
+    assert_eq!(kind(&long), StatementKind::Query);
+}

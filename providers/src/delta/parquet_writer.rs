@@ -1,0 +1,106 @@
+//! Turns the rows of one segment into the bytes of one Parquet file.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type, Schema};
+use arrow::array::{AsArray, StringViewArray};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::Compression;
+use zxq_catalog::{PartitionKey, TableDef};
+
+use crate::adapt::adapt_batch;
+use crate::delta::STORE;
+use crate::delta::encoding::writer_properties;
+use crate::delta::layout::{file_columns, partition_columns};
+use crate::error::{ProviderError, Result};
+
+/// The bytes of a file that holds `rows`, without the columns that its folder names.
+///
+/// # Errors
+/// [`ProviderError::Unsupported`] when a row belongs to another partition than `key`: its value would be lost, since only
+/// the folder keeps it. Else when a row breaks a NOT NULL, or the encoder fails.
+pub(crate) fn encode_file(
+    table: &TableDef,
+    key: &PartitionKey,
+    rows: &[RecordBatch],
+    compression: Compression,
+    row_group_rows: usize,
+) -> Result<Vec<u8>> {
+    let schema = table.schema();
+    let kept = file_columns(table);
+    let file_schema = Arc::new(schema.project(&kept)?);
+    let mut batches = Vec::with_capacity(rows.len());
+    for batch in rows.iter().filter(|b| b.num_rows() > 0) {
+        let batch = adapt_batch(batch, &schema)?;
+        check_partition(table, key, &batch)?;
+        batches.push(batch.project(&kept)?);
+    }
+    if batches.is_empty() {
+        return Err(ProviderError::Unsupported { store: STORE, what: "write a segment without rows".to_owned() });
+    }
+    encode_batches(table, &file_schema, &batches, compression, row_group_rows)
+}
+
+fn encode_batches(
+    table: &TableDef,
+    schema: &Arc<Schema>,
+    batches: &[RecordBatch],
+    compression: Compression,
+    row_group_rows: usize,
+) -> Result<Vec<u8>> {
+    let failed = |e: parquet::errors::ParquetError| ProviderError::store(STORE, "encode a Parquet file", e);
+    let properties = writer_properties(table, schema, batches, compression, row_group_rows)?;
+    let options = ArrowWriterOptions::new().with_properties(properties);
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(schema), options).map_err(failed)?;
+    for batch in batches {
+        writer.write(batch).map_err(failed)?;
+    }
+    let metadata = writer.close().map_err(failed)?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if usize::try_from(metadata.file_metadata().num_rows()).ok() != Some(rows) {
+        return Err(ProviderError::Corrupt {
+            store: STORE,
+            what: "a Parquet file just encoded".to_owned(),
+            reason: format!("{rows} rows went in, {} came out", metadata.file_metadata().num_rows()),
+        });
+    }
+    Ok(bytes)
+}
+
+/// All rows hold the folder's values in the columns that files leave out.
+fn check_partition(table: &TableDef, key: &PartitionKey, batch: &RecordBatch) -> Result<()> {
+    for column in partition_columns(table).into_iter().filter(|c| c.in_table) {
+        let Some(array) = batch.column_by_name(&column.name) else { continue };
+        let constant = if column.is_period {
+            let days = cast(array, &DataType::Date32)?;
+            is_all(days.as_ref(), key.period, |i| days.as_primitive::<Date32Type>().value(i))
+        } else {
+            let texts = cast(array, &DataType::Utf8View)?;
+            let texts: &StringViewArray = texts.as_string_view();
+            is_all(texts, key.class.as_deref(), |i| texts.value(i))
+        };
+        if !constant {
+            return Err(ProviderError::Unsupported {
+                store: STORE,
+                what: format!(
+                    "write rows of other partitions into partition {} of table \"{}\": column \"{}\" differs",
+                    key.text(&table.partitioning),
+                    table.name,
+                    column.name
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_all<T: PartialEq>(array: &dyn Array, wanted: Option<T>, value: impl Fn(usize) -> T) -> bool {
+    match wanted {
+        None => array.null_count() == array.len(),
+        Some(wanted) => array.null_count() == 0 && (0..array.len()).all(|i| value(i) == wanted),
+    }
+}

@@ -1,0 +1,139 @@
+//! Opens Parquet files for the scan, with their footers and page indexes kept in memory.
+//!
+//! Files never change and the catalog knows their size, so a cached footer is never checked again and no file is asked for
+//! its size.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use moka::sync::Cache;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::delta::STORE;
+use crate::delta::errors::reading_parquet;
+use crate::error::ProviderError;
+
+/// Bytes at the end of a file that the first read fetches: footer and page index of most files.
+const FOOTER_BYTES: usize = 64 * 1024;
+
+/// Travels with a [`PartitionedFile`]: the rows that the catalog says the file has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExpectedRows(pub(crate) u64);
+
+/// Makes readers that share one cache of footers.
+#[derive(Debug)]
+pub(crate) struct CachedFooters {
+    store: Arc<dyn ObjectStore>,
+    footers: Cache<Path, Arc<ParquetMetaData>>,
+}
+
+impl CachedFooters {
+    /// At most `bytes` of footers stay in memory.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes: u64) -> Self {
+        let weight = |path: &Path, footer: &Arc<ParquetMetaData>| {
+            u32::try_from(footer.memory_size() + path.as_ref().len()).unwrap_or(u32::MAX)
+        };
+        CachedFooters { store, footers: Cache::builder().max_capacity(bytes).weigher(weight).build() }
+    }
+
+    /// Drops the footer of a deleted file.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.footers.invalidate(path);
+    }
+}
+
+impl ParquetFileReaderFactory for CachedFooters {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        _metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
+        let path = file.object_meta.location.clone();
+        let metrics = ParquetFileMetrics::new(partition_index, path.as_ref(), metrics);
+        let size = file.object_meta.size;
+        let inner = ParquetObjectReader::new(Arc::clone(&self.store), path.clone()).with_file_size(size);
+        let expected_rows = file.extension::<ExpectedRows>().map(|rows| rows.0);
+        Ok(Box::new(ColdFileReader { inner, metrics, path, size, expected_rows, footers: self.footers.clone() }))
+    }
+}
+
+/// Reads one file.
+struct ColdFileReader {
+    inner: ParquetObjectReader,
+    metrics: ParquetFileMetrics,
+    path: Path,
+    size: u64,
+    expected_rows: Option<u64>,
+    footers: Cache<Path, Arc<ParquetMetaData>>,
+}
+
+impl ColdFileReader {
+    async fn load_footer(&mut self) -> Result<Arc<ParquetMetaData>> {
+        let footer = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_prefetch_hint(Some(FOOTER_BYTES))
+            .load_and_finish(&mut self.inner, self.size)
+            .await
+            .map_err(|e| reading_parquet(self.path.as_ref(), e))?;
+        // Another file in this place would silently give a short or a long answer.
+        let rows = footer.file_metadata().num_rows();
+        if let Some(expected) = self.expected_rows
+            && u64::try_from(rows).ok() != Some(expected)
+        {
+            return Err(ParquetError::External(Box::new(ProviderError::Corrupt {
+                store: STORE,
+                what: format!("file {}", self.path),
+                reason: format!("it holds {rows} rows, the catalog says {expected}"),
+            })));
+        }
+        Ok(Arc::new(footer))
+    }
+}
+
+impl AsyncFileReader for ColdFileReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        self.metrics.bytes_scanned.add((range.end - range.start) as usize);
+        async move { self.inner.get_bytes(range).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        let total: u64 = ranges.iter().map(|r| r.end - r.start).sum();
+        self.metrics.bytes_scanned.add(total as usize);
+        async move { self.inner.get_byte_ranges(ranges).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        async move {
+            if let Some(footer) = self.footers.get(&self.path) {
+                return Ok(footer);
+            }
+            let footer = self.load_footer().await?;
+            self.footers.insert(self.path.clone(), Arc::clone(&footer));
+            Ok(footer)
+        }
+        .boxed()
+    }
+}
+
+impl Drop for ColdFileReader {
+    fn drop(&mut self) {
+        self.metrics.scan_efficiency_ratio.add_part(self.metrics.bytes_scanned.value());
+        self.metrics.scan_efficiency_ratio.set_total(self.size as usize);
+    }
+}

@@ -1,0 +1,182 @@
+//! Plans a scan over exactly the files that the catalog names. No log is read, no folder listed, no file asked for.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use datafusion::common::DFSchema;
+use datafusion::common::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, conjunction_opt};
+use datafusion::physical_plan::ExecutionPlan;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use zxq_catalog::Segment;
+
+use crate::delta::defaults;
+use crate::delta::files::{FileCache, ScanTable};
+use crate::delta::reader::CachedFooters;
+use crate::delta::source::NamingSource;
+use crate::error::Result;
+use crate::stats;
+use crate::tier_store::ScanRequest;
+
+/// Plans scans, and keeps what they share.
+#[derive(Debug)]
+pub(crate) struct ColdScans {
+    store: Arc<dyn ObjectStore>,
+    /// The name under which DataFusion's runtime finds `store`.
+    url: ObjectStoreUrl,
+    files: FileCache,
+    footers: Arc<CachedFooters>,
+    pushdown_filters: bool,
+}
+
+impl ColdScans {
+    /// `root` is the folder in `store` that locations are relative to.
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        root: Path,
+        metadata_cache_bytes: u64,
+        pushdown_filters: bool,
+    ) -> Result<Self> {
+        let url = ObjectStoreUrl::parse(format!("zxqcold://{}", uuid::Uuid::new_v4().simple()))?;
+        let footers = Arc::new(CachedFooters::new(Arc::clone(&store), metadata_cache_bytes));
+        Ok(ColdScans { store, url, files: FileCache::new(root), footers, pushdown_filters })
+    }
+
+    /// Drops what is kept of a deleted file.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.footers.forget(path);
+    }
+
+    /// The plan.
+    pub(crate) fn plan(&self, request: &ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let state = request.state;
+        state.runtime_env().register_object_store(self.url.as_ref(), Arc::clone(&self.store));
+        let table = ScanTable::new(&request.table)?;
+        let mut files = Vec::with_capacity(request.segments.len());
+        for segment in &request.segments {
+            files.push(self.files.get(&table, segment)?);
+        }
+        let target = state.config().target_partitions().max(1);
+        let (groups, ordering) = arrange(&table, request, &files, target)?;
+
+        let mut options = TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        options.global.pushdown_filters |= self.pushdown_filters;
+        let mut source = ParquetSource::new(table.schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::clone(&self.footers) as Arc<dyn ParquetFileReaderFactory>);
+        if let Some(predicate) = predicate(&table, request)? {
+            source = source.with_predicate(predicate);
+        }
+        let exact = request.limit.is_none();
+        let config = FileScanConfigBuilder::new(self.url.clone(), NamingSource::wrap(Arc::new(source)))
+            .with_file_groups(groups)
+            .with_statistics(stats::statistics(&table.canonical, &request.segments, &table.order, exact))
+            .with_output_ordering(ordering.into_iter().collect())
+            .with_limit(request.limit)
+            .with_expr_adapter(defaults::adapter(&request.table, &request.segments)?)
+            .with_projection_indices(Some(projection(&table, &request.projection)))?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// The projection in the scan's column order.
+fn projection(table: &ScanTable, canonical: &[usize]) -> Vec<usize> {
+    canonical.iter().filter_map(|index| table.position(*index)).collect()
+}
+
+/// The filters that can be planned, for pruning; the caller evaluates all of them again.
+fn predicate(table: &ScanTable, request: &ScanRequest<'_>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let schema = DFSchema::try_from(table.schema.table_schema().as_ref().clone())?;
+    let mut conjuncts = Vec::with_capacity(request.filters.len());
+    for filter in &request.filters {
+        match request.state.create_physical_expr(unnormalize_col(filter.clone()), &schema) {
+            Ok(expr) => conjuncts.push(expr),
+            Err(error) => tracing::debug!(%filter, %error, "the cold scan leaves a filter to its caller"),
+        }
+    }
+    Ok(conjunction_opt(conjuncts))
+}
+
+/// Output partitions, and the order that each of them is in, if it is.
+fn arrange(
+    table: &ScanTable,
+    request: &ScanRequest<'_>,
+    files: &[Arc<PartitionedFile>],
+    target: usize,
+) -> Result<(Vec<FileGroup>, Option<LexOrdering>)> {
+    if let Some(ordering) = sort_order(table, request) {
+        if files.len() <= target {
+            // One file per partition: each is sorted.
+            let groups = files.iter().map(|file| FileGroup::new(vec![file.as_ref().clone()])).collect();
+            return Ok((groups, Some(ordering)));
+        }
+        if can_chain(request) {
+            let all = FileGroup::new(files.iter().map(|file| file.as_ref().clone()).collect());
+            let groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
+                table.schema.table_schema(),
+                &[all],
+                &ordering,
+                target,
+            )?;
+            // More chains than partitions means that files overlap: merging them all costs more than sorting.
+            if groups.len() <= target {
+                return Ok((groups, Some(ordering)));
+            }
+        }
+    }
+    Ok((balance(files, target), None))
+}
+
+/// The order of every file, where all are sorted.
+fn sort_order(table: &ScanTable, request: &ScanRequest<'_>) -> Option<LexOrdering> {
+    if !request.segments.iter().all(|segment| segment.sorted) {
+        return None;
+    }
+    let mut order = Vec::with_capacity(request.table.sort_by.len());
+    for name in &request.table.sort_by {
+        let position = table.position(request.table.column_index(name)?)?;
+        let options = SortOptions { descending: false, nulls_first: true };
+        order.push(PhysicalSortExpr::new(Arc::new(Column::new(name, position)), options));
+    }
+    LexOrdering::new(order)
+}
+
+/// True when minima and maxima tell the whole story of the sort key: exact ones in every file, and no NULL, which sorts
+/// first but is no minimum.
+fn can_chain(request: &ScanRequest<'_>) -> bool {
+    let known = |segment: &Arc<Segment>, name: &String| {
+        segment.stats.get(name).is_some_and(|s| s.has_bounds && s.null_count == 0 && s.min.is_some() && s.max.is_some())
+    };
+    request.segments.iter().all(|segment| request.table.sort_by.iter().all(|name| known(segment, name)))
+}
+
+/// Spreads files over partitions by bytes, the largest first; inside a partition they keep their order.
+fn balance(files: &[Arc<PartitionedFile>], target: usize) -> Vec<FileGroup> {
+    let mut largest_first: Vec<usize> = (0..files.len()).collect();
+    let bytes = |index: usize| files.get(index).map_or(0, |file| file.object_meta.size);
+    largest_first.sort_by_key(|index| std::cmp::Reverse(bytes(*index)));
+    let mut partitions: Vec<(u64, Vec<usize>)> = vec![(0, Vec::new()); target.min(files.len())];
+    for index in largest_first {
+        if let Some((total, members)) = partitions.iter_mut().min_by_key(|(total, _)| *total) {
+            *total += bytes(index);
+            members.push(index);
+        }
+    }
+    partitions
+        .into_iter()
+        .map(|(_, mut members)| {
+            members.sort_unstable();
+            FileGroup::new(members.into_iter().filter_map(|i| files.get(i)).map(|file| file.as_ref().clone()).collect())
+        })
+        .collect()
+}

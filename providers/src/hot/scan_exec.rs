@@ -1,0 +1,364 @@
+//! The plan node that reads hot segments.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Statistics, internal_err};
+use datafusion::error::Result as DfResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::conjunction;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
+use datafusion::physical_expr_common::physical_expr::is_dynamic_physical_expr;
+use datafusion::physical_plan::coop::cooperative;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::projection::{ProjectionExec, all_alias_free_columns};
+use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
+use zxq_catalog::{Segment, TableDef, Value};
+
+use super::bounds::KeyBounds;
+use super::layout::{Layout, Piece, row_count};
+use super::segment::HotSegment;
+use super::stream::PieceReader;
+use crate::error::Result;
+use crate::{pruning, stats};
+
+/// Reads whole hot segments, or the ranges of them that the filters leave, as slices of the stored batches.
+///
+/// It holds the segments themselves, so what is dropped from the store while it runs stays readable. Filters only leave
+/// rows out that cannot pass; whoever needs them exact evaluates them again above.
+#[derive(Debug, Clone)]
+pub struct HotScanExec {
+    table: Arc<TableDef>,
+    table_schema: SchemaRef,
+    segments: Vec<(Arc<HotSegment>, Arc<Segment>)>,
+    projection: Vec<usize>,
+    output: SchemaRef,
+    /// Over the table's schema, as are all filters here.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// Filters that change while the query runs.
+    dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
+    fetch: Option<usize>,
+    target_partitions: usize,
+    layout: Layout,
+    segments_kept: usize,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl HotScanExec {
+    pub(crate) fn new(
+        table: Arc<TableDef>,
+        segments: Vec<(Arc<HotSegment>, Arc<Segment>)>,
+        projection: Vec<usize>,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        fetch: Option<usize>,
+        target_partitions: usize,
+    ) -> Result<Self> {
+        let table_schema = table.schema();
+        let output = Arc::new(table_schema.project(&projection)?);
+        let properties = Arc::new(properties(&output, &[], 1));
+        let mut scan = HotScanExec {
+            table,
+            table_schema,
+            segments,
+            projection,
+            output,
+            filters,
+            dynamic_filters: Vec::new(),
+            fetch,
+            target_partitions,
+            layout: Layout { partitions: Vec::new(), ordered: false },
+            segments_kept: 0,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        };
+        scan.lay_out()?;
+        Ok(scan)
+    }
+
+    /// Decides, from the filters that do not change, which rows of which segments to read, and deals them out.
+    fn lay_out(&mut self) -> Result<()> {
+        let facts: Vec<Arc<Segment>> = self.segments.iter().map(|(_, facts)| Arc::clone(facts)).collect();
+        let keep = if self.filters.is_empty() {
+            vec![true; facts.len()]
+        } else {
+            pruning::prune(&self.table_schema, &facts, &conjunction(self.filters.iter().cloned()))?
+        };
+        let bounds = KeyBounds::of(&self.filters, &self.table_schema);
+        let mut pieces = Vec::with_capacity(self.segments.len());
+        self.segments_kept = 0;
+        for ((segment, facts), _) in self.segments.iter().zip(keep).filter(|(_, keep)| *keep) {
+            let before = pieces.len();
+            for rows in segment.narrow(&bounds, 0..segment.num_rows()) {
+                pieces.push(Piece { segment: Arc::clone(segment), facts: Arc::clone(facts), rows });
+            }
+            self.segments_kept += usize::from(pieces.len() > before);
+        }
+        self.layout = Layout::new(pieces, &self.table.sort_by, self.target_partitions);
+        self.refresh_properties();
+        Ok(())
+    }
+
+    fn refresh_properties(&mut self) {
+        let order: &[String] = if self.layout.ordered { &self.table.sort_by } else { &[] };
+        self.properties = Arc::new(properties(&self.output, order, self.layout.partitions.len()));
+    }
+
+    /// The filter with its columns' positions in the output turned into positions in the table.
+    fn over_table(&self, filter: &Arc<dyn PhysicalExpr>) -> DfResult<Arc<dyn PhysicalExpr>> {
+        Arc::clone(filter)
+            .transform_down(|expr| {
+                let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+                let Some(index) = self.projection.get(column.index()) else {
+                    return internal_err!("filter column {column} is not an output of HotScanExec");
+                };
+                let name = self.table_schema.field(*index).name();
+                Ok(Transformed::yes(Arc::new(Column::new(name, *index)) as Arc<dyn PhysicalExpr>))
+            })
+            .data()
+    }
+
+    fn statistics_of(&self, pieces: &[&Piece]) -> DfResult<Statistics> {
+        let mut facts: Vec<Arc<Segment>> = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            if facts.last().is_none_or(|last| last.id != piece.facts.id) {
+                facts.push(Arc::clone(&piece.facts));
+            }
+        }
+        let rows: usize = pieces.iter().map(|p| p.rows.len()).sum();
+        let whole = facts.iter().map(|f| f.rows as usize).sum::<usize>() == rows;
+        let exact = whole && self.filters.is_empty() && self.dynamic_filters.is_empty();
+        let mut result = stats::statistics(&self.table_schema, &facts, &self.projection, exact);
+        if !whole {
+            result.num_rows = datafusion::common::stats::Precision::Inexact(rows);
+            result.calculate_total_byte_size(&self.output);
+        }
+        Ok(result)
+    }
+
+    /// One bound of a column over a segment, to read the most promising segments first.
+    fn bound(&self, piece: &Piece, column: &str, descending: bool) -> Option<Value> {
+        let stats = piece.facts.stats.get(column).filter(|stats| stats.has_bounds)?;
+        if descending { stats.max.clone() } else { stats.min.clone() }
+    }
+}
+
+fn properties(output: &SchemaRef, sort_by: &[String], partitions: usize) -> PlanProperties {
+    let ascending = SortOptions { descending: false, nulls_first: true };
+    let ordering: Vec<PhysicalSortExpr> = sort_by
+        .iter()
+        .map_while(|name| output.index_of(name).ok().map(|index| Arc::new(Column::new(name, index))))
+        .map(|column| PhysicalSortExpr::new(column, ascending))
+        .collect();
+    let orderings = (!ordering.is_empty()).then_some(ordering);
+    PlanProperties::new(
+        EquivalenceProperties::new_with_orderings(Arc::clone(output), orderings),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    )
+    .with_scheduling_type(SchedulingType::Cooperative)
+}
+
+impl DisplayAs for HotScanExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: usize = self.layout.partitions.iter().map(|p| row_count(p)).sum();
+        let pruned = self.segments.len() - self.segments_kept;
+        if format == DisplayFormatType::TreeRender {
+            return write!(f, "segments={}\nrows={rows}", self.segments_kept);
+        }
+        let columns: Vec<&str> = self.output.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(
+            f,
+            "HotScanExec: segments={}, pruned={pruned}, rows={rows}, partitions={}, projection=[{}]",
+            self.segments_kept,
+            self.layout.partitions.len(),
+            columns.join(", ")
+        )?;
+        if !self.filters.is_empty() || !self.dynamic_filters.is_empty() {
+            let filters: Vec<String> =
+                self.filters.iter().chain(&self.dynamic_filters).map(|filter| filter.to_string()).collect();
+            write!(f, ", filters=[{}]", filters.join(", "))?;
+        }
+        if let Some(ordering) = self.properties.output_ordering() {
+            write!(f, ", output_ordering=[{ordering}]")?;
+        }
+        match self.fetch {
+            Some(fetch) => write!(f, ", fetch={fetch}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for HotScanExec {
+    fn name(&self) -> &str {
+        "HotScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("HotScanExec has no children") }
+    }
+
+    fn reset_state(self: Arc<Self>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        // A dynamic filter of an earlier run would leave out rows of the next one.
+        let mut fresh = self.as_ref().clone();
+        fresh.dynamic_filters.clear();
+        fresh.metrics = ExecutionPlanMetricsSet::new();
+        Ok(Arc::new(fresh))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        let Some(pieces) = self.layout.partitions.get(partition) else {
+            return internal_err!("HotScanExec has no output partition {partition}");
+        };
+        let reader = PieceReader::new(
+            Arc::clone(&self.table),
+            Arc::clone(&self.table_schema),
+            self.projection.clone(),
+            Arc::clone(&self.output),
+            pieces.clone(),
+            self.filters.clone(),
+            self.dynamic_filters.clone(),
+            self.fetch,
+            context.session_config().batch_size(),
+            BaselineMetrics::new(&self.metrics, partition),
+            MetricBuilder::new(&self.metrics).counter("segments_pruned", partition),
+        );
+        let stream = RecordBatchStreamAdapter::new(Arc::clone(&self.output), futures::stream::iter(reader));
+        Ok(Box::pin(cooperative(stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> DfResult<Arc<Statistics>> {
+        let (pieces, partitions): (Vec<&Piece>, usize) = match partition {
+            None => (self.layout.partitions.iter().flatten().collect(), self.layout.partitions.len()),
+            Some(index) => match self.layout.partitions.get(index) {
+                Some(pieces) => (pieces.iter().collect(), 1),
+                None => return internal_err!("HotScanExec has no output partition {index}"),
+            },
+        };
+        let all = self.statistics_of(&pieces)?;
+        Ok(Arc::new(match self.fetch {
+            Some(fetch) => all.with_fetch(Some(fetch), 0, partitions)?,
+            None => all,
+        }))
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(HotScanExec { fetch: limit, ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.fetch
+    }
+
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
+        if !all_alias_free_columns(projection.expr()) {
+            return Ok(None);
+        }
+        let mut wanted = Vec::with_capacity(projection.expr().len());
+        for expr in projection.expr() {
+            let index = expr.expr.downcast_ref::<Column>().and_then(|column| self.projection.get(column.index()));
+            let Some(index) = index else { return Ok(None) };
+            wanted.push(*index);
+        }
+        let mut scan = self.clone();
+        scan.output = Arc::new(self.table_schema.project(&wanted)?);
+        scan.projection = wanted;
+        scan.refresh_properties();
+        Ok(Some(Arc::new(scan)))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let offered = child_pushdown_result.parent_filters;
+        let mut scan = self.clone();
+        let (mut more_static, mut more_dynamic) = (false, false);
+        for parent in &offered {
+            let filter = self.over_table(&parent.filter)?;
+            if is_dynamic_physical_expr(&filter) {
+                scan.dynamic_filters.push(filter);
+                more_dynamic = true;
+            } else if !scan.filters.contains(&filter) {
+                scan.filters.push(filter);
+                more_static = true;
+            }
+        }
+        // None is promised to be exact: whoever offered it keeps it.
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; offered.len()]);
+        // After the plan is distributed the output partitions must stay as they are; the streams narrow by themselves.
+        if more_static && phase == FilterPushdownPhase::Pre {
+            scan.lay_out()?;
+        }
+        Ok(if more_static || more_dynamic { answer.with_updated_node(Arc::new(scan)) } else { answer })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> DfResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let Some(first) = order.first() else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let pieces: Vec<Piece> = self.layout.partitions.iter().flatten().cloned().collect();
+        let column = first.expr.downcast_ref::<Column>().and_then(|c| self.output.fields().get(c.index()));
+        let (Some(column), true) = (column, pieces.len() > 1) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        if self.properties.eq_properties.ordering_satisfy(order.iter().cloned())? {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        // The rows cannot come sorted, but the segments that most likely hold the first ones can come first: a TopK
+        // above then learns its threshold early, and its dynamic filter prunes the rest.
+        let descending = first.options.descending;
+        let mut keyed: Vec<(Option<Value>, Piece)> =
+            pieces.into_iter().map(|p| (self.bound(&p, column.name(), descending), p)).collect();
+        keyed.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) => {
+                let order = a.compare(b).unwrap_or(std::cmp::Ordering::Equal);
+                if descending { order.reverse() } else { order }
+            }
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        let mut scan = self.clone();
+        let count = self.layout.partitions.len();
+        let mut partitions: Vec<Vec<Piece>> = vec![Vec::new(); count];
+        for (number, (_, piece)) in keyed.into_iter().enumerate() {
+            if let Some(partition) = partitions.get_mut(number % count) {
+                partition.push(piece);
+            }
+        }
+        scan.layout = Layout { partitions, ordered: false };
+        scan.refresh_properties();
+        Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(scan) })
+    }
+}

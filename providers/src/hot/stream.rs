@@ -1,0 +1,251 @@
+//! Reads the pieces of one output partition, batch by batch.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::error::Result as DfResult;
+use datafusion::physical_expr::utils::conjunction;
+use datafusion::physical_expr_common::physical_expr::{snapshot_generation, snapshot_physical_expr};
+use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count};
+use zxq_catalog::{Segment, TableDef};
+
+use super::bounds::KeyBounds;
+use super::layout::Piece;
+use super::project::Projector;
+use super::segment::HotSegment;
+use crate::error::Result;
+use crate::pruning;
+
+/// Rows below which handing all of them out is cheaper than asking an index.
+const MIN_INDEXED_ROWS: usize = 8192;
+
+/// An index is used where it leaves less than one row in this many.
+const INDEX_SELECTIVITY: usize = 4;
+
+/// Hands out the pieces' rows as slices of what is stored.
+pub(crate) struct PieceReader {
+    table: Arc<TableDef>,
+    table_schema: SchemaRef,
+    projection: Vec<usize>,
+    output: SchemaRef,
+    pieces: VecDeque<Piece>,
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
+    current: Option<Current>,
+    left: Option<usize>,
+    batch_size: usize,
+    metrics: BaselineMetrics,
+    segments_pruned: Count,
+}
+
+/// The piece being read.
+struct Current {
+    segment: Arc<HotSegment>,
+    facts: Arc<Segment>,
+    projector: Projector,
+    rows: Rows,
+    /// Generation of the dynamic filters that `rows` was narrowed by.
+    generation: u64,
+}
+
+enum Rows {
+    Ranges(VecDeque<Range<usize>>),
+    Single(VecDeque<u32>),
+}
+
+impl PieceReader {
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn new(
+        table: Arc<TableDef>,
+        table_schema: SchemaRef,
+        projection: Vec<usize>,
+        output: SchemaRef,
+        pieces: Vec<Piece>,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
+        fetch: Option<usize>,
+        batch_size: usize,
+        metrics: BaselineMetrics,
+        segments_pruned: Count,
+    ) -> Self {
+        PieceReader {
+            table,
+            table_schema,
+            projection,
+            output,
+            pieces: pieces.into(),
+            filters,
+            dynamic_filters,
+            current: None,
+            left: fetch,
+            batch_size: batch_size.max(1),
+            metrics,
+            segments_pruned,
+        }
+    }
+
+    fn read_next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let wanted = self.left.map_or(self.batch_size, |left| left.min(self.batch_size));
+            if wanted == 0 {
+                return Ok(None);
+            }
+            let mut current = match self.current.take() {
+                Some(current) => current,
+                None => match self.pieces.pop_front() {
+                    Some(piece) => match self.open(piece)? {
+                        Some(current) => current,
+                        None => continue,
+                    },
+                    None => return Ok(None),
+                },
+            };
+            if !self.narrow_further(&mut current)? {
+                continue;
+            }
+            if let Some(rows) = current.take(wanted)? {
+                let batch = current.projector.apply(&rows)?;
+                self.current = Some(current);
+                if let Some(left) = &mut self.left {
+                    *left -= batch.num_rows();
+                }
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.dynamic_filters.iter().fold(0, |sum: u64, filter| sum.wrapping_add(snapshot_generation(filter)))
+    }
+
+    /// `None` when the piece cannot hold a row that passes.
+    fn open(&mut self, piece: Piece) -> Result<Option<Current>> {
+        let generation = self.generation();
+        let ranges = if self.dynamic_filters.is_empty() {
+            vec![piece.rows.clone()]
+        } else {
+            let ranges = self.passable(&piece.segment, &piece.facts, piece.rows.clone())?;
+            if ranges.is_empty() {
+                self.segments_pruned.add(1);
+                return Ok(None);
+            }
+            ranges
+        };
+        let projector = Projector::new(&self.table, &self.projection, &self.output, piece.segment.schema())?;
+        let rows = match self.indexed(&piece.segment, &ranges) {
+            Some(rows) => Rows::Single(rows.into()),
+            None => Rows::Ranges(ranges.into()),
+        };
+        Ok(Some(Current { segment: piece.segment, facts: piece.facts, projector, rows, generation }))
+    }
+
+    /// What the dynamic filters, as they stand, leave of `rows`.
+    fn passable(&self, segment: &HotSegment, facts: &Arc<Segment>, rows: Range<usize>) -> Result<Vec<Range<usize>>> {
+        let mut now = Vec::with_capacity(self.dynamic_filters.len());
+        for filter in &self.dynamic_filters {
+            now.push(snapshot_physical_expr(Arc::clone(filter))?);
+        }
+        let keep = pruning::prune(&self.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
+        if keep.first() == Some(&false) {
+            return Ok(Vec::new());
+        }
+        // With the other filters: these alone may say nothing about the first columns of the sort key.
+        let bounds = KeyBounds::of(self.filters.iter().chain(&now), &self.table_schema);
+        Ok(if bounds.is_empty() { vec![rows] } else { segment.narrow(&bounds, rows) })
+    }
+
+    /// Applies what the dynamic filters have learned since the last batch; false when nothing is left.
+    fn narrow_further(&self, current: &mut Current) -> Result<bool> {
+        if self.dynamic_filters.is_empty() {
+            return Ok(true);
+        }
+        let generation = self.generation();
+        if generation == current.generation {
+            return Ok(true);
+        }
+        current.generation = generation;
+        let Rows::Ranges(ranges) = &mut current.rows else { return Ok(true) };
+        let mut narrowed = VecDeque::with_capacity(ranges.len());
+        for range in ranges.drain(..) {
+            narrowed.extend(self.passable(&current.segment, &current.facts, range)?);
+        }
+        *ranges = narrowed;
+        Ok(!ranges.is_empty())
+    }
+
+    /// The rows within `ranges` that an equality on a lookup column leaves, when that is few of them.
+    fn indexed(&self, segment: &HotSegment, ranges: &[Range<usize>]) -> Option<Vec<u32>> {
+        let rows: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+        if rows < MIN_INDEXED_ROWS || self.filters.is_empty() {
+            return None;
+        }
+        let bounds = KeyBounds::of(&self.filters, &self.table_schema);
+        let mut best: Option<Vec<u32>> = None;
+        for (name, values) in bounds.equalities() {
+            let column = segment.schema().index_of(name).ok();
+            let Some(column) = column.filter(|column| {
+                self.table.lookup.iter().any(|l| l == name) && segment.sort_columns().first() != Some(column)
+            }) else {
+                continue;
+            };
+            let Some(mut found) = segment.indexed_rows(column, values) else { continue };
+            found.retain(|row| {
+                let row = *row as usize;
+                let after = ranges.partition_point(|range| range.end <= row);
+                ranges.get(after).is_some_and(|range| range.contains(&row))
+            });
+            if found.len() * INDEX_SELECTIVITY < rows && best.as_ref().is_none_or(|b| found.len() < b.len()) {
+                best = Some(found);
+            }
+        }
+        best
+    }
+}
+
+impl Current {
+    /// The next rows, at most `wanted`; `None` at the end.
+    fn take(&mut self, wanted: usize) -> Result<Option<RecordBatch>> {
+        match &mut self.rows {
+            Rows::Ranges(ranges) => {
+                while let Some(range) = ranges.front_mut() {
+                    if let Some(batch) = self.segment.front(range, wanted) {
+                        range.start += batch.num_rows();
+                        return Ok(Some(batch));
+                    }
+                    ranges.pop_front();
+                }
+                Ok(None)
+            }
+            Rows::Single(rows) => {
+                let chunk: Vec<u32> = rows.drain(..wanted.min(rows.len())).collect();
+                if chunk.is_empty() { Ok(None) } else { self.segment.gather(&chunk).map(Some) }
+            }
+        }
+    }
+}
+
+impl Iterator for PieceReader {
+    type Item = DfResult<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let timer = self.metrics.elapsed_compute().clone();
+        let _timed = timer.timer();
+        match self.read_next() {
+            Ok(Some(batch)) => {
+                self.metrics.record_output(batch.num_rows());
+                Some(Ok(batch))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                // A failed reader is at its end.
+                self.pieces.clear();
+                self.current = None;
+                Some(Err(error.into()))
+            }
+        }
+    }
+}

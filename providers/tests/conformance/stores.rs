@@ -1,0 +1,61 @@
+//! How to open each store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deltalake_core::DeltaTableBuilder;
+use url::Url;
+use zxq_catalog::TableDef;
+use zxq_providers::TierStore;
+use zxq_providers::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
+
+use crate::harness::Kind;
+
+pub struct DuckDb;
+
+#[async_trait]
+impl Kind for DuckDb {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let options = DuckDbOptions { memory_limit_bytes: 256 << 20, threads: 2, temp_dir: folder.join("duckdb_temp") };
+        Arc::new(DuckDbStore::open(&folder.join("warm.duckdb"), options).unwrap())
+    }
+}
+
+/// Small row groups and frequent checkpoints, so that small tests have several of each.
+pub struct Delta {
+    pub pushdown_filters: bool,
+}
+
+#[async_trait]
+impl Kind for Delta {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let options = DeltaOptions {
+            row_group_rows: 64,
+            checkpoint_interval: 3,
+            pushdown_filters: self.pushdown_filters,
+            ..DeltaOptions::at(folder.join("cold"))
+        };
+        Arc::new(DeltaStore::open(options).unwrap())
+    }
+
+    /// Counts as delta-rs does: by the statistics of the files that the log lists, which must be there.
+    async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
+        let folder = folder.join("cold").join(table.storage_name());
+        if !folder.join("_delta_log").exists() {
+            return Some(0);
+        }
+        let url = Url::from_directory_path(&folder).unwrap();
+        let delta = DeltaTableBuilder::from_url(url).unwrap().load().await.unwrap();
+        let mut rows = 0;
+        for file in delta.snapshot().unwrap().log_data().iter() {
+            rows += file.num_records().unwrap() as u64;
+        }
+        for uri in delta.get_file_uris().unwrap() {
+            let path = Url::parse(&uri).map_or_else(|_| uri.clone().into(), |url| url.to_file_path().unwrap());
+            assert!(path.exists(), "the log lists {uri}, which is not there");
+        }
+        Some(rows)
+    }
+}

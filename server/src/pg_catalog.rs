@@ -1,0 +1,25 @@
+//! What PostgreSQL clients ask to find out what there is: `pg_catalog`, `information_schema` and their functions.
+//!
+//! Tools send SQL to it that only PostgreSQL was meant to run: correlated subqueries of any form, arrays, casts between
+//! names and OIDs. A small DuckDB in memory, apart from the warm tier's, answers it: DuckDB speaks PostgreSQL's grammar,
+//! and the catalog is written down as views and macros (`pg_catalog/sql/`). The engine's queries never come here, and
+//! what comes here cannot reach files or user tables.
+//!
+//! Reading order: [`scan`] and [`detect`] (is this statement about the catalog?), [`rewrite`] (PostgreSQL's SQL to
+//! DuckDB's), [`facts`] (what there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
+
+mod database;
+mod detect;
+mod effects;
+mod facts;
+mod names;
+mod oids;
+mod rewrite;
+mod scan;
+mod statement;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use effects::Effect;
+pub(crate) use statement::{CatalogStatement, Identity, Introspection};

@@ -1,0 +1,163 @@
+//! The DuckDB that answers for the catalog.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use duckdb::{Config, Connection, InterruptHandle};
+use parking_lot::Mutex;
+
+use super::detect::DEFINITIONS;
+use super::facts;
+use crate::sqlstate;
+use crate::wire::error::WireError;
+
+/// Memory for all catalog queries together.
+const MEMORY: &str = "256MB";
+
+/// A DuckDB in memory that holds the catalog. It reaches no files and no network.
+pub(super) struct Database {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    connection: Connection,
+    /// Epoch of the facts.
+    epoch: Option<u64>,
+}
+
+/// Stops a query that nobody waits for any more.
+#[derive(Default)]
+pub(super) struct Interrupt(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    NotStarted,
+    Running(Arc<InterruptHandle>),
+    Stopped,
+}
+
+impl Interrupt {
+    /// Stops the query, now or as soon as it starts.
+    pub(super) fn stop(&self) {
+        let mut state = self.0.lock();
+        if let State::Running(handle) = &*state {
+            handle.interrupt();
+        }
+        *state = State::Stopped;
+    }
+
+    /// Notes that the query starts; false when it was stopped before.
+    fn start(&self, handle: Arc<InterruptHandle>) -> bool {
+        let mut state = self.0.lock();
+        if matches!(*state, State::Stopped) {
+            return false;
+        }
+        *state = State::Running(handle);
+        true
+    }
+}
+
+impl Database {
+    /// Opens it and defines the catalog.
+    ///
+    /// # Errors
+    /// XX000: the definitions are part of the program.
+    pub(super) fn open() -> Result<Self, WireError> {
+        let connection = open().map_err(|error| internal(&error))?;
+        Ok(Database { inner: Mutex::new(Inner { connection, epoch: None }) })
+    }
+
+    /// A connection whose facts are of this epoch. `facts` is called when they have to be written anew.
+    fn connection(&self, epoch: u64, facts: impl FnOnce() -> String) -> Result<Connection, WireError> {
+        let mut inner = self.inner.lock();
+        if inner.epoch != Some(epoch) {
+            inner.epoch = None;
+            inner.connection.execute_batch(&format!("BEGIN;{}COMMIT;", facts())).map_err(|error| {
+                // A transaction that failed half way; there may be none.
+                let _ = inner.connection.execute_batch("ROLLBACK");
+                internal(&error)
+            })?;
+            inner.epoch = Some(epoch);
+        }
+        inner.connection.try_clone().map_err(|error| internal(&error))
+    }
+
+    /// Runs a query, after the statements that set its variables.
+    ///
+    /// # Errors
+    /// What DuckDB says about the query.
+    pub(super) fn query(
+        &self,
+        epoch: u64,
+        facts: impl FnOnce() -> String,
+        variables: &str,
+        sql: &str,
+        interrupt: &Interrupt,
+    ) -> Result<RecordBatch, WireError> {
+        let connection = self.connection(epoch, facts)?;
+        connection.execute_batch(variables).map_err(|error| internal(&error))?;
+        if !interrupt.start(connection.interrupt_handle()) {
+            return Err(WireError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request"));
+        }
+        let mut statement = connection.prepare(sql).map_err(|error| failed(&error))?;
+        statement.execute([]).map_err(|error| failed(&error))?;
+        let schema = statement.schema();
+        let mut batches = Vec::new();
+        while let Some(rows) = statement.step().map_err(|error| failed(&error))? {
+            batches.push(RecordBatch::from(&rows));
+        }
+        Ok(concat_batches(&schema, &batches)?)
+    }
+}
+
+fn open() -> duckdb::Result<Connection> {
+    let config = Config::default()
+        .threads(1)?
+        .max_memory(MEMORY)?
+        .enable_external_access(false)?
+        .enable_autoload_extension(false)?;
+    let connection = Connection::open_in_memory_with_flags(config)?;
+    for definitions in DEFINITIONS {
+        connection.execute_batch(definitions)?;
+    }
+    connection.execute_batch(&facts::fixed())?;
+    // Queries of clients cannot change what was set here.
+    connection.execute_batch("SET lock_configuration = true")?;
+    Ok(connection)
+}
+
+fn internal(error: &duckdb::Error) -> WireError {
+    WireError::internal(format!("the catalog could not be read: {error}"))
+}
+
+/// What DuckDB says about a query, with the SQLSTATE PostgreSQL would give.
+fn failed(error: &duckdb::Error) -> WireError {
+    let full = error.to_string();
+    // The first line says it; the rest quotes the rewritten statement.
+    let text = full.lines().next().unwrap_or_default();
+    let (kind, message) = text.split_once(" Error: ").unwrap_or(("", text));
+    let is_missing = message.contains("does not exist");
+    let code = if message.starts_with("relation ") && is_missing || message.starts_with("Table with name") {
+        sqlstate::of(zxq_engine::ErrorKind::UndefinedTable)
+    } else if message.starts_with("unrecognized configuration parameter")
+        || message.starts_with("type ") && is_missing
+        || message.starts_with("schema ") && is_missing
+    {
+        sqlstate::UNDEFINED_OBJECT
+    } else if message.contains("Function with name") {
+        sqlstate::of(zxq_engine::ErrorKind::UndefinedFunction)
+    } else if message.contains("Referenced column") {
+        sqlstate::of(zxq_engine::ErrorKind::UndefinedColumn)
+    } else {
+        match kind {
+            "Parser" => sqlstate::SYNTAX_ERROR,
+            "INTERRUPT" => sqlstate::QUERY_CANCELED,
+            "Conversion" => sqlstate::INVALID_TEXT_REPRESENTATION,
+            "Binder" => sqlstate::of(zxq_engine::ErrorKind::DatatypeMismatch),
+            _ => sqlstate::FEATURE_NOT_SUPPORTED,
+        }
+    };
+    WireError::new(code, message.to_owned())
+}

@@ -1,0 +1,140 @@
+//! Tells statements about the catalog from all others. A statement that reads a user's table is never one of them.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::scan::Scanned;
+use crate::wire::lexer::Kind;
+
+/// The SQL that defines the catalog, in the order it has to run.
+pub(super) const DEFINITIONS: [&str; 7] = [
+    include_str!("sql/schema.sql"),
+    include_str!("sql/tables.sql"),
+    include_str!("sql/static_rows.sql"),
+    include_str!("sql/session_functions.sql"),
+    include_str!("sql/catalog.sql"),
+    include_str!("sql/functions.sql"),
+    include_str!("sql/information_schema.sql"),
+];
+
+/// Functions that do something; [`super::effects`] has them.
+const EFFECTS: [&str; 3] = ["set_config", "pg_cancel_backend", "pg_terminate_backend"];
+
+/// Words that stand for a function without brackets.
+pub(super) const SESSION_WORDS: [(&str, &str); 6] = [
+    ("current_user", "session_user_name()"),
+    ("session_user", "session_user_name()"),
+    ("current_role", "session_user_name()"),
+    ("user", "session_user_name()"),
+    ("current_catalog", "current_database()"),
+    ("current_schema", "current_schema()"),
+];
+
+/// Types whose casts turn names into OIDs and back.
+pub(super) const REG_TYPES: [&str; 8] =
+    ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole", "regoper", "regoperator"];
+
+/// Names that the definitions create.
+fn created(statement: &'static str) -> HashSet<&'static str> {
+    DEFINITIONS
+        .iter()
+        .flat_map(|sql| sql.lines())
+        .filter_map(|line| line.strip_prefix(statement))
+        .map(|rest| rest.split(['(', ' ', ';']).next().unwrap_or(rest))
+        .collect()
+}
+
+/// Tables and views of `pg_catalog`.
+pub(super) static PG_RELATIONS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| &created("CREATE TABLE pgc.") | &created("CREATE VIEW pgc."));
+
+/// Tables and views of `information_schema`.
+pub(super) static INFORMATION_RELATIONS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| &created("CREATE TABLE pgi.") | &created("CREATE VIEW pgi."));
+
+/// Functions of `pg_catalog`.
+static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let mut functions = created("CREATE MACRO ");
+    functions.extend(EFFECTS);
+    functions
+});
+
+/// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
+const HINTS: [&str; 13] = [
+    "pg_", "information_schema", "current_", "session_user", "version", "::reg", "has_", "format_type", "_description",
+    "set_config", "quote_", "inet_", "to_reg",
+];
+
+/// False when the text cannot be about the catalog.
+pub(super) fn may_be_catalog(text: &str) -> bool {
+    let text = text.as_bytes();
+    HINTS.iter().any(|hint| text.windows(hint.len()).any(|window| window.eq_ignore_ascii_case(hint.as_bytes())))
+}
+
+/// True when the statement is a query that uses tables or functions of the catalog, and no others' tables.
+pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
+    let is_query = tokens.first().is_some_and(|first| {
+        ["select", "with", "values", "table"].iter().any(|word| first.token.is(word)) || first.token.is_symbol("(")
+    });
+    if !is_query {
+        return false;
+    }
+    let common_tables = common_tables(tokens);
+    let mut touches = false;
+    for (at, scanned) in tokens.iter().enumerate() {
+        let token = scanned.token;
+        if !matches!(token.kind, Kind::Word | Kind::Quoted) {
+            continue;
+        }
+        let next = tokens.get(at + 1).map(|next| next.token);
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before)).map(|before| before.token);
+        let is_qualified = before.is_some_and(|before| before.is_symbol("."));
+        let name = token.value();
+        let calls = next.is_some_and(|next| next.is_symbol("("));
+        if scanned.begins_table && !calls && !token.is("select") && !token.is("values") {
+            match &*name {
+                "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,
+                table if common_tables.contains(table) => {}
+                table if PG_RELATIONS.contains(table) && !next.is_some_and(|next| next.is_symbol(".")) => touches = true,
+                _ => return false,
+            }
+        } else if calls && FUNCTIONS.contains(&*name) {
+            touches = true;
+        } else if !is_qualified && token.kind == Kind::Word && !next.is_some_and(|next| next.is_symbol(".")) {
+            let is_session_word = name != "user" && SESSION_WORDS.iter().any(|(word, _)| *word == name);
+            let is_cast = REG_TYPES.contains(&&*name) && before.is_some_and(|before| before.is_symbol(":"));
+            touches |= is_session_word || is_cast;
+        } else if name == "pg_catalog" && !is_qualified {
+            // A qualified function, operator or type.
+            touches = true;
+        }
+    }
+    touches
+}
+
+/// Names that WITH defines: `name AS (` and `name (columns) AS (`.
+fn common_tables(tokens: &[Scanned<'_>]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for (at, scanned) in tokens.iter().enumerate() {
+        if !scanned.token.is("as") || at == 0 {
+            continue;
+        }
+        let mut after = at + 1;
+        while tokens.get(after).is_some_and(|t| t.token.is("not") || t.token.is("materialized")) {
+            after += 1;
+        }
+        if !tokens.get(after).is_some_and(|t| t.token.is_symbol("(")) {
+            continue;
+        }
+        let mut name = at - 1;
+        if tokens[name].token.is_symbol(")") {
+            let depth = tokens[name].depth.saturating_sub(1);
+            while name > 0 && !(tokens[name].token.is_symbol("(") && tokens[name].depth == depth) {
+                name -= 1;
+            }
+            name = name.saturating_sub(1);
+        }
+        names.insert(tokens[name].token.value().into_owned());
+    }
+    names
+}

@@ -1,0 +1,82 @@
+//! Functions of the catalog that do something: `set_config`, `pg_cancel_backend`, `pg_terminate_backend`.
+
+use super::scan::Scanned;
+use crate::wire::error::WireError;
+use crate::wire::lexer::Kind;
+
+/// What a statement does besides answering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Changes a setting.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Cancels the statement of another connection.
+    Cancel(i32),
+    /// Ends another connection.
+    Terminate(i32),
+}
+
+/// A call with an effect: which tokens it is, and what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EffectCall {
+    /// Its first token.
+    pub(super) first: usize,
+    /// Its last token, the closing bracket.
+    pub(super) last: usize,
+    /// What it does.
+    pub(super) effect: Effect,
+    /// What the call gives, as SQL.
+    pub(super) result: String,
+}
+
+/// The calls with an effect. `values` are the tokens' texts with parameters filled in.
+///
+/// # Errors
+/// 0A000 for arguments that are no literals: then it would be unknown what to do, or how often.
+pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<EffectCall>, WireError> {
+    let mut calls = Vec::new();
+    for (at, scanned) in tokens.iter().enumerate() {
+        let name = scanned.token;
+        if name.kind != Kind::Word || !tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("(")) {
+            continue;
+        }
+        let effect: fn(&[String]) -> Option<(Effect, String)> = if name.is("set_config") {
+            set_config
+        } else if name.is("pg_cancel_backend") {
+            |arguments| Some((Effect::Cancel(arguments.first()?.parse().ok()?), "true".to_owned()))
+        } else if name.is("pg_terminate_backend") {
+            |arguments| Some((Effect::Terminate(arguments.first()?.parse().ok()?), "true".to_owned()))
+        } else {
+            continue;
+        };
+        let depth = scanned.depth;
+        let last = (at + 1..tokens.len()).find(|i| tokens[*i].token.is_symbol(")") && tokens[*i].depth == depth + 1);
+        let unsupported = || WireError::unsupported(format!("{} takes literals only", name.value()));
+        let last = last.ok_or_else(unsupported)?;
+        let arguments: Vec<String> = (at + 2..last)
+            .filter(|i| matches!(tokens[*i].token.kind, Kind::Text | Kind::Number | Kind::Word | Kind::Parameter))
+            .map(|i| literal_value(&values[i]))
+            .collect();
+        let (effect, result) = effect(&arguments).ok_or_else(unsupported)?;
+        calls.push(EffectCall { first: at, last, effect, result });
+    }
+    Ok(calls)
+}
+
+fn set_config(arguments: &[String]) -> Option<(Effect, String)> {
+    let [name, value, ..] = arguments else { return None };
+    let result = format!("'{}'", value.replace('\'', "''"));
+    Some((Effect::Set { name: name.to_lowercase(), value: value.clone() }, result))
+}
+
+/// The value of an SQL literal.
+fn literal_value(sql: &str) -> String {
+    match sql.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(inner) => inner.replace("''", "'"),
+        None => sql.to_owned(),
+    }
+}

@@ -1,0 +1,219 @@
+//! What there is now, as INSERTs into the tables of facts.
+
+use std::fmt::Write as _;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use zxq_engine::catalog::{ColumnDef, Snapshot, TableDef, TableState, Tier};
+
+use super::oids::Oids;
+use crate::wire::settings::known::{KNOWN, Values};
+use crate::wire::types::{numeric_typmod, pg_type};
+
+/// OID of the schema `public` in every PostgreSQL.
+const PUBLIC_OID: u32 = 2200;
+/// OID of `pg_catalog` in every PostgreSQL.
+const PG_CATALOG_OID: u32 = 11;
+/// OID of `information_schema`, as PostgreSQL 15 gives it.
+const INFORMATION_SCHEMA_OID: u32 = 13_000;
+
+/// A view of the engine itself: its name and columns.
+#[derive(Debug, Clone)]
+pub(super) struct SystemView {
+    /// Name within the schema `zxq`.
+    pub(super) name: String,
+    /// Columns.
+    pub(super) schema: SchemaRef,
+}
+
+/// Facts that never change.
+pub(super) fn fixed() -> String {
+    let mut sql = String::new();
+    for known in KNOWN {
+        let kind = match known.values {
+            Values::Bool | Values::AlwaysOn => "bool",
+            Values::Integer(..) | Values::Millis => "integer",
+            Values::OneOf(_) => "enum",
+            _ => "string",
+        };
+        let context = if known.values == Values::ReadOnly { "internal" } else { "user" };
+        insert(
+            &mut sql,
+            "settings",
+            &[text(known.name), text(known.default), text(known.about), text(context), text(kind)],
+        );
+    }
+    sql
+}
+
+/// Empties the tables of facts and fills them with what the snapshot holds.
+pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
+    let mut sql = String::new();
+    for table in ["schemas", "relations", "columns", "checks"] {
+        let _ = write!(sql, "DELETE FROM facts.{table};");
+    }
+    let mut oids = Oids::default();
+    let schema = |sql: &mut String, oid: u32, name: &str, about: &str| {
+        insert(sql, "schemas", &[oid.to_string(), text(name), text(about)]);
+        oid
+    };
+    schema(&mut sql, PG_CATALOG_OID, "pg_catalog", "system catalog schema");
+    schema(&mut sql, INFORMATION_SCHEMA_OID, "information_schema", "standard catalog schema");
+    schema(&mut sql, PUBLIC_OID, "public", "tables, over all tiers");
+    let tier_schemas = Tier::ALL.map(|tier| {
+        let about = format!("the same tables, their rows in {tier} only");
+        schema(&mut sql, oids.of(tier.name()), tier.name(), &about)
+    });
+    let system = schema(&mut sql, oids.of("zxq"), "zxq", "views of zxq itself");
+    for (id, table) in &snapshot.tables {
+        let oid = oids.of(&format!("table {id}"));
+        insert_table(&mut sql, &mut oids, oid, PUBLIC_OID, table, None);
+        for (tier, schema) in Tier::ALL.into_iter().zip(tier_schemas) {
+            let oid = oids.of(&format!("{tier} table {id}"));
+            insert_table(&mut sql, &mut oids, oid, schema, table, Some(tier));
+        }
+    }
+    for view in views {
+        let oid = oids.of(&format!("view {}", view.name));
+        insert_view(&mut sql, oid, system, view);
+    }
+    sql
+}
+
+/// One table: whole, or one tier of it, which looks like a view.
+fn insert_table(sql: &mut String, oids: &mut Oids, oid: u32, schema: u32, table: &TableState, tier: Option<Tier>) {
+    let def = &table.def;
+    let segments = || table.all().filter(|s| tier.is_none_or(|tier| s.tier == tier));
+    let rows: u64 = segments().filter(|s| s.is_owner() || tier.is_some()).map(|s| s.rows).sum();
+    let bytes: u64 = segments().map(|s| s.bytes).sum();
+    let checks = if tier.is_none() { def.checks.len() } else { 0 };
+    let definition =
+        tier.map(|tier| format!(" SELECT * FROM {} -- the rows in {tier}", quoted(&def.name)));
+    let values = [
+        oid.to_string(),
+        schema.to_string(),
+        text(&def.name),
+        text(if tier.is_none() { "r" } else { "v" }),
+        rows.to_string(),
+        bytes.to_string(),
+        checks.to_string(),
+        tier.map_or_else(|| text(&about(def)), |_| "NULL".to_owned()),
+        definition.map_or_else(|| "NULL".to_owned(), |definition| text(&definition)),
+    ];
+    insert(sql, "relations", &values);
+    for (at, column) in def.columns.iter().enumerate() {
+        insert_column(sql, oid, at + 1, column);
+    }
+    if tier.is_some() {
+        return;
+    }
+    for check in &def.checks {
+        let mentioned: Vec<String> = def
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| mentions(&check.expression, &column.name))
+            .map(|(at, _)| (at + 1).to_string())
+            .collect();
+        let values = [
+            oids.of(&format!("check {} {}", def.id, check.name)).to_string(),
+            oid.to_string(),
+            text(&check.name),
+            text(&check.expression),
+            format!("[{}]", mentioned.join(", ")),
+        ];
+        insert(sql, "checks", &values);
+    }
+}
+
+/// One line about how a table is kept.
+fn about(def: &TableDef) -> String {
+    let mut parts = Vec::new();
+    let partition: Vec<&str> = def.partitioning.columns().collect();
+    if !partition.is_empty() {
+        let granularity = match def.partitioning.date_column {
+            Some(_) => format!(" by {}", def.partitioning.granularity.name()),
+            None => String::new(),
+        };
+        parts.push(format!("partitioned on {}{granularity}", partition.join(", ")));
+    }
+    if !def.sort_by.is_empty() {
+        parts.push(format!("sorted by {}", def.sort_by.join(", ")));
+    }
+    if !def.lookup.is_empty() {
+        parts.push(format!("looked up by {}", def.lookup.join(", ")));
+    }
+    parts.join("; ")
+}
+
+fn insert_column(sql: &mut String, relation: u32, number: usize, column: &ColumnDef) {
+    let (oid, typmod) = declared_type(column);
+    let default = column.generated.as_ref().or(column.default.as_ref());
+    let values = [
+        relation.to_string(),
+        number.to_string(),
+        text(&column.name),
+        oid.to_string(),
+        typmod.to_string(),
+        (!column.nullable).to_string(),
+        default.map_or_else(|| "NULL".to_owned(), |default| text(default)),
+        column.generated.is_some().to_string(),
+        "NULL".to_owned(),
+    ];
+    insert(sql, "columns", &values);
+}
+
+fn insert_view(sql: &mut String, oid: u32, schema: u32, view: &SystemView) {
+    let unknown = ["NULL", "NULL", "0", "NULL", "NULL"].map(str::to_owned);
+    let head = [oid.to_string(), schema.to_string(), text(&view.name), text("v")];
+    insert(sql, "relations", &[head.as_slice(), unknown.as_slice()].concat());
+    for (at, field) in view.schema.fields().iter().enumerate() {
+        let column = ColumnDef {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            sql_type: String::new(),
+            nullable: field.is_nullable(),
+            default: None,
+            generated: None,
+            max_chars: None,
+        };
+        insert_column(sql, oid, at + 1, &column);
+    }
+}
+
+/// Type OID and modifier of a column, as declared: VARCHAR and CHAR are one type in the engine, and two here.
+fn declared_type(column: &ColumnDef) -> (u32, i32) {
+    use datafusion::arrow::datatypes::DataType;
+    use pgwire::api::Type;
+    let declared = column.sql_type.trim().to_ascii_uppercase();
+    let length = column.max_chars.and_then(|n| i32::try_from(n).ok()).map_or(-1, |n| n + 4);
+    if declared.starts_with("VARCHAR") || declared.starts_with("CHARACTER VARYING") {
+        return (Type::VARCHAR.oid(), length);
+    }
+    if declared.starts_with("CHAR") {
+        return (Type::BPCHAR.oid(), length);
+    }
+    match &column.data_type {
+        DataType::Decimal128(precision, scale) => (Type::NUMERIC.oid(), numeric_typmod(*precision, *scale)),
+        other => (pg_type(other).oid(), -1),
+    }
+}
+
+/// True when the expression names the column, as a word of its own.
+fn mentions(expression: &str, column: &str) -> bool {
+    expression
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|word| word.eq_ignore_ascii_case(column))
+}
+
+fn insert(sql: &mut String, table: &str, values: &[String]) {
+    // Writing to a string cannot fail.
+    let _ = write!(sql, "INSERT INTO facts.{table} VALUES ({});", values.join(", "));
+}
+
+fn text(value: &str) -> String {
+    if value.is_empty() { "NULL".to_owned() } else { format!("'{}'", value.replace('\'', "''")) }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,380 @@
+//! PostgreSQL's SQL to DuckDB's: names of schemas, casts between names and OIDs, regular expressions, array literals.
+//!
+//! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
+
+use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
+use super::effects::EffectCall;
+use super::scan::{Clause, Scanned};
+use crate::wire::decode::text::array_elements;
+use crate::wire::error::WireError;
+use crate::wire::lexer::Kind;
+
+/// Columns of type `regproc`: PostgreSQL shows them by name.
+const REGPROC_COLUMNS: [&str; 12] = [
+    "typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typsubscript", "amhandler",
+    "aggfnoid", "oprcode", "prosupport",
+];
+
+/// Functions that PostgreSQL names the column of after the alias of the call: `unnest(a) x`.
+const TABLE_FUNCTIONS: [&str; 4] = ["unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"];
+
+/// Types after `::` that keep an OID a number.
+const NUMBER_TYPES: [&str; 9] = ["oid", "int", "integer", "int2", "int4", "int8", "bigint", "smallint", "numeric"];
+
+/// A statement being rewritten: its tokens, and what stands in place of each.
+pub(super) struct Rewriter<'a> {
+    text: &'a str,
+    tokens: &'a [Scanned<'a>],
+    /// What stands in place of each token.
+    pieces: Vec<String>,
+}
+
+impl<'a> Rewriter<'a> {
+    /// A rewriter of a text whose parameters are replaced by `literals`.
+    pub(super) fn new(text: &'a str, tokens: &'a [Scanned<'a>], literals: &[String]) -> Self {
+        let pieces = tokens
+            .iter()
+            .map(|scanned| match scanned.token.kind {
+                Kind::Parameter => scanned.token.raw[1..]
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|number| literals.get(number.checked_sub(1)?))
+                    .map_or("NULL", String::as_str)
+                    .to_owned(),
+                _ => scanned.token.raw.to_owned(),
+            })
+            .collect();
+        Rewriter { text, tokens, pieces }
+    }
+
+    /// The text of each token, parameters filled in.
+    pub(super) fn pieces(&self) -> &[String] {
+        &self.pieces
+    }
+
+    /// The statement for DuckDB.
+    ///
+    /// # Errors
+    /// 0A000 for what has no counterpart.
+    pub(super) fn rewrite(mut self, effects: &[EffectCall]) -> Result<String, WireError> {
+        for call in effects {
+            self.replace(call.first, call.last, &call.result);
+        }
+        for at in 0..self.tokens.len() {
+            self.array_literal(at);
+        }
+        for at in 0..self.tokens.len() {
+            self.operator_syntax(at);
+        }
+        for at in 0..self.tokens.len() {
+            self.regular_expression(at)?;
+            self.collation(at);
+            self.schema_name(at);
+            self.session_word(at);
+            self.table_alias(at);
+            self.regproc_column(at);
+        }
+        for at in 0..self.tokens.len() {
+            self.oid_cast(at);
+        }
+        Ok(self.finish())
+    }
+
+    fn finish(self) -> String {
+        let mut sql = String::with_capacity(self.text.len() + 64);
+        let mut end = 0;
+        for (scanned, piece) in self.tokens.iter().zip(&self.pieces) {
+            // Comments between tokens go.
+            let gap = &self.text[end..scanned.token.start];
+            if !gap.is_empty() {
+                sql.push_str(if gap.trim().is_empty() { gap } else { " " });
+            }
+            sql.push_str(piece);
+            end = scanned.token.end();
+        }
+        sql
+    }
+
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.tokens.get(at).is_some_and(|scanned| scanned.token.is(word))
+    }
+
+    fn symbol(&self, at: usize, symbol: &str) -> bool {
+        self.tokens.get(at).is_some_and(|scanned| scanned.token.is_symbol(symbol))
+    }
+
+    /// Two symbols that touch: `::`.
+    fn symbols(&self, at: usize, first: &str, second: &str) -> bool {
+        self.symbol(at, first)
+            && self.symbol(at + 1, second)
+            && self.tokens[at].token.end() == self.tokens[at + 1].token.start
+    }
+
+    fn value(&self, at: usize) -> String {
+        self.tokens.get(at).map(|scanned| scanned.token.value().into_owned()).unwrap_or_default()
+    }
+
+    fn is_name(&self, at: usize) -> bool {
+        self.tokens.get(at).is_some_and(|scanned| matches!(scanned.token.kind, Kind::Word | Kind::Quoted))
+    }
+
+    fn is_text(&self, at: usize) -> bool {
+        self.pieces.get(at).is_some_and(|piece| piece.starts_with('\'') && piece.ends_with('\'') && piece.len() > 1)
+    }
+
+    fn replace(&mut self, first: usize, last: usize, with: &str) {
+        for piece in &mut self.pieces[first..=last] {
+            piece.clear();
+        }
+        self.pieces[first] = with.to_owned();
+    }
+
+    /// `OPERATOR(pg_catalog.~)` to `~`.
+    fn operator_syntax(&mut self, at: usize) {
+        if !self.is(at, "OPERATOR") || !self.symbol(at + 1, "(") {
+            return;
+        }
+        let Some(close) = (at + 2..self.tokens.len()).find(|i| self.symbol(*i, ")")) else { return };
+        let operator: String = (at + 2..close)
+            .map(|i| self.tokens[i].token)
+            .filter(|token| token.kind == Kind::Symbol && token.raw != ".")
+            .map(|token| token.raw)
+            .collect();
+        self.replace(at, close, &operator);
+    }
+
+    /// A regular expression matches anywhere in PostgreSQL, and the whole text in DuckDB.
+    fn regular_expression(&mut self, at: usize) -> Result<(), WireError> {
+        let (negated, ignore_case, last) = match self.pieces[at].as_str() {
+            // From OPERATOR(…), which ends at its bracket.
+            operator @ ("~" | "!~" | "~*" | "!~*") if self.is(at, "OPERATOR") => {
+                let close = (at..self.tokens.len()).find(|i| self.symbol(*i, ")")).unwrap_or(at);
+                (operator.starts_with('!'), operator.ends_with('*'), close)
+            }
+            "~" if self.symbol(at, "~") => {
+                let touches_before = at > 0 && (self.symbols(at - 1, "~", "~") || self.symbols(at - 1, "@", "~"));
+                if touches_before || self.symbols(at, "~", "~") {
+                    return Ok(());
+                }
+                let ignore_case = self.symbols(at, "~", "*");
+                (at > 0 && self.symbols(at - 1, "!", "~"), ignore_case, at + usize::from(ignore_case))
+            }
+            _ => return Ok(()),
+        };
+        let pattern = last + 1;
+        if !self.is_text(pattern) {
+            return Err(WireError::unsupported("regular expressions on the catalog have to be literals"));
+        }
+        let first = if negated && !self.is(at, "OPERATOR") { at - 1 } else { at };
+        self.replace(first, last, if negated { "!~" } else { "~" });
+        let raw = self.pieces[pattern].clone();
+        let flags = if ignore_case { "(?i)" } else { "" };
+        self.pieces[pattern] = format!("'{flags}(?s:.*)(?:{})(?s:.*)'", &raw[1..raw.len() - 1]);
+        Ok(())
+    }
+
+    /// Everything sorts by bytes: `COLLATE x` goes.
+    fn collation(&mut self, at: usize) {
+        if !self.is(at, "COLLATE") || !self.is_name(at + 1) {
+            return;
+        }
+        let mut last = at + 1;
+        while self.symbol(last + 1, ".") && self.is_name(last + 2) {
+            last += 2;
+        }
+        self.replace(at, last, "");
+    }
+
+    /// `pg_catalog.pg_class` to `pgc.pg_class`; functions and types lose the schema. Tables without a schema get it.
+    fn schema_name(&mut self, at: usize) {
+        if !self.is_name(at) || at > 0 && self.symbol(at - 1, ".") {
+            return;
+        }
+        let name = self.value(at);
+        let (relations, schema) = match name.as_str() {
+            "pg_catalog" => (&*PG_RELATIONS, "pgc"),
+            "information_schema" => (&*INFORMATION_RELATIONS, "pgi"),
+            _ => {
+                let unqualified = self.tokens[at].begins_table && PG_RELATIONS.contains(name.as_str());
+                if unqualified && !self.symbol(at + 1, "(") && !self.symbol(at + 1, ".") {
+                    self.pieces[at] = format!("pgc.{}", self.pieces[at]);
+                }
+                return;
+            }
+        };
+        if !self.symbol(at + 1, ".") {
+            return;
+        }
+        if relations.contains(self.value(at + 2).as_str()) && !self.symbol(at + 3, "(") {
+            self.pieces[at] = schema.to_owned();
+        } else if !self.tokens[at].begins_table || self.symbol(at + 3, "(") {
+            self.replace(at, at + 1, "");
+        }
+    }
+
+    /// `current_user` and its like.
+    fn session_word(&mut self, at: usize) {
+        let token = self.tokens[at].token;
+        let is_word = token.kind == Kind::Word
+            && self.pieces[at] == token.raw
+            && !self.symbol(at + 1, "(")
+            && !self.symbol(at + 1, ".")
+            && !(at > 0 && (self.symbol(at - 1, ".") || self.is(at - 1, "AS")));
+        if !is_word {
+            return;
+        }
+        let Some((word, function)) = SESSION_WORDS.iter().find(|(word, _)| token.is(word)) else { return };
+        // `user` is a name that people give to columns.
+        let stands_alone = at > 0 && (self.is(at - 1, "SELECT") || self.symbol(at - 1, "=") || self.symbol(at - 1, "("));
+        if *word == "user" && !stands_alone {
+            return;
+        }
+        self.pieces[at] = (*function).to_owned();
+    }
+
+    /// `FROM unnest(a) x` names the column `x` too.
+    fn table_alias(&mut self, at: usize) {
+        let is_function = TABLE_FUNCTIONS.iter().any(|function| self.is(at, function)) && self.symbol(at + 1, "(");
+        if !is_function || !self.stands_in_from(at) {
+            return;
+        }
+        let depth = self.tokens[at].depth;
+        let close = (at + 1..self.tokens.len())
+            .find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth + 1);
+        let Some(mut alias) = close.map(|close| close + 1) else { return };
+        if self.is(alias, "AS") {
+            alias += 1;
+        }
+        const NOT_ALIASES: [&str; 16] = [
+            "WITH", "WHERE", "ORDER", "GROUP", "LIMIT", "JOIN", "LEFT", "INNER", "CROSS", "ON", "UNION", "RIGHT", "FULL",
+            "NATURAL", "HAVING", "OFFSET",
+        ];
+        let is_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
+        if is_alias && !self.symbol(alias + 1, "(") {
+            self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
+        }
+    }
+
+    /// The function is an item of FROM, with or without its schema.
+    fn stands_in_from(&self, at: usize) -> bool {
+        let start = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
+        self.tokens[start].begins_table
+    }
+
+    /// A column of type `regproc` in the outermost select list shows its name.
+    fn regproc_column(&mut self, at: usize) {
+        let scanned = self.tokens[at];
+        let shown = scanned.depth == 0
+            && scanned.clause == Clause::Select
+            && REGPROC_COLUMNS.iter().any(|column| scanned.token.is(column))
+            && (self.symbol(at + 1, ",") || self.is(at + 1, "FROM"));
+        if !shown {
+            return;
+        }
+        let first = self.operand_start(at);
+        if first == 0 || !(self.is(first - 1, "SELECT") || self.symbol(first - 1, ",")) {
+            return;
+        }
+        self.pieces[first] = format!("regproc_out({}", self.pieces[first]);
+        self.pieces[at] = format!("{}) AS {}", self.pieces[at], scanned.token.raw);
+    }
+
+    /// `'t'::regclass` looks a name up, `oid::regclass` shows one.
+    fn oid_cast(&mut self, at: usize) {
+        if at == 0 || !self.symbols(at, ":", ":") {
+            return;
+        }
+        let mut name = at + 2;
+        if self.is(name, "pg_catalog") && self.symbol(name + 1, ".") {
+            name += 2;
+        }
+        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is(name, reg_type)) else { return };
+        let function = match *reg_type {
+            "regprocedure" => "regproc",
+            other => other,
+        };
+        let stays_number = self.symbols(name + 1, ":", ":") && {
+            let next = if self.is(name + 3, "pg_catalog") { name + 5 } else { name + 3 };
+            NUMBER_TYPES.iter().any(|number| self.is(next, number))
+        };
+        let operand_end = at - 1;
+        let first = self.operand_start(operand_end);
+        let from_text = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
+        self.replace(at, name, "");
+        if from_text {
+            self.pieces[first] = format!("{function}_in({}", self.pieces[first]);
+            self.pieces[operand_end].push(')');
+        } else if !stays_number {
+            self.pieces[first] = format!("{function}_out({}", self.pieces[first]);
+            self.pieces[operand_end].push(')');
+        }
+    }
+
+    /// First token of the operand that ends at `end`: a literal, `a.b`, `f(x)`, `(x)`, or one of these with casts.
+    fn operand_start(&self, end: usize) -> usize {
+        let mut at = end;
+        if self.symbol(at, ")") || self.symbol(at, "]") {
+            let depth = self.tokens[at].depth;
+            let mut open = 0;
+            while at > 0 {
+                if self.symbol(at, ")") || self.symbol(at, "]") {
+                    open += 1;
+                } else if self.symbol(at, "(") || self.symbol(at, "[") {
+                    open -= 1;
+                    if open == 0 {
+                        break;
+                    }
+                }
+                at -= 1;
+            }
+            debug_assert!(depth > 0 || at == 0 || self.symbol(at, "["));
+            if at > 0 && self.is_name(at - 1) && !self.is_keyword(at - 1) {
+                at -= 1;
+            }
+        }
+        while at >= 2 && self.symbol(at - 1, ".") && self.is_name(at - 2) {
+            at -= 2;
+        }
+        if at >= 3 && self.symbols(at - 2, ":", ":") {
+            return self.operand_start(at - 3);
+        }
+        at
+    }
+
+    fn is_keyword(&self, at: usize) -> bool {
+        const KEYWORDS: [&str; 12] =
+            ["SELECT", "WHERE", "AND", "OR", "NOT", "ON", "IN", "THEN", "ELSE", "WHEN", "FROM", "BY"];
+        KEYWORDS.iter().any(|keyword| self.is(at, keyword))
+    }
+
+    /// `'{a,b}'` where an array is meant: compared, in ANY, or cast to an array type.
+    fn array_literal(&mut self, at: usize) {
+        if !self.is_text(at) || !self.pieces[at].starts_with("'{") {
+            return;
+        }
+        let before = |word: &str| at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, word);
+        let compared = at > 0 && (self.symbol(at - 1, "=") || self.symbol(at - 1, ">"));
+        let cast = self.symbols(at + 1, ":", ":") && {
+            let mut name = at + 3;
+            while self.symbol(name + 1, ".") {
+                name += 2;
+            }
+            self.symbol(name + 1, "[") || self.is(name, "oidvector") || self.is(name, "int2vector")
+        };
+        if !(compared || cast || before("ANY") || before("ALL") || before("SOME")) {
+            return;
+        }
+        let raw = self.pieces[at][1..self.pieces[at].len() - 1].replace("''", "'");
+        let Some(elements) = array_elements(&raw) else { return };
+        let are_numbers = elements.iter().flatten().all(|element| element.parse::<i64>().is_ok());
+        let elements: Vec<String> = elements
+            .into_iter()
+            .map(|element| match element {
+                None => "NULL".to_owned(),
+                Some(element) if are_numbers => element,
+                Some(element) => format!("'{}'", element.replace('\'', "''")),
+            })
+            .collect();
+        self.pieces[at] = format!("[{}]", elements.join(", "));
+    }
+}

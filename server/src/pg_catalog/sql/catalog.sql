@@ -1,0 +1,129 @@
+-- What PostgreSQL clients look at to find out what there is, as views over the facts.
+
+CREATE VIEW pgc.pg_namespace AS
+SELECT oid, name AS nspname, 10::UINTEGER AS nspowner, NULL::VARCHAR[] AS nspacl FROM facts.schemas;
+
+CREATE VIEW pgc.pg_class AS
+SELECT
+    r.oid, r.name AS relname, r.schema_oid AS relnamespace, 0::UINTEGER AS reltype, 0::UINTEGER AS reloftype,
+    10::UINTEGER AS relowner, CASE r.kind WHEN 'r' THEN 2 ELSE 0 END::UINTEGER AS relam,
+    CASE r.kind WHEN 'r' THEN r.oid ELSE 0 END::UINTEGER AS relfilenode, 0::UINTEGER AS reltablespace,
+    least((r.bytes + 8191) // 8192, 2147483647)::INTEGER AS relpages, r.rows::REAL AS reltuples, 0 AS relallvisible,
+    0::UINTEGER AS reltoastrelid, false AS relhasindex, false AS relisshared, 'p' AS relpersistence,
+    r.kind AS relkind, (SELECT count(*) FROM facts.columns c WHERE c.relation_oid = r.oid)::SMALLINT AS relnatts,
+    r.checks AS relchecks, r.kind = 'v' AS relhasrules, false AS relhastriggers, false AS relhassubclass,
+    false AS relrowsecurity, false AS relforcerowsecurity, true AS relispopulated,
+    CASE r.kind WHEN 'r' THEN 'd' ELSE 'n' END AS relreplident, false AS relispartition, 0::UINTEGER AS relrewrite,
+    0::UINTEGER AS relfrozenxid, 0::UINTEGER AS relminmxid, NULL::VARCHAR[] AS relacl, NULL::VARCHAR[] AS reloptions,
+    NULL::VARCHAR AS relpartbound
+FROM facts.relations r
+UNION ALL
+SELECT
+    s.oid, s.name, 11, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, false, false, 'p',
+    CASE WHEN s.oid < 10000 THEN 'r' ELSE 'v' END, 0, 0, false, false, false, false, false, true, 'n', false, 0, 0, 0,
+    NULL, NULL, NULL
+FROM facts.system_relations s;
+
+CREATE VIEW pgc.pg_attribute AS
+SELECT
+    c.relation_oid AS attrelid, c.name AS attname, c.type_oid AS atttypid, -1 AS attstattarget, t.typlen AS attlen,
+    c.num AS attnum, CASE WHEN t.typcategory = 'A' THEN 1 ELSE 0 END AS attndims, -1 AS attcacheoff,
+    c.typmod AS atttypmod, t.typbyval AS attbyval, t.typalign AS attalign, t.typstorage AS attstorage,
+    '' AS attcompression, c.not_null AS attnotnull, c.default_text IS NOT NULL AS atthasdef, false AS atthasmissing,
+    '' AS attidentity, CASE WHEN c.generated THEN 's' ELSE '' END AS attgenerated, false AS attisdropped,
+    true AS attislocal, 0 AS attinhcount, t.typcollation AS attcollation, NULL::VARCHAR[] AS attacl,
+    NULL::VARCHAR[] AS attoptions, NULL::VARCHAR[] AS attfdwoptions, NULL::VARCHAR AS attmissingval
+FROM facts.columns c JOIN pgc.pg_type t ON t.oid = c.type_oid;
+
+CREATE VIEW pgc.pg_attrdef AS
+SELECT
+    (relation_oid + num)::UINTEGER AS oid, relation_oid AS adrelid, num AS adnum, default_text AS adbin
+FROM facts.columns WHERE default_text IS NOT NULL;
+
+CREATE VIEW pgc.pg_constraint AS
+SELECT
+    k.oid, k.name AS conname, r.schema_oid AS connamespace, 'c' AS contype, false AS condeferrable,
+    false AS condeferred, true AS convalidated, k.relation_oid AS conrelid, 0::UINTEGER AS contypid,
+    0::UINTEGER AS conindid, 0::UINTEGER AS conparentid, 0::UINTEGER AS confrelid, ' ' AS confupdtype,
+    ' ' AS confdeltype, ' ' AS confmatchtype, true AS conislocal, 0 AS coninhcount, false AS connoinherit,
+    k.columns AS conkey, NULL::SMALLINT[] AS confkey, NULL::UINTEGER[] AS conpfeqop, NULL::UINTEGER[] AS conppeqop,
+    NULL::UINTEGER[] AS conffeqop, NULL::SMALLINT[] AS confdelsetcols, NULL::UINTEGER[] AS conexclop,
+    k.expression AS conbin
+FROM facts.checks k JOIN facts.relations r ON r.oid = k.relation_oid;
+
+CREATE VIEW pgc.pg_description AS
+SELECT oid AS objoid, 1259::UINTEGER AS classoid, 0 AS objsubid, about AS description
+FROM facts.relations WHERE about IS NOT NULL
+UNION ALL
+SELECT relation_oid, 1259, num, about FROM facts.columns WHERE about IS NOT NULL
+UNION ALL
+SELECT oid, 2615, 0, about FROM facts.schemas WHERE about IS NOT NULL;
+
+CREATE VIEW pgc.pg_database AS
+SELECT
+    16384::UINTEGER AS oid, current_database() AS datname, 10::UINTEGER AS datdba, 6 AS encoding,
+    'c' AS datlocprovider, false AS datistemplate, true AS datallowconn, -1 AS datconnlimit,
+    0::UINTEGER AS datfrozenxid, 0::UINTEGER AS datminmxid, 1663::UINTEGER AS dattablespace, 'C' AS datcollate,
+    'C.UTF-8' AS datctype, NULL::VARCHAR AS daticulocale, NULL::VARCHAR AS datcollversion, NULL::VARCHAR[] AS datacl;
+
+CREATE VIEW pgc.pg_authid AS
+SELECT
+    10::UINTEGER AS oid, session_user_name() AS rolname, false AS rolsuper, true AS rolinherit,
+    false AS rolcreaterole, true AS rolcreatedb, true AS rolcanlogin, false AS rolreplication, false AS rolbypassrls,
+    -1 AS rolconnlimit, NULL::VARCHAR AS rolpassword, NULL::TIMESTAMP AS rolvaliduntil;
+CREATE VIEW pgc.pg_roles AS
+SELECT
+    rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolconnlimit,
+    '********' AS rolpassword, rolvaliduntil, rolbypassrls, NULL::VARCHAR[] AS rolconfig, oid
+FROM pgc.pg_authid;
+CREATE VIEW pgc.pg_shadow AS
+SELECT
+    rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb, rolsuper AS usesuper, rolreplication AS userepl,
+    rolbypassrls AS usebypassrls, NULL::VARCHAR AS passwd, rolvaliduntil AS valuntil, NULL::VARCHAR[] AS useconfig
+FROM pgc.pg_authid;
+CREATE VIEW pgc.pg_user AS SELECT * REPLACE ('********' AS passwd) FROM pgc.pg_shadow;
+CREATE TABLE pgc.pg_group (groname VARCHAR, grosysid UINTEGER, grolist UINTEGER[]);
+
+CREATE VIEW pgc.pg_tablespace AS
+SELECT
+    1663::UINTEGER AS oid, 'pg_default' AS spcname, 10::UINTEGER AS spcowner, NULL::VARCHAR[] AS spcacl,
+    NULL::VARCHAR[] AS spcoptions;
+
+CREATE VIEW pgc.pg_settings AS
+SELECT
+    s.name, setting_value(s.name) AS setting, NULL::VARCHAR AS unit, 'zxq' AS category, s.about AS short_desc,
+    NULL::VARCHAR AS extra_desc, s.context, s.type AS vartype, 'default' AS source, NULL::VARCHAR AS min_val,
+    NULL::VARCHAR AS max_val, NULL::VARCHAR[] AS enumvals, s.default_value AS boot_val, s.default_value AS reset_val,
+    NULL::VARCHAR AS sourcefile, NULL::INTEGER AS sourceline, false AS pending_restart
+FROM facts.settings s;
+
+CREATE VIEW pgc.pg_tables AS
+SELECT
+    n.nspname AS schemaname, c.relname AS tablename, session_user_name() AS tableowner, NULL::VARCHAR AS tablespace,
+    c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers,
+    c.relrowsecurity AS rowsecurity
+FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
+CREATE VIEW pgc.pg_views AS
+SELECT n.nspname AS schemaname, c.relname AS viewname, session_user_name() AS viewowner, r.definition
+FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace JOIN facts.relations r ON r.oid = c.oid
+WHERE c.relkind = 'v';
+CREATE TABLE pgc.pg_indexes (
+    schemaname VARCHAR, tablename VARCHAR, indexname VARCHAR, tablespace VARCHAR, indexdef VARCHAR
+);
+
+CREATE VIEW pgc.pg_stat_all_tables AS
+SELECT
+    r.oid AS relid, s.name AS schemaname, r.name AS relname, NULL::BIGINT AS seq_scan, NULL::BIGINT AS seq_tup_read,
+    NULL::BIGINT AS idx_scan, NULL::BIGINT AS idx_tup_fetch, NULL::BIGINT AS n_tup_ins, NULL::BIGINT AS n_tup_upd,
+    NULL::BIGINT AS n_tup_del, NULL::BIGINT AS n_tup_hot_upd, r.rows::BIGINT AS n_live_tup, 0::BIGINT AS n_dead_tup,
+    NULL::BIGINT AS n_mod_since_analyze, NULL::BIGINT AS n_ins_since_vacuum, NULL::TIMESTAMP AS last_vacuum,
+    NULL::TIMESTAMP AS last_autovacuum, NULL::TIMESTAMP AS last_analyze, NULL::TIMESTAMP AS last_autoanalyze,
+    0::BIGINT AS vacuum_count, 0::BIGINT AS autovacuum_count, 0::BIGINT AS analyze_count,
+    0::BIGINT AS autoanalyze_count
+FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid WHERE r.kind = 'r';
+CREATE VIEW pgc.pg_stat_user_tables AS SELECT * FROM pgc.pg_stat_all_tables;
+
+CREATE VIEW pgc.pg_timezone_names AS
+SELECT 'UTC' AS name, 'UTC' AS abbrev, INTERVAL '0 seconds' AS utc_offset, false AS is_dst;
+CREATE VIEW pgc.pg_timezone_abbrevs AS
+SELECT 'UTC' AS abbrev, INTERVAL '0 seconds' AS utc_offset, false AS is_dst;

@@ -1,0 +1,221 @@
+-- Functions of pg_catalog over the facts and the catalog's views, as DuckDB macros. Parameters end in `_` so that they
+-- hide no column, and tables in them have names of their own: a macro is put in place as text, and a client's `c` must
+-- stay the client's.
+
+-- Names and OIDs. `…_in` read what a client writes as a literal, `…_out` show an OID by name.
+CREATE MACRO bare_name(text_) AS
+    CASE WHEN regexp_matches(text_, '^".*"$') THEN replace(text_[2:-2], '""', '"') ELSE lower(text_) END;
+CREATE MACRO name_parts(text_) AS regexp_extract_all(text_, '"(?:[^"]|"")*"|[^."]+');
+CREATE MACRO to_regclass(text_) AS coalesce(
+    TRY_CAST(text_ AS UINTEGER),
+    (SELECT min(n_to_regclass.oid) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = lower(replace(text_, '"', '')))
+);
+CREATE MACRO regclass_in(text_) AS
+    coalesce(to_regclass(text_), error('relation "' || text_ || '" does not exist'))::UINTEGER;
+CREATE MACRO quote_ident(name_) AS
+    CASE WHEN regexp_full_match(name_, '[a-z_][a-z0-9_$]*') THEN name_ ELSE '"' || replace(name_, '"', '""') || '"' END;
+CREATE MACRO quote_literal(text_) AS '''' || replace(text_, '''', '''''') || '''';
+CREATE MACRO quote_nullable(text_) AS CASE WHEN text_ IS NULL THEN 'NULL' ELSE quote_literal(text_::VARCHAR) END;
+CREATE MACRO regclass_out(oid_) AS coalesce(
+    (SELECT CASE WHEN n_regclass_out.nspname IN ('public', 'pg_catalog') THEN '' ELSE quote_ident(n_regclass_out.nspname) || '.' END
+        || quote_ident(c_regclass_out.relname)
+    FROM pgc.pg_class c_regclass_out JOIN pgc.pg_namespace n_regclass_out ON n_regclass_out.oid = c_regclass_out.relnamespace WHERE c_regclass_out.oid = oid_),
+    CASE WHEN oid_ = 0 THEN '-' ELSE oid_::VARCHAR END
+);
+CREATE MACRO regnamespace_in(text_) AS
+    coalesce((SELECT n_regnamespace_in.oid FROM pgc.pg_namespace n_regnamespace_in WHERE n_regnamespace_in.nspname = bare_name(text_)),
+        error('schema "' || text_ || '" does not exist'))::UINTEGER;
+CREATE MACRO to_regnamespace(text_) AS (SELECT n_to_regnamespace.oid FROM pgc.pg_namespace n_to_regnamespace WHERE n_to_regnamespace.nspname = bare_name(text_));
+CREATE MACRO regnamespace_out(oid_) AS
+    coalesce((SELECT quote_ident(n_regnamespace_out.nspname) FROM pgc.pg_namespace n_regnamespace_out WHERE n_regnamespace_out.oid = oid_), oid_::VARCHAR);
+CREATE MACRO regproc_in(text_) AS
+    coalesce((SELECT min(p_regproc_in.oid) FROM pgc.pg_proc p_regproc_in WHERE p_regproc_in.proname = bare_name(name_parts(text_)[-1])), 0)::UINTEGER;
+CREATE MACRO to_regproc(text_) AS
+    (SELECT min(p_to_regproc.oid) FROM pgc.pg_proc p_to_regproc WHERE p_to_regproc.proname = bare_name(name_parts(text_)[-1]));
+CREATE MACRO regproc_out(oid_) AS
+    coalesce((SELECT p_regproc_out.proname FROM pgc.pg_proc p_regproc_out WHERE p_regproc_out.oid = oid_), CASE WHEN oid_ = 0 THEN '-' ELSE oid_::VARCHAR END);
+CREATE MACRO regrole_in(text_) AS 10::UINTEGER;
+CREATE MACRO regrole_out(oid_) AS session_user_name();
+CREATE MACRO to_regtype(text_) AS (
+    SELECT t_to_regtype.oid FROM pgc.pg_type t_to_regtype
+    WHERE t_to_regtype.typname = CASE regexp_replace(lower(replace(text_, 'pg_catalog.', '')), '\(.*\)', '')
+        WHEN 'integer' THEN 'int4' WHEN 'int' THEN 'int4' WHEN 'bigint' THEN 'int8' WHEN 'smallint' THEN 'int2'
+        WHEN 'boolean' THEN 'bool' WHEN 'real' THEN 'float4' WHEN 'double precision' THEN 'float8'
+        WHEN 'decimal' THEN 'numeric' WHEN 'character varying' THEN 'varchar' WHEN 'character' THEN 'bpchar'
+        WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'timestamp without time zone' THEN 'timestamp'
+        WHEN 'time without time zone' THEN 'time' WHEN 'time with time zone' THEN 'timetz'
+        ELSE bare_name(replace(text_, 'pg_catalog.', '')) END
+);
+CREATE MACRO regtype_in(text_) AS coalesce(to_regtype(text_), error('type "' || text_ || '" does not exist'))::UINTEGER;
+CREATE MACRO base_type_name(oid_, typmod_) AS CASE oid_
+    WHEN 16 THEN 'boolean' WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer'
+    WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 18 THEN '"char"'
+    WHEN 1082 THEN 'date' WHEN 1083 THEN 'time without time zone' WHEN 1266 THEN 'time with time zone'
+    WHEN 1114 THEN 'timestamp without time zone' WHEN 1184 THEN 'timestamp with time zone'
+    WHEN 1043 THEN 'character varying' || CASE WHEN typmod_ > 4 THEN '(' || (typmod_ - 4) || ')' ELSE '' END
+    WHEN 1042 THEN CASE WHEN typmod_ > 4 THEN 'character(' || (typmod_ - 4) || ')' ELSE 'character' END
+    WHEN 1700 THEN 'numeric' || CASE WHEN typmod_ > 4
+        THEN '(' || ((typmod_ - 4) >> 16) || ',' || ((typmod_ - 4) & 2047) || ')' ELSE '' END
+    ELSE (SELECT t_base_type_name.typname FROM pgc.pg_type t_base_type_name WHERE t_base_type_name.oid = oid_) END;
+CREATE MACRO format_type(oid_, typmod_) AS CASE
+    WHEN oid_ IS NULL THEN NULL
+    WHEN oid_ = 0 THEN '-'
+    ELSE coalesce(
+        (SELECT CASE WHEN t_format_type.typcategory = 'A' AND t_format_type.typelem <> 0 AND t_format_type.typname LIKE '\_%' ESCAPE '\'
+            THEN base_type_name(t_format_type.typelem, coalesce(typmod_, -1)) || '[]'
+            ELSE base_type_name(t_format_type.oid, coalesce(typmod_, -1)) END
+        FROM pgc.pg_type t_format_type WHERE t_format_type.oid = oid_), '???') END;
+
+CREATE MACRO regtype_out(oid_) AS CASE WHEN oid_ = 0 THEN '-' ELSE format_type(oid_, NULL) END;
+
+CREATE MACRO pg_get_userbyid(oid_) AS
+    CASE WHEN oid_ = 10 THEN session_user_name() ELSE 'unknown (OID=' || oid_ || ')' END;
+CREATE MACRO pg_table_is_visible(oid_) AS
+    EXISTS (SELECT 1 FROM pgc.pg_class c_pg_table_is_visible JOIN pgc.pg_namespace n_pg_table_is_visible ON n_pg_table_is_visible.oid = c_pg_table_is_visible.relnamespace
+        WHERE c_pg_table_is_visible.oid = oid_ AND n_pg_table_is_visible.nspname IN ('public', 'pg_catalog'));
+CREATE MACRO pg_type_is_visible(oid_) AS true;
+CREATE MACRO pg_function_is_visible(oid_) AS true;
+CREATE MACRO pg_operator_is_visible(oid_) AS true;
+CREATE MACRO pg_opclass_is_visible(oid_) AS true;
+CREATE MACRO pg_opfamily_is_visible(oid_) AS true;
+CREATE MACRO pg_collation_is_visible(oid_) AS true;
+CREATE MACRO pg_conversion_is_visible(oid_) AS true;
+CREATE MACRO pg_statistics_obj_is_visible(oid_) AS true;
+CREATE MACRO pg_ts_config_is_visible(oid_) AS true;
+CREATE MACRO pg_ts_dict_is_visible(oid_) AS true;
+CREATE MACRO pg_ts_parser_is_visible(oid_) AS true;
+CREATE MACRO pg_ts_template_is_visible(oid_) AS true;
+
+-- Expressions and definitions: they are kept as text, so showing them is handing them back.
+CREATE MACRO pg_get_expr
+    (expression_, relation_) AS expression_,
+    (expression_, relation_, pretty_) AS expression_;
+CREATE MACRO constraint_text(oid_) AS (SELECT 'CHECK (' || k_constraint_text.expression || ')' FROM facts.checks k_constraint_text WHERE k_constraint_text.oid = oid_);
+CREATE MACRO pg_get_constraintdef
+    (oid_) AS constraint_text(oid_),
+    (oid_, pretty_) AS constraint_text(oid_);
+CREATE MACRO view_text(oid_) AS (SELECT r_view_text.definition FROM facts.relations r_view_text WHERE r_view_text.oid = oid_);
+CREATE MACRO pg_get_viewdef
+    (oid_) AS view_text(to_regclass(oid_::VARCHAR)),
+    (oid_, pretty_) AS view_text(to_regclass(oid_::VARCHAR));
+CREATE MACRO pg_get_indexdef
+    (oid_) AS NULL::VARCHAR,
+    (oid_, column_, pretty_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_ruledef
+    (oid_) AS NULL::VARCHAR,
+    (oid_, pretty_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_triggerdef
+    (oid_) AS NULL::VARCHAR,
+    (oid_, pretty_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_partkeydef(oid_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_statisticsobjdef_columns(oid_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_statisticsobjdef(oid_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_serial_sequence(table_, column_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_function_result(oid_) AS
+    (SELECT format_type(p_pg_get_function_result.prorettype, NULL) FROM pgc.pg_proc p_pg_get_function_result WHERE p_pg_get_function_result.oid = oid_);
+CREATE MACRO pg_get_function_arguments(oid_) AS (
+    SELECT string_agg(base_type_name(a_pg_get_function_arguments.type_oid, -1), ', ')
+    FROM (SELECT unnest(p_pg_get_function_arguments.proargtypes) AS type_oid FROM pgc.pg_proc p_pg_get_function_arguments WHERE p_pg_get_function_arguments.oid = oid_) a_pg_get_function_arguments
+);
+CREATE MACRO pg_get_function_identity_arguments(oid_) AS pg_get_function_arguments(oid_);
+CREATE MACRO pg_get_functiondef(oid_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_function_sqlbody(oid_) AS NULL::VARCHAR;
+CREATE MACRO pg_relation_is_publishable(oid_) AS false;
+CREATE MACRO pg_partition_ancestors(oid_) AS NULL::UINTEGER;
+CREATE MACRO pg_relation_is_updatable(oid_, triggers_) AS 8;
+CREATE MACRO pg_column_is_updatable(oid_, column_, triggers_) AS false;
+CREATE MACRO pg_index_column_has_property(oid_, column_, name_) AS NULL::BOOLEAN;
+CREATE MACRO pg_index_has_property(oid_, name_) AS NULL::BOOLEAN;
+CREATE MACRO pg_indexam_has_property(oid_, name_) AS NULL::BOOLEAN;
+
+CREATE MACRO obj_description
+    (oid_) AS (SELECT min(d_obj_description.description) FROM pgc.pg_description d_obj_description WHERE d_obj_description.objoid = oid_ AND d_obj_description.objsubid = 0),
+    (oid_, catalog_) AS (
+        SELECT min(d_obj_description.description) FROM pgc.pg_description d_obj_description
+        WHERE d_obj_description.objoid = oid_ AND d_obj_description.objsubid = 0 AND d_obj_description.classoid = to_regclass(catalog_)
+    );
+CREATE MACRO col_description(oid_, column_) AS (
+    SELECT min(d_col_description.description) FROM pgc.pg_description d_col_description
+    WHERE d_col_description.objoid = oid_ AND d_col_description.objsubid = column_ AND d_col_description.classoid = 1259
+);
+CREATE MACRO shobj_description(oid_, catalog_) AS NULL::VARCHAR;
+
+-- Sizes in bytes, over all tiers.
+CREATE MACRO relation_bytes(relation_) AS coalesce((
+    SELECT r_relation_bytes.bytes FROM facts.relations r_relation_bytes
+    WHERE r_relation_bytes.oid = regclass_in(relation_::VARCHAR)
+), 0)::BIGINT;
+CREATE MACRO pg_table_size(relation_) AS relation_bytes(relation_);
+CREATE MACRO pg_total_relation_size(relation_) AS relation_bytes(relation_);
+CREATE MACRO pg_relation_size
+    (relation_) AS relation_bytes(relation_),
+    (relation_, fork_) AS relation_bytes(relation_);
+CREATE MACRO pg_indexes_size(relation_) AS 0::BIGINT;
+CREATE MACRO pg_database_size(database_) AS (SELECT coalesce(sum(r_pg_database_size.bytes), 0)::BIGINT FROM facts.relations r_pg_database_size WHERE r_pg_database_size.kind = 'r');
+CREATE MACRO pg_tablespace_size(tablespace_) AS pg_database_size('');
+CREATE MACRO pg_relation_filenode(relation_) AS NULL::UINTEGER;
+CREATE MACRO pg_tablespace_location(oid_) AS '';
+CREATE MACRO pg_size_pretty(bytes_) AS CASE
+    WHEN abs(bytes_) < 10240 THEN bytes_::BIGINT || ' bytes'
+    WHEN abs(bytes_) < 10485247 THEN round(bytes_ / 1024)::BIGINT || ' kB'
+    WHEN abs(bytes_) < 10736893952 THEN round(bytes_ / 1048576)::BIGINT || ' MB'
+    WHEN abs(bytes_) < 10994579406848 THEN round(bytes_ / 1073741824)::BIGINT || ' GB'
+    ELSE round(bytes_ / 1099511627776)::BIGINT || ' TB' END;
+
+-- Privileges: there is one kind of user, and it may do everything.
+CREATE MACRO has_table_privilege
+    (relation_, privilege_) AS true,
+    (user_, relation_, privilege_) AS true;
+CREATE MACRO has_any_column_privilege
+    (relation_, privilege_) AS true,
+    (user_, relation_, privilege_) AS true;
+CREATE MACRO has_column_privilege
+    (relation_, column_, privilege_) AS true,
+    (user_, relation_, column_, privilege_) AS true;
+CREATE MACRO has_schema_privilege
+    (schema_, privilege_) AS true,
+    (user_, schema_, privilege_) AS true;
+CREATE MACRO has_database_privilege
+    (database_, privilege_) AS true,
+    (user_, database_, privilege_) AS true;
+CREATE MACRO has_function_privilege
+    (function_, privilege_) AS true,
+    (user_, function_, privilege_) AS true;
+CREATE MACRO has_sequence_privilege
+    (sequence_, privilege_) AS true,
+    (user_, sequence_, privilege_) AS true;
+CREATE MACRO has_type_privilege
+    (type_, privilege_) AS true,
+    (user_, type_, privilege_) AS true;
+CREATE MACRO has_tablespace_privilege
+    (tablespace_, privilege_) AS true,
+    (user_, tablespace_, privilege_) AS true;
+CREATE MACRO has_language_privilege
+    (language_, privilege_) AS true,
+    (user_, language_, privilege_) AS true;
+CREATE MACRO has_foreign_data_wrapper_privilege
+    (wrapper_, privilege_) AS true,
+    (user_, wrapper_, privilege_) AS true;
+CREATE MACRO has_server_privilege
+    (server_, privilege_) AS true,
+    (user_, server_, privilege_) AS true;
+CREATE MACRO pg_has_role
+    (role_, privilege_) AS true,
+    (user_, role_, privilege_) AS true;
+CREATE MACRO row_security_active(relation_) AS false;
+
+-- Arrays.
+CREATE MACRO array_upper(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN len(array_)::INTEGER END;
+CREATE MACRO array_lower(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN 1 END;
+CREATE MACRO _pg_expandarray(array_) AS
+    unnest(list_transform(array_, lambda x_, i_: {'x': x_, 'n': i_::INTEGER}));
+CREATE MACRO _pg_char_max_length(oid_, typmod_) AS CASE WHEN oid_ IN (1042, 1043) AND typmod_ > 4 THEN typmod_ - 4 END;
+CREATE MACRO _pg_numeric_precision(oid_, typmod_) AS CASE
+    WHEN oid_ = 21 THEN 16 WHEN oid_ = 23 THEN 32 WHEN oid_ = 20 THEN 64 WHEN oid_ = 700 THEN 24 WHEN oid_ = 701 THEN 53
+    WHEN oid_ = 1700 AND typmod_ > 4 THEN (typmod_ - 4) >> 16 END;
+CREATE MACRO _pg_numeric_scale(oid_, typmod_) AS CASE
+    WHEN oid_ IN (20, 21, 23) THEN 0 WHEN oid_ = 1700 AND typmod_ > 4 THEN (typmod_ - 4) & 2047 END;
+CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
+    WHEN oid_ IN (20, 21, 23, 700, 701) THEN 2 WHEN oid_ = 1700 THEN 10 END;
+CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
+    WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;

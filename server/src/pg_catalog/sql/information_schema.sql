@@ -1,0 +1,122 @@
+-- information_schema, over the same facts.
+
+CREATE VIEW pgi.schemata AS
+SELECT
+    current_database() AS catalog_name, nspname AS schema_name, session_user_name() AS schema_owner,
+    NULL::VARCHAR AS default_character_set_catalog, NULL::VARCHAR AS default_character_set_schema,
+    NULL::VARCHAR AS default_character_set_name, NULL::VARCHAR AS sql_path
+FROM pgc.pg_namespace;
+
+CREATE VIEW pgi.tables AS
+SELECT
+    current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
+    CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
+    NULL::VARCHAR AS self_referencing_column_name, NULL::VARCHAR AS reference_generation,
+    NULL::VARCHAR AS user_defined_type_catalog, NULL::VARCHAR AS user_defined_type_schema,
+    NULL::VARCHAR AS user_defined_type_name, CASE c.relkind WHEN 'r' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
+    'NO' AS is_typed, NULL::VARCHAR AS commit_action
+FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v');
+
+CREATE VIEW pgi.views AS
+SELECT
+    current_database() AS table_catalog, schemaname AS table_schema, viewname AS table_name,
+    definition AS view_definition, 'NONE' AS check_option, 'NO' AS is_updatable, 'NO' AS is_insertable_into,
+    'NO' AS is_trigger_updatable, 'NO' AS is_trigger_deletable, 'NO' AS is_trigger_insertable_into
+FROM pgc.pg_views;
+
+CREATE VIEW pgi.columns AS
+SELECT
+    current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name, a.attname AS column_name,
+    a.attnum::INTEGER AS ordinal_position, CASE WHEN a.attgenerated = '' THEN d.adbin END AS column_default,
+    CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable,
+    CASE WHEN t.typcategory = 'A' THEN 'ARRAY' ELSE format_type(a.atttypid, NULL) END AS data_type,
+    _pg_char_max_length(a.atttypid, a.atttypmod)::INTEGER AS character_maximum_length,
+    CASE WHEN a.atttypid IN (25, 1042, 1043) THEN 1073741824 END AS character_octet_length,
+    _pg_numeric_precision(a.atttypid, a.atttypmod)::INTEGER AS numeric_precision,
+    _pg_numeric_precision_radix(a.atttypid, a.atttypmod)::INTEGER AS numeric_precision_radix,
+    _pg_numeric_scale(a.atttypid, a.atttypmod)::INTEGER AS numeric_scale,
+    _pg_datetime_precision(a.atttypid, a.atttypmod)::INTEGER AS datetime_precision,
+    NULL::VARCHAR AS interval_type, NULL::INTEGER AS interval_precision, NULL::VARCHAR AS character_set_catalog,
+    NULL::VARCHAR AS character_set_schema, NULL::VARCHAR AS character_set_name, NULL::VARCHAR AS collation_catalog,
+    NULL::VARCHAR AS collation_schema, NULL::VARCHAR AS collation_name, NULL::VARCHAR AS domain_catalog,
+    NULL::VARCHAR AS domain_schema, NULL::VARCHAR AS domain_name, current_database() AS udt_catalog,
+    'pg_catalog' AS udt_schema, t.typname AS udt_name, NULL::VARCHAR AS scope_catalog, NULL::VARCHAR AS scope_schema,
+    NULL::VARCHAR AS scope_name, NULL::INTEGER AS maximum_cardinality, a.attnum::VARCHAR AS dtd_identifier,
+    'NO' AS is_self_referencing, 'NO' AS is_identity, NULL::VARCHAR AS identity_generation,
+    NULL::VARCHAR AS identity_start, NULL::VARCHAR AS identity_increment, NULL::VARCHAR AS identity_maximum,
+    NULL::VARCHAR AS identity_minimum, 'NO' AS identity_cycle,
+    CASE WHEN a.attgenerated = '' THEN 'NEVER' ELSE 'ALWAYS' END AS is_generated,
+    CASE WHEN a.attgenerated <> '' THEN d.adbin END AS generation_expression,
+    CASE WHEN c.relkind = 'r' AND a.attgenerated = '' THEN 'YES' ELSE 'NO' END AS is_updatable
+FROM pgc.pg_attribute a
+JOIN pgc.pg_class c ON c.oid = a.attrelid
+JOIN pgc.pg_namespace n ON n.oid = c.relnamespace
+JOIN pgc.pg_type t ON t.oid = a.atttypid
+LEFT JOIN pgc.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum;
+
+CREATE VIEW pgi.table_constraints AS
+SELECT
+    current_database() AS constraint_catalog, n.nspname AS constraint_schema, k.conname AS constraint_name,
+    current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
+    'CHECK' AS constraint_type, 'NO' AS is_deferrable, 'NO' AS initially_deferred, 'YES' AS enforced,
+    NULL::VARCHAR AS nulls_distinct
+FROM pgc.pg_constraint k JOIN pgc.pg_class c ON c.oid = k.conrelid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace;
+
+CREATE VIEW pgi.check_constraints AS
+SELECT
+    current_database() AS constraint_catalog, n.nspname AS constraint_schema, k.conname AS constraint_name,
+    '(' || k.conbin || ')' AS check_clause
+FROM pgc.pg_constraint k JOIN pgc.pg_namespace n ON n.oid = k.connamespace;
+
+CREATE TABLE pgi.key_column_usage (
+    constraint_catalog VARCHAR, constraint_schema VARCHAR, constraint_name VARCHAR, table_catalog VARCHAR,
+    table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, ordinal_position INTEGER,
+    position_in_unique_constraint INTEGER
+);
+CREATE TABLE pgi.constraint_column_usage (
+    table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, constraint_catalog VARCHAR,
+    constraint_schema VARCHAR, constraint_name VARCHAR
+);
+CREATE TABLE pgi.constraint_table_usage (
+    table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, constraint_catalog VARCHAR,
+    constraint_schema VARCHAR, constraint_name VARCHAR
+);
+CREATE TABLE pgi.referential_constraints (
+    constraint_catalog VARCHAR, constraint_schema VARCHAR, constraint_name VARCHAR, unique_constraint_catalog VARCHAR,
+    unique_constraint_schema VARCHAR, unique_constraint_name VARCHAR, match_option VARCHAR, update_rule VARCHAR,
+    delete_rule VARCHAR
+);
+CREATE TABLE pgi.sequences (
+    sequence_catalog VARCHAR, sequence_schema VARCHAR, sequence_name VARCHAR, data_type VARCHAR,
+    numeric_precision INTEGER, numeric_precision_radix INTEGER, numeric_scale INTEGER, start_value VARCHAR,
+    minimum_value VARCHAR, maximum_value VARCHAR, increment VARCHAR, cycle_option VARCHAR
+);
+CREATE TABLE pgi.routines (
+    specific_catalog VARCHAR, specific_schema VARCHAR, specific_name VARCHAR, routine_catalog VARCHAR,
+    routine_schema VARCHAR, routine_name VARCHAR, routine_type VARCHAR, data_type VARCHAR, type_udt_name VARCHAR,
+    routine_definition VARCHAR, external_language VARCHAR
+);
+CREATE TABLE pgi.parameters (
+    specific_catalog VARCHAR, specific_schema VARCHAR, specific_name VARCHAR, ordinal_position INTEGER,
+    parameter_mode VARCHAR, parameter_name VARCHAR, data_type VARCHAR, udt_name VARCHAR
+);
+CREATE TABLE pgi.triggers (
+    trigger_catalog VARCHAR, trigger_schema VARCHAR, trigger_name VARCHAR, event_manipulation VARCHAR,
+    event_object_catalog VARCHAR, event_object_schema VARCHAR, event_object_table VARCHAR, action_order INTEGER,
+    action_condition VARCHAR, action_statement VARCHAR, action_orientation VARCHAR, action_timing VARCHAR
+);
+CREATE VIEW pgi.table_privileges AS
+SELECT
+    session_user_name() AS grantor, session_user_name() AS grantee, table_catalog, table_schema, table_name,
+    p.privilege_type, 'YES' AS is_grantable, 'NO' AS with_hierarchy
+FROM pgi.tables, (VALUES ('SELECT'), ('INSERT')) p (privilege_type);
+CREATE VIEW pgi.role_table_grants AS SELECT * FROM pgi.table_privileges;
+CREATE VIEW pgi.enabled_roles AS SELECT session_user_name() AS role_name;
+CREATE VIEW pgi.applicable_roles AS
+SELECT session_user_name() AS grantee, session_user_name() AS role_name, 'NO' AS is_grantable;
+CREATE VIEW pgi.character_sets AS
+SELECT
+    NULL::VARCHAR AS character_set_catalog, NULL::VARCHAR AS character_set_schema, 'UTF8' AS character_set_name,
+    'UCS' AS character_repertoire, 'UTF8' AS form_of_use, current_database() AS default_collate_catalog,
+    'pg_catalog' AS default_collate_schema, 'C' AS default_collate_name;
+CREATE VIEW pgi.information_schema_catalog_name AS SELECT current_database() AS catalog_name;

@@ -1,0 +1,63 @@
+-- Where everything else goes.
+--
+-- Schemas: `facts` is filled by zxq and emptied with every change; `pgc` stands for pg_catalog, `pgi` for
+-- information_schema (both names are taken by DuckDB). Names and types of columns are PostgreSQL 15's.
+
+CREATE SCHEMA facts;
+CREATE SCHEMA pgc;
+CREATE SCHEMA pgi;
+
+-- Types that clients cast to and DuckDB does not know.
+CREATE TYPE name AS VARCHAR;
+CREATE TYPE regproc AS UINTEGER;
+CREATE TYPE xid AS UINTEGER;
+CREATE TYPE int2vector AS SMALLINT[];
+CREATE TYPE oidvector AS UINTEGER[];
+CREATE TYPE aclitem AS VARCHAR;
+CREATE TYPE cstring AS VARCHAR;
+CREATE TYPE sql_identifier AS VARCHAR;
+CREATE TYPE character_data AS VARCHAR;
+CREATE TYPE cardinal_number AS INTEGER;
+CREATE TYPE yes_or_no AS VARCHAR;
+
+CREATE TABLE facts.schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
+CREATE TABLE facts.relations (
+    oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
+    about VARCHAR, definition VARCHAR
+);
+CREATE TABLE facts.columns (
+    relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
+    default_text VARCHAR, generated BOOLEAN, about VARCHAR
+);
+CREATE TABLE facts.checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
+CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
+CREATE VIEW facts.relation_names AS
+SELECT r.oid, lower(s.name || '.' || r.name) AS name
+FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
+UNION ALL
+SELECT oid, lower(name) FROM facts.relations WHERE schema_oid = 2200
+UNION ALL
+SELECT oid, name FROM facts.system_relations
+UNION ALL
+SELECT oid, 'pg_catalog.' || name FROM facts.system_relations;
+CREATE TABLE facts.settings (name VARCHAR, default_value VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR);
+
+CREATE TABLE pgc.pg_type (
+    oid UINTEGER, typname VARCHAR, typnamespace UINTEGER DEFAULT 11, typowner UINTEGER DEFAULT 10, typlen SMALLINT,
+    typbyval BOOLEAN, typtype VARCHAR, typcategory VARCHAR, typispreferred BOOLEAN, typisdefined BOOLEAN DEFAULT true,
+    typdelim VARCHAR, typrelid UINTEGER DEFAULT 0, typsubscript UINTEGER DEFAULT 0, typelem UINTEGER, typarray UINTEGER,
+    typinput UINTEGER, typoutput UINTEGER, typreceive UINTEGER, typsend UINTEGER, typmodin UINTEGER,
+    typmodout UINTEGER, typanalyze UINTEGER DEFAULT 0, typalign VARCHAR, typstorage VARCHAR,
+    typnotnull BOOLEAN DEFAULT false, typbasetype UINTEGER, typtypmod INTEGER, typndims INTEGER DEFAULT 0,
+    typcollation UINTEGER, typdefaultbin VARCHAR, typdefault VARCHAR, typacl VARCHAR[]
+);
+CREATE TABLE pgc.pg_proc (
+    oid UINTEGER, proname VARCHAR, pronamespace UINTEGER DEFAULT 11, proowner UINTEGER DEFAULT 10,
+    prolang UINTEGER DEFAULT 12, procost REAL DEFAULT 1, prorows REAL DEFAULT 0, provariadic UINTEGER DEFAULT 0,
+    prosupport UINTEGER DEFAULT 0, prokind VARCHAR DEFAULT 'f', prosecdef BOOLEAN DEFAULT false,
+    proleakproof BOOLEAN DEFAULT false, proisstrict BOOLEAN DEFAULT true, proretset BOOLEAN DEFAULT false,
+    provolatile VARCHAR DEFAULT 'i', proparallel VARCHAR DEFAULT 's', pronargs SMALLINT,
+    pronargdefaults SMALLINT DEFAULT 0, prorettype UINTEGER, proargtypes UINTEGER[], proallargtypes UINTEGER[],
+    proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR,
+    probin VARCHAR, prosqlbody VARCHAR, proconfig VARCHAR[], proacl VARCHAR[]
+);

@@ -1,0 +1,45 @@
+-- The functions of pg_catalog that clients call, as DuckDB macros. Parameters end in `_` so that they hide no column.
+--
+-- What belongs to one session comes from variables that zxq sets for each statement: `zxq_user`, `zxq_database`,
+-- `zxq_pid`, `zxq_port`, `zxq_settings` (a map of lower-case names to values).
+
+CREATE MACRO session_user_name() AS getvariable('zxq_user')::VARCHAR;
+CREATE MACRO setting_value(name_) AS (getvariable('zxq_settings')::MAP(VARCHAR, VARCHAR))[lower(name_)];
+
+CREATE MACRO version() AS 'PostgreSQL ' || setting_value('server_version') || ' (zxq)';
+CREATE MACRO current_database() AS getvariable('zxq_database')::VARCHAR;
+CREATE MACRO current_schema() AS 'public';
+CREATE MACRO current_schemas(implicit_) AS CASE WHEN implicit_ THEN ['pg_catalog', 'public'] ELSE ['public'] END;
+CREATE MACRO pg_backend_pid() AS getvariable('zxq_pid')::INTEGER;
+CREATE MACRO pg_is_in_recovery() AS false;
+CREATE MACRO pg_is_wal_replay_paused() AS false;
+CREATE MACRO pg_my_temp_schema() AS 0::UINTEGER;
+CREATE MACRO pg_is_other_temp_schema(oid_) AS false;
+CREATE MACRO pg_postmaster_start_time() AS getvariable('zxq_started')::TIMESTAMP;
+CREATE MACRO pg_conf_load_time() AS getvariable('zxq_started')::TIMESTAMP;
+CREATE MACRO inet_server_addr() AS '127.0.0.1';
+CREATE MACRO inet_server_port() AS getvariable('zxq_port')::INTEGER;
+CREATE MACRO inet_client_addr() AS '127.0.0.1';
+CREATE MACRO inet_client_port() AS NULL::INTEGER;
+CREATE MACRO pg_encoding_to_char(encoding_) AS CASE encoding_ WHEN 6 THEN 'UTF8' WHEN 0 THEN 'SQL_ASCII' ELSE '' END;
+CREATE MACRO pg_char_to_encoding(name_) AS CASE lower(name_) WHEN 'utf8' THEN 6 ELSE -1 END;
+CREATE MACRO pg_client_encoding() AS 'UTF8';
+CREATE MACRO getdatabaseencoding() AS 'UTF8';
+CREATE MACRO setting_or_error(name_, value_) AS
+    CASE WHEN value_ IS NULL THEN error('unrecognized configuration parameter "' || name_ || '"') ELSE value_ END;
+CREATE MACRO current_setting
+    (name_) AS setting_or_error(name_, setting_value(name_)),
+    (name_, missing_ok_) AS CASE WHEN missing_ok_ THEN setting_value(name_) ELSE setting_or_error(name_, setting_value(name_)) END;
+CREATE MACRO pg_advisory_unlock_all() AS NULL::VARCHAR;
+CREATE MACRO pg_advisory_lock
+    (key_) AS NULL::VARCHAR,
+    (key1_, key2_) AS NULL::VARCHAR;
+CREATE MACRO pg_try_advisory_lock
+    (key_) AS true,
+    (key1_, key2_) AS true;
+CREATE MACRO pg_advisory_unlock
+    (key_) AS true,
+    (key1_, key2_) AS true;
+CREATE MACRO txid_current() AS 0::BIGINT;
+CREATE MACRO pg_export_snapshot() AS error('snapshots cannot be exported');
+

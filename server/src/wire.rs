@@ -1,0 +1,27 @@
+//! The PostgreSQL wire protocol, version 3.
+//!
+//! pgwire gives messages, their codec and the socket; what a session is and how rows get onto the wire is here, so that
+//! results stream in bounded memory and every statement can be cancelled.
+//!
+//! Reading order: [`startup`] and [`connection`] (a client's life), [`plan`] and [`execute`] (a statement's), [`rows`]
+//! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
+
+pub(crate) mod cancel;
+pub(crate) mod connection;
+pub(crate) mod copy;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod error;
+pub(crate) mod execute;
+pub(crate) mod extended;
+pub(crate) mod lexer;
+pub(crate) mod link;
+pub(crate) mod plan;
+pub(crate) mod portal;
+pub(crate) mod rows;
+pub(crate) mod session;
+pub(crate) mod settings;
+pub(crate) mod settings_commands;
+pub(crate) mod startup;
+pub(crate) mod types;
+pub(crate) mod utility;

@@ -1,0 +1,175 @@
+//! The life of one connection: a message, its answer, until either side ends it.
+
+use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{Severity, Stop, WireError};
+use super::execute::Answer;
+use super::lexer;
+use super::link::{Guard, Link, shutting_down};
+use super::plan::Planned;
+use super::session::Session;
+
+/// One connection.
+pub(crate) struct Connection {
+    pub(super) link: Link,
+    pub(super) session: Session,
+    /// Cancelled when the server stops taking statements.
+    draining: CancellationToken,
+    /// Cancelled when the server waits no longer for running statements.
+    abort: CancellationToken,
+    /// An extended-protocol message failed: messages up to the next Sync are skipped.
+    skipping: bool,
+    /// What can stop the extended-protocol statement under way: its timeout counts from its first message.
+    pub(super) guard: Option<Guard>,
+}
+
+impl Connection {
+    /// A connection that has got through its startup.
+    pub(crate) fn new(link: Link, session: Session, draining: CancellationToken, abort: CancellationToken) -> Self {
+        Connection { link, session, draining, abort, skipping: false, guard: None }
+    }
+
+    /// Answers messages until the client leaves or the connection is ended.
+    pub(crate) async fn run(mut self) {
+        if let Err(Stop::Failed(error)) = self.serve().await {
+            // The client may be gone; then nobody needs to be told.
+            let _ = self.link.put(&error.fatal().message(""));
+            let _ = self.link.flush().await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Stop> {
+        self.ready().await?;
+        loop {
+            let terminated = self.session.seat.terminated.clone();
+            let message = tokio::select! {
+                biased;
+                () = self.draining.cancelled() => return Err(shutting_down().into()),
+                () = terminated.cancelled() => return Err(shutting_down().into()),
+                message = self.link.next() => message?,
+            };
+            let Some(message) = message else { return Ok(()) };
+            if !self.answer(message).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers one message; false when the client says goodbye.
+    ///
+    /// # Errors
+    /// Fatal errors, and that the client is gone.
+    async fn answer(&mut self, message: PgWireFrontendMessage) -> Result<bool, Stop> {
+        match message {
+            PgWireFrontendMessage::Terminate(_) => return Ok(false),
+            PgWireFrontendMessage::Query(query) => {
+                let outcome = self.simple_query(&query.query).await;
+                self.skipping = false;
+                self.report(outcome, &query.query).await?;
+                self.ready().await?;
+            }
+            PgWireFrontendMessage::Sync(_) => {
+                self.skipping = false;
+                self.guard = None;
+                if self.session.status == TransactionStatus::Idle {
+                    self.session.close_portals();
+                }
+                self.ready().await?;
+            }
+            // What is left of a COPY that has failed.
+            PgWireFrontendMessage::CopyData(_)
+            | PgWireFrontendMessage::CopyDone(_)
+            | PgWireFrontendMessage::CopyFail(_) => {}
+            _ if self.skipping => {}
+            message => {
+                let outcome = self.extended_message(message).await;
+                if matches!(outcome, Err(Stop::Failed(_))) {
+                    self.skipping = true;
+                }
+                self.report(outcome.map(|_| ()), "").await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the client of a failure.
+    ///
+    /// # Errors
+    /// The failure itself when it is fatal, and that the client is gone.
+    async fn report(&mut self, outcome: Result<(), Stop>, query: &str) -> Result<(), Stop> {
+        let error = match outcome {
+            Ok(()) => return Ok(()),
+            Err(Stop::Failed(error)) if error.severity != Severity::Fatal => error,
+            Err(stop) => return Err(stop),
+        };
+        self.session.note_failure();
+        for message in self.session.take_outgoing() {
+            self.link.put(&message)?;
+        }
+        self.link.put(&error.message(query))?;
+        // Clients that pipeline wait for the error before they send a Sync.
+        self.link.flush().await
+    }
+
+    async fn ready(&mut self) -> Result<(), Stop> {
+        for message in self.session.take_outgoing() {
+            self.link.put(&message)?;
+        }
+        self.link.put(&PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(self.session.status)))?;
+        self.link.flush().await
+    }
+
+    /// A guard for a statement that starts now.
+    pub(super) fn new_guard(&self) -> Guard {
+        Guard {
+            cancel: self.session.seat.start_statement(),
+            deadline: self.session.settings.statement_timeout().map(|timeout| Instant::now() + timeout),
+            abort: self.abort.clone(),
+        }
+    }
+
+    /// Runs the statements of a text, one after the other, until one fails.
+    async fn simple_query(&mut self, text: &str) -> Result<(), Stop> {
+        let statements = lexer::split(text)?;
+        if text.contains('\0') {
+            return Err(WireError::protocol("the statement holds a NUL character").into());
+        }
+        self.session.forget_statement("");
+        self.session.close_portal("");
+        let statements = if statements.is_empty() {
+            vec![lexer::StatementText { text: "", offset: 0 }]
+        } else {
+            statements
+        };
+        for statement in statements {
+            let guard = self.new_guard();
+            let outcome = self.simple_statement(statement.text, &guard).await;
+            if let Err(Stop::Failed(mut error)) = outcome {
+                error.offset = error.offset.map(|offset| offset + statement.offset);
+                return Err(error.into());
+            }
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn simple_statement(&mut self, text: &str, guard: &Guard) -> Result<(), Stop> {
+        let planned = match self.link.run(guard, Planned::new(&self.session, text, &[])).await {
+            Ok(planned) => planned,
+            // In a failed block even a statement that cannot be planned is refused for the block.
+            Err(stop) => {
+                self.session.check_failed()?;
+                return Err(stop);
+            }
+        };
+        if !planned.parameters.is_empty() {
+            return Err(WireError::new(crate::sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1")
+                .hint("Statements with parameters need the extended protocol")
+                .into());
+        }
+        Answer { link: &mut self.link, guard }.simple(&mut self.session, &planned).await
+    }
+}

@@ -1,0 +1,495 @@
+//! Runs one planned statement and answers the client, in either protocol.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::scalar::ScalarValue;
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::data::{FieldDescription, RowDescription};
+use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, TransactionStatus};
+use zxq_engine::Outcome;
+
+use super::copy::from_stdin::CopyIn;
+use super::copy::options::{CopyCommand, CopyOptions};
+use super::copy::to_stdout;
+use super::encode::{Format, column_encodings};
+use super::error::{Stop, WireError};
+use super::link::{Guard, Link};
+use super::plan::{Planned, RowTag, Work};
+use super::portal::{Portal, PortalState};
+use super::rows::{DataRows, RowCursor};
+use super::session::Session;
+use super::types::{self, Column};
+use super::utility::Utility;
+use crate::pg_catalog::Effect;
+use crate::sqlstate;
+
+/// What a statement gives, before any of it is sent.
+pub(crate) enum Reply {
+    /// Nothing: the text was empty.
+    Empty,
+    /// A command tag.
+    Command(String),
+    /// Rows.
+    Rows { columns: Vec<Column>, stream: SendableRecordBatchStream, tag: RowTag },
+    /// Rows of a cursor.
+    Fetch { name: String, count: Option<u64>, skip: bool },
+    /// Data from the client.
+    CopyIn(CopyIn),
+    /// Data for the client.
+    CopyOut { columns: Vec<Column>, stream: SendableRecordBatchStream, options: CopyOptions },
+}
+
+/// Where a reply goes.
+pub(crate) struct Answer<'a> {
+    /// The socket.
+    pub(crate) link: &'a mut Link,
+    /// What can stop it.
+    pub(crate) guard: &'a Guard,
+}
+
+impl Session {
+    /// Refuses statements in a failed transaction block, but for those that end it.
+    ///
+    /// # Errors
+    /// 25P02.
+    pub(crate) fn check_block(&self, work: &Work) -> Result<(), WireError> {
+        let accepted = match work {
+            Work::Empty => true,
+            Work::Utility(utility) => utility.ends_failed_block(),
+            Work::Engine(_) | Work::Catalog(_) => false,
+        };
+        if accepted { Ok(()) } else { self.check_failed() }
+    }
+
+    /// Refuses anything in a failed transaction block.
+    ///
+    /// # Errors
+    /// 25P02.
+    pub(crate) fn check_failed(&self) -> Result<(), WireError> {
+        if self.status != TransactionStatus::Error {
+            return Ok(());
+        }
+        Err(WireError::new(
+            sqlstate::IN_FAILED_SQL_TRANSACTION,
+            "current transaction is aborted, commands ignored until end of transaction block",
+        ))
+    }
+
+    /// Starts a statement.
+    ///
+    /// # Errors
+    /// What planning, starting, or the connection itself finds wrong.
+    pub(crate) async fn start(&mut self, planned: &Planned, parameters: Vec<ScalarValue>) -> Result<Reply, WireError> {
+        self.check_block(&planned.work)?;
+        match &planned.work {
+            Work::Empty => Ok(Reply::Empty),
+            Work::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {
+                Outcome::Rows { schema, stream } => {
+                    let columns = planned.columns.clone().unwrap_or_else(|| types::columns(&schema));
+                    Ok(Reply::Rows { columns, stream, tag: planned.tag })
+                }
+                Outcome::Command { tag } => {
+                    self.note_write();
+                    Ok(Reply::Command(tag))
+                }
+            },
+            Work::Catalog(statement) => {
+                for effect in statement.effects(&parameters)? {
+                    self.take_effect(effect).await?;
+                }
+                let rows = self.catalog.run(&self.engine, &self.identity(), statement, &parameters).await?;
+                Ok(Reply::Rows { columns: statement.columns(), stream: one_batch(rows), tag: planned.tag })
+            }
+            Work::Utility(utility) => self.start_utility(utility).await,
+        }
+    }
+
+    /// What a function of the catalog does: `set_config` and its like.
+    async fn take_effect(&mut self, effect: Effect) -> Result<(), WireError> {
+        match effect {
+            Effect::Set { name, value } => self.set(&name, Some(&value), false).await?,
+            Effect::Cancel(pid) => {
+                if !self.seat.connections().cancel(pid) {
+                    self.notice(no_such_process(pid));
+                }
+            }
+            Effect::Terminate(pid) => {
+                if !self.seat.connections().terminate(pid) {
+                    self.notice(no_such_process(pid));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_utility(&mut self, utility: &Utility) -> Result<Reply, WireError> {
+        let tag = match utility {
+            Utility::Begin => {
+                self.begin();
+                "BEGIN"
+            }
+            Utility::Commit { chain } => self.end(true, *chain),
+            Utility::Rollback { chain } => self.end(false, *chain),
+            Utility::Savepoint(name) => {
+                self.savepoint(name.clone())?;
+                "SAVEPOINT"
+            }
+            Utility::Release(name) => {
+                self.end_savepoint(name, false)?;
+                "RELEASE"
+            }
+            Utility::RollbackTo(name) => {
+                self.end_savepoint(name, true)?;
+                "ROLLBACK"
+            }
+            Utility::Set { name, value, local } => {
+                self.set(name, value.as_deref(), *local).await?;
+                "SET"
+            }
+            Utility::SetTransaction => "SET",
+            Utility::Show(name) => {
+                let rows = self.show(name)?;
+                let columns = types::columns(rows.schema_ref());
+                return Ok(Reply::Rows { columns, stream: one_batch(rows), tag: RowTag::Word("SHOW") });
+            }
+            Utility::Reset(name) => {
+                self.reset(name).await?;
+                "RESET"
+            }
+            Utility::Discard { all } => {
+                if *all {
+                    self.discard_all().await?;
+                }
+                return Ok(Reply::Command(if *all { "DISCARD ALL".to_owned() } else { "DISCARD".to_owned() }));
+            }
+            Utility::Deallocate(Some(name)) => {
+                self.statement(name)?;
+                self.forget_statement(name);
+                "DEALLOCATE"
+            }
+            Utility::Deallocate(None) => {
+                self.forget_statements();
+                "DEALLOCATE ALL"
+            }
+            Utility::Prepare { name, types, statement } => {
+                let oids = types.iter().map(|name| type_oid(name)).collect::<Result<Vec<_>, _>>()?;
+                let planned = Planned::new(self, statement, &oids).await?;
+                self.keep_statement(name.clone(), Arc::new(planned))?;
+                "PREPARE"
+            }
+            Utility::Execute { name, values } => return self.execute_named(name, values).await,
+            Utility::Declare { name, hold, query } => {
+                self.declare(name, *hold, query).await?;
+                "DECLARE CURSOR"
+            }
+            Utility::Fetch { name, count, skip } => {
+                self.portal(name)?;
+                return Ok(Reply::Fetch { name: name.clone(), count: *count, skip: *skip });
+            }
+            Utility::Close(Some(name)) => {
+                self.portal(name)?;
+                self.close_portal(name);
+                "CLOSE CURSOR"
+            }
+            Utility::Close(None) => {
+                self.close_portals();
+                "CLOSE CURSOR ALL"
+            }
+            Utility::Nothing(tag) => tag,
+            Utility::Copy(copy) => return self.start_copy(copy).await,
+        };
+        Ok(Reply::Command(tag.to_owned()))
+    }
+
+    async fn start_copy(&mut self, copy: &CopyCommand) -> Result<Reply, WireError> {
+        match copy {
+            CopyCommand::In { table, columns, options } => {
+                let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() };
+                Ok(Reply::CopyIn(copy))
+            }
+            CopyCommand::Out { query, options } => {
+                let planned = Planned::new(self, query, &[]).await?;
+                match Box::pin(self.start(&planned, Vec::new())).await? {
+                    Reply::Rows { columns, stream, .. } => {
+                        Ok(Reply::CopyOut { columns, stream, options: options.clone() })
+                    }
+                    _ => Err(WireError::unsupported("COPY (statement) TO STDOUT needs a statement that returns rows")),
+                }
+            }
+        }
+    }
+
+    async fn discard_all(&mut self) -> Result<(), WireError> {
+        if self.in_block() {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.close_portals();
+        self.forget_statements();
+        self.reset("all").await
+    }
+
+    async fn declare(&mut self, name: &str, hold: bool, query: &str) -> Result<(), WireError> {
+        if !self.in_block() && !hold {
+            let message = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        let statement = Arc::new(Planned::new(self, query, &[]).await?);
+        if statement.columns.is_none() {
+            return Err(WireError::syntax("a cursor needs a statement that returns rows"));
+        }
+        let portal =
+            Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state: PortalState::Ready };
+        self.keep_portal(name.to_owned(), portal)
+    }
+
+    /// `EXECUTE name(values)`: the values are evaluated as SQL, then the statement runs with them.
+    async fn execute_named(&mut self, name: &str, values: &[String]) -> Result<Reply, WireError> {
+        let planned = self.statement(name)?;
+        if values.len() != planned.parameters.len() {
+            return Err(WireError::syntax(format!(
+                "wrong number of parameters for prepared statement \"{name}\": it takes {}, {} were given",
+                planned.parameters.len(),
+                values.len()
+            )));
+        }
+        let mut parameters = Vec::new();
+        if !values.is_empty() {
+            let rows = self.engine.run(&format!("SELECT {}", values.join(", "))).await?.collect().await?;
+            let row = rows.iter().find(|batch| batch.num_rows() > 0);
+            let row = row.ok_or_else(|| WireError::internal("the values gave no row"))?;
+            for column in row.columns() {
+                parameters.push(ScalarValue::try_from_array(column, 0)?);
+            }
+        }
+        Box::pin(self.start(&planned, parameters)).await
+    }
+}
+
+/// The OID of a type as `PREPARE name(type)` writes it.
+fn type_oid(name: &str) -> Result<u32, WireError> {
+    use pgwire::api::Type;
+    let bare = name.split('(').next().unwrap_or(name).trim().to_ascii_lowercase();
+    let known = match bare.as_str() {
+        "boolean" | "bool" => Type::BOOL,
+        "smallint" | "int2" => Type::INT2,
+        "integer" | "int" | "int4" => Type::INT4,
+        "bigint" | "int8" => Type::INT8,
+        "real" | "float4" => Type::FLOAT4,
+        "double precision" | "float8" | "float" => Type::FLOAT8,
+        "numeric" | "decimal" => Type::NUMERIC,
+        "text" | "varchar" | "character varying" | "char" | "character" | "name" => Type::TEXT,
+        "bytea" => Type::BYTEA,
+        "date" => Type::DATE,
+        "timestamp" | "timestamp without time zone" => Type::TIMESTAMP,
+        "timestamptz" | "timestamp with time zone" => Type::TIMESTAMPTZ,
+        "time" | "time without time zone" => Type::TIME,
+        "interval" => Type::INTERVAL,
+        "unknown" => Type::UNKNOWN,
+        _ => {
+            let message = format!("type \"{name}\" does not exist");
+            return Err(WireError::new(sqlstate::UNDEFINED_OBJECT, message));
+        }
+    };
+    Ok(known.oid())
+}
+
+fn no_such_process(pid: i32) -> WireError {
+    WireError::warning(sqlstate::WARNING, format!("PID {pid} is not a server process"))
+}
+
+/// A stream of one batch.
+pub(crate) fn one_batch(batch: RecordBatch) -> SendableRecordBatchStream {
+    let schema = batch.schema();
+    Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)])))
+}
+
+/// The message that announces columns.
+pub(crate) fn row_description(columns: &[Column], formats: &[Format]) -> PgWireBackendMessage {
+    let fields = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let format = formats.get(at).copied().unwrap_or(Format::Text);
+            FieldDescription::new(
+                column.name.clone(),
+                0,
+                0,
+                column.pg_type.oid(),
+                column.width(),
+                column.typmod,
+                format.code(),
+            )
+        })
+        .collect();
+    PgWireBackendMessage::RowDescription(RowDescription::new(fields))
+}
+
+impl Answer<'_> {
+    /// Runs a statement of the simple protocol: columns, rows, tag.
+    ///
+    /// # Errors
+    /// What the statement says, the guard's reason, or that the client is gone.
+    pub(crate) async fn simple(&mut self, session: &mut Session, planned: &Planned) -> Result<(), Stop> {
+        let reply = self.link.run(self.guard, session.start(planned, Vec::new())).await?;
+        self.tell(session)?;
+        match reply {
+            Reply::Rows { columns, stream, tag } => {
+                let formats = vec![Format::Text; columns.len()];
+                self.link.put(&row_description(&columns, &formats))?;
+                let writer = DataRows(column_encodings(&columns, &formats));
+                let rows = RowCursor::new(stream).send_all(writer, self.link, self.guard).await?;
+                self.complete(session, tag.text(rows))
+            }
+            Reply::Fetch { name, count, skip } => {
+                if !skip && let Some(columns) = session.cursor_columns(&name) {
+                    self.link.put(&row_description(&columns, &[]))?;
+                }
+                let tag = self.fetch(session, &name, count, skip, &[]).await?;
+                self.complete(session, tag)
+            }
+            other => self.rest(session, other).await,
+        }
+    }
+
+    /// Runs a portal of the extended protocol for up to `limit` rows. True when it has ended, false when suspended.
+    ///
+    /// # Errors
+    /// As [`Answer::simple`].
+    pub(crate) async fn portal(
+        &mut self,
+        session: &mut Session,
+        portal: &mut Portal,
+        limit: Option<u64>,
+    ) -> Result<bool, Stop> {
+        let planned = Arc::clone(&portal.statement);
+        let cursor = match std::mem::replace(&mut portal.state, PortalState::Done) {
+            PortalState::Done => {
+                session.check_block(&planned.work)?;
+                self.complete(session, planned.tag.text(0))?;
+                return Ok(true);
+            }
+            PortalState::Rows(cursor) => {
+                session.check_block(&planned.work)?;
+                cursor
+            }
+            PortalState::Ready => {
+                let parameters = portal.parameters.clone();
+                let reply = self.link.run(self.guard, session.start(&planned, parameters)).await?;
+                self.tell(session)?;
+                match reply {
+                    Reply::Rows { stream, .. } => RowCursor::new(stream),
+                    Reply::Fetch { name, count, skip } => {
+                        let tag = self.fetch(session, &name, count, skip, &portal.formats).await?;
+                        self.complete(session, tag)?;
+                        return Ok(true);
+                    }
+                    other => {
+                        self.rest(session, other).await?;
+                        return Ok(true);
+                    }
+                }
+            }
+        };
+        let columns = planned.columns.as_deref().unwrap_or_default();
+        let mut writer = DataRows(column_encodings(columns, &portal.formats));
+        let Some(limit) = limit else {
+            let rows = cursor.send_all(writer, self.link, self.guard).await?;
+            self.complete(session, planned.tag.text(rows))?;
+            return Ok(true);
+        };
+        let mut cursor = cursor;
+        let sent = cursor.send(&mut writer, self.link, self.guard, limit).await?;
+        if sent.ended {
+            self.complete(session, planned.tag.text(sent.rows))?;
+        } else {
+            portal.state = PortalState::Rows(cursor);
+        }
+        Ok(sent.ended)
+    }
+
+    /// Rows of a cursor; returns the tag.
+    async fn fetch(
+        &mut self,
+        session: &mut Session,
+        name: &str,
+        count: Option<u64>,
+        skip: bool,
+        formats: &[Format],
+    ) -> Result<String, Stop> {
+        let mut portal = session.take_portal(name)?;
+        let outcome = self.fetch_from(session, &mut portal, count, skip, formats).await;
+        session.put_portal_back(name.to_owned(), portal);
+        outcome
+    }
+
+    async fn fetch_from(
+        &mut self,
+        session: &mut Session,
+        portal: &mut Portal,
+        count: Option<u64>,
+        skip: bool,
+        formats: &[Format],
+    ) -> Result<String, Stop> {
+        let planned = Arc::clone(&portal.statement);
+        if matches!(portal.state, PortalState::Ready) {
+            let parameters = portal.parameters.clone();
+            let reply = self.link.run(self.guard, session.start(&planned, parameters)).await?;
+            portal.state = match reply {
+                Reply::Rows { stream, .. } => PortalState::Rows(RowCursor::new(stream)),
+                _ => PortalState::Done,
+            };
+        }
+        let limit = count.unwrap_or(u64::MAX);
+        let rows = match &mut portal.state {
+            PortalState::Rows(cursor) if skip => cursor.skip(self.link, self.guard, limit).await?,
+            PortalState::Rows(cursor) => {
+                let columns = planned.columns.as_deref().unwrap_or_default();
+                let texts = vec![Format::Text; columns.len()];
+                let formats = if formats.len() == columns.len() { formats } else { &texts };
+                let mut writer = DataRows(column_encodings(columns, formats));
+                cursor.send(&mut writer, self.link, self.guard, limit).await?.rows
+            }
+            _ => 0,
+        };
+        Ok(if skip { format!("MOVE {rows}") } else { format!("FETCH {rows}") })
+    }
+
+    /// Replies that are the same in both protocols.
+    async fn rest(&mut self, session: &mut Session, reply: Reply) -> Result<(), Stop> {
+        match reply {
+            Reply::Empty => self.link.put(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())),
+            Reply::Command(tag) => self.complete(session, tag),
+            Reply::CopyIn(copy) => {
+                let engine = Arc::clone(session.engine.engine());
+                let report = copy.run(&engine, self.link, self.guard).await?;
+                session.note_write();
+                if report.rejected > 0 {
+                    session.notice(WireError::notice(format!("{} rows were quarantined", report.rejected)));
+                }
+                self.complete(session, format!("COPY {}", report.rows))
+            }
+            Reply::CopyOut { columns, stream, options } => {
+                let rows =
+                    to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, self.guard).await?;
+                self.complete(session, format!("COPY {rows}"))
+            }
+            Reply::Rows { .. } | Reply::Fetch { .. } => {
+                Err(WireError::internal("rows were not expected from this statement").into())
+            }
+        }
+    }
+
+    /// Sends notices and changed settings.
+    pub(crate) fn tell(&mut self, session: &mut Session) -> Result<(), Stop> {
+        session.take_outgoing().iter().try_for_each(|message| self.link.put(message))
+    }
+
+    fn complete(&mut self, session: &mut Session, tag: String) -> Result<(), Stop> {
+        self.tell(session)?;
+        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
+    }
+}

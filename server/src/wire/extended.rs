@@ -1,0 +1,171 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
+    TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
+};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+
+use super::connection::Connection;
+use super::decode;
+use super::encode::Format;
+use super::error::{Stop, WireError};
+use super::execute::{Answer, row_description};
+use super::lexer;
+use super::link::Guard;
+use super::plan::{Planned, Work, exact_literal};
+use super::portal::{Portal, PortalState};
+
+impl Connection {
+    /// Answers one message of the extended protocol.
+    ///
+    /// # Errors
+    /// What the message asks for and cannot be; the messages up to the next Sync are then skipped.
+    pub(super) async fn extended_message(&mut self, message: PgWireFrontendMessage) -> Result<(), Stop> {
+        let guard = match self.guard.take() {
+            Some(guard) => guard,
+            None => self.new_guard(),
+        };
+        self.guard = Some(guard.clone());
+        match message {
+            PgWireFrontendMessage::Parse(parse) => self.parse(parse, &guard).await,
+            PgWireFrontendMessage::Bind(bind) => self.bind(bind, &guard).await,
+            PgWireFrontendMessage::Describe(describe) => self.describe(describe),
+            PgWireFrontendMessage::Execute(execute) => self.execute(execute, &guard).await,
+            PgWireFrontendMessage::Close(close) => self.close(close),
+            PgWireFrontendMessage::Flush(_) => self.link.flush().await,
+            PgWireFrontendMessage::PasswordMessageFamily(_) => {
+                Err(WireError::protocol("a password was not asked for").fatal().into())
+            }
+            _ => Err(WireError::protocol("this message cannot come now").fatal().into()),
+        }
+    }
+
+    async fn parse(&mut self, parse: Parse, guard: &Guard) -> Result<(), Stop> {
+        let name = parse.name.unwrap_or_default();
+        let statements = lexer::split(&parse.query)?;
+        let text = match statements.as_slice() {
+            [] => "",
+            [one] => one.text,
+            _ => {
+                return Err(WireError::syntax("cannot insert multiple commands into a prepared statement").into());
+            }
+        };
+        if name.is_empty() {
+            self.session.forget_statement("");
+        }
+        let planned = match self.link.run(guard, Planned::new(&self.session, text, &parse.type_oids)).await {
+            Ok(planned) => planned,
+            Err(stop) => {
+                self.session.check_failed()?;
+                return Err(stop);
+            }
+        };
+        self.session.check_block(&planned.work)?;
+        self.session.keep_statement(name, Arc::new(planned))?;
+        self.link.put(&PgWireBackendMessage::ParseComplete(ParseComplete::new()))
+    }
+
+    async fn bind(&mut self, bind: Bind, guard: &Guard) -> Result<(), Stop> {
+        let statement = self.session.statement(&bind.statement_name.unwrap_or_default())?;
+        self.session.check_block(&statement.work)?;
+        let count = statement.parameters.len();
+        if bind.parameters.len() != count {
+            return Err(WireError::protocol(format!(
+                "bind message supplies {} parameters, but the prepared statement requires {count}",
+                bind.parameters.len()
+            ))
+            .into());
+        }
+        let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
+        let wanted = |at: usize| match &statement.work {
+            Work::Engine(prepared) => prepared.param_types.get(at).cloned().unwrap_or(DataType::Null),
+            _ => DataType::Null,
+        };
+        let mut parameters = Vec::with_capacity(count);
+        let mut literals: Vec<Option<String>> = vec![None; count];
+        for (at, bytes) in bind.parameters.iter().enumerate() {
+            let wanted = wanted(at);
+            let value = decode::decode(bytes.as_deref(), formats[at], statement.parameters[at], &wanted)
+                .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
+            if wanted != DataType::Null && !decode::fits(&value, &wanted) {
+                literals[at] = exact_literal(&value);
+            }
+            parameters.push(value);
+        }
+        let statement = if literals.iter().any(Option::is_some) {
+            for (value, literal) in parameters.iter_mut().zip(&literals) {
+                if literal.is_some() {
+                    *value = ScalarValue::Utf8View(None);
+                }
+            }
+            let planned = self.link.run(guard, statement.with_literals(&self.session, &literals)).await?;
+            Arc::new(planned)
+        } else {
+            statement
+        };
+        let columns = statement.columns.as_ref().map_or(0, Vec::len);
+        let formats = if statement.columns.is_some() {
+            Format::for_columns(&bind.result_column_format_codes, columns)?
+        } else {
+            Vec::new()
+        };
+        let name = bind.portal_name.unwrap_or_default();
+        let portal = Portal { statement, parameters, formats, hold: false, state: PortalState::Ready };
+        self.session.keep_portal(name, portal)?;
+        self.link.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
+    }
+
+    fn describe(&mut self, describe: Describe) -> Result<(), Stop> {
+        let name = describe.name.unwrap_or_default();
+        let (statement, formats): (Arc<Planned>, Vec<Format>) = match describe.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => {
+                let statement = self.session.statement(&name)?;
+                let types = ParameterDescription::new(statement.parameters.clone());
+                self.link.put(&PgWireBackendMessage::ParameterDescription(types))?;
+                (statement, Vec::new())
+            }
+            TARGET_TYPE_BYTE_PORTAL => {
+                let portal = self.session.portal(&name)?;
+                (Arc::clone(&portal.statement), portal.formats.clone())
+            }
+            other => {
+                return Err(WireError::protocol(format!("invalid DESCRIBE message subtype {other}")).into());
+            }
+        };
+        match &statement.columns {
+            Some(columns) => self.link.put(&row_description(columns, &formats)),
+            None => self.link.put(&PgWireBackendMessage::NoData(NoData::new())),
+        }
+    }
+
+    async fn execute(&mut self, execute: Execute, guard: &Guard) -> Result<(), Stop> {
+        let name = execute.name.unwrap_or_default();
+        let limit = u64::try_from(execute.max_rows).ok().filter(|rows| *rows > 0);
+        // Out of the session while it runs: a portal may be a FETCH from another one.
+        let mut portal = self.session.take_portal(&name)?;
+        let mut answer = Answer { link: &mut self.link, guard };
+        let outcome = answer.portal(&mut self.session, &mut portal, limit).await;
+        let ended = outcome?;
+        self.session.put_portal_back(name, portal);
+        if !ended {
+            self.link.put(&PgWireBackendMessage::PortalSuspended(PortalSuspended::new()))?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, close: Close) -> Result<(), Stop> {
+        let name = close.name.unwrap_or_default();
+        match close.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => self.session.forget_statement(&name),
+            TARGET_TYPE_BYTE_PORTAL => self.session.close_portal(&name),
+            other => return Err(WireError::protocol(format!("invalid CLOSE message subtype {other}")).into()),
+        };
+        self.link.put(&PgWireBackendMessage::CloseComplete(CloseComplete::new()))
+    }
+}

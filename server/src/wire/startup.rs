@@ -1,0 +1,227 @@
+//! The beginning of a connection: what the client asks for, and what it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use pgwire::api::{ClientInfo, PgWireConnectionState};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup,
+};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
+use pgwire::tokio::server::negotiate_tls;
+use tokio::net::TcpStream;
+use zxq_engine::Engine;
+
+use super::cancel::Connections;
+use super::error::{Stop, WireError};
+use super::link::{Link, Socket};
+use super::session::Session;
+use super::settings::known::KNOWN;
+use super::settings::is_utc;
+use crate::pg_catalog::Introspection;
+use crate::sqlstate;
+
+/// How long a client may take to say who it is.
+const STARTUP_TIME: Duration = Duration::from_secs(30);
+
+/// What the server's connections share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The engine.
+    pub(crate) engine: Arc<Engine>,
+    /// The introspection tables.
+    pub(crate) catalog: Arc<Introspection>,
+    /// Who is connected.
+    pub(crate) connections: Arc<Connections>,
+}
+
+/// Gets a client through its startup. `None` when it only came to cancel a statement, or went away.
+///
+/// `full` refuses clients because all places are taken; cancel requests are heard all the same.
+///
+/// # Errors
+/// When the client is gone.
+pub(crate) async fn accept(
+    stream: TcpStream,
+    shared: &Shared,
+    full: bool,
+) -> Result<Option<(Link, Session)>, std::io::Error> {
+    let Ok(outcome) = tokio::time::timeout(STARTUP_TIME, greet(stream, shared, full)).await else {
+        return Ok(None);
+    };
+    outcome
+}
+
+async fn greet(
+    stream: TcpStream,
+    shared: &Shared,
+    full: bool,
+) -> Result<Option<(Link, Session)>, std::io::Error> {
+    // Requests for TLS and GSSAPI are answered with N.
+    let Some(mut socket): Option<Socket> = negotiate_tls(stream, None).await? else { return Ok(None) };
+    let startup = match socket.next().await {
+        Some(Ok(PgWireFrontendMessage::Startup(startup))) => startup,
+        Some(Ok(PgWireFrontendMessage::CancelRequest(cancel))) => {
+            shared.connections.cancel_with_secret(cancel.pid, &cancel.secret_key);
+            return Ok(None);
+        }
+        Some(Err(error)) => {
+            refuse(&mut socket, WireError::from(error)).await?;
+            return Ok(None);
+        }
+        Some(Ok(_)) | None => return Ok(None),
+    };
+    if full {
+        let error = WireError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+            .hint("Close connections, or raise max_connections");
+        refuse(&mut socket, error).await?;
+        return Ok(None);
+    }
+    match begin(&mut socket, startup, shared).await {
+        Ok(session) => {
+            socket.set_state(PgWireConnectionState::ReadyForQuery);
+            Ok(Some((Link::new(socket), session)))
+        }
+        Err(Stop::Failed(error)) => {
+            refuse(&mut socket, error).await?;
+            Ok(None)
+        }
+        Err(Stop::Gone(error)) => Err(error),
+    }
+}
+
+/// Every error before a session stands ends the connection.
+async fn refuse(socket: &mut Socket, error: WireError) -> Result<(), std::io::Error> {
+    socket.send(error.fatal().message("")).await?;
+    SinkExt::<PgWireBackendMessage>::close(socket).await
+}
+
+async fn begin(socket: &mut Socket, startup: Startup, shared: &Shared) -> Result<Session, Stop> {
+    let version = negotiate_version(socket, &startup).await?;
+    let Some(user) = startup.parameters.get("user").filter(|user| !user.is_empty()) else {
+        return Err(WireError::new("28000", "no PostgreSQL user name specified in startup packet").into());
+    };
+    if startup.parameters.get("replication").is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "0" | "no")) {
+        return Err(WireError::unsupported("replication connections are not supported").into());
+    }
+    let database = startup.parameters.get("database").unwrap_or(user).clone();
+    let seat = shared.connections.enter(version);
+    let key = BackendKeyData::new(seat.pid, seat.secret.clone());
+    let mut session =
+        Session::new(shared.engine.session(), Arc::clone(&shared.catalog), seat, user.clone(), database);
+    apply_parameters(&mut session, &startup.parameters).await?;
+
+    socket.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
+    let outgoing = session.take_outgoing();
+    for known in KNOWN.iter().filter(|known| known.reported) {
+        let value = if known.name == "session_authorization" { user } else { session.settings.get(known) };
+        let status = ParameterStatus::new(known.name.to_owned(), value.to_owned());
+        socket.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
+    }
+    socket.feed(PgWireBackendMessage::BackendKeyData(key)).await?;
+    for message in outgoing.into_iter().filter(|m| matches!(m, PgWireBackendMessage::NoticeResponse(_))) {
+        socket.feed(message).await?;
+    }
+    Ok(session)
+}
+
+/// Speaks 3.0 or 3.2; a client that asks for a newer minor version, or for protocol options, is told what there is.
+async fn negotiate_version(socket: &mut Socket, startup: &Startup) -> Result<ProtocolVersion, Stop> {
+    let options: Vec<String> = startup.parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    let (major, minor) = (startup.protocol_number_major, startup.protocol_number_minor);
+    let known = ProtocolVersion::from_version_number(major, minor);
+    // 3.1 was skipped by PostgreSQL; such a client gets 3.0.
+    let version = known.unwrap_or(if minor > 2 { ProtocolVersion::PROTOCOL3_2 } else { ProtocolVersion::PROTOCOL3_0 });
+    if known.is_none() || !options.is_empty() {
+        let message = NegotiateProtocolVersion::new(i32::from(version), options);
+        socket.feed(PgWireBackendMessage::NegotiateProtocolVersion(message)).await?;
+    }
+    socket.set_protocol_version(version);
+    Ok(version)
+}
+
+async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, String>) -> Result<(), WireError> {
+    for (name, value) in parameters {
+        match name.to_ascii_lowercase().as_str() {
+            "user" | "database" | "replication" => {}
+            "options" => {
+                for (name, value) in command_line_options(value)? {
+                    apply(session, &name, &value).await?;
+                }
+            }
+            name if name.starts_with("_pq_.") => {}
+            name => apply(session, name, value).await?,
+        }
+    }
+    session.settings.keep_as_initial();
+    session.initial_tiers = Some(session.setting("zxq.tiers")?);
+    Ok(())
+}
+
+async fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), WireError> {
+    // Drivers send the zone of the machine they run on; refusing them would lock out all of Paris.
+    if name.eq_ignore_ascii_case("timezone") && !is_utc(value) {
+        session.notice(WireError::warning(
+            sqlstate::WARNING,
+            format!("time zone \"{value}\" is not used: zxq shows timestamps in UTC"),
+        ));
+        return Ok(());
+    }
+    session.set(name, Some(value), false).await
+}
+
+/// The settings in `-c name=value --name=value`, where a backslash keeps a space.
+///
+/// # Errors
+/// For anything else.
+fn command_line_options(text: &str) -> Result<Vec<(String, String)>, WireError> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => word.extend(chars.next()),
+            c if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    let bad = |word: &str| WireError::syntax(format!("invalid command-line argument for server process: {word}"));
+    let mut settings = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let setting = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
+            (Some(setting), _) => setting.to_owned(),
+            (_, Some("")) => words.next().ok_or_else(|| bad(&word))?,
+            (_, Some(setting)) => setting.to_owned(),
+            _ => return Err(bad(&word)),
+        };
+        let (name, value) = setting.split_once('=').ok_or_else(|| bad(&setting))?;
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn options_of_the_connection_string() {
+        let settings = command_line_options(r"-c zxq.tiers=hot,warm --statement-timeout=5s -capplication_name=a\ b").unwrap();
+        let expected = [("zxq.tiers", "hot,warm"), ("statement_timeout", "5s"), ("application_name", "a b")];
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(command_line_options("-x").is_err());
+        assert!(command_line_options("-c").is_err());
+    }
+}

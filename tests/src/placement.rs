@@ -1,0 +1,143 @@
+//! Where a test's rows lie: the same statements have to give the same answers at every placement.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use zxq_engine::{Engine, Tier};
+
+/// Which tiers hold a test's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// All in memory.
+    Hot,
+    /// All in the warm database.
+    Warm,
+    /// All in the lakehouse.
+    Cold,
+    /// Partitions, and what later statements add to them, take turns: hot, warm, cold.
+    Split,
+    /// All in the lakehouse, with a replica of each partition in memory.
+    Replicated,
+}
+
+impl Placement {
+    /// All placements.
+    pub const ALL: [Placement; 5] =
+        [Placement::Hot, Placement::Warm, Placement::Cold, Placement::Split, Placement::Replicated];
+
+    /// Its name in test names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Placement::Hot => "hot",
+            Placement::Warm => "warm",
+            Placement::Cold => "cold",
+            Placement::Split => "split",
+            Placement::Replicated => "replicated",
+        }
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Keeps the tables of one engine in a placement.
+pub struct Placer {
+    engine: Arc<Engine>,
+    placement: Placement,
+    /// By table: how many parts have had their turn.
+    turns: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Placer {
+    /// A placer for an engine.
+    pub fn new(engine: &Arc<Engine>, placement: Placement) -> Placer {
+        Placer { engine: Arc::clone(engine), placement, turns: Mutex::default() }
+    }
+
+    /// Moves the rows of a table that are not where the placement wants them, and checks that they went there.
+    pub async fn place(&self, table: &str) {
+        match self.placement {
+            Placement::Hot => {}
+            Placement::Warm => self.migrate(table, Tier::Warm, None).await,
+            Placement::Cold => self.migrate(table, Tier::Cold, None).await,
+            Placement::Replicated => {
+                self.migrate(table, Tier::Cold, None).await;
+                self.migrate(table, Tier::Hot, None).await;
+            }
+            Placement::Split => {
+                for partition in self.partitions_in_hot(table) {
+                    let turn = {
+                        let mut turns = self.turns.lock();
+                        let turn = turns.entry(table.to_owned()).or_default();
+                        *turn += 1;
+                        (*turn - 1) % 3
+                    };
+                    let to = [Tier::Hot, Tier::Warm, Tier::Cold][turn];
+                    if to != Tier::Hot {
+                        self.migrate(table, to, Some(&partition)).await;
+                    }
+                }
+            }
+        }
+        self.check(table);
+    }
+
+    async fn migrate(&self, table: &str, to: Tier, partition_in_hot: Option<&str>) {
+        let table = table.replace('\'', "''");
+        let sql = match partition_in_hot {
+            Some(partition) => {
+                let partition = partition.replace('\'', "''");
+                format!("CALL zxq.migrate('{table}', '{to}', 'hot', '{partition}')")
+            }
+            None => format!("CALL zxq.migrate('{table}', '{to}')"),
+        };
+        self.engine.sql(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    fn partitions_in_hot(&self, table: &str) -> Vec<String> {
+        let state = self.engine.table(table).expect("the table is there");
+        let mut names: Vec<String> = state
+            .tier(Tier::Hot)
+            .iter()
+            .filter(|s| s.is_owner())
+            .map(|s| s.partition.text(&state.def.partitioning))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn check(&self, table: &str) {
+        let state = self.engine.table(table).expect("the table is there");
+        let owned = |tier: Tier| state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>();
+        let all = state.row_count();
+        let expected = match self.placement {
+            Placement::Hot => Tier::Hot,
+            Placement::Warm => Tier::Warm,
+            Placement::Cold | Placement::Replicated => Tier::Cold,
+            Placement::Split => return,
+        };
+        assert_eq!(owned(expected), all, "not all rows of {table} lie in {expected}");
+        if self.placement == Placement::Replicated {
+            let replicas: u64 = state.tier(Tier::Hot).iter().filter(|s| !s.is_owner()).map(|s| s.rows).sum();
+            assert_eq!(replicas, all, "not all rows of {table} have a replica in hot");
+        }
+    }
+}
+
+/// Re-reads everything and fails the test on any damage.
+pub async fn verify(engine: &Arc<Engine>) {
+    let rows = engine.sql("CALL zxq.verify()").await.expect("verify runs");
+    for batch in &rows {
+        let ok = batch.column_by_name("ok").expect("column ok");
+        let ok = ok.as_any().downcast_ref::<arrow::array::BooleanArray>().expect("a boolean");
+        let all_ok = ok.iter().all(|ok| ok == Some(true));
+        let shown = || arrow::util::pretty::pretty_format_batches(&rows).map(|t| t.to_string()).unwrap_or_default();
+        assert!(all_ok, "verify found damage:\n{}", shown());
+    }
+}

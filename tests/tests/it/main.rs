@@ -1,0 +1,9 @@
+//! Suites that need an engine in this process. One binary: each one links DuckDB.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod damage;
+mod market;
+mod oracle;
+mod snapshot;
+mod tidy;
+mod wire;

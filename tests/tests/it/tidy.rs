@@ -1,0 +1,118 @@
+//! The shape of the source: which crate may use which, how long files are, what must not be left in them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for krate in ["catalog", "providers", "engine", "server", "tests", "benches"] {
+        find(&root().join(krate), &mut found);
+    }
+    assert!(found.len() > 100, "only {} source files found", found.len());
+    found
+}
+
+fn find(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if path.file_name().is_none_or(|name| name != "target") {
+                find(&path, found);
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Names of the packages in `[dependencies]`, `[dev-dependencies]` and `[build-dependencies]`.
+fn dependencies(krate: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join(krate).join("Cargo.toml")).unwrap();
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            inside = section.contains("dependencies");
+        } else if inside && let Some((name, _)) = line.split_once(['=', '.', ' ']) {
+            names.insert(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let never = [
+        ("catalog", &["zxq-providers", "zxq-engine", "zxq-server", "zxq-tests", "datafusion", "duckdb", "parquet"][..]),
+        ("providers", &["zxq-engine", "zxq-server", "zxq-tests", "pgwire"][..]),
+        ("engine", &["zxq-server", "zxq-tests", "pgwire", "clap", "duckdb", "deltalake-core"][..]),
+        ("server", &["zxq-tests", "zxq-catalog", "zxq-providers", "duckdb", "deltalake-core"][..]),
+    ];
+    for (krate, forbidden) in never {
+        let used = dependencies(krate);
+        assert!(!used.is_empty(), "no dependencies found in {krate}/Cargo.toml");
+        for name in forbidden {
+            assert!(!used.contains(*name), "{krate} must not depend on {name}");
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let shown = path.strip_prefix(root()).unwrap().display();
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            wrong.push(format!("{shown}: {lines} lines, at most {MOST_LINES}"));
+        }
+        let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with("#!")).unwrap_or_default();
+        if !first.starts_with("//!") {
+            wrong.push(format!("{shown}: starts with no //! documentation"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    // Put together, so that this file does not find itself.
+    let banned = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X:"].concat(), ["HA", "CK:"].concat()];
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if let Some(word) = banned.iter().find(|word| line.contains(word.as_str())) {
+                let shown = path.strip_prefix(root()).unwrap().display();
+                wrong.push(format!("{shown}:{}: {word}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn real_data_stays_out_of_the_project() {
+    let mut found = Vec::new();
+    find_data(&root(), 0, &mut found);
+    assert!(found.is_empty(), "data files in the project: {found:?}");
+}
+
+fn find_data(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" && depth < 8 {
+            find_data(&path, depth + 1, found);
+        } else if path.extension().is_some_and(|e| e == "parquet" || e == "dbn") {
+            found.push(path);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The SQL specification: every `.slt` file at every placement over the wire, and once over the extended protocol.
+//!
+//! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
+//! of the hot placement into the files instead of comparing them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
+use zxq_tests::placement::{Placement, Placer, verify};
+use zxq_tests::slt_db::{Protocol, SltDb};
+use zxq_tests::test_server::TestServer;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("slt");
+    let mut files = Vec::new();
+    find_scripts(&root, &mut files);
+    assert!(!files.is_empty(), "no .slt files in {}", root.display());
+    let rewrite = std::env::var_os("ZXQ_SLT_REWRITE").is_some();
+    let mut trials = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().with_extension("").display().to_string().replace('/', "::");
+        let once = std::fs::read_to_string(&file).unwrap().lines().take(5).any(|l| l.trim() == "# placement: none");
+        let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
+            let file = file.clone();
+            trials.push(Trial::test(format!("{prefix}::{name}"), move || run(&file, placement, protocol, rewrite)));
+        };
+        if once {
+            add("once", None, Protocol::Simple);
+        } else {
+            for placement in Placement::ALL {
+                add(placement.name(), Some(placement), Protocol::Simple);
+            }
+        }
+        add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
+    }
+    if rewrite {
+        trials.retain(|t| t.name().starts_with("hot::") || t.name().starts_with("once::"));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn find_scripts(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            find_scripts(&path, found);
+        } else if path.extension().is_some_and(|e| e == "slt") {
+            found.push(path);
+        }
+    }
+}
+
+fn run(file: &Path, placement: Option<Placement>, protocol: Protocol, rewrite: bool) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = TestServer::start_with(|config| {
+            if placement == Some(Placement::Split) {
+                // Several segments per partition and tier.
+                config.policy.segment_rows = 3;
+            }
+        })
+        .await;
+        let placer = placement.map(|placement| Arc::new(Placer::new(&server.engine, placement)));
+        let address = server.address;
+        let mut runner = Runner::new(|| async {
+            Ok::<_, zxq_tests::slt_db::SltError>(SltDb::new(
+                zxq_tests::test_server::connect(address).await,
+                protocol,
+                placer.clone(),
+            ))
+        });
+        if rewrite {
+            runner
+                .update_test_file(file, " ", default_validator, default_normalizer, default_column_validator)
+                .await
+                .map_err(|e| e.to_string())?;
+        } else {
+            runner.run_file_async(file).await.map_err(|e| e.display(false).to_string())?;
+        }
+        drop(runner);
+        verify(&server.engine).await;
+        server.stop().await;
+        Ok(())
+    })
+}

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, ScalarValue};
+use datafusion::physical_expr::expressions::{CastExpr, LikeExpr, Literal};
 use datafusion::physical_optimizer::pruning::PruningPredicate;
 use datafusion::physical_plan::PhysicalExpr;
 use zxq_catalog::{ColumnStats, Segment, Value};
@@ -25,11 +27,31 @@ mod tests;
 /// # Errors
 /// When the predicate cannot be analysed; a predicate that statistics say nothing about is not an error, it keeps all.
 pub fn prune(schema: &SchemaRef, segments: &[Arc<Segment>], predicate: &Arc<dyn PhysicalExpr>) -> Result<Vec<bool>> {
-    let pruning = PruningPredicate::try_new(Arc::clone(predicate), Arc::clone(schema))?;
+    let predicate = with_plain_patterns(predicate, schema)?;
+    let pruning = PruningPredicate::try_new(predicate, Arc::clone(schema))?;
     if pruning.always_true() || segments.is_empty() {
         return Ok(vec![true; segments.len()]);
     }
     Ok(pruning.prune(&SegmentStatistics { schema, segments })?)
+}
+
+/// `LIKE` on string views as `LIKE` on plain strings: DataFusion prunes `LIKE 'ES%'` with bounds that are always plain
+/// strings, and would fail to compare them with views.
+fn with_plain_patterns(predicate: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    let plain = |node: Arc<dyn PhysicalExpr>| {
+        let Some(like) = node.downcast_ref::<LikeExpr>() else { return Ok(Transformed::no(node)) };
+        let Some(pattern) = like.pattern().downcast_ref::<Literal>().and_then(|l| l.value().try_as_str()) else {
+            return Ok(Transformed::no(node));
+        };
+        if like.expr().data_type(schema)? != DataType::Utf8View {
+            return Ok(Transformed::no(node));
+        }
+        let text = Arc::new(CastExpr::new(Arc::clone(like.expr()), DataType::Utf8, None));
+        let pattern = Arc::new(Literal::new(ScalarValue::Utf8(pattern.map(str::to_owned))));
+        let like = LikeExpr::new(like.negated(), like.case_insensitive(), text, pattern);
+        Ok(Transformed::yes(Arc::new(like) as Arc<dyn PhysicalExpr>))
+    };
+    Ok(Arc::clone(predicate).transform_up(plain)?.data)
 }
 
 struct SegmentStatistics<'a> {

@@ -37,9 +37,10 @@ pub fn text(ty: &Type, raw: &[u8]) -> Result<String> {
         Type::INT4 => i32::from_be_bytes(raw.try_into()?).to_string(),
         Type::INT8 => i64::from_be_bytes(raw.try_into()?).to_string(),
         Type::OID => u32::from_be_bytes(raw.try_into()?).to_string(),
-        Type::FLOAT4 => float(f64::from(f32::from_be_bytes(raw.try_into()?)), {
-            &format!("{:e}", f32::from_be_bytes(raw.try_into()?).abs())
-        }, 6),
+        Type::FLOAT4 => {
+            let value = f32::from_be_bytes(raw.try_into()?);
+            float(f64::from(value), &format!("{:e}", value.abs()), 6)
+        }
         Type::FLOAT8 => {
             let value = f64::from_be_bytes(raw.try_into()?);
             float(value, &format!("{:e}", value.abs()), 15)

@@ -86,33 +86,30 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
     }
     let (added, checks) = read_column(column)?;
     if has_rows {
-        let problem = if added.generated.is_some() {
-            Some("a generated column cannot be added to a table that holds rows, which have no value for it")
-        } else if !checks.is_empty() {
-            Some("a CHECK cannot be added to a table that holds rows")
-        } else if !added.nullable && added.default.is_none() {
-            Some(
-                "a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL there: give it a DEFAULT",
-            )
-        } else if constant_default(&added).is_err() {
-            Some(
-                "the DEFAULT of a column added to a table that holds rows must be a literal of the column's type: it is the value of every row there is",
-            )
-        } else {
-            None
+        let kind = match (added.nullable, &added.default, &added.generated) {
+            (false, None, None) => ErrorKind::NotNullViolation,
+            _ => ErrorKind::FeatureNotSupported,
         };
-        if let Some(problem) = problem {
-            let kind = if !added.nullable && added.default.is_none() && added.generated.is_none() {
-                ErrorKind::NotNullViolation
-            } else {
-                ErrorKind::FeatureNotSupported
-            };
+        let problem = if added.generated.is_some() {
+            "a generated column cannot be added to a table that holds rows, which have no value for it"
+        } else if !checks.is_empty() {
+            "a CHECK cannot be added to a table that holds rows, which may break it"
+        } else if kind == ErrorKind::NotNullViolation {
+            "a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL \
+             there: give it a DEFAULT"
+        } else if constant_default(&added).is_err() {
+            "the DEFAULT of a column added to a table that holds rows must be a literal of the column's type, since \
+             it is the value of every row there is"
+        } else {
+            ""
+        };
+        if !problem.is_empty() {
             return Err(EngineError::new(kind, format!("column \"{name}\": {problem}")));
         }
     }
     let mut all = Checks::with(&def.name, def.checks.clone());
-    for (check, expression) in checks {
-        all.add(check, Some(&name), &expression)?;
+    for check in checks {
+        all.add(check, Some(&name))?;
     }
     let checks = all.finish();
     def.columns.push(added);

@@ -37,8 +37,8 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
     let mut checks = Checks::new(&name);
     for column in &create.columns {
         let (column, column_checks) = read_column(column)?;
-        for (check_name, expression) in column_checks {
-            checks.add(check_name, Some(&column.name), &expression)?;
+        for check in column_checks {
+            checks.add(check, Some(&column.name))?;
         }
         columns.push(column);
     }
@@ -144,8 +144,14 @@ const NO_UNIQUENESS: &str = "zxq keeps every row it is given, once, and does not
                              the clause, and write WITH (lookup = 'column') for fast access by that column";
 const NO_REFERENCES: &str = "zxq does not enforce references between tables; drop the clause";
 
+/// A CHECK as it is written.
+pub(super) struct WrittenCheck {
+    name: Option<String>,
+    expression: String,
+}
+
 /// A column, and the CHECKs written beside it.
-pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<(Option<String>, String)>)> {
+pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<WrittenCheck>)> {
     let name = normalise(&column.name);
     let of_column = |e: EngineError| e.context(format!("column \"{name}\""));
     let kind = column_type(&column.data_type).map_err(of_column)?;
@@ -169,8 +175,8 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<(Op
                 if check.enforced == Some(false) {
                     return Err(of_column(unsupported("CHECK … NOT ENFORCED", "drop the clause")));
                 }
-                let given = option.name.as_ref().or(check.name.as_ref()).map(normalise);
-                checks.push((given, check.expr.to_string()));
+                let name = option.name.as_ref().or(check.name.as_ref()).map(normalise);
+                checks.push(WrittenCheck { name, expression: check.expr.to_string() });
             }
             ColumnOption::Generated {
                 generated_as: GeneratedAs::Always | GeneratedAs::ExpStored,
@@ -215,7 +221,8 @@ fn is_byte_order(collation: &str) -> bool {
 pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<'_>) -> Result<()> {
     match constraint {
         TableConstraint::Check(check) if check.enforced != Some(false) => {
-            checks.add(check.name.as_ref().map(normalise), only_column(&check.expr).as_deref(), &check.expr.to_string())
+            let written = WrittenCheck { name: check.name.as_ref().map(normalise), expression: check.expr.to_string() };
+            checks.add(written, only_column(&check.expr).as_deref())
         }
         TableConstraint::PrimaryKey(_) => Err(unsupported("PRIMARY KEY", NO_UNIQUENESS)),
         TableConstraint::Unique(_) => Err(unsupported("UNIQUE", NO_UNIQUENESS)),
@@ -254,9 +261,10 @@ impl<'a> Checks<'a> {
         Checks { table, found }
     }
 
-    pub(super) fn add(&mut self, name: Option<String>, column: Option<&str>, expression: &str) -> Result<()> {
+    /// Adds a CHECK; `column` is the one it is about, if it is about one.
+    pub(super) fn add(&mut self, check: WrittenCheck, column: Option<&str>) -> Result<()> {
         let taken = |name: &str| self.found.iter().any(|c| c.name == name);
-        let name = match name {
+        let name = match check.name {
             Some(name) if taken(&name) => {
                 return Err(EngineError::new(
                     ErrorKind::InvalidDefinition,
@@ -278,7 +286,7 @@ impl<'a> Checks<'a> {
                 name
             }
         };
-        self.found.push(CheckDef { name, expression: expression.to_owned() });
+        self.found.push(CheckDef { name, expression: check.expression });
         Ok(())
     }
 

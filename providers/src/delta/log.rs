@@ -71,11 +71,13 @@ impl DeltaLogs {
     /// The table, if it has a log.
     async fn opened(&self, slot: &mut Option<DeltaTable>, storage_name: &str) -> Result<bool> {
         if slot.is_none() {
-            match self.builder(storage_name)?.load().await {
-                Ok(table) => *slot = Some(table),
-                Err(DeltaTableError::NotATable(_)) => return Ok(false),
-                Err(error) => return Err(errors::in_log(storage_name, "read the log", error)),
+            let failed = |e: DeltaTableError| errors::in_log(storage_name, "read the log", e);
+            let mut table = self.builder(storage_name)?.build().map_err(failed)?;
+            if !table.verify_deltatable_existence().await.map_err(failed)? {
+                return Ok(false);
             }
+            table.load().await.map_err(failed)?;
+            *slot = Some(table);
         }
         Ok(true)
     }

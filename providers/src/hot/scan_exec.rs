@@ -31,7 +31,7 @@ use zxq_catalog::{Segment, TableDef, Value};
 use super::bounds::KeyBounds;
 use super::layout::{Layout, Piece, row_count};
 use super::segment::HotSegment;
-use super::stream::PieceReader;
+use super::stream::{PieceReader, ReadSpec};
 use crate::error::Result;
 use crate::{pruning, stats};
 
@@ -41,16 +41,8 @@ use crate::{pruning, stats};
 /// rows out that cannot pass; whoever needs them exact evaluates them again above.
 #[derive(Debug, Clone)]
 pub struct HotScanExec {
-    table: Arc<TableDef>,
-    table_schema: SchemaRef,
+    spec: ReadSpec,
     segments: Vec<(Arc<HotSegment>, Arc<Segment>)>,
-    projection: Vec<usize>,
-    output: SchemaRef,
-    /// Over the table's schema, as are all filters here.
-    filters: Vec<Arc<dyn PhysicalExpr>>,
-    /// Filters that change while the query runs.
-    dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
-    fetch: Option<usize>,
     target_partitions: usize,
     layout: Layout,
     segments_kept: usize,
@@ -70,15 +62,10 @@ impl HotScanExec {
         let table_schema = table.schema();
         let output = Arc::new(table_schema.project(&projection)?);
         let properties = Arc::new(properties(&output, &[], 1));
+        let spec = ReadSpec { table, table_schema, projection, output, filters, dynamic_filters: Vec::new(), fetch };
         let mut scan = HotScanExec {
-            table,
-            table_schema,
+            spec,
             segments,
-            projection,
-            output,
-            filters,
-            dynamic_filters: Vec::new(),
-            fetch,
             target_partitions,
             layout: Layout { partitions: Vec::new(), ordered: false },
             segments_kept: 0,
@@ -92,12 +79,12 @@ impl HotScanExec {
     /// Decides, from the filters that do not change, which rows of which segments to read, and deals them out.
     fn lay_out(&mut self) -> Result<()> {
         let facts: Vec<Arc<Segment>> = self.segments.iter().map(|(_, facts)| Arc::clone(facts)).collect();
-        let keep = if self.filters.is_empty() {
+        let keep = if self.spec.filters.is_empty() {
             vec![true; facts.len()]
         } else {
-            pruning::prune(&self.table_schema, &facts, &conjunction(self.filters.iter().cloned()))?
+            pruning::prune(&self.spec.table_schema, &facts, &conjunction(self.spec.filters.iter().cloned()))?
         };
-        let bounds = KeyBounds::of(&self.filters, &self.table_schema);
+        let bounds = KeyBounds::of(&self.spec.filters, &self.spec.table_schema);
         let mut pieces = Vec::with_capacity(self.segments.len());
         self.segments_kept = 0;
         for ((segment, facts), _) in self.segments.iter().zip(keep).filter(|(_, keep)| *keep) {
@@ -107,14 +94,14 @@ impl HotScanExec {
             }
             self.segments_kept += usize::from(pieces.len() > before);
         }
-        self.layout = Layout::new(pieces, &self.table.sort_by, self.target_partitions);
+        self.layout = Layout::new(pieces, &self.spec.table.sort_by, self.target_partitions);
         self.refresh_properties();
         Ok(())
     }
 
     fn refresh_properties(&mut self) {
-        let order: &[String] = if self.layout.ordered { &self.table.sort_by } else { &[] };
-        self.properties = Arc::new(properties(&self.output, order, self.layout.partitions.len()));
+        let order: &[String] = if self.layout.ordered { &self.spec.table.sort_by } else { &[] };
+        self.properties = Arc::new(properties(&self.spec.output, order, self.layout.partitions.len()));
     }
 
     /// The filter with its columns' positions in the output turned into positions in the table.
@@ -122,10 +109,10 @@ impl HotScanExec {
         Arc::clone(filter)
             .transform_down(|expr| {
                 let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-                let Some(index) = self.projection.get(column.index()) else {
+                let Some(index) = self.spec.projection.get(column.index()) else {
                     return internal_err!("filter column {column} is not an output of HotScanExec");
                 };
-                let name = self.table_schema.field(*index).name();
+                let name = self.spec.table_schema.field(*index).name();
                 Ok(Transformed::yes(Arc::new(Column::new(name, *index)) as Arc<dyn PhysicalExpr>))
             })
             .data()
@@ -140,11 +127,11 @@ impl HotScanExec {
         }
         let rows: usize = pieces.iter().map(|p| p.rows.len()).sum();
         let whole = facts.iter().map(|f| f.rows as usize).sum::<usize>() == rows;
-        let exact = whole && self.filters.is_empty() && self.dynamic_filters.is_empty();
-        let mut result = stats::statistics(&self.table_schema, &facts, &self.projection, exact);
+        let exact = whole && self.spec.filters.is_empty() && self.spec.dynamic_filters.is_empty();
+        let mut result = stats::statistics(&self.spec.table_schema, &facts, &self.spec.projection, exact);
         if !whole {
             result.num_rows = datafusion::common::stats::Precision::Inexact(rows);
-            result.calculate_total_byte_size(&self.output);
+            result.calculate_total_byte_size(&self.spec.output);
         }
         Ok(result)
     }
@@ -180,7 +167,7 @@ impl DisplayAs for HotScanExec {
         if format == DisplayFormatType::TreeRender {
             return write!(f, "segments={}\nrows={rows}", self.segments_kept);
         }
-        let columns: Vec<&str> = self.output.fields().iter().map(|field| field.name().as_str()).collect();
+        let columns: Vec<&str> = self.spec.output.fields().iter().map(|field| field.name().as_str()).collect();
         write!(
             f,
             "HotScanExec: segments={}, pruned={pruned}, rows={rows}, partitions={}, projection=[{}]",
@@ -188,15 +175,15 @@ impl DisplayAs for HotScanExec {
             self.layout.partitions.len(),
             columns.join(", ")
         )?;
-        if !self.filters.is_empty() || !self.dynamic_filters.is_empty() {
+        if !self.spec.filters.is_empty() || !self.spec.dynamic_filters.is_empty() {
             let filters: Vec<String> =
-                self.filters.iter().chain(&self.dynamic_filters).map(|filter| filter.to_string()).collect();
+                self.spec.filters.iter().chain(&self.spec.dynamic_filters).map(|filter| filter.to_string()).collect();
             write!(f, ", filters=[{}]", filters.join(", "))?;
         }
         if let Some(ordering) = self.properties.output_ordering() {
             write!(f, ", output_ordering=[{ordering}]")?;
         }
-        match self.fetch {
+        match self.spec.fetch {
             Some(fetch) => write!(f, ", fetch={fetch}"),
             None => Ok(()),
         }
@@ -226,7 +213,7 @@ impl ExecutionPlan for HotScanExec {
     fn reset_state(self: Arc<Self>) -> DfResult<Arc<dyn ExecutionPlan>> {
         // A dynamic filter of an earlier run would leave out rows of the next one.
         let mut fresh = self.as_ref().clone();
-        fresh.dynamic_filters.clear();
+        fresh.spec.dynamic_filters.clear();
         fresh.metrics = ExecutionPlanMetricsSet::new();
         Ok(Arc::new(fresh))
     }
@@ -236,19 +223,13 @@ impl ExecutionPlan for HotScanExec {
             return internal_err!("HotScanExec has no output partition {partition}");
         };
         let reader = PieceReader::new(
-            Arc::clone(&self.table),
-            Arc::clone(&self.table_schema),
-            self.projection.clone(),
-            Arc::clone(&self.output),
+            self.spec.clone(),
             pieces.clone(),
-            self.filters.clone(),
-            self.dynamic_filters.clone(),
-            self.fetch,
             context.session_config().batch_size(),
             BaselineMetrics::new(&self.metrics, partition),
             MetricBuilder::new(&self.metrics).counter("segments_pruned", partition),
         );
-        let stream = RecordBatchStreamAdapter::new(Arc::clone(&self.output), futures::stream::iter(reader));
+        let stream = RecordBatchStreamAdapter::new(Arc::clone(&self.spec.output), futures::stream::iter(reader));
         Ok(Box::pin(cooperative(stream)))
     }
 
@@ -265,18 +246,20 @@ impl ExecutionPlan for HotScanExec {
             },
         };
         let all = self.statistics_of(&pieces)?;
-        Ok(Arc::new(match self.fetch {
+        Ok(Arc::new(match self.spec.fetch {
             Some(fetch) => all.with_fetch(Some(fetch), 0, partitions)?,
             None => all,
         }))
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(HotScanExec { fetch: limit, ..self.clone() }))
+        let mut scan = self.clone();
+        scan.spec.fetch = limit;
+        Some(Arc::new(scan))
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.fetch
+        self.spec.fetch
     }
 
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
@@ -285,13 +268,13 @@ impl ExecutionPlan for HotScanExec {
         }
         let mut wanted = Vec::with_capacity(projection.expr().len());
         for expr in projection.expr() {
-            let index = expr.expr.downcast_ref::<Column>().and_then(|column| self.projection.get(column.index()));
+            let index = expr.expr.downcast_ref::<Column>().and_then(|column| self.spec.projection.get(column.index()));
             let Some(index) = index else { return Ok(None) };
             wanted.push(*index);
         }
         let mut scan = self.clone();
-        scan.output = Arc::new(self.table_schema.project(&wanted)?);
-        scan.projection = wanted;
+        scan.spec.output = Arc::new(self.spec.table_schema.project(&wanted)?);
+        scan.spec.projection = wanted;
         scan.refresh_properties();
         Ok(Some(Arc::new(scan)))
     }
@@ -308,10 +291,10 @@ impl ExecutionPlan for HotScanExec {
         for parent in &offered {
             let filter = self.over_table(&parent.filter)?;
             if is_dynamic_physical_expr(&filter) {
-                scan.dynamic_filters.push(filter);
+                scan.spec.dynamic_filters.push(filter);
                 more_dynamic = true;
-            } else if !scan.filters.contains(&filter) {
-                scan.filters.push(filter);
+            } else if !scan.spec.filters.contains(&filter) {
+                scan.spec.filters.push(filter);
                 more_static = true;
             }
         }
@@ -330,7 +313,7 @@ impl ExecutionPlan for HotScanExec {
     ) -> DfResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         let Some(first) = order.first() else { return Ok(SortOrderPushdownResult::Unsupported) };
         let pieces: Vec<Piece> = self.layout.partitions.iter().flatten().cloned().collect();
-        let column = first.expr.downcast_ref::<Column>().and_then(|c| self.output.fields().get(c.index()));
+        let column = first.expr.downcast_ref::<Column>().and_then(|c| self.spec.output.fields().get(c.index()));
         let (Some(column), true) = (column, pieces.len() > 1) else {
             return Ok(SortOrderPushdownResult::Unsupported);
         };

@@ -26,15 +26,25 @@ const MIN_INDEXED_ROWS: usize = 8192;
 /// An index is used where it leaves less than one row in this many.
 const INDEX_SELECTIVITY: usize = 4;
 
+/// What a scan reads, the same for all its output partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadSpec {
+    pub(crate) table: Arc<TableDef>,
+    pub(crate) table_schema: SchemaRef,
+    pub(crate) projection: Vec<usize>,
+    pub(crate) output: SchemaRef,
+    /// Over the table's schema, as are the dynamic ones.
+    pub(crate) filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// Filters that change while the query runs.
+    pub(crate) dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// Most rows an output partition hands out.
+    pub(crate) fetch: Option<usize>,
+}
+
 /// Hands out the pieces' rows as slices of what is stored.
 pub(crate) struct PieceReader {
-    table: Arc<TableDef>,
-    table_schema: SchemaRef,
-    projection: Vec<usize>,
-    output: SchemaRef,
+    spec: ReadSpec,
     pieces: VecDeque<Piece>,
-    filters: Vec<Arc<dyn PhysicalExpr>>,
-    dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
     current: Option<Current>,
     left: Option<usize>,
     batch_size: usize,
@@ -58,34 +68,15 @@ enum Rows {
 }
 
 impl PieceReader {
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
-        table: Arc<TableDef>,
-        table_schema: SchemaRef,
-        projection: Vec<usize>,
-        output: SchemaRef,
+        spec: ReadSpec,
         pieces: Vec<Piece>,
-        filters: Vec<Arc<dyn PhysicalExpr>>,
-        dynamic_filters: Vec<Arc<dyn PhysicalExpr>>,
-        fetch: Option<usize>,
         batch_size: usize,
         metrics: BaselineMetrics,
         segments_pruned: Count,
     ) -> Self {
-        PieceReader {
-            table,
-            table_schema,
-            projection,
-            output,
-            pieces: pieces.into(),
-            filters,
-            dynamic_filters,
-            current: None,
-            left: fetch,
-            batch_size: batch_size.max(1),
-            metrics,
-            segments_pruned,
-        }
+        let (left, batch_size) = (spec.fetch, batch_size.max(1));
+        PieceReader { spec, pieces: pieces.into(), current: None, left, batch_size, metrics, segments_pruned }
     }
 
     fn read_next(&mut self) -> Result<Option<RecordBatch>> {
@@ -119,13 +110,13 @@ impl PieceReader {
     }
 
     fn generation(&self) -> u64 {
-        self.dynamic_filters.iter().fold(0, |sum: u64, filter| sum.wrapping_add(snapshot_generation(filter)))
+        self.spec.dynamic_filters.iter().fold(0, |sum: u64, filter| sum.wrapping_add(snapshot_generation(filter)))
     }
 
     /// `None` when the piece cannot hold a row that passes.
     fn open(&mut self, piece: Piece) -> Result<Option<Current>> {
         let generation = self.generation();
-        let ranges = if self.dynamic_filters.is_empty() {
+        let ranges = if self.spec.dynamic_filters.is_empty() {
             vec![piece.rows.clone()]
         } else {
             let ranges = self.passable(&piece.segment, &piece.facts, piece.rows.clone())?;
@@ -135,7 +126,7 @@ impl PieceReader {
             }
             ranges
         };
-        let projector = Projector::new(&self.table, &self.projection, &self.output, piece.segment.schema())?;
+        let projector = Projector::new(&self.spec.table, &self.spec.projection, &self.spec.output, piece.segment.schema())?;
         let rows = match self.indexed(&piece.segment, &ranges) {
             Some(rows) => Rows::Single(rows.into()),
             None => Rows::Ranges(ranges.into()),
@@ -145,22 +136,22 @@ impl PieceReader {
 
     /// What the dynamic filters, as they stand, leave of `rows`.
     fn passable(&self, segment: &HotSegment, facts: &Arc<Segment>, rows: Range<usize>) -> Result<Vec<Range<usize>>> {
-        let mut now = Vec::with_capacity(self.dynamic_filters.len());
-        for filter in &self.dynamic_filters {
+        let mut now = Vec::with_capacity(self.spec.dynamic_filters.len());
+        for filter in &self.spec.dynamic_filters {
             now.push(snapshot_physical_expr(Arc::clone(filter))?);
         }
-        let keep = pruning::prune(&self.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
+        let keep = pruning::prune(&self.spec.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
         if keep.first() == Some(&false) {
             return Ok(Vec::new());
         }
         // With the other filters: these alone may say nothing about the first columns of the sort key.
-        let bounds = KeyBounds::of(self.filters.iter().chain(&now), &self.table_schema);
+        let bounds = KeyBounds::of(self.spec.filters.iter().chain(&now), &self.spec.table_schema);
         Ok(if bounds.is_empty() { vec![rows] } else { segment.narrow(&bounds, rows) })
     }
 
     /// Applies what the dynamic filters have learned since the last batch; false when nothing is left.
     fn narrow_further(&self, current: &mut Current) -> Result<bool> {
-        if self.dynamic_filters.is_empty() {
+        if self.spec.dynamic_filters.is_empty() {
             return Ok(true);
         }
         let generation = self.generation();
@@ -180,15 +171,15 @@ impl PieceReader {
     /// The rows within `ranges` that an equality on a lookup column leaves, when that is few of them.
     fn indexed(&self, segment: &HotSegment, ranges: &[Range<usize>]) -> Option<Vec<u32>> {
         let rows: usize = ranges.iter().map(ExactSizeIterator::len).sum();
-        if rows < MIN_INDEXED_ROWS || self.filters.is_empty() {
+        if rows < MIN_INDEXED_ROWS || self.spec.filters.is_empty() {
             return None;
         }
-        let bounds = KeyBounds::of(&self.filters, &self.table_schema);
+        let bounds = KeyBounds::of(&self.spec.filters, &self.spec.table_schema);
         let mut best: Option<Vec<u32>> = None;
         for (name, values) in bounds.equalities() {
             let column = segment.schema().index_of(name).ok();
             let Some(column) = column.filter(|column| {
-                self.table.lookup.iter().any(|l| l == name) && segment.sort_columns().first() != Some(column)
+                self.spec.table.lookup.iter().any(|l| l == name) && segment.sort_columns().first() != Some(column)
             }) else {
                 continue;
             };

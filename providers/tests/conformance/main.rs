@@ -54,6 +54,7 @@ macro_rules! suite {
     };
 }
 
+suite!(hot, crate::stores::Hot);
 suite!(duckdb, crate::stores::DuckDb);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });

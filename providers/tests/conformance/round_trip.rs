@@ -48,6 +48,7 @@ pub async fn columns_that_are_all_null(store: Harness) {
         })
         .collect();
     let rows = RecordBatch::try_new(table.schema(), columns).unwrap();
+    let rows = zxq_providers::sort::sort_batch(&rows, &table.sort_by).unwrap();
     let segments = store.load(&table, &[(day(0, "FX"), rows.clone())]).await;
     store.assert_rows(&table, &segments, &[rows]).await;
 }

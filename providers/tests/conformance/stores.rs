@@ -10,8 +10,22 @@ use zxq_catalog::TableDef;
 use zxq_providers::TierStore;
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
+use zxq_providers::hot::{HotOptions, HotStore};
 
 use crate::harness::Kind;
+
+pub struct Hot;
+
+#[async_trait]
+impl Kind for Hot {
+    async fn open(&self, _folder: &Path) -> Arc<dyn TierStore> {
+        Arc::new(HotStore::new(HotOptions { memory_limit_bytes: 256 << 20 }))
+    }
+
+    fn keeps_rows(&self) -> bool {
+        false
+    }
+}
 
 pub struct DuckDb;
 

@@ -17,9 +17,6 @@ pub(super) const DEFINITIONS: [&str; 7] = [
     include_str!("sql/information_schema.sql"),
 ];
 
-/// Functions that do something; [`super::effects`] has them.
-const EFFECTS: [&str; 3] = ["set_config", "pg_cancel_backend", "pg_terminate_backend"];
-
 /// Words that stand for a function without brackets.
 pub(super) const SESSION_WORDS: [(&str, &str); 6] = [
     ("current_user", "session_user_name()"),
@@ -53,11 +50,7 @@ pub(super) static INFORMATION_RELATIONS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| &created("CREATE TABLE pgi.") | &created("CREATE VIEW pgi."));
 
 /// Functions of `pg_catalog`.
-static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let mut functions = created("CREATE MACRO ");
-    functions.extend(EFFECTS);
-    functions
-});
+static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CREATE MACRO "));
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
 const HINTS: [&str; 13] = [

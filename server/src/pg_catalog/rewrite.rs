@@ -18,6 +18,12 @@ const REGPROC_COLUMNS: [&str; 12] = [
 /// Functions that PostgreSQL names the column of after the alias of the call: `unnest(a) x`.
 const TABLE_FUNCTIONS: [&str; 4] = ["unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"];
 
+/// Words that can follow a table and are not its alias.
+const NOT_ALIASES: [&str; 19] = [
+    "WITH", "WHERE", "ORDER", "GROUP", "LIMIT", "JOIN", "LEFT", "INNER", "CROSS", "ON", "UNION", "RIGHT", "FULL", "NATURAL",
+    "HAVING", "OFFSET", "USING", "EXCEPT", "INTERSECT",
+];
+
 /// Types after `::` that keep an OID a number.
 const NUMBER_TYPES: [&str; 9] = ["oid", "int", "integer", "int2", "int4", "int8", "bigint", "smallint", "numeric"];
 
@@ -27,6 +33,8 @@ pub(super) struct Rewriter<'a> {
     tokens: &'a [Scanned<'a>],
     /// What stands in place of each token.
     pieces: Vec<String>,
+    /// System tables by the names they have in this statement.
+    aliases: Vec<(String, String)>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -44,7 +52,24 @@ impl<'a> Rewriter<'a> {
                 _ => scanned.token.raw.to_owned(),
             })
             .collect();
-        Rewriter { text, tokens, pieces }
+        let mut rewriter = Rewriter { text, tokens, pieces, aliases: Vec::new() };
+        rewriter.aliases = (0..tokens.len()).filter_map(|at| rewriter.alias(at)).collect();
+        rewriter
+    }
+
+    /// The system table that an item of FROM begins at this token names, and its name in the statement.
+    fn alias(&self, at: usize) -> Option<(String, String)> {
+        if !self.tokens[at].begins_table {
+            return None;
+        }
+        let name = if self.symbol(at + 1, ".") { at + 2 } else { at };
+        let relation = self.value(name);
+        if !PG_RELATIONS.contains(relation.as_str()) {
+            return None;
+        }
+        let alias = if self.is(name + 1, "AS") { name + 2 } else { name + 1 };
+        let has_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
+        Some((if has_alias { self.value(alias) } else { relation.clone() }, relation))
     }
 
     /// The text of each token, parameters filled in.
@@ -72,10 +97,12 @@ impl<'a> Rewriter<'a> {
             self.schema_name(at);
             self.session_word(at);
             self.table_alias(at);
+            self.table_oid(at);
             self.regproc_column(at);
         }
         for at in 0..self.tokens.len() {
             self.oid_cast(at);
+            self.oid_cast_function(at);
         }
         Ok(self.finish())
     }
@@ -245,10 +272,6 @@ impl<'a> Rewriter<'a> {
         if self.is(alias, "AS") {
             alias += 1;
         }
-        const NOT_ALIASES: [&str; 16] = [
-            "WITH", "WHERE", "ORDER", "GROUP", "LIMIT", "JOIN", "LEFT", "INNER", "CROSS", "ON", "UNION", "RIGHT", "FULL",
-            "NATURAL", "HAVING", "OFFSET",
-        ];
         let is_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
         if is_alias && !self.symbol(alias + 1, "(") {
             self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
@@ -261,17 +284,36 @@ impl<'a> Rewriter<'a> {
         self.tokens[start].begins_table
     }
 
-    /// A column of type `regproc` in the outermost select list shows its name.
+    /// `c.tableoid` is the OID of the table that `c` stands for.
+    fn table_oid(&mut self, at: usize) {
+        if at < 2 || !self.is(at, "tableoid") || !self.symbol(at - 1, ".") {
+            return;
+        }
+        let table = self.value(at - 2);
+        let Some((_, relation)) = self.aliases.iter().find(|(alias, _)| *alias == table) else { return };
+        let constant = format!("regclass_in('{relation}')");
+        let first = self.operand_start(at);
+        self.replace(first, at, &constant);
+    }
+
+    /// A column of type `regproc` shows its name: as text, and in the outermost select list.
     fn regproc_column(&mut self, at: usize) {
         let scanned = self.tokens[at];
+        if !REGPROC_COLUMNS.iter().any(|column| scanned.token.is(column)) {
+            return;
+        }
+        let first = self.operand_start(at);
+        if self.symbols(at + 1, ":", ":") && (self.is(at + 3, "text") || self.is(at + 3, "varchar")) {
+            self.pieces[first] = format!("regproc_out({}", self.pieces[first]);
+            self.pieces[at].push(')');
+            return;
+        }
         let shown = scanned.depth == 0
             && scanned.clause == Clause::Select
-            && REGPROC_COLUMNS.iter().any(|column| scanned.token.is(column))
             && (self.symbol(at + 1, ",") || self.is(at + 1, "FROM"));
         if !shown {
             return;
         }
-        let first = self.operand_start(at);
         if first == 0 || !(self.is(first - 1, "SELECT") || self.symbol(first - 1, ",")) {
             return;
         }
@@ -308,6 +350,28 @@ impl<'a> Rewriter<'a> {
             self.pieces[first] = format!("{function}_out({}", self.pieces[first]);
             self.pieces[operand_end].push(')');
         }
+    }
+
+    /// `CAST('t' AS regclass)` and `CAST(oid AS regclass)`.
+    fn oid_cast_function(&mut self, at: usize) {
+        if !self.is(at, "CAST") || !self.symbol(at + 1, "(") {
+            return;
+        }
+        let depth = self.tokens[at].depth + 1;
+        let Some(close) = (at + 2..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth)
+        else {
+            return;
+        };
+        let Some(name) = close.checked_sub(1) else { return };
+        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is(name, reg_type)) else { return };
+        let word_as = if self.symbol(name - 1, ".") { name - 3 } else { name - 1 };
+        if !self.is(word_as, "AS") {
+            return;
+        }
+        let reg_type = reg_type.replace("procedure", "proc");
+        let direction = if self.is_text(at + 2) && at + 3 == word_as { "in" } else { "out" };
+        self.replace(word_as, name, "");
+        self.pieces[at] = format!("{reg_type}_{direction}");
     }
 
     /// First token of the operand that ends at `end`: a literal, `a.b`, `f(x)`, `(x)`, or one of these with casts.

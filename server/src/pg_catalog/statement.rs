@@ -1,6 +1,5 @@
 //! One statement about the catalog, from its text to its rows.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -184,27 +183,29 @@ impl Introspection {
         Ok((basis, for_client(&rows)?))
     }
 
-    /// The statements that set what belongs to one session.
     fn variables(&self, identity: &Identity) -> String {
-        let text = |value: &str| format!("'{}'", value.replace('\'', "''"));
-        let settings: Vec<String> =
-            identity.settings.iter().map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value))).collect();
-        let mut sql = String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            sql,
-            "SET VARIABLE zxq_user = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
-             SET VARIABLE zxq_port = {}; SET VARIABLE zxq_started = make_timestamp({}); \
-             SET VARIABLE zxq_settings = MAP {{{}}};",
-            text(&identity.user),
-            text(&identity.database),
-            identity.pid,
-            self.port,
-            self.started.saturating_mul(1_000_000),
-            settings.join(", ")
-        );
-        sql
+        variables(identity, self.port, self.started)
     }
+}
+
+/// The statements that set what belongs to one session.
+pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String {
+    let text = |value: &str| format!("'{}'", value.replace('\'', "''"));
+    let settings: Vec<String> = identity
+        .settings
+        .iter()
+        .map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value)))
+        .collect();
+    format!(
+        "SET VARIABLE zxq_user = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
+         SET VARIABLE zxq_port = {port}; SET VARIABLE zxq_started = make_timestamp({}); \
+         SET VARIABLE zxq_settings = MAP {{{}}};",
+        text(&identity.user),
+        text(&identity.database),
+        identity.pid,
+        started.saturating_mul(1_000_000),
+        settings.join(", ")
+    )
 }
 
 async fn open() -> Result<Arc<Database>, WireError> {

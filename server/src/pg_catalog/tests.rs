@@ -1,1 +1,104 @@
 #![allow(clippy::unwrap_used)]
+
+use zxq_engine::catalog::Snapshot;
+
+use super::database::{Database, Interrupt};
+use super::detect::{is_catalog, may_be_catalog};
+use super::rewrite::Rewriter;
+use super::{Identity, facts, scan};
+use crate::wire::settings::known::KNOWN;
+
+fn rewritten(sql: &str, literals: &[&str]) -> String {
+    let tokens = scan::scan(sql).unwrap();
+    let literals: Vec<String> = literals.iter().map(|l| (*l).to_owned()).collect();
+    Rewriter::new(sql, &tokens, &literals).rewrite(&[]).unwrap()
+}
+
+fn detected(sql: &str) -> bool {
+    may_be_catalog(sql) && is_catalog(&scan::scan(sql).unwrap())
+}
+
+#[test]
+fn only_statements_about_the_catalog_alone_are_taken() {
+    for sql in [
+        "SELECT * FROM pg_catalog.pg_class",
+        "select relname from pg_class c, pg_namespace n where n.oid = c.relnamespace",
+        "SELECT version()",
+        "select current_schema, 1",
+        "SELECT t.oid FROM (SELECT oid FROM pg_type) t",
+        "WITH x AS (SELECT 1 AS a) SELECT a, pg_backend_pid() FROM x",
+        "WITH x(a) AS (SELECT oid FROM pg_class) SELECT a FROM x JOIN information_schema.tables ON true",
+        "SELECT 'x'::regclass",
+        "SELECT pg_size_pretty(pg_total_relation_size('trades'))",
+        "SELECT extract(epoch from pg_postmaster_start_time())",
+        "SELECT s.r FROM generate_series(1, array_upper(current_schemas(false), 1)) AS s(r)",
+    ] {
+        assert!(detected(sql), "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM trades",
+        "SELECT version FROM trades",
+        "SELECT current_database(), symbol FROM trades",
+        "SELECT count(*) FROM trades WHERE symbol = 'pg_class'",
+        "SELECT * FROM trades t JOIN pg_catalog.pg_class c ON c.relname = t.symbol",
+        "SELECT (SELECT max(t.x) FROM trades t), version()",
+        "INSERT INTO trades SELECT * FROM pg_class",
+        "SELECT pg_notes FROM trades",
+        "SELECT 1",
+    ] {
+        assert!(!detected(sql), "{sql}");
+    }
+}
+
+#[test]
+fn names_casts_and_operators_are_rewritten() {
+    for (sql, wanted) in [
+        ("SELECT c.oid FROM pg_catalog.pg_class c", "SELECT c.oid FROM pgc.pg_class c"),
+        ("SELECT oid FROM pg_class", "SELECT oid FROM pgc.pg_class"),
+        ("SELECT pg_catalog.format_type(1, 2)", "SELECT format_type(1, 2)"),
+        ("SELECT 1::pg_catalog.int8", "SELECT 1::int8"),
+        ("SELECT * FROM information_schema.tables t", "SELECT * FROM pgi.tables t"),
+        ("SELECT 'a' OPERATOR(pg_catalog.~) '^(b)$' COLLATE pg_catalog.default", "SELECT 'a' ~ '(?s:.*)(?:^(b)$)(?s:.*)' "),
+        ("SELECT 'a' !~ 'b', 'a' ~* 'c', 'a' ~~ 'd'", "SELECT 'a' !~ '(?s:.*)(?:b)(?s:.*)', 'a' ~ '(?i)(?s:.*)(?:c)(?s:.*)', 'a' ~~ 'd'"),
+        ("SELECT 'public.t'::regclass", "SELECT regclass_in('public.t')"),
+        ("SELECT 't'::pg_catalog.regclass::oid", "SELECT regclass_in('t')::oid"),
+        ("SELECT c.oid::pg_catalog.regclass::text", "SELECT regclass_out(c.oid)::text"),
+        ("SELECT c.reltype::pg_catalog.regtype::pg_catalog.text", "SELECT regtype_out(c.reltype)::text"),
+        ("SELECT c.oid::regclass::oid", "SELECT c.oid::oid"),
+        ("SELECT f(a, b)::regtype", "SELECT regtype_out(f(a, b))"),
+        ("SELECT current_user, session_user", "SELECT session_user_name(), session_user_name()"),
+        ("SELECT x FROM pg_catalog.unnest(a) x", "SELECT x FROM unnest(a) x(x)"),
+        ("SELECT unnest(a) x", "SELECT unnest(a) x"),
+        ("SELECT 'd' = ANY ('{r,v}')", "SELECT 'd' = ANY (['r', 'v'])"),
+        ("SELECT '{1,2}'::int2[]", "SELECT [1, 2]::int2[]"),
+        ("SELECT typreceive, t.typinput FROM pg_type t", "SELECT regproc_out(typreceive) AS typreceive, regproc_out(t.typinput) AS typinput FROM pgc.pg_type t"),
+        ("SELECT relname FROM ONLY pg_class", "SELECT relname FROM ONLY pgc.pg_class"),
+    ] {
+        assert_eq!(rewritten(sql, &[]), wanted, "{sql}");
+    }
+    assert_eq!(rewritten("SELECT $2, $1::regclass", &["'t'", "5"]), "SELECT 5, regclass_in('t')");
+}
+
+/// Every statement that clients are known to send, over an empty database: none may fail.
+#[test]
+fn captured_statements_run() {
+    let database = Database::open().unwrap();
+    let settings = KNOWN.iter().map(|known| (known.name.to_owned(), known.default.to_owned())).collect();
+    let identity = Identity { user: "u".to_owned(), database: "d".to_owned(), pid: 1, settings };
+    let variables = super::statement::variables(&identity, 1, 0);
+    let captured = [
+        include_str!("../../../sql/clients/psql15.sql"),
+        include_str!("../../../sql/clients/drivers.sql"),
+    ];
+    let mut failures = Vec::new();
+    for statement in captured.iter().flat_map(|text| crate::wire::lexer::split(text).unwrap()) {
+        let tokens = scan::scan(statement.text).unwrap();
+        assert!(may_be_catalog(statement.text) && is_catalog(&tokens), "not about the catalog: {}", statement.text);
+        let sql = rewritten(statement.text, &[]);
+        let current = || facts::current(&Snapshot::default(), &[]);
+        if let Err(error) = database.query(1, current, &variables, &sql, &Interrupt::default()) {
+            failures.push(format!("{error}\n{}\n-- became\n{sql}", statement.text));
+        }
+    }
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n\n"));
+}

@@ -12,11 +12,10 @@ mod tests;
 
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::datatypes::Schema;
 use pgwire::api::Type;
 
 use super::error::WireError;
-use super::types::{self, Column};
+use super::types::Column;
 use source::Source;
 
 /// Text or binary.
@@ -169,9 +168,4 @@ pub(crate) fn set_length(buf: &mut BytesMut, start: usize, not_counted: usize) -
         .map_err(|_| WireError::too_many("a row or value is larger than 2 GiB".to_owned()))?;
     buf[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
-}
-
-/// The wire columns of a result.
-pub(crate) fn result_columns(schema: &Schema) -> Vec<Column> {
-    types::columns(schema)
 }

@@ -38,6 +38,7 @@ fn statements_are_classified() {
         ("SELECT 1", K::Query),
         ("WITH a AS (SELECT 1) SELECT * FROM a", K::Query),
         ("VALUES (1), (2)", K::Query),
+        ("SELECT first(price, ts), last(price, ts) FILTER (WHERE size > 0) FROM t", K::Query),
         ("EXPLAIN SELECT 1", K::Explain),
         ("EXPLAIN ANALYZE VERBOSE SELECT 1", K::Explain),
         ("EXPLAIN (ANALYZE, BUFFERS, COSTS off) SELECT 1", K::Explain),

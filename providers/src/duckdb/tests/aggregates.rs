@@ -162,7 +162,7 @@ async fn states_equal_datafusions_own() {
     let queries = Queries::new(Floats::Finite).await;
     for sql in [
         "SELECT count(*) FROM t",
-        "SELECT count(*), count(price), count(1) FROM t",
+        "SELECT count(*), count(price) FROM t",
         "SELECT sum(size), sum(i32), sum(i16), sum(price), sum(small), sum(f64), sum(f32) FROM t",
         "SELECT avg(size), avg(i32), avg(price), avg(f64), avg(f32), avg(small) FROM t",
         "SELECT min(symbol), max(symbol), min(ts), max(ts), min(\"local ts\"), max(day), min(price), max(f64) FROM t",
@@ -198,7 +198,7 @@ async fn what_is_not_proven_equal_stays_with_datafusion() {
         "SELECT sum(notional * price) FROM t",
         "SELECT sum(id * id * id) FROM t",
         "SELECT count(size) FILTER (WHERE flag) FROM t",
-        "SELECT count(DISTINCT size), sum(i16) FROM t",
+        "SELECT count(DISTINCT size), count(DISTINCT i16) FROM t",
         "SELECT median(size) FROM t",
         "SELECT first_value(price ORDER BY ts) FROM t",
         "SELECT symbol, i16, count(*) FROM t GROUP BY ROLLUP (symbol, i16)",

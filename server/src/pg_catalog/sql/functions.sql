@@ -138,6 +138,8 @@ CREATE MACRO col_description(oid_, column_) AS (
     SELECT min(d_col_description.description) FROM pgc.pg_description d_col_description
     WHERE d_col_description.objoid = oid_ AND d_col_description.objsubid = column_ AND d_col_description.classoid = 1259
 );
+CREATE MACRO pg_describe_object(class_, oid_, sub_) AS NULL::VARCHAR;
+CREATE MACRO pg_identify_object(class_, oid_, sub_) AS NULL::VARCHAR;
 CREATE MACRO shobj_description(oid_, catalog_) AS NULL::VARCHAR;
 
 -- Sizes in bytes, over all tiers.
@@ -207,6 +209,7 @@ CREATE MACRO row_security_active(relation_) AS false;
 -- Arrays.
 CREATE MACRO array_upper(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN len(array_)::INTEGER END;
 CREATE MACRO array_lower(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN 1 END;
+CREATE MACRO array_remove(array_, element_) AS list_filter(array_, lambda x_: x_ IS DISTINCT FROM element_);
 CREATE MACRO _pg_expandarray(array_) AS
     unnest(list_transform(array_, lambda x_, i_: {'x': x_, 'n': i_::INTEGER}));
 CREATE MACRO _pg_char_max_length(oid_, typmod_) AS CASE WHEN oid_ IN (1042, 1043) AND typmod_ > 4 THEN typmod_ - 4 END;
@@ -219,3 +222,46 @@ CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
     WHEN oid_ IN (20, 21, 23, 700, 701) THEN 2 WHEN oid_ = 1700 THEN 10 END;
 CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
     WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;
+
+-- JSON objects, as text.
+CREATE MACRO json_pair(key_, value_) AS '"' || key_ || '": ' || CASE
+    WHEN value_ IS NULL THEN 'null'
+    WHEN typeof(value_) IN ('BOOLEAN', 'SMALLINT', 'INTEGER', 'BIGINT', 'DOUBLE') THEN value_::VARCHAR
+    ELSE '"' || replace(replace(value_::VARCHAR, '\', '\\'), '"', '\"') || '"' END;
+CREATE MACRO json_build_object
+    (k1_, v1_) AS '{' || json_pair(k1_, v1_) || '}',
+    (k1_, v1_, k2_, v2_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_, k4_, v4_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || ', ' ||
+        json_pair(k4_, v4_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_, k4_, v4_, k5_, v5_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || ', ' ||
+        json_pair(k4_, v4_) || ', ' ||
+        json_pair(k5_, v5_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_, k4_, v4_, k5_, v5_, k6_, v6_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || ', ' ||
+        json_pair(k4_, v4_) || ', ' ||
+        json_pair(k5_, v5_) || ', ' ||
+        json_pair(k6_, v6_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_, k4_, v4_, k5_, v5_, k6_, v6_, k7_, v7_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || ', ' ||
+        json_pair(k4_, v4_) || ', ' ||
+        json_pair(k5_, v5_) || ', ' ||
+        json_pair(k6_, v6_) || ', ' ||
+        json_pair(k7_, v7_) || '}',
+    (k1_, v1_, k2_, v2_, k3_, v3_, k4_, v4_, k5_, v5_, k6_, v6_, k7_, v7_, k8_, v8_) AS '{' || json_pair(k1_, v1_) || ', ' ||
+        json_pair(k2_, v2_) || ', ' ||
+        json_pair(k3_, v3_) || ', ' ||
+        json_pair(k4_, v4_) || ', ' ||
+        json_pair(k5_, v5_) || ', ' ||
+        json_pair(k6_, v6_) || ', ' ||
+        json_pair(k7_, v7_) || ', ' ||
+        json_pair(k8_, v8_) || '}';

@@ -43,3 +43,8 @@ CREATE MACRO pg_advisory_unlock
 CREATE MACRO txid_current() AS 0::BIGINT;
 CREATE MACRO pg_export_snapshot() AS error('snapshots cannot be exported');
 
+-- These do something, and zxq does it before the statement runs, with the result put in their place. Here they only have
+-- to give the right type while a statement with parameters is planned.
+CREATE MACRO set_config(name_, value_, local_) AS value_::VARCHAR;
+CREATE MACRO pg_cancel_backend(pid_) AS true;
+CREATE MACRO pg_terminate_backend(pid_) AS true;

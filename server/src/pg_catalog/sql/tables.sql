@@ -149,3 +149,6 @@ CREATE TABLE pgc.pg_statio_user_tables (relid UINTEGER, schemaname VARCHAR, reln
 CREATE TABLE pgc.pg_stats (schemaname VARCHAR, tablename VARCHAR, attname VARCHAR, inherited BOOLEAN, null_frac REAL,
     avg_width INTEGER, n_distinct REAL, most_common_vals VARCHAR, most_common_freqs REAL[], histogram_bounds VARCHAR,
     correlation REAL, most_common_elems VARCHAR, most_common_elem_freqs REAL[], elem_count_histogram REAL[]);
+CREATE TABLE pgc.pg_largeobject_metadata (oid UINTEGER, lomowner UINTEGER, lomacl VARCHAR[]);
+CREATE TABLE pgc.pg_user_mappings (umid UINTEGER, srvid UINTEGER, srvname VARCHAR, umuser UINTEGER, usename VARCHAR,
+    umoptions VARCHAR[]);

@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::query_log::QueryEntry;
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::{Statement, StatementKind};
-use crate::tier_scan_exec::TierScanExec;
+use crate::tier_scan_exec::ScanReport;
 
 /// A planned statement.
 #[derive(Debug, Clone)]
@@ -132,12 +132,14 @@ impl Prepared {
                 .collect::<datafusion::error::Result<_>>()?;
             plan = plan.replace_params_with_values(&positional(typed))?;
         }
+        // What an earlier statement left, had it failed while it was planned, is not this one's.
+        session.scan_reports.take();
         let physical = if optimised {
             state.query_planner().create_physical_plan(&plan, &state).await?
         } else {
             state.create_physical_plan(&plan).await?
         };
-        note_scans(session, &physical, &mut entry.lock());
+        note_scans(session, session.scan_reports.take(), &mut entry.lock());
         let stream = execute_stream(physical, session.context().task_ctx())?;
         if self.statement.kind() == StatementKind::Insert {
             return insert_outcome(stream).await;
@@ -201,10 +203,9 @@ fn is_repeatable(plan: &LogicalPlan) -> bool {
     visited.is_ok() && repeatable
 }
 
-/// Tells the query log, and where a tier hint leaves rows out also the user, what a plan reads.
-fn note_scans(session: &EngineSession, plan: &Arc<dyn ExecutionPlan>, entry: &mut QueryEntry) {
-    if let Some(scan) = plan.downcast_ref::<TierScanExec>() {
-        let report = scan.report();
+/// Tells the query log, and where a tier hint leaves rows out also the user, what a statement reads.
+fn note_scans(session: &EngineSession, reports: Vec<ScanReport>, entry: &mut QueryEntry) {
+    for report in reports {
         entry.epoch = Some(report.epoch);
         for (total, (kept, _)) in entry.segments.iter_mut().zip(report.segments) {
             *total += kept as u64;
@@ -216,9 +217,6 @@ fn note_scans(session: &EngineSession, plan: &Arc<dyn ExecutionPlan>, entry: &mu
                 report.rows_left_out, report.table
             ));
         }
-    }
-    for child in plan.children() {
-        note_scans(session, child, entry);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::query_planner::PinningPlanner;
 use crate::schema_provider::{SystemSchema, TableSchema};
 use crate::session_options::ZxqOptions;
 use crate::sql::Statement;
+use crate::tier_scan_exec::ScanReports;
 use zxq_catalog::Tier;
 
 /// Name of the one catalog ("database").
@@ -34,6 +35,7 @@ pub const PUBLIC: &str = "public";
 pub struct EngineSession {
     pub(crate) engine: Arc<Engine>,
     context: SessionContext,
+    pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
 }
 
@@ -81,7 +83,10 @@ impl Outcome {
 
 impl EngineSession {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        EngineSession { engine: Arc::clone(engine), context: new_context(engine), notices: Arc::default() }
+        let scan_reports = Arc::new(ScanReports::default());
+        let config = config(engine).with_extension(Arc::clone(&scan_reports));
+        let context = context_with(engine, config);
+        EngineSession { engine: Arc::clone(engine), context, scan_reports, notices: Arc::default() }
     }
 
     /// Splits text into statements.
@@ -200,9 +205,13 @@ fn config(engine: &Engine) -> SessionConfig {
 
 /// A DataFusion context over the engine's tables.
 pub(crate) fn new_context(engine: &Arc<Engine>) -> SessionContext {
+    context_with(engine, config(engine))
+}
+
+fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
     let weak: Weak<Engine> = Arc::downgrade(engine);
     let state = SessionStateBuilder::new()
-        .with_config(config(engine))
+        .with_config(config)
         .with_runtime_env(Arc::clone(&engine.runtime))
         .with_default_features()
         .with_query_planner(Arc::new(PinningPlanner::new(Weak::clone(&weak))))

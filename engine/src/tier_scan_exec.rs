@@ -39,6 +39,21 @@ pub struct ScanReport {
     pub rows_left_out: u64,
 }
 
+/// Where the scans planned for one session report, also those that the planner then answers from statistics alone.
+#[derive(Debug, Default)]
+pub(crate) struct ScanReports(parking_lot::Mutex<Vec<ScanReport>>);
+
+impl ScanReports {
+    pub(crate) fn add(&self, report: ScanReport) {
+        self.0.lock().push(report);
+    }
+
+    /// The reports since this was last asked.
+    pub(crate) fn take(&self) -> Vec<ScanReport> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
 /// Passes its input through; see the module's documentation.
 #[derive(Debug, Clone)]
 pub struct TierScanExec {

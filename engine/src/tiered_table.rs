@@ -22,7 +22,7 @@ use crate::insert_sink::insert_plan;
 use crate::pins::Pin;
 use crate::scan_plan::{is_partition_filter, plan_scan};
 use crate::session_options::ZxqOptions;
-use crate::tier_scan_exec::{ScanReport, TierScanExec};
+use crate::tier_scan_exec::{ScanReport, ScanReports, TierScanExec};
 
 /// One zxq table as DataFusion sees it. Planning is pure; streams do the work.
 #[derive(Clone)]
@@ -162,6 +162,9 @@ impl TableProvider for TieredTable {
             rows: std::array::from_fn(|i| plan.tiers[i].segments.iter().map(|s| s.rows).sum()),
             rows_left_out: plan.rows_left_out,
         };
+        if let Some(reports) = state.config().get_extension::<ScanReports>() {
+            reports.add(report.clone());
+        }
         engine.note_access(self.def.id, &kept);
         Ok(Arc::new(TierScanExec::new(input, report, kept, statistics, exact, pin)))
     }

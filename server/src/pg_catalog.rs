@@ -17,6 +17,7 @@ mod oids;
 mod rewrite;
 mod scan;
 mod statement;
+pub(crate) mod user_queries;
 
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,7 @@ async fn vwap_weighs_prices_by_size() {
 #[tokio::test]
 async fn clients_see_a_postgres_version() {
     let rows = run("SELECT version()").await;
-    assert!(rows[0].starts_with("PostgreSQL 16.6 (zxq "), "{rows:?}");
+    assert!(rows[0].starts_with("PostgreSQL 15.7 (zxq "), "{rows:?}");
 }
 
 #[tokio::test]

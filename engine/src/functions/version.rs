@@ -5,7 +5,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// The PostgreSQL release whose protocol and catalogs zxq speaks: what clients check before they use a feature.
-pub const POSTGRES_VERSION: &str = "16.6";
+pub const POSTGRES_VERSION: &str = "15.7";
 
 /// What `version()` returns.
 pub fn version_text() -> String {

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use arrow::row::{RowConverter, SortField};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::SortingColumn;
@@ -56,6 +56,9 @@ pub(crate) fn writer_properties(
         let variety = variety(batches, index)?;
         let path = ColumnPath::new(vec![field.name().clone()]);
         builder = encode(builder, &path, field.data_type(), variety);
+        if batches.iter().any(|batch| batch.columns().get(index).is_some_and(|array| has_nan(array))) {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
         if table.lookup.contains(field.name()) && variety.distinct >= BLOOM_MIN_DISTINCT {
             let distinct = (variety.share * row_group_rows as f64).max(variety.distinct as f64) as u64;
             builder = builder
@@ -65,6 +68,15 @@ pub(crate) fn writer_properties(
         }
     }
     Ok(builder.build())
+}
+
+/// Parquet's bounds leave NaN out, but SQL sorts it above every number: bounds beside a NaN would prune rows that match.
+fn has_nan(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan),
+        DataType::Float64 => array.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan),
+        _ => false,
+    }
 }
 
 /// Few distinct values: a dictionary, which both readers decode fastest. Many: integers and times as differences, which

@@ -1,5 +1,8 @@
 //! Filters, limits and orders give what they give over the same rows in memory.
 
+use std::sync::Arc;
+
+use arrow::array::{Date32Array, Int32Array, StringViewArray};
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::displayable;
@@ -144,6 +147,54 @@ pub async fn filters_inside_coarse_partitions(store: Harness) {
         let expected = both.memory.sql(&sql).await.unwrap().collect().await.unwrap();
         let found = both.store.sql(&sql).await.unwrap().collect().await.unwrap();
         assert!(!lines(&expected).is_empty(), "{predicate} matches nothing");
+        assert_same_rows(&found, &expected, || sql);
+    }
+}
+
+/// Lookup columns with so many values that a store keeps an index or a bloom filter of them.
+pub async fn lookups_find_every_row(store: Harness) {
+    let mut table = all_types(7, "trades");
+    table.lookup = vec!["symbol".to_owned(), "id".to_owned(), "expires".to_owned()];
+    let mut rows = Rows::new(25);
+    let mut parts = Vec::new();
+    for d in 0..3 {
+        let batch = rows.batch(&table, &day(d, "FX"), 2_000);
+        let mut columns = batch.columns().to_vec();
+        let at = |name: &str| table.column_index(name).unwrap();
+        let number = |row: i32| (row * 7919 + d * 13) % 701;
+        columns[at("symbol")] =
+            Arc::new(StringViewArray::from_iter_values((0..2_000).map(|r| format!("S{}", number(r)))));
+        columns[at("id")] = Arc::new(Int32Array::from_iter((0..2_000).map(|r| (r % 50 > 0).then(|| number(r) - 350))));
+        columns[at("expires")] = Arc::new(Date32Array::from_iter_values((0..2_000).map(|r| 19_000 + number(r))));
+        let batch = RecordBatch::try_new(table.schema(), columns).unwrap();
+        parts.push((day(d, "FX"), zxq_providers::sort::sort_batch(&batch, &table.sort_by).unwrap()));
+    }
+    let segments = store.load(&table, &parts).await;
+    let rows: Vec<_> = parts.into_iter().map(|(_, rows)| rows).collect();
+    let both = Both::new(&store, &table, &segments, &rows);
+    for predicate in [
+        "symbol = 'S17'",
+        "symbol = 'S700'",
+        "symbol = 'S701'",
+        "symbol = 'nobody'",
+        "symbol = 'S5' AND ts > TIMESTAMP '2024-01-01 03:00:00'",
+        "symbol IN ('S1', 'S2', 'S300', 'nobody')",
+        "symbol = 'S17' OR id = 3",
+        "symbol = 'S17' AND id IS NOT NULL AND size > 0",
+        "symbol > 'S69' AND symbol <= 'S7'",
+        "symbol LIKE 'S12%'",
+        "id = -350",
+        "id = 12 OR id = 13",
+        "id IN (1, 2, 3, 4, 5, 1000)",
+        "id = 5 AND symbol <> 'S355'",
+        "id IS NULL AND symbol = 'S17'",
+        "id IS NOT DISTINCT FROM 7",
+        "expires = DATE '2023-01-01'",
+        "expires = DATE '2023-01-01' AND trade_date = DATE '2024-01-02'",
+    ] {
+        let sql = format!("SELECT seq, symbol, id FROM t WHERE {predicate}");
+        let expected = both.memory.sql(&sql).await.unwrap().collect().await.unwrap();
+        let found = both.store.sql(&sql).await.unwrap().collect().await.unwrap();
         assert_same_rows(&found, &expected, || sql);
     }
 }

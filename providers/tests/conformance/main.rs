@@ -37,6 +37,7 @@ macro_rules! suite {
             filters::{
                 random_filters_lose_nothing, random_filters_over_extremes_lose_nothing,
                 queries_give_what_memory_gives, limits_give_enough_rows, filters_inside_coarse_partitions,
+                lookups_find_every_row,
             },
             promises::{
                 declared_orderings_are_true, exact_statistics_are_exact, plans_run_again,

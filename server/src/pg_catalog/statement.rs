@@ -8,6 +8,7 @@ use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use pgwire::api::Type;
 use tokio::sync::OnceCell;
+use zxq_engine::functions::version_text;
 use zxq_engine::{CATALOG, Engine, EngineSession};
 
 use super::database::{Database, Interrupt};
@@ -197,9 +198,10 @@ pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String 
         .map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value)))
         .collect();
     format!(
-        "SET VARIABLE zxq_user = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
+        "SET VARIABLE zxq_version = {}; SET VARIABLE zxq_user = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
          SET VARIABLE zxq_port = {port}; SET VARIABLE zxq_started = make_timestamp({}); \
          SET VARIABLE zxq_settings = MAP {{{}}};",
+        text(&version_text()),
         text(&identity.user),
         text(&identity.database),
         identity.pid,

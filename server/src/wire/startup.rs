@@ -20,7 +20,7 @@ use super::link::{Link, Socket};
 use super::session::Session;
 use super::settings::known::KNOWN;
 use super::settings::is_utc;
-use crate::pg_catalog::Introspection;
+use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
 
 /// How long a client may take to say who it is.
@@ -112,6 +112,7 @@ async fn begin(socket: &mut Socket, startup: Startup, shared: &Shared) -> Result
     let mut session =
         Session::new(shared.engine.session(), Arc::clone(&shared.catalog), seat, user.clone(), database);
     apply_parameters(&mut session, &startup.parameters).await?;
+    user_queries::register(session.engine.context(), &session.identity());
 
     socket.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
     let outgoing = session.take_outgoing();

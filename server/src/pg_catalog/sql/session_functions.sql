@@ -1,12 +1,12 @@
 -- The functions of pg_catalog that clients call, as DuckDB macros. Parameters end in `_` so that they hide no column.
 --
--- What belongs to one session comes from variables that zxq sets for each statement: `zxq_user`, `zxq_database`,
--- `zxq_pid`, `zxq_port`, `zxq_settings` (a map of lower-case names to values).
+-- What belongs to one session comes from variables that zxq sets for each statement: `zxq_version`, `zxq_user`,
+-- `zxq_database`, `zxq_pid`, `zxq_port`, `zxq_settings` (a map of lower-case names to values).
 
 CREATE MACRO session_user_name() AS getvariable('zxq_user')::VARCHAR;
 CREATE MACRO setting_value(name_) AS (getvariable('zxq_settings')::MAP(VARCHAR, VARCHAR))[lower(name_)];
 
-CREATE MACRO version() AS 'PostgreSQL ' || setting_value('server_version') || ' (zxq)';
+CREATE MACRO version() AS getvariable('zxq_version')::VARCHAR;
 CREATE MACRO current_database() AS getvariable('zxq_database')::VARCHAR;
 CREATE MACRO current_schema() AS 'public';
 CREATE MACRO current_schemas(implicit_) AS CASE WHEN implicit_ THEN ['pg_catalog', 'public'] ELSE ['public'] END;

@@ -1,5 +1,7 @@
 //! The settings PostgreSQL clients know, and what zxq lets them be.
 
+use zxq_engine::functions::POSTGRES_VERSION;
+
 /// What a setting can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Values {
@@ -41,9 +43,6 @@ pub(crate) struct Known {
     /// One line about it.
     pub(crate) about: &'static str,
 }
-
-/// The server version zxq reports: clients choose their catalog queries by it.
-pub(crate) const SERVER_VERSION: &str = "15.7";
 
 const LEVELS: Values = Values::OneOf(&["read committed", "repeatable read", "read uncommitted", "serializable"]);
 const MESSAGES: Values =
@@ -106,7 +105,7 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("row_security", "on", Values::Bool, "No effect."),
     setting("search_path", "\"$user\", public", Values::SearchPath, "Schemas of unqualified names."),
     reported("server_encoding", "UTF8", Values::ReadOnly, "Encoding of stored text."),
-    reported("server_version", SERVER_VERSION, Values::ReadOnly, "PostgreSQL version that clients may expect."),
+    reported("server_version", POSTGRES_VERSION, Values::ReadOnly, "PostgreSQL version that clients may expect."),
     setting("server_version_num", "150007", Values::ReadOnly, "The same as a number."),
     reported("session_authorization", "zxq", Values::ReadOnly, "User of the session."),
     setting("session_replication_role", "origin", Values::Any, "No effect."),

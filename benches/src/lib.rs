@@ -56,12 +56,7 @@ pub fn write_source(market: &Market, table: MarketTable, dir: &Path) -> Result<(
 }
 
 /// Loads files into one tier; returns rows and seconds.
-pub async fn load(
-    engine: &Arc<Engine>,
-    table: &str,
-    files: Vec<std::path::PathBuf>,
-    tier: Tier,
-) -> Result<(u64, f64)> {
+pub async fn load(engine: &Arc<Engine>, table: &str, files: Vec<std::path::PathBuf>, tier: Tier) -> Result<(u64, f64)> {
     let request = LoadRequest {
         table: table.to_owned(),
         tier: Some(tier),

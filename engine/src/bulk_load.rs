@@ -194,9 +194,10 @@ impl Engine {
             return Ok(Arc::clone(&state.def));
         }
         if !request.create {
-            return self.table(&request.table).map(|state| Arc::clone(&state.def)).map_err(|error| {
-                EngineError::new(error.kind(), format!("{error}; create it first or pass --create"))
-            });
+            return self
+                .table(&request.table)
+                .map(|state| Arc::clone(&state.def))
+                .map_err(|error| EngineError::new(error.kind(), format!("{error}; create it first or pass --create")));
         }
         let schema = inputs.first_schema()?;
         let def = crate::sql::table_from_schema(&request.table, &schema)?;

@@ -149,7 +149,8 @@ impl Procedure {
             Procedure::Verify { table } => self.verify_batch(&engine.verify(table.as_deref()).await?),
             Procedure::Load { files, request } => {
                 let report = engine.load(request.clone(), LoadSource::Files(files.clone()), &|_| {}).await?;
-                let number = |n: u64| Arc::new(Int64Array::from(vec![i64::try_from(n).unwrap_or(i64::MAX)])) as ArrayRef;
+                let number =
+                    |n: u64| Arc::new(Int64Array::from(vec![i64::try_from(n).unwrap_or(i64::MAX)])) as ArrayRef;
                 let millis = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
                 let columns = vec![
                     number(report.rows),
@@ -225,9 +226,7 @@ impl<'a> Arguments<'a> {
         let FunctionArguments::List(list) = given else { return Ok(arguments) };
         for (position, argument) in list.args.iter().enumerate() {
             let (slot, expr) = match argument {
-                FunctionArg::Named { name, arg, operator } if is_arrow(operator) => {
-                    (arguments.slot(&name.value)?, arg)
-                }
+                FunctionArg::Named { name, arg, operator } if is_arrow(operator) => (arguments.slot(&name.value)?, arg),
                 FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, operator } if is_arrow(operator) => {
                     (arguments.slot(&name.value)?, arg)
                 }
@@ -300,8 +299,5 @@ impl<'a> Arguments<'a> {
 }
 
 fn is_arrow(operator: &FunctionArgOperator) -> bool {
-    matches!(
-        operator,
-        FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment | FunctionArgOperator::Equals
-    )
+    matches!(operator, FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment | FunctionArgOperator::Equals)
 }

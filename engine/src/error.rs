@@ -283,7 +283,8 @@ fn kind_of_plan_text(text: &str) -> ErrorKind {
         ErrorKind::UndefinedFunction
     } else if lower.contains("column") && lower.contains("not found") || lower.contains("no field named") {
         ErrorKind::UndefinedColumn
-    } else if lower.contains("coerce") || lower.contains("type mismatch") || lower.contains("must be of the same type") {
+    } else if lower.contains("coerce") || lower.contains("type mismatch") || lower.contains("must be of the same type")
+    {
         ErrorKind::DatatypeMismatch
     } else if lower.contains("already exists") {
         ErrorKind::DuplicateTable

@@ -50,9 +50,10 @@ impl Engine {
         let best = self.hot.last_row(def, candidates.iter().map(|s| s.id), lookup, &value)?;
         let replicated = replicated(state.tier(Tier::Hot));
         let newest = best.as_ref().map(|(at, _)| *at);
-        let elsewhere = [Tier::Warm, Tier::Cold].into_iter().flat_map(|tier| state.tier(tier)).any(|segment| {
-            !replicated.contains(&segment.id) && may_hold(segment, lookup, time, &value, newest)
-        });
+        let elsewhere = [Tier::Warm, Tier::Cold]
+            .into_iter()
+            .flat_map(|tier| state.tier(tier))
+            .any(|segment| !replicated.contains(&segment.id) && may_hold(segment, lookup, time, &value, newest));
         if !elsewhere {
             return Ok(best.map(|(_, row)| row));
         }

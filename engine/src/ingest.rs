@@ -212,7 +212,11 @@ impl Engine {
 
     /// Waits for ingests under way and marks a partition as sealed, so that its hot segments stay as they are until
     /// the returned guard is dropped. Rows that arrive meanwhile become new segments.
-    pub(crate) async fn seal(&self, table: TableId, partition: &PartitionKey) -> (Seal<'_>, Arc<zxq_catalog::Snapshot>) {
+    pub(crate) async fn seal(
+        &self,
+        table: TableId,
+        partition: &PartitionKey,
+    ) -> (Seal<'_>, Arc<zxq_catalog::Snapshot>) {
         let _alone = self.ingest_gate.write().await;
         self.sealed.lock().insert((table, partition.clone()));
         (Seal { engine: self, table, partition: partition.clone() }, self.snapshot())

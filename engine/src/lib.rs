@@ -47,8 +47,8 @@ mod tiered_table;
 
 pub use bulk_load::{LoadProgress, LoadReport, LoadRequest, LoadSource};
 pub use clock::{Clock, SystemClock};
-pub use constraints::OnError;
 pub use config::{ColdConfig, EngineConfig, HotConfig, MIB, PolicyConfig, WarmConfig};
+pub use constraints::OnError;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind, Result};
 pub use ingest::IngestReport;

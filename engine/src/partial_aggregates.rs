@@ -82,7 +82,9 @@ fn skip_round_robin(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
 impl PhysicalOptimizerRule for PartialAggregates {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_down(|node| match self.rewrite(&node)? {
-            Some(rewritten) => Ok(Transformed::new(rewritten, true, datafusion::common::tree_node::TreeNodeRecursion::Jump)),
+            Some(rewritten) => {
+                Ok(Transformed::new(rewritten, true, datafusion::common::tree_node::TreeNodeRecursion::Jump))
+            }
             None => Ok(Transformed::no(node)),
         })
         .data()

@@ -85,7 +85,7 @@ fn answer(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>
             return Ok(None);
         }
         let argument = match aggregate.expressions().as_slice() {
-            [one] => one.downcast_ref::<Column>().map(|c| name_of(c)),
+            [one] => one.downcast_ref::<Column>().map(name_of),
             _ => return Ok(None),
         };
         let is_literal = aggregate.expressions().first().is_some_and(is_non_null_literal);
@@ -121,6 +121,9 @@ enum Known {
     Bound(Option<Value>),
 }
 
+/// A group's key and what is known of it.
+type Group = (Vec<Option<Value>>, Vec<Known>);
+
 fn skip_exchanges(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
     let exchange = plan.is::<RepartitionExec>()
         || plan.is::<CoalescePartitionsExec>()
@@ -150,8 +153,8 @@ fn scan_under(plan: &Arc<dyn ExecutionPlan>) -> Option<(&TierScanExec, Vec<Optio
 }
 
 /// Group key to measures; `None` when a segment does not know one of them.
-fn gather(scan: &TierScanExec, keys: &[String], measures: &[Measure]) -> Option<Vec<(Vec<Option<Value>>, Vec<Known>)>> {
-    let mut groups: BTreeMap<String, (Vec<Option<Value>>, Vec<Known>)> = BTreeMap::new();
+fn gather(scan: &TierScanExec, keys: &[String], measures: &[Measure]) -> Option<Vec<Group>> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for segment in scan.segments() {
         let mut key = Vec::with_capacity(keys.len());
         for name in keys {
@@ -211,11 +214,7 @@ fn combine(known: &mut Known, more: Known, measure: &Measure) -> Option<()> {
     Some(())
 }
 
-fn to_batch(
-    schema: &SchemaRef,
-    groups: &[(Vec<Option<Value>>, Vec<Known>)],
-    keys: usize,
-) -> Result<Option<RecordBatch>> {
+fn to_batch(schema: &SchemaRef, groups: &[Group], keys: usize) -> Result<Option<RecordBatch>> {
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
         let data_type = field.data_type();

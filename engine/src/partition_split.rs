@@ -68,8 +68,7 @@ pub(crate) fn split(table: &TableDef, batch: &RecordBatch) -> Result<Vec<(Partit
     let whole = rows.len() == 1;
     for ((period, class), indices) in rows {
         let key = PartitionKey { period, class: class.map(str::to_owned) };
-        let part =
-            if whole { batch.clone() } else { take_record_batch(batch, &UInt32Array::from(indices))? };
+        let part = if whole { batch.clone() } else { take_record_batch(batch, &UInt32Array::from(indices))? };
         parts.push((key, part));
     }
     parts.sort_by(|a, b| a.0.cmp(&b.0));
@@ -103,10 +102,7 @@ impl PeriodCache {
 }
 
 /// The parts of several batches, gathered by partition.
-pub(crate) fn split_all(
-    table: &TableDef,
-    batches: &[RecordBatch],
-) -> Result<Vec<(PartitionKey, Vec<RecordBatch>)>> {
+pub(crate) fn split_all(table: &TableDef, batches: &[RecordBatch]) -> Result<Vec<(PartitionKey, Vec<RecordBatch>)>> {
     let mut gathered: std::collections::BTreeMap<PartitionKey, Vec<RecordBatch>> = Default::default();
     for batch in batches {
         for (key, part) in split(table, batch)? {

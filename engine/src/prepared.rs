@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -38,7 +38,7 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 enum Work {
     /// A plan; `optimised` says that it need not be optimised again.
-    Plan { plan: LogicalPlan, optimised: bool },
+    Plan { plan: Box<LogicalPlan>, optimised: bool },
     /// A `CALL`.
     Procedure(Procedure),
     /// DDL and settings, planned when executed.
@@ -72,9 +72,9 @@ impl Prepared {
         let is_rows = statement.kind() != StatementKind::Insert;
         let schema = is_rows.then(|| Arc::new(Schema::clone(plan.schema().as_arrow())));
         let work = if is_repeatable(&plan) && matches!(statement.kind(), StatementKind::Query) {
-            Work::Plan { plan: state.optimize(&plan)?, optimised: true }
+            Work::Plan { plan: Box::new(state.optimize(&plan)?), optimised: true }
         } else {
-            Work::Plan { plan, optimised: false }
+            Work::Plan { plan: Box::new(plan), optimised: false }
         };
         Ok(Prepared { statement: statement.clone(), param_types, schema, work })
     }
@@ -126,9 +126,11 @@ impl Prepared {
             let typed: Vec<ScalarValue> = params
                 .into_iter()
                 .zip(&self.param_types)
-                .map(|(value, data_type)| {
-                    if &value.data_type() == data_type { Ok(value) } else { value.cast_to(data_type) }
-                })
+                .map(
+                    |(value, data_type)| {
+                        if &value.data_type() == data_type { Ok(value) } else { value.cast_to(data_type) }
+                    },
+                )
                 .collect::<datafusion::error::Result<_>>()?;
             plan = plan.replace_params_with_values(&positional(typed))?;
         }
@@ -161,15 +163,13 @@ async fn insert_outcome(mut stream: SendableRecordBatchStream) -> Result<Outcome
 }
 
 /// The types of `$1 …` in order: what the planner inferred, else what the client declared, else text.
-fn parameter_types(
-    inferred: &HashMap<String, Option<DataType>>,
-    hints: &[Option<DataType>],
-) -> Result<Vec<DataType>> {
+fn parameter_types(inferred: &HashMap<String, Option<DataType>>, hints: &[Option<DataType>]) -> Result<Vec<DataType>> {
     let mut count = hints.len();
     for name in inferred.keys() {
-        let number: usize = name.strip_prefix('$').and_then(|n| n.parse().ok()).filter(|n| *n > 0).ok_or_else(|| {
-            EngineError::new(ErrorKind::Syntax, format!("parameter {name} is not of the form $1"))
-        })?;
+        let number: usize =
+            name.strip_prefix('$').and_then(|n| n.parse().ok()).filter(|n| *n > 0).ok_or_else(|| {
+                EngineError::new(ErrorKind::Syntax, format!("parameter {name} is not of the form $1"))
+            })?;
         count = count.max(number);
     }
     Ok((1..=count)

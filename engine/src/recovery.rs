@@ -64,8 +64,8 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
     let pool = FairSpillPool::new(usize::try_from(config.query_memory_bytes).unwrap_or(usize::MAX));
-    let spill = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![config.data_dir.join("spill")]));
+    let spill =
+        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![config.data_dir.join("spill")]));
     Ok(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spill).build_arc()?)
 }
 

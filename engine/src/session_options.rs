@@ -20,7 +20,8 @@ impl Default for ZxqOptions {
 }
 
 const TIERS: &str = "tiers";
-const TIERS_HELP: &str = "Tiers that statements read, separated by commas: any of hot, warm, cold. Rows in other tiers are left out.";
+const TIERS_HELP: &str =
+    "Tiers that statements read, separated by commas: any of hot, warm, cold. Rows in other tiers are left out.";
 
 impl ZxqOptions {
     /// The options in a session's configuration; the defaults where it has none.

@@ -54,6 +54,8 @@ impl ScanReports {
     }
 }
 
+type Plan = Arc<dyn ExecutionPlan>;
+
 /// Passes its input through; see the module's documentation.
 #[derive(Debug, Clone)]
 pub struct TierScanExec {
@@ -101,7 +103,7 @@ impl TierScanExec {
     }
 
     /// This scan taken apart: the given tier's own scan, and a scan of the other tiers. Either may be missing.
-    pub(crate) fn split_tier(&self, tier: Tier) -> (Option<Arc<dyn ExecutionPlan>>, Option<Arc<dyn ExecutionPlan>>) {
+    pub(crate) fn split_tier(&self, tier: Tier) -> (Option<Plan>, Option<Plan>) {
         let present: Vec<Tier> = Tier::ALL.into_iter().filter(|t| self.report.segments[t.index()].0 > 0).collect();
         let inputs: Vec<Arc<dyn ExecutionPlan>> = match self.input.downcast_ref::<UnionExec>() {
             Some(union) => union.inputs().clone(),
@@ -225,10 +227,7 @@ impl ExecutionPlan for TierScanExec {
         Ok(FilterPushdownPropagation::if_all(child_pushdown_result))
     }
 
-    fn try_pushdown_sort(
-        &self,
-        order: &[PhysicalSortExpr],
-    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         Ok(self.input.try_pushdown_sort(order)?.map(|input| Arc::new(self.with_input(input)) as Arc<dyn ExecutionPlan>))
     }
 }

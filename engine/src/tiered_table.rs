@@ -11,9 +11,9 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::ExecutionPlan;
 use zxq_catalog::{TableDef, Tier};
 use zxq_providers::ScanRequest;
 
@@ -127,8 +127,7 @@ impl TableProvider for TieredTable {
         };
         // Older plans may know fewer columns than the table has by now; positions stay the same.
         let table_schema = table.def.schema();
-        let projection: Vec<usize> =
-            projection.cloned().unwrap_or_else(|| (0..self.def.columns.len()).collect());
+        let projection: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.def.columns.len()).collect());
         let plan = plan_scan(table, filters, &self.tiers(state), state.execution_props())?;
         let limit = if plan.exact { limit } else { None };
 

@@ -40,7 +40,9 @@ pub fn adapt_batch(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatc
             Err(_) => new_null_array(field.data_type(), batch.num_rows()),
         };
         if !field.is_nullable() && column.logical_null_count() > 0 {
-            return Err(ArrowError::SchemaError(format!("column \"{}\" is NOT NULL but has NULLs", field.name())).into());
+            return Err(
+                ArrowError::SchemaError(format!("column \"{}\" is NOT NULL but has NULLs", field.name())).into()
+            );
         }
         columns.push(column);
     }

@@ -95,14 +95,11 @@ impl DeltaStore {
                 (store, url)
             }
         };
-        let root = Path::from_url_path(url.path()).map_err(|e| ProviderError::store(STORE, format!("open {url}"), e))?;
+        let root =
+            Path::from_url_path(url.path()).map_err(|e| ProviderError::store(STORE, format!("open {url}"), e))?;
         let logs = DeltaLogs::new(Arc::clone(&store), url, options.checkpoint_interval);
-        let scans = ColdScans::new(
-            Arc::clone(&store),
-            root.clone(),
-            options.metadata_cache_bytes,
-            options.pushdown_filters,
-        )?;
+        let scans =
+            ColdScans::new(Arc::clone(&store), root.clone(), options.metadata_cache_bytes, options.pushdown_filters)?;
         Ok(DeltaStore { store, root, compression, row_group_rows: options.row_group_rows, logs, scans })
     }
 

@@ -117,10 +117,7 @@ impl TierStore for DuckDbStore {
         let table = table.clone();
         let bytes = self
             .database
-            .run(move |database, connection| {
-                write::write_segment(database, connection, &table, &schema, &name, &rows)?;
-                Ok(rows.iter().map(|batch| batch.get_array_memory_size() as u64).sum())
-            })
+            .run(move |database, connection| write::write_segment(database, connection, &table, &schema, &name, &rows))
             .await?;
         Ok(WrittenSegment { location, bytes })
     }

@@ -13,6 +13,8 @@ mod scan_exec;
 mod segment;
 mod store;
 mod stream;
+#[cfg(test)]
+mod testing;
 pub mod wal;
 
 pub use memory::HotReservation;

@@ -10,7 +10,8 @@ use arrow::buffer::NullBuffer;
 use arrow::compute;
 use arrow::datatypes::{
     ByteViewType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow::record_batch::RecordBatch;
 use xxhash_rust::xxh3::xxh3_64;
@@ -124,7 +125,9 @@ fn add_column(array: &dyn Array, seed: u64, rows: &mut [u64]) -> std::result::Re
         }),
         DataType::Utf8View => add_views(array.as_string_view(), seed, rows),
         DataType::BinaryView => add_views(array.as_binary_view(), seed, rows),
-        DataType::Utf8 => add_bytes(array.nulls(), seed, rows, array.as_string::<i32>(), |a, row| a.value(row).as_bytes()),
+        DataType::Utf8 => {
+            add_bytes(array.nulls(), seed, rows, array.as_string::<i32>(), |a, row| a.value(row).as_bytes())
+        }
         DataType::LargeUtf8 => {
             add_bytes(array.nulls(), seed, rows, array.as_string::<i64>(), |a, row| a.value(row).as_bytes());
         }

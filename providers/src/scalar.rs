@@ -96,9 +96,11 @@ pub fn value_at(array: &dyn Array, row: usize) -> Option<Value> {
         DataType::UInt16 => integer::<UInt16Type>(array, row),
         DataType::UInt32 => integer::<UInt32Type>(array, row),
         DataType::UInt64 => integer::<UInt64Type>(array, row),
-        DataType::Float32 => {
-            any.downcast_ref::<Float32Array>().map(|a| a.value(row)).filter(|v| !v.is_nan()).map(|v| Value::Float(v.into()))
-        }
+        DataType::Float32 => any
+            .downcast_ref::<Float32Array>()
+            .map(|a| a.value(row))
+            .filter(|v| !v.is_nan())
+            .map(|v| Value::Float(v.into())),
         DataType::Float64 => {
             any.downcast_ref::<Float64Array>().map(|a| a.value(row)).filter(|v| !v.is_nan()).map(Value::Float)
         }

@@ -6,9 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, GenericByteViewArray, PrimitiveArray, UInt32Array, UInt64Array,
 };
-use arrow::compute::{
-    LexicographicalComparator, SortColumn, SortOptions, concat_batches, max, min, take_record_batch,
-};
+use arrow::compute::{LexicographicalComparator, SortColumn, SortOptions, concat_batches, max, min, take_record_batch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     StringViewType, TimeUnit, TimestampMicrosecondType,
@@ -164,9 +162,7 @@ fn small_keys(array: &ArrayRef) -> Option<SmallKeys> {
         DataType::Int32 => fixed::<Int32Type>(array, |v| i64::from(v) as u64 ^ SIGN),
         DataType::Int64 => fixed::<Int64Type>(array, |v| v as u64 ^ SIGN),
         DataType::Date32 => fixed::<Date32Type>(array, |v| i64::from(v) as u64 ^ SIGN),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            fixed::<TimestampMicrosecondType>(array, |v| v as u64 ^ SIGN)
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed::<TimestampMicrosecondType>(array, |v| v as u64 ^ SIGN),
         // The bits of a float, negative ones turned around, are in the order of its values: -NaN first, NaN last.
         DataType::Float32 => fixed::<Float32Type>(array, |v| {
             let bits = v.to_bits();

@@ -10,8 +10,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, TimeUnit};
 use serde_json::{Value as Json, json};
@@ -107,7 +107,9 @@ fn rows(table: &TableDef, first: i64, date: Option<i32>, class: Option<&str>, co
         Arc::new(Float64Array::from_iter(ids().map(|i| some(i).then_some(i as f64 / 3.0 - 1e17)))),
         Arc::new(BooleanArray::from_iter(ids().map(|i| some(i).then_some(i % 2 == 0)))),
         Arc::new(Date32Array::from_iter(ids().map(|i| some(i).then(|| i32::try_from(i).unwrap() * 1_000 - 20_000)))),
-        Arc::new(StringViewArray::from_iter(ids().map(|i| some(i).then(|| format!("\"é\\\n{}", "x".repeat(i as usize)))))),
+        Arc::new(StringViewArray::from_iter(
+            ids().map(|i| some(i).then(|| format!("\"é\\\n{}", "x".repeat(i as usize)))),
+        )),
     ];
     let present = columns.into_iter().chain((16..table.columns.len()).map(|extra| -> ArrayRef {
         assert_eq!(table.columns[extra].data_type, DataType::Int64);
@@ -117,7 +119,13 @@ fn rows(table: &TableDef, first: i64, date: Option<i32>, class: Option<&str>, co
 }
 
 /// Writes and publishes one segment.
-async fn publish(store: &DeltaStore, table: &TableDef, key: &PartitionKey, rows: &RecordBatch, removed: &[Segment]) -> Segment {
+async fn publish(
+    store: &DeltaStore,
+    table: &TableDef,
+    key: &PartitionKey,
+    rows: &RecordBatch,
+    removed: &[Segment],
+) -> Segment {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let job = JobId::new();
@@ -152,8 +160,13 @@ async fn fill(store: &DeltaStore, table: &mut TableDef) -> Vec<RecordBatch> {
     };
     let mut written = Vec::new();
     let odd = "a/b c=%2F+é#?&'\"";
-    let partitions =
-        [(Some(DAY), Some("FX")), (Some(DAY + 31), Some(odd)), (None, None), (Some(DAY + 400), None), (None, Some("FX"))];
+    let partitions = [
+        (Some(DAY), Some("FX")),
+        (Some(DAY + 31), Some(odd)),
+        (None, None),
+        (Some(DAY + 400), None),
+        (None, Some("FX")),
+    ];
     for (position, (date, class)) in partitions.into_iter().enumerate() {
         let batch = rows(table, position as i64 * 7, date, class, 7);
         publish(store, table, &key(date, class), &batch, &[]).await;
@@ -218,7 +231,8 @@ fn expected(folder: &Path, table: &TableDef, written: &[RecordBatch]) -> Json {
         }
     }
     rows.sort_by_key(|(id, _)| *id);
-    let ids = |keep: &dyn Fn(&Json) -> bool| rows.iter().filter(|(_, r)| keep(r)).map(|(id, _)| *id).collect::<Vec<_>>();
+    let ids =
+        |keep: &dyn Fn(&Json) -> bool| rows.iter().filter(|(_, r)| keep(r)).map(|(id, _)| *id).collect::<Vec<_>>();
     let last_ts = rows.last().unwrap().1[4].as_i64().unwrap();
     let filters = json!([
         [format!("ts >= make_timestamptz({last_ts})"), ids(&|r| r[4].as_i64() >= Some(last_ts))],

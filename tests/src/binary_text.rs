@@ -57,9 +57,7 @@ pub fn text(ty: &Type, raw: &[u8]) -> Result<String> {
         Type::TIMESTAMP => timestamp(raw)?,
         Type::TIMESTAMPTZ => format!("{}+00", timestamp(raw)?),
         Type::INTERVAL => interval(raw)?,
-        Type::BYTEA => {
-            raw.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-        }
+        Type::BYTEA => raw.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
         _ => return Err(format!("no reader for binary {ty}").into()),
     })
 }
@@ -70,8 +68,11 @@ fn epoch() -> NaiveDateTime {
 
 fn timestamp(raw: &[u8]) -> Result<String> {
     let micros = i64::from_be_bytes(raw.try_into()?);
-    let unix = micros.checked_add(DateTime::UNIX_EPOCH.naive_utc().signed_duration_since(epoch()).num_microseconds()
-        .map_or(0, |us| -us)).ok_or("timestamp out of range")?;
+    let unix = micros
+        .checked_add(
+            DateTime::UNIX_EPOCH.naive_utc().signed_duration_since(epoch()).num_microseconds().map_or(0, |us| -us),
+        )
+        .ok_or("timestamp out of range")?;
     let moment = DateTime::from_timestamp_micros(unix).ok_or("timestamp out of range")?.naive_utc();
     let mut text = moment.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
     while text.ends_with('0') && text.contains('.') {

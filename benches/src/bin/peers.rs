@@ -49,7 +49,10 @@ const QUERIES: [(&str, &str); 12] = [
         "median spread",
         "SELECT symbol, median(CAST(ask_px_00 - bid_px_00 AS DOUBLE)) FROM tbbo_data WHERE trade_date = DATE '{day}' GROUP BY symbol",
     ),
-    ("distinct", "SELECT asset_class, count(DISTINCT symbol), count(DISTINCT trade_date) FROM trades_data GROUP BY asset_class"),
+    (
+        "distinct",
+        "SELECT asset_class, count(DISTINCT symbol), count(DISTINCT trade_date) FROM trades_data GROUP BY asset_class",
+    ),
     (
         "ticks to 1m",
         "SELECT symbol, date_trunc('minute', timestamp) AS m, max(price), min(price), sum(size) FROM trades_data WHERE trade_date = DATE '{day}' GROUP BY symbol, date_trunc('minute', timestamp)",

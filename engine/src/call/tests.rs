@@ -8,13 +8,8 @@ fn parse(sql: &str) -> Result<Procedure> {
 fn migrate_takes_positions_and_names() {
     let by_position = parse("CALL zxq.migrate('prices', 'warm', true)").unwrap();
     let by_name = parse("CALL zxq.migrate(table => 'prices', to => 'warm', dry_run => true)").unwrap();
-    let expected = Procedure::Migrate {
-        table: "prices".to_owned(),
-        to: Tier::Warm,
-        from: None,
-        partition: None,
-        dry_run: true,
-    };
+    let expected =
+        Procedure::Migrate { table: "prices".to_owned(), to: Tier::Warm, from: None, partition: None, dry_run: true };
     assert_eq!(by_position, expected);
     assert_eq!(by_name, expected);
     assert_eq!(

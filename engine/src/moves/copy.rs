@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -9,7 +10,6 @@ use datafusion::physical_plan::expressions::col;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
-use arrow::compute::SortOptions;
 use futures::StreamExt;
 use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
 use zxq_providers::{ScanRequest, row_hash, stats};
@@ -210,4 +210,3 @@ fn in_sort_order(table: &TableDef, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<d
         (false, _) => Arc::new(SortExec::new(ordering, Arc::new(CoalescePartitionsExec::new(plan)))),
     })
 }
-

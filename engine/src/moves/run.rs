@@ -48,7 +48,10 @@ impl Engine {
             }
             Err(error) => {
                 self.give_up(&mut job, &error).await;
-                let place = format!("moving {} {} from {} to {}", planned.table_name, planned.partition_text, planned.from, planned.to);
+                let place = format!(
+                    "moving {} {} from {} to {}",
+                    planned.table_name, planned.partition_text, planned.from, planned.to
+                );
                 Err(error.context(place))
             }
         }
@@ -253,11 +256,8 @@ impl Engine {
     }
 
     async fn drop_replicas(&self, planned: &PlannedMove) -> Result<u64> {
-        let changes: Vec<Change> = planned
-            .segments
-            .iter()
-            .map(|id| Change::RetireSegment { table: planned.table, segment: *id })
-            .collect();
+        let changes: Vec<Change> =
+            planned.segments.iter().map(|id| Change::RetireSegment { table: planned.table, segment: *id }).collect();
         self.commit_hot(&changes).await?;
         self.collect_hot().await?;
         Ok(planned.rows)

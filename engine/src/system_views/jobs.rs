@@ -29,7 +29,8 @@ pub(super) const MOVES: &[(&str, Kind)] = &[
 pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
     let jobs = engine.catalog.jobs(SHOWN).await?;
     let snapshot = engine.snapshot();
-    let name = |id: u64| snapshot.table_by_id(id).map_or_else(|| format!("(dropped table {id})"), |t| t.def.name.clone());
+    let name =
+        |id: u64| snapshot.table_by_id(id).map_or_else(|| format!("(dropped table {id})"), |t| t.def.name.clone());
     let partition = |job: &zxq_catalog::Job| {
         let key = job.partition.as_ref()?;
         Some(match snapshot.table_by_id(job.table) {

@@ -7,8 +7,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{PartitionKey, Role, Segment, TableState, Tier};
 
-use super::columns::{flag, number, share, text, time};
 use super::Kind;
+use super::columns::{flag, number, share, text, time};
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -29,9 +29,8 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
     let snapshot = engine.snapshot();
     let mut states: Vec<&Arc<TableState>> = snapshot.tables.values().collect();
     states.sort_by(|a, b| a.def.name.cmp(&b.def.name));
-    let rows_in = |state: &TableState, tier: Tier| {
-        state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>()
-    };
+    let rows_in =
+        |state: &TableState, tier: Tier| state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>();
     let partitions = |state: &TableState| {
         state.owners().map(|s| &s.partition).collect::<std::collections::BTreeSet<_>>().len() as u64
     };
@@ -82,9 +81,13 @@ pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBat
             let key = (segment.partition.clone(), segment.tier, segment.is_owner());
             grouped.entry(key).or_default().push(Arc::clone(segment));
         }
-        rows.extend(
-            grouped.into_iter().map(|((key, tier, owner), segments)| Row { state, key, tier, owner, segments }),
-        );
+        rows.extend(grouped.into_iter().map(|((key, tier, owner), segments)| Row {
+            state,
+            key,
+            tier,
+            owner,
+            segments,
+        }));
     }
     let bound = |row: &Row<'_>, newest: bool| {
         let column = row.state.def.time_column.as_ref()?;

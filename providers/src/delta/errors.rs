@@ -24,8 +24,9 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
 }
 
 fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
-    cause::<std::io::Error>(error)
-        .is_some_and(|e| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge))
+    cause::<std::io::Error>(error).is_some_and(|e| {
+        matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+    })
 }
 
 fn is_not_found(error: &(dyn Error + 'static)) -> bool {

@@ -86,9 +86,7 @@ fn put_durably(path: &FsPath, payload: &PutPayload, create: bool) -> Result<()> 
     let (mut file, staged) = open_staged(path).map_err(|e| generic(path, e))?;
     let written = payload.iter().try_for_each(|chunk| file.write_all(chunk)).and_then(|()| file.sync_all());
     drop(file);
-    let named = written.and_then(|()| {
-        if create { fs::hard_link(&staged, path) } else { fs::rename(&staged, path) }
-    });
+    let named = written.and_then(|()| if create { fs::hard_link(&staged, path) } else { fs::rename(&staged, path) });
     if create || named.is_err() {
         // The staged name is of no use any more; if it cannot be removed it is litter that no listing shows.
         if let Err(error) = fs::remove_file(&staged) {
@@ -184,7 +182,10 @@ impl MultipartUpload for DurableUpload {
         let result = self.inner.complete().await?;
         let path = self.path.clone();
         off_thread(move || {
-            File::open(&path).and_then(|f| f.sync_all()).and_then(|()| sync_parent(&path)).map_err(|e| generic(&path, e))
+            File::open(&path)
+                .and_then(|f| f.sync_all())
+                .and_then(|()| sync_parent(&path))
+                .map_err(|e| generic(&path, e))
         })
         .await?;
         Ok(result)

@@ -274,7 +274,8 @@ impl DeltaLogs {
             let mut properties = commit_properties();
             if let Some(app) = &app {
                 let now = Utc::now().timestamp_millis();
-                properties = properties.with_application_transaction(Transaction::new_with_last_update(app, 1, Some(now)));
+                properties =
+                    properties.with_application_transaction(Transaction::new_with_last_update(app, 1, Some(now)));
             }
             let committed = CommitBuilder::from(properties)
                 .with_actions(actions)
@@ -317,10 +318,7 @@ fn app_id(job: &JobId) -> String {
 
 /// Races are decided here, not in the library: it would need all file lists to look for conflicts.
 fn commit_properties() -> CommitProperties {
-    CommitProperties::default()
-        .with_max_retries(0)
-        .with_create_checkpoint(false)
-        .with_cleanup_expired_logs(Some(false))
+    CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false))
 }
 
 fn is_lost_race(error: &DeltaTableError) -> bool {
@@ -370,7 +368,8 @@ fn schema_actions(delta: &DeltaTable, table: &TableDef) -> Result<Vec<Action>> {
     {
         actions.push(Action::Protocol(protocol));
     }
-    let new_schema = StructType::try_new(fields).map_err(|e| errors::in_log(&table.storage_name(), "add columns to the log", e))?;
+    let new_schema =
+        StructType::try_new(fields).map_err(|e| errors::in_log(&table.storage_name(), "add columns to the log", e))?;
     actions.push(Action::Metadata(state.metadata().clone().with_schema(&new_schema).map_err(failed)?));
     Ok(actions)
 }

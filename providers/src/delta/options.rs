@@ -72,7 +72,8 @@ pub(crate) fn parse_compression(text: &str) -> Result<Compression> {
     let (name, level) = match lower.split_once('(') {
         None => (lower.as_str(), None),
         Some((name, rest)) => {
-            let level = rest.strip_suffix(')').and_then(|level| level.trim().parse::<u32>().ok()).ok_or_else(unknown)?;
+            let level =
+                rest.strip_suffix(')').and_then(|level| level.trim().parse::<u32>().ok()).ok_or_else(unknown)?;
             (name.trim_end(), Some(level))
         }
     };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::array::{AsArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Schema};
-use arrow::array::{AsArray, StringViewArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;

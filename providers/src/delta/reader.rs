@@ -112,7 +112,8 @@ impl AsyncFileReader for ColdFileReader {
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
         let total: u64 = ranges.iter().map(|r| r.end - r.start).sum();
         self.metrics.bytes_scanned.add(total as usize);
-        async move { self.inner.get_byte_ranges(ranges).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }.boxed()
+        async move { self.inner.get_byte_ranges(ranges).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }
+            .boxed()
     }
 
     fn get_metadata<'a>(

@@ -7,7 +7,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+    FileGroup, FileGroupPartitioner, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -26,6 +26,9 @@ use crate::delta::source::NamingSource;
 use crate::error::Result;
 use crate::stats;
 use crate::tier_store::ScanRequest;
+
+/// Scans of less are not worth a second thread. DataFusion's own limit is ten times this, for files that are less dense.
+const SPLIT_MIN_BYTES: usize = 1024 * 1024;
 
 /// Plans scans, and keeps what they share.
 #[derive(Debug)]
@@ -66,9 +69,18 @@ impl ColdScans {
             files.push(self.files.get(&table, segment)?);
         }
         let target = state.config().target_partitions().max(1);
-        let (groups, ordering) = arrange(&table, request, &files, target)?;
+        let (mut groups, orderings) = arrange(&table, request, &files, target)?;
+        if groups.len() < target {
+            let split = FileGroupPartitioner::new()
+                .with_target_partitions(target)
+                .with_repartition_file_min_size(SPLIT_MIN_BYTES)
+                .with_preserve_order_within_groups(!orderings.is_empty())
+                .repartition_file_groups(&groups);
+            groups = split.unwrap_or(groups);
+        }
 
-        let mut options = TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        let mut options =
+            TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
         options.global.pushdown_filters |= self.pushdown_filters;
         let mut source = ParquetSource::new(table.schema.clone())
             .with_table_parquet_options(options)
@@ -80,7 +92,7 @@ impl ColdScans {
         let config = FileScanConfigBuilder::new(self.url.clone(), NamingSource::wrap(Arc::new(source)))
             .with_file_groups(groups)
             .with_statistics(stats::statistics(&table.canonical, &request.segments, &table.order, exact))
-            .with_output_ordering(ordering.into_iter().collect())
+            .with_output_ordering(orderings)
             .with_limit(request.limit)
             .with_expr_adapter(defaults::adapter(&request.table, &request.segments)?)
             .with_projection_indices(Some(projection(&table, &request.projection)))?
@@ -107,20 +119,26 @@ fn predicate(table: &ScanTable, request: &ScanRequest<'_>) -> Result<Option<Arc<
     Ok(conjunction_opt(conjuncts))
 }
 
-/// Output partitions, and the order that each of them is in, if it is.
+/// Output partitions, and the orders that each of them is in, if any.
 fn arrange(
     table: &ScanTable,
     request: &ScanRequest<'_>,
     files: &[Arc<PartitionedFile>],
     target: usize,
-) -> Result<(Vec<FileGroup>, Option<LexOrdering>)> {
-    if let Some(ordering) = sort_order(table, request) {
+) -> Result<(Vec<FileGroup>, Vec<LexOrdering>)> {
+    if let Some(ordering) = sort_order(table, request, true) {
+        // Without NULLs the rows are in both orders, and `ORDER BY` asks for NULLs last.
+        let without_nulls = request.segments.iter().all(|segment| {
+            request.table.sort_by.iter().all(|name| segment.stats.get(name).is_some_and(|s| s.null_count == 0))
+        });
+        let last = if without_nulls { sort_order(table, request, false) } else { None };
+        let orderings: Vec<LexOrdering> = std::iter::once(ordering.clone()).chain(last).collect();
         if files.len() <= target {
             // One file per partition: each is sorted.
             let groups = files.iter().map(|file| FileGroup::new(vec![file.as_ref().clone()])).collect();
-            return Ok((groups, Some(ordering)));
+            return Ok((groups, orderings));
         }
-        if can_chain(request) {
+        if without_nulls && has_bounds(request) {
             let all = FileGroup::new(files.iter().map(|file| file.as_ref().clone()).collect());
             let groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
                 table.schema.table_schema(),
@@ -130,32 +148,31 @@ fn arrange(
             )?;
             // More chains than partitions means that files overlap: merging them all costs more than sorting.
             if groups.len() <= target {
-                return Ok((groups, Some(ordering)));
+                return Ok((groups, orderings));
             }
         }
     }
-    Ok((balance(files, target), None))
+    Ok((balance(files, target), Vec::new()))
 }
 
 /// The order of every file, where all are sorted.
-fn sort_order(table: &ScanTable, request: &ScanRequest<'_>) -> Option<LexOrdering> {
+fn sort_order(table: &ScanTable, request: &ScanRequest<'_>, nulls_first: bool) -> Option<LexOrdering> {
     if !request.segments.iter().all(|segment| segment.sorted) {
         return None;
     }
     let mut order = Vec::with_capacity(request.table.sort_by.len());
     for name in &request.table.sort_by {
         let position = table.position(request.table.column_index(name)?)?;
-        let options = SortOptions { descending: false, nulls_first: true };
+        let options = SortOptions { descending: false, nulls_first };
         order.push(PhysicalSortExpr::new(Arc::new(Column::new(name, position)), options));
     }
     LexOrdering::new(order)
 }
 
-/// True when minima and maxima tell the whole story of the sort key: exact ones in every file, and no NULL, which sorts
-/// first but is no minimum.
-fn can_chain(request: &ScanRequest<'_>) -> bool {
+/// True when exact minima and maxima of the sort key are known of every file.
+fn has_bounds(request: &ScanRequest<'_>) -> bool {
     let known = |segment: &Arc<Segment>, name: &String| {
-        segment.stats.get(name).is_some_and(|s| s.has_bounds && s.null_count == 0 && s.min.is_some() && s.max.is_some())
+        segment.stats.get(name).is_some_and(|s| s.has_bounds && s.min.is_some() && s.max.is_some())
     };
     request.segments.iter().all(|segment| request.table.sort_by.iter().all(|name| known(segment, name)))
 }

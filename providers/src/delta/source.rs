@@ -169,9 +169,10 @@ impl MorselPlanner for NamingPlanner {
         let wrap_planner = |inner: Box<dyn MorselPlanner>, path: &Arc<str>| -> Box<dyn MorselPlanner> {
             Box::new(NamingPlanner { inner, path: Arc::clone(path) })
         };
-        let morsels = plan.take_morsels().into_iter().map(|inner| -> Box<dyn Morsel> {
-            Box::new(NamingMorsel { inner, path: Arc::clone(&path) })
-        });
+        let morsels = plan
+            .take_morsels()
+            .into_iter()
+            .map(|inner| -> Box<dyn Morsel> { Box::new(NamingMorsel { inner, path: Arc::clone(&path) }) });
         let planners = plan.take_ready_planners().into_iter().map(|inner| wrap_planner(inner, &path));
         let mut named_plan = MorselPlan::new().with_morsels(morsels.collect()).with_planners(planners.collect());
         if let Some(pending) = plan.take_pending_planner() {

@@ -65,7 +65,9 @@ fn bound_json(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> 
         (Value::Bool(_), _) => None,
         (Value::Float(v), DataType::Float32) => float_json(f64::from(*v as f32), format!("{:?}", *v as f32)),
         (Value::Float(v), _) => float_json(*v, format!("{v:?}")),
-        (Value::Decimal(v), DataType::Decimal128(_, scale)) => Bound::exact(decimal_text(*v, u32::try_from(*scale).ok()?)),
+        (Value::Decimal(v), DataType::Decimal128(_, scale)) => {
+            Bound::exact(decimal_text(*v, u32::try_from(*scale).ok()?))
+        }
         (Value::Decimal(_), _) => None,
         (Value::Date(days), _) => {
             let date = DateTime::from_timestamp(i64::from(*days) * 86_400, 0)?;

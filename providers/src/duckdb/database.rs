@@ -191,10 +191,8 @@ fn describe(path: &Path, context: String, error: ::duckdb::Error) -> ProviderErr
         return ProviderError::Corrupt { store: NAME, what: path.display().to_string(), reason: text };
     }
     if has("Could not set lock on file") {
-        let context = format!(
-            "{context}: another process has {} open; stop it, or use another data directory",
-            path.display()
-        );
+        let context =
+            format!("{context}: another process has {} open; stop it, or use another data directory", path.display());
         return ProviderError::store(NAME, context, error);
     }
     if has("Catalog Error") && has("does not exist") {

@@ -19,7 +19,11 @@ pub(super) fn to_batch(chunk: StructArray, schema: &SchemaRef) -> Result<RecordB
     let rows = chunk.len();
     let (_, columns, _) = chunk.into_parts();
     if columns.len() != schema.fields().len() {
-        return Err(misfit(format!("{} columns came back where {} were asked for", columns.len(), schema.fields().len())));
+        return Err(misfit(format!(
+            "{} columns came back where {} were asked for",
+            columns.len(),
+            schema.fields().len()
+        )));
     }
     let columns = columns
         .into_iter()

@@ -53,9 +53,9 @@ impl Fixture {
     async fn write(&mut self, batch: &RecordBatch) -> Arc<Segment> {
         let id = self.segments.len() as u64 + 1;
         let job = JobId(format!("job{id}"));
-        let rows = vec![batch.slice(0, batch.num_rows() / 2), batch.slice(batch.num_rows() / 2, batch.num_rows().div_ceil(2))];
-        let written =
-            self.store.write_segment(&self.table, &job, id, &PartitionKey::default(), rows).await.unwrap();
+        let rows =
+            vec![batch.slice(0, batch.num_rows() / 2), batch.slice(batch.num_rows() / 2, batch.num_rows().div_ceil(2))];
+        let written = self.store.write_segment(&self.table, &job, id, &PartitionKey::default(), rows).await.unwrap();
         let segment = Arc::new(Segment {
             id,
             table: self.table.id,

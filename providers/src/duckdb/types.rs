@@ -149,3 +149,17 @@ pub(super) fn to_storage(batch: &RecordBatch) -> Result<RecordBatch> {
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
+
+/// Bytes of the batch's values, one after the other. DuckDB compresses, so this is the upper end of what it stores.
+pub(super) fn plain_bytes(batch: &RecordBatch) -> u64 {
+    let column_bytes = |column: &ArrayRef| -> u64 {
+        let rows = column.len() as u64;
+        match column.data_type() {
+            DataType::Utf8View => column.as_string_view().lengths().map(u64::from).sum::<u64>() + rows,
+            DataType::BinaryView => column.as_binary_view().lengths().map(u64::from).sum::<u64>() + rows,
+            DataType::Boolean => rows,
+            other => other.primitive_width().map_or(0, |width| width as u64 * rows),
+        }
+    };
+    batch.columns().iter().map(column_bytes).sum()
+}

@@ -30,8 +30,8 @@ pub(super) fn check_table(table: &TableDef) -> Result<()> {
     Ok(())
 }
 
-/// Writes the rows to `schema.name`, durably when it returns. Nothing is left when it fails. Rows of an earlier attempt
-/// under the same name are replaced.
+/// Writes the rows to `schema.name`, durably when it returns, and returns about how many bytes they are. Nothing is left
+/// when it fails. Rows of an earlier attempt under the same name are replaced.
 pub(super) fn write_segment(
     database: &Database,
     connection: &Connection,
@@ -39,7 +39,7 @@ pub(super) fn write_segment(
     schema: &str,
     name: &str,
     rows: &[RecordBatch],
-) -> Result<()> {
+) -> Result<u64> {
     check_table(table)?;
     let expected: usize = rows.iter().map(RecordBatch::num_rows).sum();
     if expected == 0 {
@@ -49,15 +49,20 @@ pub(super) fn write_segment(
     database.ensure_schema(connection, schema)?;
     connection.execute_batch("BEGIN TRANSACTION").map_err(|e| database.error(context(), e))?;
     let filled = fill(database, connection, table, schema, name, rows, expected);
-    let done = filled.and_then(|()| connection.execute_batch("COMMIT").map_err(|e| database.error(context(), e)));
-    if let Err(failed) = done {
-        // A failed COMMIT has rolled back already, then this fails and there is nothing more to undo.
-        if let Err(e) = connection.execute_batch("ROLLBACK") {
-            tracing::debug!(error = %e, "no transaction left to roll back");
+    let done = filled.and_then(|bytes| {
+        connection.execute_batch("COMMIT").map_err(|e| database.error(context(), e))?;
+        Ok(bytes)
+    });
+    match done {
+        Ok(bytes) => database.sync_folder().map(|()| bytes),
+        Err(failed) => {
+            // A failed COMMIT has rolled back already: then this fails too, and there is nothing more to undo.
+            if let Err(e) = connection.execute_batch("ROLLBACK") {
+                tracing::debug!(error = %e, "no transaction left to roll back");
+            }
+            Err(failed)
         }
-        return Err(failed);
     }
-    database.sync_folder()
 }
 
 fn fill(
@@ -68,7 +73,7 @@ fn fill(
     name: &str,
     rows: &[RecordBatch],
     expected: usize,
-) -> Result<()> {
+) -> Result<u64> {
     let context = || format!("writing segment {schema}.{name}");
     let columns = table
         .columns
@@ -81,8 +86,10 @@ fn fill(
         .map_err(|e| database.error(context(), e))?;
     let target = table.schema();
     let mut appender = connection.appender_to_db(name, schema).map_err(|e| database.error(context(), e))?;
+    let mut bytes = 0;
     for batch in rows {
         let batch = types::to_storage(&adapt_batch(batch, &target)?)?;
+        bytes += types::plain_bytes(&batch);
         appender.append_record_batch(batch).map_err(|e| database.error(context(), e))?;
     }
     appender.flush().map_err(|e| database.error(context(), e))?;
@@ -97,7 +104,7 @@ fn fill(
             reason: format!("{expected} rows were appended and {found} are there"),
         });
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Drops tables, all or none; those already gone are skipped.

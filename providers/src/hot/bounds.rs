@@ -130,7 +130,8 @@ fn column_name<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<&
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
         let inner = cast.expr().downcast_ref::<Column>()?;
         let field = schema.fields().get(inner.index())?;
-        return (field.data_type() == cast.cast_type() && field.name() == inner.name()).then_some(field.name().as_str());
+        return (field.data_type() == cast.cast_type() && field.name() == inner.name())
+            .then_some(field.name().as_str());
     }
     let column = expr.downcast_ref::<Column>()?;
     let field = schema.fields().get(column.index())?;

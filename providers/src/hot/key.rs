@@ -28,7 +28,9 @@ pub(crate) fn compare_at(array: &ArrayRef, row: usize, value: &Value) -> Option<
         (DataType::Int64, Value::Int(v)) => Some(array.as_primitive::<Int64Type>().value(row).cmp(v)),
         (DataType::Int32, Value::Int(v)) => Some(i64::from(array.as_primitive::<Int32Type>().value(row)).cmp(v)),
         (DataType::Int16, Value::Int(v)) => Some(i64::from(array.as_primitive::<Int16Type>().value(row)).cmp(v)),
-        (DataType::Decimal128(_, _), Value::Decimal(v)) => Some(array.as_primitive::<Decimal128Type>().value(row).cmp(v)),
+        (DataType::Decimal128(_, _), Value::Decimal(v)) => {
+            Some(array.as_primitive::<Decimal128Type>().value(row).cmp(v))
+        }
         // Total order, as rows are sorted by it: -0.0 before 0.0, NaN last.
         (DataType::Float64, Value::Float(v)) => Some(array.as_primitive::<Float64Type>().value(row).total_cmp(v)),
         (DataType::Float32, Value::Float(v)) => {

@@ -41,8 +41,7 @@ impl Layout {
         if pieces.is_empty() {
             return Layout { partitions: vec![Vec::new()], ordered: true };
         }
-        let sortable = !sort_by.is_empty()
-            && pieces.iter().all(|p| p.facts.sorted && p.segment.sort_by() == sort_by);
+        let sortable = !sort_by.is_empty() && pieces.iter().all(|p| p.facts.sorted && p.segment.sort_by() == sort_by);
         if sortable {
             let mut partitions = chains(&pieces);
             if partitions.len() <= target * ORDERED_PARTITIONS_FACTOR {

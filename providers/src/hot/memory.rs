@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray, make_array};
 use arrow::array::MutableArrayData;
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, make_array};
 use arrow::datatypes::DataType;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parking_lot::Mutex;
@@ -52,7 +52,7 @@ impl HotMemory {
 
     /// Promises `bytes` as soon as they fit, for at most `timeout`.
     pub(crate) async fn wait_for_space(self: &Arc<Self>, bytes: u64, timeout: Duration) -> Result<HotReservation> {
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = tokio::time::Instant::now().checked_add(timeout);
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -61,8 +61,17 @@ impl HotMemory {
             match self.try_reserve(bytes) {
                 Ok(reservation) => return Ok(reservation),
                 Err(full) => {
-                    if bytes > self.limit || tokio::time::timeout_at(deadline, freed).await.is_err() {
+                    if bytes > self.limit {
                         return Err(full);
+                    }
+                    match deadline {
+                        Some(deadline) => {
+                            if tokio::time::timeout_at(deadline, freed).await.is_err() {
+                                return Err(full);
+                            }
+                        }
+                        // Further off than time can tell.
+                        None => freed.await,
                     }
                 }
             }

@@ -203,10 +203,7 @@ impl ExecutionPlan for HotScanExec {
         Vec::new()
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
         if children.is_empty() { Ok(self) } else { internal_err!("HotScanExec has no children") }
     }
 
@@ -345,3 +342,6 @@ impl ExecutionPlan for HotScanExec {
         Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(scan) })
     }
 }
+
+#[cfg(test)]
+mod tests;

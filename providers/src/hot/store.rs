@@ -240,8 +240,7 @@ impl TierStore for HotStore {
             }
         }
         let target = request.state.config().target_partitions();
-        let scan =
-            HotScanExec::new(request.table, segments, request.projection, filters, request.limit, target)?;
+        let scan = HotScanExec::new(request.table, segments, request.projection, filters, request.limit, target)?;
         Ok(Arc::new(scan))
     }
 

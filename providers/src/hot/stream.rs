@@ -126,7 +126,8 @@ impl PieceReader {
             }
             ranges
         };
-        let projector = Projector::new(&self.spec.table, &self.spec.projection, &self.spec.output, piece.segment.schema())?;
+        let projector =
+            Projector::new(&self.spec.table, &self.spec.projection, &self.spec.output, piece.segment.schema())?;
         let rows = match self.indexed(&piece.segment, &ranges) {
             Some(rows) => Rows::Single(rows.into()),
             None => Rows::Ranges(ranges.into()),
@@ -140,7 +141,8 @@ impl PieceReader {
         for filter in &self.spec.dynamic_filters {
             now.push(snapshot_physical_expr(Arc::clone(filter))?);
         }
-        let keep = pruning::prune(&self.spec.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
+        let keep =
+            pruning::prune(&self.spec.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
         if keep.first() == Some(&false) {
             return Ok(Vec::new());
         }

@@ -97,9 +97,6 @@ fn an_unknown_type_is_refused_by_name() {
     let schema = Schema::new(vec![Field::new("odd", DataType::Float16, true)]);
     let error = hash_batch(&RecordBatch::new_empty(Arc::new(schema.clone()))).map(|h| h.0);
     assert_eq!(error.unwrap(), 0, "no rows, nothing to hash");
-    let one = RecordBatch::try_new(
-        Arc::new(schema),
-        vec![arrow::array::new_null_array(&DataType::Float16, 1)],
-    );
+    let one = RecordBatch::try_new(Arc::new(schema), vec![arrow::array::new_null_array(&DataType::Float16, 1)]);
     assert!(hash_batch(&one.unwrap()).unwrap_err().to_string().contains("odd"));
 }

@@ -19,8 +19,18 @@ fn rows(seed: u64, n: usize) -> RecordBatch {
     let symbols = ["EURUSD", "", "a symbol longer than twelve bytes", "a symbol longer than twelve bytez", "Z", "é"];
     let symbol: Vec<Option<&str>> = (0..n).map(|_| symbols.get(random.random_range(0..7)).copied()).collect();
     let maybe = |v: i64, random: &mut StdRng| random.random_bool(0.9).then_some(v);
-    let ts: Vec<Option<i64>> = (0..n).map(|_| { let v = random.random_range(-50..50); maybe(v, &mut random) }).collect();
-    let wide: Vec<Option<i64>> = (0..n).map(|_| { let v = random.random(); maybe(v, &mut random) }).collect();
+    let ts: Vec<Option<i64>> = (0..n)
+        .map(|_| {
+            let v = random.random_range(-50..50);
+            maybe(v, &mut random)
+        })
+        .collect();
+    let wide: Vec<Option<i64>> = (0..n)
+        .map(|_| {
+            let v = random.random();
+            maybe(v, &mut random)
+        })
+        .collect();
     let float: Vec<f64> = (0..n).map(|i| if i % 9 == 0 { -0.0 } else { random.random_range(-2.0..2.0) }).collect();
     let decimal = cast(&Int64Array::from(ts.clone()), &DataType::Decimal128(20, 3)).unwrap();
     RecordBatch::try_from_iter_with_nullable(vec![

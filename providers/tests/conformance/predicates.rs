@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::functions::expr_fn::{character_length, date_part, date_trunc, lower, upper};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Like, Operator, cast, lit, not};
+use datafusion::logical_expr::{BinaryExpr, Expr, Like, Operator, cast, lit, not};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -155,9 +155,4 @@ impl Predicates<'_> {
         }
         value
     }
-}
-
-/// True when the predicate makes sense for the schema (an expression of odd types may not).
-pub fn is_boolean(predicate: &Expr, schema: &datafusion::common::DFSchema) -> bool {
-    predicate.get_type(schema).is_ok_and(|t| t == DataType::Boolean)
 }

@@ -261,6 +261,9 @@ fn copy_sql(args: &LoadArgs) -> String {
         format!("create {}", literal(if args.create { "true" } else { "false" })),
         "name 'standard input'".to_owned(),
     ];
+    if args.format != Some(InputFormat::Parquet) {
+        options.push("HEADER true".to_owned());
+    }
     options.extend(args.asset_class.as_deref().map(|class| format!("asset_class {}", literal(class))));
     format!("COPY {} FROM STDIN WITH ({})", identifier(&args.table), options.join(", "))
 }

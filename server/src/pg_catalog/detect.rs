@@ -54,8 +54,19 @@ static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CR
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
 const HINTS: [&str; 13] = [
-    "pg_", "information_schema", "current_", "session_user", "version", "::reg", "has_", "format_type", "_description",
-    "set_config", "quote_", "inet_", "to_reg",
+    "pg_",
+    "information_schema",
+    "current_",
+    "session_user",
+    "version",
+    "::reg",
+    "has_",
+    "format_type",
+    "_description",
+    "set_config",
+    "quote_",
+    "inet_",
+    "to_reg",
 ];
 
 /// False when the text cannot be about the catalog.
@@ -88,7 +99,9 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
             match &*name {
                 "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,
                 table if common_tables.contains(table) => {}
-                table if PG_RELATIONS.contains(table) && !next.is_some_and(|next| next.is_symbol(".")) => touches = true,
+                table if PG_RELATIONS.contains(table) && !next.is_some_and(|next| next.is_symbol(".")) => {
+                    touches = true
+                }
                 _ => return false,
             }
         } else if calls && FUNCTIONS.contains(&*name) {

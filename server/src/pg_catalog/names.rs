@@ -44,7 +44,10 @@ fn is_plain(name: &str) -> bool {
 
 /// The column of `table.column`.
 fn last_part(name: &str) -> Option<&str> {
-    name.split('.').all(|part| is_plain(part.trim_matches('"'))).then(|| name.rsplit('.').next())?.map(|p| p.trim_matches('"'))
+    name.split('.')
+        .all(|part| is_plain(part.trim_matches('"')))
+        .then(|| name.rsplit('.').next())?
+        .map(|p| p.trim_matches('"'))
 }
 
 #[cfg(test)]

@@ -11,8 +11,18 @@ use crate::wire::lexer::Kind;
 
 /// Columns of type `regproc`: PostgreSQL shows them by name.
 const REGPROC_COLUMNS: [&str; 12] = [
-    "typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typsubscript", "amhandler",
-    "aggfnoid", "oprcode", "prosupport",
+    "typinput",
+    "typoutput",
+    "typreceive",
+    "typsend",
+    "typmodin",
+    "typmodout",
+    "typanalyze",
+    "typsubscript",
+    "amhandler",
+    "aggfnoid",
+    "oprcode",
+    "prosupport",
 ];
 
 /// Functions that PostgreSQL names the column of after the alias of the call: `unnest(a) x`.
@@ -20,8 +30,25 @@ const TABLE_FUNCTIONS: [&str; 4] = ["unnest", "generate_series", "generate_subsc
 
 /// Words that can follow a table and are not its alias.
 const NOT_ALIASES: [&str; 19] = [
-    "WITH", "WHERE", "ORDER", "GROUP", "LIMIT", "JOIN", "LEFT", "INNER", "CROSS", "ON", "UNION", "RIGHT", "FULL", "NATURAL",
-    "HAVING", "OFFSET", "USING", "EXCEPT", "INTERSECT",
+    "WITH",
+    "WHERE",
+    "ORDER",
+    "GROUP",
+    "LIMIT",
+    "JOIN",
+    "LEFT",
+    "INNER",
+    "CROSS",
+    "ON",
+    "UNION",
+    "RIGHT",
+    "FULL",
+    "NATURAL",
+    "HAVING",
+    "OFFSET",
+    "USING",
+    "EXCEPT",
+    "INTERSECT",
 ];
 
 /// Types after `::` that keep an OID a number.
@@ -252,7 +279,8 @@ impl<'a> Rewriter<'a> {
         }
         let Some((word, function)) = SESSION_WORDS.iter().find(|(word, _)| token.is(word)) else { return };
         // `user` is a name that people give to columns.
-        let stands_alone = at > 0 && (self.is(at - 1, "SELECT") || self.symbol(at - 1, "=") || self.symbol(at - 1, "("));
+        let stands_alone =
+            at > 0 && (self.is(at - 1, "SELECT") || self.symbol(at - 1, "=") || self.symbol(at - 1, "("));
         if *word == "user" && !stands_alone {
             return;
         }
@@ -266,8 +294,7 @@ impl<'a> Rewriter<'a> {
             return;
         }
         let depth = self.tokens[at].depth;
-        let close = (at + 1..self.tokens.len())
-            .find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth + 1);
+        let close = (at + 1..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth + 1);
         let Some(mut alias) = close.map(|close| close + 1) else { return };
         if self.is(alias, "AS") {
             alias += 1;

@@ -267,7 +267,8 @@ fn literal(value: &ScalarValue) -> String {
 /// OIDs of the parameters a statement has: what the client declared, else `text`, or `oid` where one is compared.
 fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Vec<u32> {
     let numbers = tokens.iter().enumerate().filter_map(|(at, scanned)| {
-        let number = (scanned.token.kind == Kind::Parameter).then(|| scanned.token.raw[1..].parse::<usize>().ok())??;
+        let number =
+            (scanned.token.kind == Kind::Parameter).then(|| scanned.token.raw[1..].parse::<usize>().ok())??;
         (number > 0).then_some((at, number))
     });
     let mut oids = declared.to_vec();

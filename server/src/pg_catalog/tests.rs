@@ -58,8 +58,14 @@ fn names_casts_and_operators_are_rewritten() {
         ("SELECT pg_catalog.format_type(1, 2)", "SELECT format_type(1, 2)"),
         ("SELECT 1::pg_catalog.int8", "SELECT 1::int8"),
         ("SELECT * FROM information_schema.tables t", "SELECT * FROM pgi.tables t"),
-        ("SELECT 'a' OPERATOR(pg_catalog.~) '^(b)$' COLLATE pg_catalog.default", "SELECT 'a' ~ '(?s:.*)(?:^(b)$)(?s:.*)' "),
-        ("SELECT 'a' !~ 'b', 'a' ~* 'c', 'a' ~~ 'd'", "SELECT 'a' !~ '(?s:.*)(?:b)(?s:.*)', 'a' ~ '(?i)(?s:.*)(?:c)(?s:.*)', 'a' ~~ 'd'"),
+        (
+            "SELECT 'a' OPERATOR(pg_catalog.~) '^(b)$' COLLATE pg_catalog.default",
+            "SELECT 'a' ~ '(?s:.*)(?:^(b)$)(?s:.*)' ",
+        ),
+        (
+            "SELECT 'a' !~ 'b', 'a' ~* 'c', 'a' ~~ 'd'",
+            "SELECT 'a' !~ '(?s:.*)(?:b)(?s:.*)', 'a' ~ '(?i)(?s:.*)(?:c)(?s:.*)', 'a' ~~ 'd'",
+        ),
         ("SELECT 'public.t'::regclass", "SELECT regclass_in('public.t')"),
         ("SELECT 't'::pg_catalog.regclass::oid", "SELECT regclass_in('t')::oid"),
         ("SELECT c.oid::pg_catalog.regclass::text", "SELECT regclass_out(c.oid)::text"),
@@ -71,7 +77,10 @@ fn names_casts_and_operators_are_rewritten() {
         ("SELECT unnest(a) x", "SELECT unnest(a) x"),
         ("SELECT 'd' = ANY ('{r,v}')", "SELECT 'd' = ANY (['r', 'v'])"),
         ("SELECT '{1,2}'::int2[]", "SELECT [1, 2]::int2[]"),
-        ("SELECT typreceive, t.typinput FROM pg_type t", "SELECT regproc_out(typreceive) AS typreceive, regproc_out(t.typinput) AS typinput FROM pgc.pg_type t"),
+        (
+            "SELECT typreceive, t.typinput FROM pg_type t",
+            "SELECT regproc_out(typreceive) AS typreceive, regproc_out(t.typinput) AS typinput FROM pgc.pg_type t",
+        ),
         ("SELECT relname FROM ONLY pg_class", "SELECT relname FROM ONLY pgc.pg_class"),
     ] {
         assert_eq!(rewritten(sql, &[]), wanted, "{sql}");
@@ -86,10 +95,7 @@ fn captured_statements_run() {
     let settings = KNOWN.iter().map(|known| (known.name.to_owned(), known.default.to_owned())).collect();
     let identity = Identity { user: "u".to_owned(), database: "d".to_owned(), pid: 1, settings };
     let variables = super::statement::variables(&identity, 1, 0);
-    let captured = [
-        include_str!("../../../sql/clients/psql15.sql"),
-        include_str!("../../../sql/clients/drivers.sql"),
-    ];
+    let captured = [include_str!("../../../sql/clients/psql15.sql"), include_str!("../../../sql/clients/drivers.sql")];
     let mut failures = Vec::new();
     for statement in captured.iter().flat_map(|text| crate::wire::lexer::split(text).unwrap()) {
         let tokens = scan::scan(statement.text).unwrap();

@@ -52,11 +52,8 @@ impl Connections {
         let mut inner = self.inner.lock();
         inner.last_pid = inner.last_pid.checked_add(1).unwrap_or(1);
         let pid = inner.last_pid;
-        let entry = Entry {
-            secret: secret.clone(),
-            statement: CancellationToken::new(),
-            connection: terminated.clone(),
-        };
+        let entry =
+            Entry { secret: secret.clone(), statement: CancellationToken::new(), connection: terminated.clone() };
         inner.entries.insert(pid, entry);
         Seat { connections: Arc::clone(self), pid, secret, terminated }
     }

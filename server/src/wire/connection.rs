@@ -75,7 +75,7 @@ impl Connection {
                 self.skipping = false;
                 self.guard = None;
                 if self.session.status == TransactionStatus::Idle {
-                    self.session.close_portals();
+                    self.session.end_portals();
                 }
                 self.ready().await?;
             }
@@ -139,11 +139,8 @@ impl Connection {
         }
         self.session.forget_statement("");
         self.session.close_portal("");
-        let statements = if statements.is_empty() {
-            vec![lexer::StatementText { text: "", offset: 0 }]
-        } else {
-            statements
-        };
+        let statements =
+            if statements.is_empty() { vec![lexer::StatementText { text: "", offset: 0 }] } else { statements };
         for statement in statements {
             let guard = self.new_guard();
             let outcome = self.simple_statement(statement.text, &guard).await;

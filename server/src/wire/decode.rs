@@ -65,9 +65,8 @@ fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue, WireError>
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, WireError> {
-    std::str::from_utf8(bytes).map_err(|_| {
-        WireError::new("22021", "invalid byte sequence for encoding \"UTF8\" in a parameter".to_owned())
-    })
+    std::str::from_utf8(bytes)
+        .map_err(|_| WireError::new("22021", "invalid byte sequence for encoding \"UTF8\" in a parameter".to_owned()))
 }
 
 /// The value of a text where its type is known only from the statement: text itself, unless planned as a type that

@@ -133,10 +133,8 @@ impl WireError {
         info.severity_nonlocalized = Some(self.severity.name().to_owned());
         info.detail = self.detail.clone();
         info.hint = self.hint.clone();
-        info.position = self
-            .offset
-            .and_then(|offset| query.get(..offset))
-            .map(|before| (before.chars().count() + 1).to_string());
+        info.position =
+            self.offset.and_then(|offset| query.get(..offset)).map(|before| (before.chars().count() + 1).to_string());
         match self.severity {
             Severity::Error | Severity::Fatal => PgWireBackendMessage::ErrorResponse(info.into()),
             Severity::Notice | Severity::Warning => PgWireBackendMessage::NoticeResponse(info.into()),

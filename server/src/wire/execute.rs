@@ -241,8 +241,7 @@ impl Session {
         if statement.columns.is_none() {
             return Err(WireError::syntax("a cursor needs a statement that returns rows"));
         }
-        let portal =
-            Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state: PortalState::Ready };
+        let portal = Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state: PortalState::Ready };
         self.keep_portal(name.to_owned(), portal)
     }
 
@@ -473,8 +472,7 @@ impl Answer<'_> {
                 self.complete(session, format!("COPY {}", report.rows))
             }
             Reply::CopyOut { columns, stream, options } => {
-                let rows =
-                    to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, self.guard).await?;
+                let rows = to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, self.guard).await?;
                 self.complete(session, format!("COPY {rows}"))
             }
             Reply::Rows { .. } | Reply::Fetch { .. } => {

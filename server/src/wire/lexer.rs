@@ -73,8 +73,8 @@ fn text_value(raw: &str) -> Cow<'_, str> {
     if raw.starts_with('\'') {
         return Cow::Owned(inside(raw, 1).replace("''", "'"));
     }
-    if raw.starts_with('$') {
-        let tag = raw[1..].find('$').map_or(raw.len(), |at| at + 2);
+    if let Some(rest) = raw.strip_prefix('$') {
+        let tag = rest.find('$').map_or(raw.len(), |at| at + 2);
         return Cow::Borrowed(inside(raw, tag));
     }
     // E'…'
@@ -142,10 +142,9 @@ impl<'a> Lexer<'a> {
             b if b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii() => {
                 (Kind::Word, Some(rest.iter().take_while(|b| is_name_byte(**b)).count()))
             }
-            b if b.is_ascii_digit() => (
-                Kind::Number,
-                Some(rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()),
-            ),
+            b if b.is_ascii_digit() => {
+                (Kind::Number, Some(rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()))
+            }
             _ => (Kind::Symbol, Some(1)),
         };
         let start = self.at;

@@ -101,7 +101,7 @@ impl Link {
     /// # Errors
     /// When the client is gone.
     pub(crate) async fn flush(&mut self) -> Result<(), Stop> {
-        Ok(SinkExt::<PgWireBackendMessage>::flush(&mut self.socket).await.map_err(to_io)?)
+        SinkExt::<PgWireBackendMessage>::flush(&mut self.socket).await.map_err(to_io)
     }
 
     /// Sends what is buffered, unless the guard stops it: a client that does not read can still be cancelled.

@@ -2,7 +2,7 @@
 
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
-use zxq_engine::{ErrorKind, EngineError, Prepared, StatementKind};
+use zxq_engine::{EngineError, ErrorKind, Prepared, StatementKind};
 
 use super::error::WireError;
 use super::lexer::{Kind, Lexer};
@@ -14,6 +14,7 @@ use crate::pg_catalog::CatalogStatement;
 
 /// Who runs a statement.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one lives per statement, never in a collection")]
 pub(crate) enum Work {
     /// Nobody: it is empty.
     Empty,
@@ -68,7 +69,8 @@ impl Planned {
     /// # Errors
     /// Whatever parsing and planning find.
     pub(crate) async fn new(session: &Session, text: &str, oids: &[u32]) -> Result<Planned, WireError> {
-        let planned = |work, columns, tag| Planned { text: text.to_owned(), work, parameters: Vec::new(), columns, tag };
+        let planned =
+            |work, columns, tag| Planned { text: text.to_owned(), work, parameters: Vec::new(), columns, tag };
         if text.is_empty() {
             return Ok(planned(Work::Empty, None, RowTag::Select));
         }
@@ -147,7 +149,9 @@ impl Planned {
 /// A numeric as an SQL literal of exactly its own digits.
 pub(crate) fn exact_literal(value: &ScalarValue) -> Option<String> {
     match value {
-        ScalarValue::Decimal128(Some(_), _, scale) => Some(format!("CAST('{value_text}' AS DECIMAL(38,{scale}))", value_text = decimal_text(value)?)),
+        ScalarValue::Decimal128(Some(_), _, scale) => {
+            Some(format!("CAST('{value_text}' AS DECIMAL(38,{scale}))", value_text = decimal_text(value)?))
+        }
         _ => None,
     }
 }

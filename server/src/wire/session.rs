@@ -93,8 +93,7 @@ impl Session {
 
     /// What functions such as `current_user` answer.
     pub(crate) fn identity(&self) -> Identity {
-        let settings =
-            KNOWN.iter().map(|known| (known.name.to_owned(), self.settings.get(known).to_owned())).collect();
+        let settings = KNOWN.iter().map(|known| (known.name.to_owned(), self.settings.get(known).to_owned())).collect();
         Identity { user: self.user.clone(), database: self.database.clone(), pid: self.seat.pid, settings }
     }
 
@@ -144,8 +143,10 @@ impl Session {
             return Err(WireError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
         }
         if self.statements.len() >= MOST_STATEMENTS {
-            return Err(WireError::too_many(format!("a connection keeps at most {MOST_STATEMENTS} prepared statements"))
-                .hint("DEALLOCATE those that are not needed"));
+            return Err(WireError::too_many(format!(
+                "a connection keeps at most {MOST_STATEMENTS} prepared statements"
+            ))
+            .hint("DEALLOCATE those that are not needed"));
         }
         self.statements.insert(name, planned);
         Ok(())
@@ -227,6 +228,11 @@ impl Session {
         self.portals.clear();
     }
 
+    /// Closes the portals that end with the statement, outside a block: all but cursors WITH HOLD.
+    pub(crate) fn end_portals(&mut self) {
+        self.portals.retain(|_, portal| portal.hold);
+    }
+
     /// The columns of a cursor.
     pub(crate) fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
         self.portals.get(name).and_then(|portal| portal.statement.columns.clone())
@@ -253,10 +259,7 @@ impl Session {
     /// Ends the block and returns the tag: `COMMIT`, or `ROLLBACK` where the block was rolled back or had failed.
     pub(crate) fn end(&mut self, commit: bool, chain: bool) -> &'static str {
         if !self.in_block() {
-            self.notice(WireError::warning(
-                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
-                "there is no transaction in progress",
-            ));
+            self.notice(WireError::warning(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"));
             return if commit { "COMMIT" } else { "ROLLBACK" };
         }
         let commit = commit && self.status == TransactionStatus::Transaction;

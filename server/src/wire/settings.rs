@@ -150,11 +150,15 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
         Values::SearchPath => {
             let schemas: Vec<String> = text.split(',').map(|s| s.trim().trim_matches('"').to_lowercase()).collect();
             let fits = text.is_empty()
-                || schemas.iter().find(|s| !matches!(s.as_str(), "" | "$user" | "pg_catalog")).is_none_or(|s| s == "public");
+                || schemas
+                    .iter()
+                    .find(|s| !matches!(s.as_str(), "" | "$user" | "pg_catalog"))
+                    .is_none_or(|s| s == "public");
             if fits {
                 Ok(value.to_owned())
             } else {
-                bad("Unqualified names are looked up in public first; write hot.t, warm.t or cold.t, or SET zxq.tiers".to_owned())
+                bad("Unqualified names are looked up in public first; write hot.t, warm.t or cold.t, or SET zxq.tiers"
+                    .to_owned())
             }
         }
     }
@@ -171,8 +175,23 @@ fn boolean(text: &str) -> Option<bool> {
 /// True for the names of UTC.
 pub(crate) fn is_utc(zone: &str) -> bool {
     const NAMES: [&str; 17] = [
-        "utc", "etc/utc", "gmt", "etc/gmt", "uct", "etc/uct", "zulu", "etc/zulu", "universal", "etc/universal", "z",
-        "greenwich", "+00", "+00:00", "0", "gmt0", "default",
+        "utc",
+        "etc/utc",
+        "gmt",
+        "etc/gmt",
+        "uct",
+        "etc/uct",
+        "zulu",
+        "etc/zulu",
+        "universal",
+        "etc/universal",
+        "z",
+        "greenwich",
+        "+00",
+        "+00:00",
+        "0",
+        "gmt0",
+        "default",
     ];
     NAMES.iter().any(|name| zone.trim().eq_ignore_ascii_case(name))
 }
@@ -198,7 +217,7 @@ fn parse_millis(text: &str) -> Option<u64> {
 /// Milliseconds in the largest unit that divides them, as PostgreSQL shows them.
 fn show_millis(millis: u64) -> String {
     for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis % length == 0 {
+        if millis > 0 && millis.is_multiple_of(length) {
             return format!("{}{unit}", millis / length);
         }
     }

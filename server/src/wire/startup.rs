@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, PgWireConnectionState};
-use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup,
-};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use pgwire::tokio::server::negotiate_tls;
 use tokio::net::TcpStream;
@@ -18,8 +16,8 @@ use super::cancel::Connections;
 use super::error::{Stop, WireError};
 use super::link::{Link, Socket};
 use super::session::Session;
-use super::settings::known::KNOWN;
 use super::settings::is_utc;
+use super::settings::known::KNOWN;
 use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
 
@@ -54,11 +52,7 @@ pub(crate) async fn accept(
     outcome
 }
 
-async fn greet(
-    stream: TcpStream,
-    shared: &Shared,
-    full: bool,
-) -> Result<Option<(Link, Session)>, std::io::Error> {
+async fn greet(stream: TcpStream, shared: &Shared, full: bool) -> Result<Option<(Link, Session)>, std::io::Error> {
     // Requests for TLS and GSSAPI are answered with N.
     let Some(mut socket): Option<Socket> = negotiate_tls(stream, None).await? else { return Ok(None) };
     let startup = match socket.next().await {
@@ -103,14 +97,17 @@ async fn begin(socket: &mut Socket, startup: Startup, shared: &Shared) -> Result
     let Some(user) = startup.parameters.get("user").filter(|user| !user.is_empty()) else {
         return Err(WireError::new("28000", "no PostgreSQL user name specified in startup packet").into());
     };
-    if startup.parameters.get("replication").is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "0" | "no")) {
+    if startup
+        .parameters
+        .get("replication")
+        .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "0" | "no"))
+    {
         return Err(WireError::unsupported("replication connections are not supported").into());
     }
     let database = startup.parameters.get("database").unwrap_or(user).clone();
     let seat = shared.connections.enter(version);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
-    let mut session =
-        Session::new(shared.engine.session(), Arc::clone(&shared.catalog), seat, user.clone(), database);
+    let mut session = Session::new(shared.engine.session(), Arc::clone(&shared.catalog), seat, user.clone(), database);
     apply_parameters(&mut session, &startup.parameters).await?;
     user_queries::register(session.engine.context(), &session.identity());
 
@@ -219,7 +216,8 @@ mod tests {
 
     #[test]
     fn options_of_the_connection_string() {
-        let settings = command_line_options(r"-c zxq.tiers=hot,warm --statement-timeout=5s -capplication_name=a\ b").unwrap();
+        let settings =
+            command_line_options(r"-c zxq.tiers=hot,warm --statement-timeout=5s -capplication_name=a\ b").unwrap();
         let expected = [("zxq.tiers", "hot,warm"), ("statement_timeout", "5s"), ("application_name", "a b")];
         assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(command_line_options("-x").is_err());

@@ -138,9 +138,8 @@ impl<'a> Cursor<'a> {
     /// The error for a token that cannot stand here.
     pub(crate) fn unexpected(&self, wanted: &str) -> WireError {
         match self.peeked {
-            Some(token) => {
-                WireError::syntax(format!("syntax error at or near \"{}\": expected {wanted}", token.raw)).at(token.start)
-            }
+            Some(token) => WireError::syntax(format!("syntax error at or near \"{}\": expected {wanted}", token.raw))
+                .at(token.start),
             None => WireError::syntax(format!("syntax error at end of input: expected {wanted}")).at(self.text.len()),
         }
     }
@@ -274,10 +273,9 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
         return Ok(Utility::Set { name: "client_encoding".to_owned(), value, local });
     }
     let name = setting_name(cursor)?;
-    if name != "timezone" || cursor.peek().is_some_and(|token| token.is_symbol("=") || token.is("to")) {
-        if !cursor.take_symbol("=")? && !cursor.take("TO")? {
-            return Err(cursor.unexpected("= or TO"));
-        }
+    let assigns = name != "timezone" || cursor.peek().is_some_and(|token| token.is_symbol("=") || token.is("to"));
+    if assigns && !cursor.take_symbol("=")? && !cursor.take("TO")? {
+        return Err(cursor.unexpected("= or TO"));
     }
     let value = if cursor.take("DEFAULT")? || name == "timezone" && cursor.take("LOCAL")? {
         None
@@ -321,8 +319,7 @@ fn self_contained_empty(cursor: &Cursor<'_>) -> bool {
 
 /// `SHOW TABLES` and its like are the engine's.
 fn show(cursor: &mut Cursor<'_>) -> Result<Option<Utility>, WireError> {
-    const ENGINE: [&str; 8] =
-        ["tables", "columns", "functions", "create", "schemas", "databases", "catalogs", "full"];
+    const ENGINE: [&str; 8] = ["tables", "columns", "functions", "create", "schemas", "databases", "catalogs", "full"];
     let Some(token) = cursor.peek() else { return Err(cursor.unexpected("the name of a setting")) };
     if ENGINE.iter().any(|word| token.is(word)) {
         return Ok(None);
@@ -423,14 +420,18 @@ fn fetch(cursor: &mut Cursor<'_>, skip: bool) -> Result<Utility, WireError> {
         match cursor.peek() {
             Some(token) if token.kind == Kind::Number => {
                 cursor.next()?;
-                count = Some(token.raw.parse().map_err(|_| WireError::syntax("the row count is no number").at(token.start))?);
+                count = Some(
+                    token.raw.parse().map_err(|_| WireError::syntax("the row count is no number").at(token.start))?,
+                );
             }
             Some(token) if forward && token.is("ALL") => {
                 cursor.next()?;
                 count = None;
             }
             Some(token) if token.is_symbol("-") => return Err(backward()),
-            Some(token) if ["prior", "first", "last", "absolute", "relative", "backward"].iter().any(|w| token.is(w)) => {
+            Some(token)
+                if ["prior", "first", "last", "absolute", "relative", "backward"].iter().any(|w| token.is(w)) =>
+            {
                 return Err(backward());
             }
             _ => {}

@@ -60,7 +60,8 @@ fn an_unknown_key_in_the_configuration_is_named_with_its_line() {
     let config = place.file("storage.yaml", "listen: 127.0.0.1:0\nhot:\n  memory_limt: 1GiB\n");
     for command in [vec!["sql", "SELECT 1"], vec!["serve"], vec!["storage", "status"]] {
         std::fs::create_dir_all(place.data()).unwrap();
-        let args = [command, vec!["--data", &place.data(), "--config", &config]].concat();
+        let data = place.data();
+        let args = [command, vec!["--data", &data, "--config", &config]].concat();
         fail(&args, 1, &["storage.yaml:3", "memory_limt", "memory_limit"]);
     }
 }

@@ -21,7 +21,12 @@ fn a_full_disk_is_said_and_nothing_is_half_there() {
     for id in 0..ROWS {
         // Text that does not compress.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        text.push_str(&format!("{id},{:016x}{:016x},{}.5\n", state, state.rotate_left(23).wrapping_mul(0x9E37_79B9), id % 1000));
+        text.push_str(&format!(
+            "{id},{:016x}{:016x},{}.5\n",
+            state,
+            state.rotate_left(23).wrapping_mul(0x9E37_79B9),
+            id % 1000
+        ));
     }
     std::fs::write(&file, text).unwrap();
     let create = "CREATE TABLE t (id BIGINT NOT NULL, name TEXT, x DOUBLE PRECISION) WITH (sort_by = 'id')";
@@ -36,7 +41,19 @@ fn a_full_disk_is_said_and_nothing_is_half_there() {
         // The signal for a file that grows too large is ignored, so that the write fails as it does on a full disk.
         let script = format!("trap '' XFSZ; ulimit -f {LIMIT_KIB}; exec \"$@\"");
         let mut command = Command::new("bash");
-        command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_zxq"), "load", "--table", "t", "--tier", tier, "--data", data]);
+        command.args([
+            "-c",
+            &script,
+            "bash",
+            env!("CARGO_BIN_EXE_zxq"),
+            "load",
+            "--table",
+            "t",
+            "--tier",
+            tier,
+            "--data",
+            data,
+        ]);
         let output = run(command.arg(&file).stdin(Stdio::null()));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{tier}: the load ended well within {LIMIT_KIB} KiB");

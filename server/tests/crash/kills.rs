@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -41,7 +41,14 @@ fn whole(count: i64) -> [i64; 3] {
 
 fn insert(batch: i64) -> String {
     let rows: Vec<String> = (0..INSERTED)
-        .map(|id| format!("({id}, {batch}, 'n{}', '2024-01-0{}', '{}', {id}.5)", id % 5, id % 3 + 1, ["FX", "EQUITY"][id as usize % 2]))
+        .map(|id| {
+            format!(
+                "({id}, {batch}, 'n{}', '2024-01-0{}', '{}', {id}.5)",
+                id % 5,
+                id % 3 + 1,
+                ["FX", "EQUITY"][id as usize % 2]
+            )
+        })
         .collect();
     format!("INSERT INTO t VALUES {}", rows.join(", "))
 }
@@ -167,7 +174,8 @@ async fn work(
             }
         });
     }
-    let (client, next, journal, files) = (server.connect().await, Arc::clone(next), Arc::clone(loads), folder.to_owned());
+    let (client, next, journal, files) =
+        (server.connect().await, Arc::clone(next), Arc::clone(loads), folder.to_owned());
     tasks.spawn(async move {
         let mut random = StdRng::seed_from_u64(seed);
         loop {
@@ -222,7 +230,8 @@ fn a_load_that_is_killed_is_not_there_and_can_be_repeated() {
         let mut killed = 0;
         while killed < 3 {
             let args = ["load", "--table", "loaded", "--tier", tier, "--data", data, file.to_str().unwrap()];
-            let mut child = zxq(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+            let mut child =
+                zxq(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
             let life = if killed == 2 { 20_000 } else { random.random_range(30..900) };
             let ends = Instant::now() + Duration::from_millis(life);
             let finished = loop {
@@ -235,7 +244,8 @@ fn a_load_that_is_killed_is_not_there_and_can_be_repeated() {
             child.kill().unwrap();
             child.wait().unwrap();
             killed += 1;
-            let output = run(&mut zxq(&["sql", "SELECT count(*), count(name) FROM loaded", "--format", "csv", "--data", data]));
+            let output =
+                run(&mut zxq(&["sql", "SELECT count(*), count(name) FROM loaded", "--format", "csv", "--data", data]));
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let text = String::from_utf8(output.stdout).unwrap();
             let counts: Vec<i64> = text.lines().nth(1).unwrap().split(',').map(|n| n.parse().unwrap()).collect();
@@ -245,7 +255,11 @@ fn a_load_that_is_killed_is_not_there_and_can_be_repeated() {
                 loads += 1;
                 assert_eq!(counts[0], loads * ROWS, "{tier}: after a load that ended well");
             } else {
-                assert!(counts[0] == loads * ROWS || counts[0] == (loads + 1) * ROWS, "{tier}: {} rows after a kill", counts[0]);
+                assert!(
+                    counts[0] == loads * ROWS || counts[0] == (loads + 1) * ROWS,
+                    "{tier}: {} rows after a kill",
+                    counts[0]
+                );
                 loads = counts[0] / ROWS;
             }
         }

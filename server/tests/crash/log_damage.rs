@@ -63,7 +63,8 @@ async fn an_unfinished_end_is_cut_off_with_a_warning() {
         server.kill();
         let log = place.log();
         let bytes = std::fs::read(&log).unwrap();
-        let append = |extra: &[u8]| std::fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(extra).unwrap();
+        let append =
+            |extra: &[u8]| std::fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(extra).unwrap();
         match damage {
             0 => append(&[0xAB; 333]),
             1 => append(&[0; 4096]),
@@ -82,7 +83,10 @@ async fn an_unfinished_end_is_cut_off_with_a_warning() {
         verify(&client).await;
         let said = server.kill().to_lowercase();
         let name = log.file_name().unwrap().to_str().unwrap().to_lowercase();
-        assert!(said.contains("warn") && said.contains(&name), "damage {damage}: no warning that names {name}: {said:?}");
+        assert!(
+            said.contains("warn") && said.contains(&name),
+            "damage {damage}: no warning that names {name}: {said:?}"
+        );
     }
 }
 

@@ -32,7 +32,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits for its ready line.
     pub(crate) fn start(data: &Path, config: &Path) -> Server {
-        let args = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap(), "--config", config.to_str().unwrap()];
+        let args = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            data.to_str().unwrap(),
+            "--config",
+            config.to_str().unwrap(),
+        ];
         let mut child = zxq(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {

@@ -23,7 +23,9 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, extension, found);
-        } else if path.extension().is_some_and(|e| e == extension) && !path.components().any(|c| c.as_os_str() == "_delta_log") {
+        } else if path.extension().is_some_and(|e| e == extension)
+            && !path.components().any(|c| c.as_os_str() == "_delta_log")
+        {
             found.push(path);
         }
     }
@@ -34,7 +36,15 @@ async fn problems(engine: &Arc<Engine>) -> Vec<String> {
     let batches = engine.sql("CALL zxq.verify('t')").await.unwrap();
     batches
         .iter()
-        .flat_map(|b| b.column_by_name("problem").unwrap().as_string_view().iter().flatten().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|b| {
+            b.column_by_name("problem")
+                .unwrap()
+                .as_string_view()
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -64,8 +74,12 @@ async fn a_damaged_parquet_file_is_named() {
     let mut footless = whole.clone();
     let end = footless.len();
     footless[end - 200..].fill(0);
-    let damaged: [(&str, Option<Vec<u8>>); 4] =
-        [("flipped", Some(flipped)), ("no footer", Some(footless)), ("cut", Some(whole[..whole.len() / 2].to_vec())), ("missing", None)];
+    let damaged: [(&str, Option<Vec<u8>>); 4] = [
+        ("flipped", Some(flipped)),
+        ("no footer", Some(footless)),
+        ("cut", Some(whole[..whole.len() / 2].to_vec())),
+        ("missing", None),
+    ];
     for (what, bytes) in damaged {
         match bytes {
             Some(bytes) => std::fs::write(&found[0], bytes).unwrap(),
@@ -81,7 +95,9 @@ async fn a_damaged_parquet_file_is_named() {
         let good: Vec<i64> = {
             let mut counts = Vec::new();
             for day in ["2024-01-01", "2024-01-02"] {
-                if let Ok(batches) = engine.sql(&format!("SELECT count(name) FROM t WHERE day = DATE '{day}' AND id > 0")).await {
+                if let Ok(batches) =
+                    engine.sql(&format!("SELECT count(name) FROM t WHERE day = DATE '{day}' AND id > 0")).await
+                {
                     counts.push(batches[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0));
                 }
             }
@@ -111,7 +127,10 @@ async fn a_directory_has_one_owner() {
 async fn hot_refuses_what_does_not_fit() {
     let test = TestEngine::open(|config| config.hot.memory_limit_bytes = 4 * zxq_engine::MIB).await;
     let engine = &test.engine;
-    engine.sql("CREATE TABLE t (id BIGINT NOT NULL, name TEXT, day DATE NOT NULL) WITH (partition_by = 'day')").await.unwrap();
+    engine
+        .sql("CREATE TABLE t (id BIGINT NOT NULL, name TEXT, day DATE NOT NULL) WITH (partition_by = 'day')")
+        .await
+        .unwrap();
     let insert = "INSERT INTO t SELECT value, repeat('x', 200), DATE '2024-01-01' FROM generate_series(1, 100000)";
     let error = engine.sql(insert).await.expect_err("20 MB into 4 MiB");
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");

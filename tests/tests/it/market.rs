@@ -47,7 +47,9 @@ fn read_queries(data: &Path) -> Vec<(String, String)> {
     for line in text.lines() {
         if let Some(title) = line.strip_prefix("-- name:") {
             queries.push((title.split('|').next().unwrap().trim().to_owned(), String::new()));
-        } else if !line.starts_with("--") && let Some((_, sql)) = queries.last_mut() {
+        } else if !line.starts_with("--")
+            && let Some((_, sql)) = queries.last_mut()
+        {
             sql.push_str(line);
             sql.push('\n');
         }
@@ -127,7 +129,11 @@ async fn ask(engine: &Arc<Engine>, placement: &str, queries: &[Query]) -> Vec<St
             (*table, Tier::ALL.map(rows))
         })
         .collect();
-    eprintln!("market: {placement}: {} of {} queries right; rows hot, warm, cold: {state:?}", queries.len() - wrong.len(), queries.len());
+    eprintln!(
+        "market: {placement}: {} of {} queries right; rows hot, warm, cold: {state:?}",
+        queries.len() - wrong.len(),
+        queries.len()
+    );
     wrong
 }
 
@@ -178,7 +184,10 @@ async fn twenty_queries_over_real_data_give_duckdbs_answers() {
         load(&test.engine, &data, Tier::Cold).await;
         wrong.extend(ask(&test.engine, "all cold", &queries).await);
         let files = test.engine.table("ohlcv_data").unwrap().tier(Tier::Cold).len();
-        assert!(files <= MOST_COLD_FILES, "ohlcv_data lies in {files} cold files, at most {MOST_COLD_FILES} are wanted");
+        assert!(
+            files <= MOST_COLD_FILES,
+            "ohlcv_data lies in {files} cold files, at most {MOST_COLD_FILES} are wanted"
+        );
         verify(&test.engine).await;
         test.engine.shutdown().await.unwrap();
     }

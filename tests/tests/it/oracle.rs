@@ -82,8 +82,14 @@ const QUESTIONS: &[(&str, bool)] = &[
     ("SELECT price, id FROM T WHERE P ORDER BY price DESC, id LIMIT 3", true),
     ("SELECT count(*), count(price), count(symbol), count(DISTINCT symbol), count(DISTINCT day) FROM T WHERE P", true),
     ("SELECT count(*) FROM T WHERE P", true),
-    ("SELECT sum(qty), min(qty), max(qty), sum(price), min(price), max(price), avg(price), sum(x) FROM T WHERE P", true),
-    ("SELECT min(ts), max(ts), min(day), max(day), min(symbol), max(symbol), min(class), max(class) FROM T WHERE P", true),
+    (
+        "SELECT sum(qty), min(qty), max(qty), sum(price), min(price), max(price), avg(price), sum(x) FROM T WHERE P",
+        true,
+    ),
+    (
+        "SELECT min(ts), max(ts), min(day), max(day), min(symbol), max(symbol), min(class), max(class) FROM T WHERE P",
+        true,
+    ),
     ("SELECT day, class, count(*), sum(qty), max(ts) FROM T WHERE P GROUP BY day, class", false),
     ("SELECT day, count(*) FROM T WHERE P GROUP BY day", false),
     ("SELECT class, count(*), min(price) FROM T WHERE P GROUP BY class ORDER BY class", true),
@@ -91,7 +97,10 @@ const QUESTIONS: &[(&str, bool)] = &[
     ("SELECT symbol, count(*) FROM T WHERE P GROUP BY symbol HAVING count(*) > 2 ORDER BY symbol", true),
     ("SELECT DISTINCT symbol, class FROM T WHERE P", false),
     ("SELECT count(*) FROM (SELECT id FROM T WHERE P LIMIT 4) x", true),
-    ("SELECT a.id, b.id FROM T a JOIN T b ON a.symbol = b.symbol AND a.day = b.day AND a.id < b.id WHERE a.qty > 0", false),
+    (
+        "SELECT a.id, b.id FROM T a JOIN T b ON a.symbol = b.symbol AND a.day = b.day AND a.id < b.id WHERE a.qty > 0",
+        false,
+    ),
     ("SELECT id, row_number() OVER (PARTITION BY symbol ORDER BY ts, id) FROM T WHERE P", false),
     ("SELECT id, lag(price) OVER (PARTITION BY symbol ORDER BY ts, id) FROM T WHERE P", false),
     ("SELECT id FROM T WHERE P AND ts = (SELECT max(ts) FROM T)", false),
@@ -131,14 +140,28 @@ fn comparison() -> impl Strategy<Value = Predicate> {
     let operator = || prop::sample::select(vec!["=", "<>", "<", "<=", ">", ">="]);
     prop_oneof![
         (operator(), 0..5i32).prop_map(|(op, day)| Predicate::Compare("day", op, date(day))),
-        (operator(), 0..4usize).prop_map(|(op, c)| Predicate::Compare("class", op, text(CLASSES.get(c).unwrap_or(&"ZZZ")))),
-        (operator(), 0..7usize).prop_map(|(op, s)| Predicate::Compare("symbol", op, text(SYMBOLS.get(s).unwrap_or(&"M")))),
-        (operator(), -60_000..60_000i32)
-            .prop_map(|(op, p)| Predicate::Compare("price", op, format!("CAST({}.{:04} AS DECIMAL(18,4))", p / 100, (p % 100).unsigned_abs()))),
+        (operator(), 0..4usize).prop_map(|(op, c)| Predicate::Compare(
+            "class",
+            op,
+            text(CLASSES.get(c).unwrap_or(&"ZZZ"))
+        )),
+        (operator(), 0..7usize).prop_map(|(op, s)| Predicate::Compare(
+            "symbol",
+            op,
+            text(SYMBOLS.get(s).unwrap_or(&"M"))
+        )),
+        (operator(), -60_000..60_000i32).prop_map(|(op, p)| Predicate::Compare(
+            "price",
+            op,
+            format!("CAST({}.{:04} AS DECIMAL(18,4))", p / 100, (p % 100).unsigned_abs())
+        )),
         (operator(), -110..110i16).prop_map(|(op, q)| Predicate::Compare("qty", op, q.to_string())),
         (operator(), -100..100i16).prop_map(|(op, x)| Predicate::Compare("x", op, format!("{x}.5"))),
-        (operator(), 0..4i64, 0..86_400i64)
-            .prop_map(|(op, day, second)| Predicate::Compare("ts", op, timestamp(day, second))),
+        (operator(), 0..4i64, 0..86_400i64).prop_map(|(op, day, second)| Predicate::Compare(
+            "ts",
+            op,
+            timestamp(day, second)
+        )),
         (operator(), 0..120i32).prop_map(|(op, id)| Predicate::Compare("id", op, id.to_string())),
         (prop::sample::select(vec!["day", "class", "symbol", "price", "qty", "x", "ts"]), any::<bool>())
             .prop_map(|(column, null)| Predicate::Null(column, null)),
@@ -146,8 +169,11 @@ fn comparison() -> impl Strategy<Value = Predicate> {
             .prop_map(|s| Predicate::In("symbol", s.into_iter().map(|i| text(SYMBOLS[i])).collect())),
         proptest::collection::vec(0..5i32, 1..3)
             .prop_map(|days| Predicate::In("day", days.into_iter().map(date).collect())),
-        prop::sample::select(vec!["'%U%'", "'A%'", "'%M'", "'_'", "'%'"])
-            .prop_map(|p| Predicate::Compare("symbol", "LIKE", p.to_owned())),
+        prop::sample::select(vec!["'%U%'", "'A%'", "'%M'", "'_'", "'%'"]).prop_map(|p| Predicate::Compare(
+            "symbol",
+            "LIKE",
+            p.to_owned()
+        )),
     ]
 }
 
@@ -274,7 +300,9 @@ impl Oracle {
         let config = engine.session_context().copied_config().with_create_default_catalog_and_schema(true);
         let plain = SessionContext::new_with_config(config);
         zxq_engine::functions::register(&plain);
-        plain.register_table(table, Arc::new(MemTable::try_new(Arc::clone(&schema), vec![vec![rows]]).unwrap())).unwrap();
+        plain
+            .register_table(table, Arc::new(MemTable::try_new(Arc::clone(&schema), vec![vec![rows]]).unwrap()))
+            .unwrap();
         for (question, predicate) in &case.questions {
             let (sql, ordered) = QUESTIONS[*question];
             let sql = sql.replace(" T", &format!(" {table}")).replace(" P", &format!(" ({predicate})"));
@@ -300,8 +328,7 @@ impl Oracle {
     async fn migrate(&self, table: &str, to: u8, from: Option<u8>, partition: Option<u8>) -> Result<(), String> {
         let engine = &self.test.engine;
         let state = engine.table(table).unwrap();
-        let mut partitions: Vec<String> =
-            state.owners().map(|s| s.partition.text(&state.def.partitioning)).collect();
+        let mut partitions: Vec<String> = state.owners().map(|s| s.partition.text(&state.def.partitioning)).collect();
         partitions.sort();
         partitions.dedup();
         let mut sql = format!("CALL zxq.migrate('{table}', '{}'", TIERS[to as usize]);
@@ -326,9 +353,8 @@ fn answers_equal_those_of_a_plain_table() {
     let oracle = Oracle { test, tables: AtomicUsize::new(0) };
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 150, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&case(), |case| {
-        runtime.block_on(oracle.check(&case)).map_err(TestCaseError::fail)
-    });
+    let outcome =
+        TestRunner::new(config).run(&case(), |case| runtime.block_on(oracle.check(&case)).map_err(TestCaseError::fail));
     if let Err(error) = outcome {
         panic!("{error}");
     }

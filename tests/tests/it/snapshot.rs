@@ -22,9 +22,8 @@ async fn numbers(engine: &Arc<Engine>, sql: &str) -> Vec<i64> {
 
 /// One batch of ten rows spread over three days, whose ids sum to `10 * n + 45` for the n-th batch (`first = 10 n`).
 fn insert(first: i64) -> String {
-    let rows: Vec<String> = (0..BATCH)
-        .map(|i| format!("({}, 'S{}', DATE '2024-01-0{}', {})", first + i, i % 4, i % 3 + 1, i))
-        .collect();
+    let rows: Vec<String> =
+        (0..BATCH).map(|i| format!("({}, 'S{}', DATE '2024-01-0{}', {})", first + i, i % 4, i % 3 + 1, i)).collect();
     format!("INSERT INTO t VALUES {}", rows.join(", "))
 }
 
@@ -85,7 +84,8 @@ async fn statements_see_one_state_while_rows_move() {
                     0 => numbers(&engine, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM t)").await,
                     // Not answered from the catalog: rows are read, and each id is there once.
                     1 => {
-                        let all = numbers(&engine, "SELECT count(v), sum(id), count(DISTINCT id) FROM t WHERE v >= 0").await;
+                        let all =
+                            numbers(&engine, "SELECT count(v), sum(id), count(DISTINCT id) FROM t WHERE v >= 0").await;
                         assert_eq!(all[1], all[0] * (all[0] - 1) / 2, "{all:?}: the sum of the ids 0..{}", all[0]);
                         vec![all[0], all[2]]
                     }
@@ -122,7 +122,10 @@ async fn a_slow_reader_keeps_its_snapshot() {
     use futures::StreamExt;
     let test = TestEngine::open(|config| config.policy.segment_rows = 1_000).await;
     let engine = &test.engine;
-    engine.sql("CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL) WITH (partition_by = 'day', sort_by = 'id')").await.unwrap();
+    engine
+        .sql("CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL) WITH (partition_by = 'day', sort_by = 'id')")
+        .await
+        .unwrap();
     engine.sql("INSERT INTO t SELECT value, DATE '2024-01-01' FROM generate_series(1, 40000)").await.unwrap();
     let route = ["warm", "cold", "warm", "cold"];
     for (turn, to) in route.into_iter().enumerate() {
@@ -134,7 +137,10 @@ async fn a_slow_reader_keeps_its_snapshot() {
         let first = stream.next().await.expect("a batch").unwrap();
         sum += first.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
         engine.sql(&format!("CALL zxq.migrate('t', '{to}')")).await.unwrap();
-        engine.sql(&format!("INSERT INTO t SELECT value, DATE '2024-01-02' FROM generate_series(1, {})", 10 * (turn + 1))).await.unwrap();
+        engine
+            .sql(&format!("INSERT INTO t SELECT value, DATE '2024-01-02' FROM generate_series(1, {})", 10 * (turn + 1)))
+            .await
+            .unwrap();
         while let Some(batch) = stream.next().await {
             sum += batch.unwrap().column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
         }
@@ -158,7 +164,8 @@ async fn a_dropped_table_is_read_to_the_end() {
             engine.sql(&format!("CALL zxq.migrate('t', '{tier}')")).await.unwrap();
         }
         let session = engine.session();
-        let zxq_engine::Outcome::Rows { stream, .. } = session.run("SELECT id FROM t WHERE id > 0").await.unwrap() else {
+        let zxq_engine::Outcome::Rows { stream, .. } = session.run("SELECT id FROM t WHERE id > 0").await.unwrap()
+        else {
             panic!("a query gives rows");
         };
         engine.sql("DROP TABLE t").await.unwrap();

@@ -32,18 +32,39 @@ async fn prepared_statements_take_parameters_of_every_type() {
     let day = NaiveDate::from_ymd_opt(2024, 2, 29).unwrap();
     let local: NaiveDateTime = day.and_hms_micro_opt(12, 34, 56, 789_012).unwrap();
     let moment: DateTime<Utc> = Utc.from_utc_datetime(&local);
-    let insert = client.prepare("INSERT INTO p VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)").await.unwrap();
+    let insert =
+        client.prepare("INSERT INTO p VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)").await.unwrap();
     let types = [
-        Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8, Type::BOOL, Type::TEXT, Type::TEXT, Type::DATE,
-        Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::INT8,
+        Type::INT2,
+        Type::INT4,
+        Type::INT8,
+        Type::FLOAT4,
+        Type::FLOAT8,
+        Type::BOOL,
+        Type::TEXT,
+        Type::TEXT,
+        Type::DATE,
+        Type::TIMESTAMP,
+        Type::TIMESTAMPTZ,
+        Type::INT8,
     ];
     assert_eq!(insert.params(), types);
     let values: [&(dyn ToSql + Sync); 12] =
         [&1i16, &2i32, &3i64, &1.5f32, &-2.25f64, &true, &"text Ω", &"nine", &day, &local, &moment, &12i64];
     assert_eq!(client.execute(&insert, &values).await.unwrap(), 1);
     let nulls: [&(dyn ToSql + Sync); 12] = [
-        &None::<i16>, &None::<i32>, &None::<i64>, &None::<f32>, &None::<f64>, &None::<bool>, &None::<&str>,
-        &None::<&str>, &None::<NaiveDate>, &None::<NaiveDateTime>, &None::<DateTime<Utc>>, &13i64,
+        &None::<i16>,
+        &None::<i32>,
+        &None::<i64>,
+        &None::<f32>,
+        &None::<f64>,
+        &None::<bool>,
+        &None::<&str>,
+        &None::<&str>,
+        &None::<NaiveDate>,
+        &None::<NaiveDateTime>,
+        &None::<DateTime<Utc>>,
+        &13i64,
     ];
     assert_eq!(client.execute(&insert, &nulls).await.unwrap(), 1);
 
@@ -117,7 +138,8 @@ async fn an_error_ends_the_statement_not_the_connection() {
     let error = client.query(sql, &[]).await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
     // Statements after the failing one of a batch are not run.
-    let error = client.batch_execute("INSERT INTO t VALUES (1); SELECT nosuch; INSERT INTO t VALUES (2)").await.unwrap_err();
+    let error =
+        client.batch_execute("INSERT INTO t VALUES (1); SELECT nosuch; INSERT INTO t VALUES (2)").await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::UNDEFINED_COLUMN), "{}", error_text(&error));
     assert_eq!(one_text(&client, "SELECT count(*) FROM t WHERE a = 2").await, "0");
     assert_eq!(one_text(&client, "SELECT 'still here'").await, "still here");
@@ -165,7 +187,8 @@ async fn a_big_result_streams_and_can_be_cancelled() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         token.cancel_query(NoTls).await.unwrap();
     });
-    let slow = "SELECT count(*) FROM generate_series(1, 100000) a(x) JOIN generate_series(1, 100000) b(y) ON x < y * 0.5";
+    let slow =
+        "SELECT count(*) FROM generate_series(1, 100000) a(x) JOIN generate_series(1, 100000) b(y) ON x < y * 0.5";
     let error = client.query(slow, &[]).await.expect_err("the statement was cancelled");
     assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{}", error_text(&error));
     cancel.await.unwrap();
@@ -222,7 +245,11 @@ async fn copy_brings_rows_in_and_out() {
         "id,name\n1,one\n2,\"a,\"\"b\"\"\"\n3,\n"
     );
     // Out and in again is the same table.
-    must(&client, "CREATE TABLE c2 (id INTEGER NOT NULL, name VARCHAR(10), price DECIMAL(10,4), ts TIMESTAMPTZ, ok BOOLEAN)").await;
+    must(
+        &client,
+        "CREATE TABLE c2 (id INTEGER NOT NULL, name VARCHAR(10), price DECIMAL(10,4), ts TIMESTAMPTZ, ok BOOLEAN)",
+    )
+    .await;
     let all = read("COPY c TO STDOUT").await;
     assert_eq!(send("COPY c2 FROM STDIN", &all).await.unwrap(), 6);
     let difference = "SELECT count(*) FROM ((SELECT * FROM c EXCEPT SELECT * FROM c2) UNION ALL (SELECT * FROM c2 EXCEPT SELECT * FROM c)) x";

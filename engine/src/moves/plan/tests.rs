@@ -52,7 +52,8 @@ const LATE: i64 = 30_000 * DAY_US;
 
 #[test]
 fn age_is_measured_from_the_newest_date_of_the_table() {
-    let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 94), (Tier::Hot, 93), (Tier::Hot, 70), (Tier::Warm, 69)]);
+    let snapshot =
+        snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 94), (Tier::Hot, 93), (Tier::Hot, 70), (Tier::Warm, 69)]);
     let moves = by_policy(&snapshot, &config(), 0, LATE);
     assert_eq!(
         summary(&moves),
@@ -72,7 +73,8 @@ fn the_wall_clock_counts_when_it_is_earlier() {
 
 #[test]
 fn table_options_go_before_the_configuration() {
-    let snapshot = snapshot(&[("hot_to_warm_age", "never"), ("warm_to_cold_age", "never")], &[(Tier::Hot, 100), (Tier::Hot, 1)]);
+    let snapshot =
+        snapshot(&[("hot_to_warm_age", "never"), ("warm_to_cold_age", "never")], &[(Tier::Hot, 100), (Tier::Hot, 1)]);
     assert!(by_policy(&snapshot, &config(), 0, LATE).is_empty());
 }
 
@@ -90,7 +92,10 @@ fn a_full_hot_tier_flushes_its_oldest_partitions_first() {
     config.policy.hot_usage_threshold = 0.8;
     let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 99), (Tier::Hot, 98)]);
     let moves = by_policy(&snapshot, &config, 3000, LATE);
-    assert_eq!(summary(&moves), vec![(98, Tier::Hot, Tier::Warm, Action::Move), (99, Tier::Hot, Tier::Warm, Action::Move)]);
+    assert_eq!(
+        summary(&moves),
+        vec![(98, Tier::Hot, Tier::Warm, Action::Move), (99, Tier::Hot, Tier::Warm, Action::Move)]
+    );
 }
 
 #[test]

@@ -67,7 +67,13 @@ pub(super) fn table(granularity: Granularity) -> TableDef {
 }
 
 /// Sorted rows of one partition: `count` rows over `symbols` symbols, one per second and symbol.
-pub(super) fn rows(table: &TableDef, date: Option<i32>, class: Option<&str>, count: usize, symbols: usize) -> RecordBatch {
+pub(super) fn rows(
+    table: &TableDef,
+    date: Option<i32>,
+    class: Option<&str>,
+    count: usize,
+    symbols: usize,
+) -> RecordBatch {
     let per_symbol = count.div_ceil(symbols);
     let symbol = |i: usize| format!("S{:03}", i / per_symbol);
     let second = |i: usize| i64::try_from(i % per_symbol).unwrap();

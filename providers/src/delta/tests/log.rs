@@ -63,10 +63,17 @@ async fn a_compaction_swaps_files_in_one_commit() {
     let whole = write(&store, &table, &job, 3, &key(Some(DAY), Some("FX")), &both).await.unwrap();
     let before = outside(folder.path(), &table).await.0;
     let (added, removed) = ([whole.clone()], [a.clone(), b.clone()]);
-    store.publish(&table, &Publication { job: &job, added: &added, removed: &removed, data_change: false }).await.unwrap();
+    store
+        .publish(&table, &Publication { job: &job, added: &added, removed: &removed, data_change: false })
+        .await
+        .unwrap();
     let (version, files, _) = outside(folder.path(), &table).await;
     assert_eq!((version, files), (before + 1, locations(&[&whole])));
-    assert_eq!(count(&read_all(&store, &table, &[a.clone(), b.clone()]).await), 100, "readers in flight still see them");
+    assert_eq!(
+        count(&read_all(&store, &table, &[a.clone(), b.clone()]).await),
+        100,
+        "readers in flight still see them"
+    );
     store.drop_segments(&table.storage_name(), &removed).await.unwrap();
     store.drop_segments(&table.storage_name(), &removed).await.unwrap();
     assert_eq!(outside(folder.path(), &table).await.0, before + 1);

@@ -10,7 +10,9 @@ use datafusion::prelude::{col, lit};
 use datafusion::scalar::ScalarValue;
 use zxq_catalog::{Granularity, JobId, Segment};
 
-use super::fixture::{DAY, column, count, key, one, plan, publish_day, read, read_all, rows, session, store, table, write};
+use super::fixture::{
+    DAY, column, count, key, one, plan, publish_day, read, read_all, rows, session, store, table, write,
+};
 use crate::delta::{DeltaOptions, DeltaStore};
 use crate::tier_store::{ScanRequest, TierStore};
 
@@ -49,7 +51,11 @@ async fn filters_prune_files_row_groups_and_by_bloom() {
     };
     let (plan, found) = run(col("symbol").eq(lit(ScalarValue::Utf8View(Some("S002".into()))))).await;
     assert_eq!(found, 1_000, "one of five row groups");
-    assert!(metric(&plan, "row_groups_pruned_statistics").contains("1 matched"), "{}", metric(&plan, "row_groups_pruned_statistics"));
+    assert!(
+        metric(&plan, "row_groups_pruned_statistics").contains("1 matched"),
+        "{}",
+        metric(&plan, "row_groups_pruned_statistics")
+    );
     let (_, found) = run(col("asset_class").eq(lit(ScalarValue::Utf8View(Some("BOND".into()))))).await;
     assert_eq!(found, 0, "the folder tells");
     let (plan, found) = run(col("trade_id").eq(lit(500_001_i64))).await;

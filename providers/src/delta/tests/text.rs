@@ -12,7 +12,9 @@ use crate::delta::stats_json::stats_json;
 
 #[test]
 fn compressions_are_parsed_or_refused_by_name() {
-    assert!(matches!(parse_compression("zstd(19)").unwrap(), Compression::ZSTD(level) if level.compression_level() == 19));
+    assert!(
+        matches!(parse_compression("zstd(19)").unwrap(), Compression::ZSTD(level) if level.compression_level() == 19)
+    );
     assert!(matches!(parse_compression(" ZSTD ").unwrap(), Compression::ZSTD(level) if level.compression_level() == 3));
     assert_eq!(parse_compression("lz4").unwrap(), Compression::LZ4_RAW);
     assert_eq!(parse_compression("snappy").unwrap(), Compression::SNAPPY);

@@ -71,7 +71,9 @@ async fn files_carry_what_readers_prune_with() {
     let sorted: Vec<i32> = group.sorting_columns().unwrap().iter().map(|c| c.column_idx).collect();
     assert_eq!(sorted, [0, 1]);
     let column = |name: &str| group.columns().iter().find(|c| c.column_path().string() == name).unwrap();
-    assert!(group.columns().iter().all(|c| !["trade_date", "asset_class"].contains(&c.column_path().string().as_str())));
+    assert!(
+        group.columns().iter().all(|c| !["trade_date", "asset_class"].contains(&c.column_path().string().as_str()))
+    );
     assert_eq!(column("price").column_type(), Type::INT64);
     assert!(column("price").statistics().is_some());
     assert!(column("symbol").bloom_filter_offset().is_some() && column("trade_id").bloom_filter_offset().is_some());

@@ -216,7 +216,8 @@ async fn filters_of_the_scan_are_kept() {
     let aggregate = queries.aggregation("SELECT symbol, sum(size) FROM t GROUP BY symbol").await;
     let schema = aggregate.input().schema();
     let column = datafusion::physical_expr::expressions::col("symbol", &schema).unwrap();
-    let value = datafusion::physical_expr::expressions::lit(datafusion::common::ScalarValue::Utf8View(Some("AAPL".into())));
+    let value =
+        datafusion::physical_expr::expressions::lit(datafusion::common::ScalarValue::Utf8View(Some("AAPL".into())));
     let filter = datafusion::physical_expr::expressions::binary(
         column,
         datafusion::logical_expr::Operator::GtEq,

@@ -181,8 +181,7 @@ async fn dynamic_filters_are_read_when_the_scan_starts() {
     let column = physical(col("id"));
     let dynamic = Arc::new(DynamicFilterPhysicalExpr::new(vec![column], physical_lit(true)));
     let offered = offer(vec![Arc::clone(&dynamic) as Arc<dyn PhysicalExpr>]);
-    let result =
-        plan.handle_child_pushdown_result(FilterPushdownPhase::Post, offered, &ConfigOptions::new()).unwrap();
+    let result = plan.handle_child_pushdown_result(FilterPushdownPhase::Post, offered, &ConfigOptions::new()).unwrap();
     assert!(matches!(result.filters.as_slice(), [PushedDown::No]));
     let plan = result.updated_node.unwrap();
     assert_eq!(ids(&fixture.collect(&plan).await).len(), 590);

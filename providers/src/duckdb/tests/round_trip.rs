@@ -44,7 +44,11 @@ async fn extreme_values_come_back_as_they_were() {
         columns[template.schema().index_of(name).unwrap()] = array;
     };
     let long = "x".repeat(300_000);
-    set(&mut columns, "symbol", Arc::new(StringViewArray::from(vec!["a\0b", "\u{10FFFF}", long.as_str(), "12 bytes long"])));
+    set(
+        &mut columns,
+        "symbol",
+        Arc::new(StringViewArray::from(vec!["a\0b", "\u{10FFFF}", long.as_str(), "12 bytes long"])),
+    );
     let instants = TimestampMicrosecondArray::from(vec![i64::MIN + 2, i64::MAX - 1, -1, 0]);
     set(&mut columns, "ts", Arc::new(instants.with_timezone("UTC")));
     set(&mut columns, "size", Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX, 0, -1])));
@@ -112,7 +116,10 @@ async fn hundreds_of_segments_are_one_statement_and_can_be_sorted_in_it() {
     let all = arrow::compute::concat_batches(&schema, &batches).unwrap();
     let columns: Vec<_> = keys
         .iter()
-        .map(|k| arrow::compute::SortColumn { values: k.expr.evaluate(&all).unwrap().into_array(all.num_rows()).unwrap(), options: Some(k.options) })
+        .map(|k| arrow::compute::SortColumn {
+            values: k.expr.evaluate(&all).unwrap().into_array(all.num_rows()).unwrap(),
+            options: Some(k.options),
+        })
         .collect();
     let indices = arrow::compute::lexsort_to_indices(&columns, Some(500)).unwrap();
     let expected = arrow::compute::take_record_batch(&all, &indices).unwrap();
@@ -147,8 +154,10 @@ async fn segments_older_than_a_column_give_its_default() {
 
     let plan = fixture.scan(vec![15, 16, 17], Vec::new(), None).await;
     let found = sorted_texts(&fixture.collect(&plan).await);
-    let expected: Vec<String> =
-        std::iter::repeat_n("1.5 | new | 0.007", 5).chain(std::iter::repeat_n("NULL | X'Y | -1.500", 10)).map(str::to_owned).collect();
+    let expected: Vec<String> = std::iter::repeat_n("1.5 | new | 0.007", 5)
+        .chain(std::iter::repeat_n("NULL | X'Y | -1.500", 10))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(found, expected);
     let filter = col("venue").eq(lit(constant_default(&fixture.table.columns[16]).unwrap()));
     let plan = fixture.scan(vec![0], vec![filter], None).await;

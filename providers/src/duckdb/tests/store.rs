@@ -9,9 +9,8 @@ async fn tables(store: &DuckDbStore) -> Vec<String> {
     store
         .database
         .run(|_, connection| {
-            let mut statement = connection
-                .prepare("SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY 1")
-                .unwrap();
+            let mut statement =
+                connection.prepare("SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY 1").unwrap();
             let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
             Ok(names.map(|name| name.unwrap()).collect())
         })

@@ -76,7 +76,11 @@ impl Encoder {
         let mut encoded = Vec::with_capacity(frames);
         let mut start = 0;
         while start < rows {
-            let part = if per_frame >= rows { batch.clone() } else { compact(&batch.slice(start, per_frame.min(rows - start)))? };
+            let part = if per_frame >= rows {
+                batch.clone()
+            } else {
+                compact(&batch.slice(start, per_frame.min(rows - start)))?
+            };
             start += part.num_rows();
             encoded.push(encode_rows(txn, entry, &part, &schema)?);
         }

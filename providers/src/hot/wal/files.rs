@@ -41,7 +41,8 @@ impl FileInfo {
 
     /// True when replay needs nothing of it.
     pub(super) fn is_covered(&self, covered: &impl Fn(TableId, &PartitionKey, u64) -> bool) -> bool {
-        self.open_txns.is_empty() && self.max_lsn.iter().all(|((table, partition), lsn)| covered(*table, partition, *lsn))
+        self.open_txns.is_empty()
+            && self.max_lsn.iter().all(|((table, partition), lsn)| covered(*table, partition, *lsn))
     }
 }
 

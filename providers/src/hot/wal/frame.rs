@@ -33,7 +33,9 @@ pub(super) enum Kind {
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Schema, Kind::Rows, Kind::CommittedRows, Kind::Commit, Kind::Close].into_iter().find(|k| *k as u8 == byte)
+        [Kind::Schema, Kind::Rows, Kind::CommittedRows, Kind::Commit, Kind::Close]
+            .into_iter()
+            .find(|k| *k as u8 == byte)
     }
 }
 

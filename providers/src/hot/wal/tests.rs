@@ -40,12 +40,15 @@ type Replay = BTreeMap<(TableId, PartitionKey), Vec<i64>>;
 fn replayed(recovery: &Recovery) -> Replay {
     let mut all = Replay::new();
     recovery
-        .replay(|_, _, _| false, |_, table, partition, rows| -> Result<()> {
-            let values = rows.column(0).as_primitive::<Int64Type>().values().to_vec();
-            assert_eq!(rows, batch(values.clone()), "rows come back as they were");
-            all.entry((table, partition)).or_default().extend(values);
-            Ok(())
-        })
+        .replay(
+            |_, _, _| false,
+            |_, table, partition, rows| -> Result<()> {
+                let values = rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+                assert_eq!(rows, batch(values.clone()), "rows come back as they were");
+                all.entry((table, partition)).or_default().extend(values);
+                Ok(())
+            },
+        )
         .unwrap();
     all
 }
@@ -106,7 +109,10 @@ async fn partition_keys_of_every_form_survive() {
     }
     drop(wal);
     let mut seen = Vec::new();
-    let visit = |_, _, key, _| -> Result<()> { seen.push(key); Ok(()) };
+    let visit = |_, _, key, _| -> Result<()> {
+        seen.push(key);
+        Ok(())
+    };
     reopened(&dir).replay(|_, _, _| false, visit).unwrap();
     assert_eq!(seen, keys);
 }
@@ -313,7 +319,10 @@ async fn schemas_may_change_and_large_entries_are_split() {
     drop(wal);
     let mut parts = Vec::new();
     let recovery = reopened(&dir);
-    let visit = |lsn, _, _, rows: RecordBatch| -> Result<()> { parts.push((lsn, rows)); Ok(()) };
+    let visit = |lsn, _, _, rows: RecordBatch| -> Result<()> {
+        parts.push((lsn, rows));
+        Ok(())
+    };
     recovery.replay(|_, _, _| false, visit).unwrap();
     let (last_lsn, last) = parts.pop().unwrap();
     assert_eq!(last, batch([1]));

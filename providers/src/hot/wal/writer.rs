@@ -249,9 +249,8 @@ impl Writer {
         }
         let frames = open.map(|open| open.frames.clone()).unwrap_or_default();
         let payload = encode_commit(txn, &frames);
-        let lsn = self.all_or_nothing("append to", |writer| {
-            writer.put(Kind::Commit, crc32c::crc32c(&payload), &[&payload])
-        })?;
+        let lsn =
+            self.all_or_nothing("append to", |writer| writer.put(Kind::Commit, crc32c::crc32c(&payload), &[&payload]))?;
         Ok((lsn, frames.into_keys().collect()))
     }
 
@@ -272,11 +271,7 @@ impl Writer {
     }
 
     /// Runs `write`; when it fails, takes back what it wrote.
-    fn all_or_nothing(
-        &mut self,
-        doing: &str,
-        write: impl FnOnce(&mut Self) -> std::io::Result<u64>,
-    ) -> Result<u64> {
+    fn all_or_nothing(&mut self, doing: &str, write: impl FnOnce(&mut Self) -> std::io::Result<u64>) -> Result<u64> {
         let (len, schemas) = (self.active.len, self.active.schemas.clone());
         let result = write(self).and_then(|lsn| self.flush().map(|()| lsn));
         match result {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, spawn_blocking};
 use zxq_engine::{Engine, EngineError, FileFormat, LoadReport, LoadRequest, LoadSource};
 
 use super::options::{CopyFormat, CopyOptions};
@@ -60,8 +61,7 @@ impl CopyIn {
             reader: Box::new(pipe_reader),
         };
         let engine = Arc::clone(engine);
-        let mut load =
-            AbortOnDropHandle::new(tokio::spawn(async move { engine.load(request, source, &|_| {}).await }));
+        let mut load = AbortOnDropHandle::new(tokio::spawn(async move { engine.load(request, source, &|_| {}).await }));
 
         let format = i8::from(reader.is_none());
         let columns = i16::try_from(self.columns.len()).unwrap_or(i16::MAX);
@@ -79,7 +79,7 @@ impl CopyIn {
             End::Failed(reason) => {
                 writer.fail(reason.clone()).await;
                 // The load ends by itself; what it says is what the client said.
-                let _ = (&mut load).await;
+                let _ = load.await;
                 let message = format!("COPY from stdin failed: {reason}");
                 return Err(WireError::new(sqlstate::QUERY_CANCELED, message).into());
             }
@@ -111,7 +111,7 @@ impl CopyIn {
     }
 }
 
-fn finished(outcome: Result<Result<LoadReport, EngineError>, tokio::task::JoinError>) -> Result<LoadReport, Stop> {
+fn finished(outcome: Result<Result<LoadReport, EngineError>, JoinError>) -> Result<LoadReport, Stop> {
     match outcome {
         Ok(result) => Ok(result?),
         Err(error) => Err(WireError::internal(format!("the load stopped: {error}")).into()),

@@ -162,8 +162,10 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
         if !matches!(table.as_str(), "public" | "zxq") {
             let schema = table;
             if cursor.peek().is_some_and(|token| token.is("FROM") || token.is_symbol("(")) {
-                return Err(WireError::unsupported(format!("rows go into tables of the schema public, not of {schema}"))
-                    .hint("Name the tier with WITH (tier 'warm')"));
+                return Err(WireError::unsupported(format!(
+                    "rows go into tables of the schema public, not of {schema}"
+                ))
+                .hint("Name the tier with WITH (tier 'warm')"));
             }
         }
         table = part;

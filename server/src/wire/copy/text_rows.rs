@@ -37,6 +37,8 @@ pub(crate) struct TextRows {
     header_written: bool,
     /// `\.` was read: the rest is not data.
     ended: bool,
+    /// The layout is the loader's own, and the header is written: the rest goes on as it is.
+    as_is: bool,
     fields: Vec<Option<Vec<u8>>>,
 }
 
@@ -60,6 +62,7 @@ impl TextRows {
             line_number: 0,
             header_written: false,
             ended: false,
+            as_is: false,
             fields: Vec::new(),
         }
     }
@@ -70,6 +73,10 @@ impl TextRows {
     /// 22P04 for malformed data, naming the line.
     pub(crate) fn push(&mut self, mut data: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
         while !self.ended {
+            if self.as_is {
+                out.extend_from_slice(data);
+                return Ok(());
+            }
             let Some(end) = self.line_end(data) else {
                 self.line.extend_from_slice(data);
                 if self.line.len() > LONGEST_LINE {
@@ -134,7 +141,11 @@ impl TextRows {
             self.ended = true;
             return Ok(());
         }
-        if self.is_csv { self.cut_csv(line)? } else { self.cut_text(line)? }
+        if self.is_csv {
+            self.cut_csv(line)?
+        } else {
+            self.cut_text(line)?
+        }
         if self.header && self.line_number == 1 {
             self.take_header();
             return self.write_header(out);
@@ -151,6 +162,10 @@ impl TextRows {
             }
             std::cmp::Ordering::Greater => return Err(self.bad("extra data after last expected column".to_owned())),
             std::cmp::Ordering::Equal => {}
+        }
+        if let [None] = self.fields.as_slice() {
+            // The loader takes an empty line for no row at all.
+            return Err(self.bad("NULL in data of one column is not supported: use INSERT".to_owned()));
         }
         for (at, field) in self.fields.iter().enumerate() {
             if at > 0 {
@@ -179,7 +194,11 @@ impl TextRows {
             self.columns = names;
         } else if let Some(columns) = names.iter().map(of_table).collect::<Option<Vec<_>>>() {
             self.columns = columns.into_iter().cloned().collect();
+        } else {
+            return;
         }
+        let layout = (self.delimiter, self.quote, self.escape, self.null.as_slice());
+        self.as_is = self.is_csv && layout == (b',', b'"', b'"', b"".as_slice());
     }
 
     fn write_header(&mut self, out: &mut Vec<u8>) -> Result<(), WireError> {

@@ -47,9 +47,8 @@ pub(super) fn decode(bytes: &[u8], pg_type: &Type) -> Result<ScalarValue, WireEr
             let micros = i64::from_be_bytes(fixed(&bytes[..8], pg_type)?);
             let days = i32::from_be_bytes(fixed(&bytes[8..12], pg_type)?);
             let months = i32::from_be_bytes(fixed(&bytes[12..], pg_type)?);
-            let nanos = micros
-                .checked_mul(1_000)
-                .ok_or_else(|| WireError::out_of_range("interval out of range".to_owned()))?;
+            let nanos =
+                micros.checked_mul(1_000).ok_or_else(|| WireError::out_of_range("interval out of range".to_owned()))?;
             Ok(interval(months, days, nanos))
         }
         Type::BYTEA => Ok(ScalarValue::Binary(Some(bytes.to_vec()))),

@@ -29,15 +29,22 @@ fn text_parameters() {
     assert_eq!(text("yes", &Type::BOOL, &DataType::Boolean).unwrap(), ScalarValue::Boolean(Some(true)));
     assert_eq!(text("2024-01-02", &Type::DATE, &DataType::Date32).unwrap(), ScalarValue::Date32(Some(19_724)));
     let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    for value in ["2024-01-02 03:04:05+00", "2024-01-02T03:04:05Z", "2024-01-02 05:04:05+02:00", "2024-01-02 03:04:05"] {
+    for value in ["2024-01-02 03:04:05+00", "2024-01-02T03:04:05Z", "2024-01-02 05:04:05+02:00", "2024-01-02 03:04:05"]
+    {
         assert_eq!(
             text(value, &Type::TIMESTAMPTZ, &zoned).unwrap(),
             ScalarValue::TimestampMicrosecond(Some(1_704_164_645_000_000), Some("UTC".into())),
             "{value}"
         );
     }
-    assert_eq!(text("\\x00ff", &Type::BYTEA, &DataType::BinaryView).unwrap(), ScalarValue::BinaryView(Some(vec![0, 255])));
-    assert_eq!(text("a'b", &Type::VARCHAR, &DataType::Utf8View).unwrap(), ScalarValue::Utf8View(Some("a'b".to_owned())));
+    assert_eq!(
+        text("\\x00ff", &Type::BYTEA, &DataType::BinaryView).unwrap(),
+        ScalarValue::BinaryView(Some(vec![0, 255]))
+    );
+    assert_eq!(
+        text("a'b", &Type::VARCHAR, &DataType::Utf8View).unwrap(),
+        ScalarValue::Utf8View(Some("a'b".to_owned()))
+    );
     assert!(decode(None, Format::Text, 0, &DataType::Int32).unwrap().is_null());
 }
 
@@ -91,7 +98,10 @@ fn binary_parameters_as_a_client_sends_them() {
     let wanted = DataType::new_list(DataType::Utf8View, true);
     let list = binary(&vec![Some("a"), None], &Type::TEXT_ARRAY, &wanted);
     assert_eq!(list.to_string(), "[a, ]");
-    assert_eq!(binary(&vec![1i64, 2], &Type::INT8_ARRAY, &DataType::new_list(DataType::Int64, true)).to_string(), "[1, 2]");
+    assert_eq!(
+        binary(&vec![1i64, 2], &Type::INT8_ARRAY, &DataType::new_list(DataType::Int64, true)).to_string(),
+        "[1, 2]"
+    );
 }
 
 #[test]

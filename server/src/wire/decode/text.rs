@@ -42,7 +42,9 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
 fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, name: &str) -> Result<T, WireError> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
-        PosOverflow | NegOverflow => WireError::out_of_range(format!("value \"{text}\" is out of range for type {name}")),
+        PosOverflow | NegOverflow => {
+            WireError::out_of_range(format!("value \"{text}\" is out of range for type {name}"))
+        }
         _ => invalid(name, text),
     })
 }

@@ -56,9 +56,8 @@ pub(crate) fn write_numeric(buf: &mut BytesMut, digits: &str, scale: i8) {
             .map_or(0, |digit| u16::from(digit - b'0'))
     };
     let group_count = (padding + total as i64 + 3) / 4;
-    let mut groups: Vec<u16> = (0..group_count)
-        .map(|group| (0..4).fold(0, |value, at| value * 10 + digit_at(group * 4 + at)))
-        .collect();
+    let mut groups: Vec<u16> =
+        (0..group_count).map(|group| (0..4).fold(0, |value, at| value * 10 + digit_at(group * 4 + at))).collect();
     while groups.last() == Some(&0) {
         groups.pop();
     }

@@ -35,11 +35,21 @@ pub(crate) enum Source<'a> {
     LargeBinary(&'a LargeBinaryArray),
     BinaryView(&'a BinaryViewArray),
     Date(&'a PrimitiveArray<Date32Type>),
-    Timestamp { values: &'a PrimitiveArray<TimestampMicrosecondType>, zoned: bool },
+    Timestamp {
+        values: &'a PrimitiveArray<TimestampMicrosecondType>,
+        zoned: bool,
+    },
     Time(&'a PrimitiveArray<Time64MicrosecondType>),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
-    List { lists: &'a ListArray, items: Box<Source<'a>> },
-    Dictionary { dictionary: &'a dyn Array, keys: Keys<'a>, values: Box<Source<'a>> },
+    List {
+        lists: &'a ListArray,
+        items: Box<Source<'a>>,
+    },
+    Dictionary {
+        dictionary: &'a dyn Array,
+        keys: Keys<'a>,
+        values: Box<Source<'a>>,
+    },
 }
 
 /// Keys of a dictionary column.
@@ -139,9 +149,7 @@ impl<'a> Source<'a> {
             Source::Time(a) => a.is_null(row),
             Source::Interval(a) => a.is_null(row),
             Source::List { lists, .. } => lists.is_null(row),
-            Source::Dictionary { dictionary, keys, values } => {
-                dictionary.is_null(row) || values.is_null(keys.at(row))
-            }
+            Source::Dictionary { dictionary, keys, values } => dictionary.is_null(row) || values.is_null(keys.at(row)),
         }
     }
 
@@ -159,7 +167,9 @@ impl<'a> Source<'a> {
             Source::U32(a) => text::write_int(buf, a.value(row)),
             Source::F32(a) => text::write_f32(buf, a.value(row)),
             Source::F64(a) => text::write_f64(buf, a.value(row)),
-            Source::Decimal128(a, scale) => with_digits(a.value(row), |digits| text::write_decimal(buf, digits, *scale)),
+            Source::Decimal128(a, scale) => {
+                with_digits(a.value(row), |digits| text::write_decimal(buf, digits, *scale))
+            }
             Source::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
             Source::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
             Source::LargeUtf8(a) => buf.put_slice(a.value(row).as_bytes()),
@@ -276,7 +286,9 @@ fn write_list_text(buf: &mut BytesMut, lists: &ListArray, items: &Source<'_>, ro
 fn needs_quotes(element: &[u8]) -> bool {
     element.is_empty()
         || element.eq_ignore_ascii_case(b"NULL")
-        || element.iter().any(|b| matches!(b, b'{' | b'}' | b',' | b'"' | b'\\') || b.is_ascii_whitespace() || *b == 0x0b)
+        || element
+            .iter()
+            .any(|b| matches!(b, b'{' | b'}' | b',' | b'"' | b'\\') || b.is_ascii_whitespace() || *b == 0x0b)
 }
 
 fn write_list_binary(

@@ -125,15 +125,46 @@ fn numeric_binary_is_bytes_postgres_writes() {
 fn floats_are_the_shortest_that_read_back() {
     assert_eq!(
         text(Float64Array::from(vec![
-            0.1, 1.0, -0.0, 1e15, 123_456_789_012_345.0, 1e-4, 1e-5, 1.5e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY,
-            0.000_123, 100.0, 1234.5, 5e-324, 1.797_693_134_862_315_7e308
+            0.1,
+            1.0,
+            -0.0,
+            1e15,
+            123_456_789_012_345.0,
+            1e-4,
+            1e-5,
+            1.5e300,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.000_123,
+            100.0,
+            1234.5,
+            5e-324,
+            1.797_693_134_862_315_7e308
         ])),
         [
-            "0.1", "1", "-0", "1e+15", "123456789012345", "0.0001", "1e-05", "1.5e+300", "NaN", "Infinity", "-Infinity",
-            "0.000123", "100", "1234.5", "5e-324", "1.7976931348623157e+308"
+            "0.1",
+            "1",
+            "-0",
+            "1e+15",
+            "123456789012345",
+            "0.0001",
+            "1e-05",
+            "1.5e+300",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "0.000123",
+            "100",
+            "1234.5",
+            "5e-324",
+            "1.7976931348623157e+308"
         ]
     );
-    assert_eq!(text(Float32Array::from(vec![0.1, 1_234_567.0, 123_456.0, 3.4e38])), ["0.1", "1.234567e+06", "123456", "3.4e+38"]);
+    assert_eq!(
+        text(Float32Array::from(vec![0.1, 1_234_567.0, 123_456.0, 3.4e38])),
+        ["0.1", "1.234567e+06", "123456", "3.4e+38"]
+    );
     assert_eq!(decoded::<f64>(Float64Array::from(vec![Some(0.1), None])), [Some(0.1), None]);
     assert_eq!(decoded::<f32>(Float32Array::from(vec![0.1])), [Some(0.1)]);
 }
@@ -141,7 +172,15 @@ fn floats_are_the_shortest_that_read_back() {
 #[test]
 fn dates_and_times() {
     let day = 86_400_000_000;
-    let micros = vec![0, 1, -1, 1_704_164_645_123_450, -62_135_596_800_000_000, -62_135_596_800_000_001, 253_402_300_800_000_000];
+    let micros = vec![
+        0,
+        1,
+        -1,
+        1_704_164_645_123_450,
+        -62_135_596_800_000_000,
+        -62_135_596_800_000_001,
+        253_402_300_800_000_000,
+    ];
     let zoned = TimestampMicrosecondArray::from(micros.clone()).with_timezone("UTC");
     assert_eq!(
         text(zoned),
@@ -183,13 +222,23 @@ fn intervals() {
     ]);
     assert_eq!(
         text(array),
-        ["1 year 2 mons 3 days 04:05:06.789", "00:00:00", "-1 mons +2 days -00:00:01", "1 day", "1 year", "-1 days +01:00:00"]
+        [
+            "1 year 2 mons 3 days 04:05:06.789",
+            "00:00:00",
+            "-1 mons +2 days -00:00:01",
+            "1 day",
+            "1 year",
+            "-1 days +01:00:00"
+        ]
     );
 }
 
 #[test]
 fn text_bytes_and_booleans() {
-    assert_eq!(texts(Arc::new(StringViewArray::from(vec![Some("héllo"), None, Some("")]))), [Some("héllo".into()), None, Some(String::new())]);
+    assert_eq!(
+        texts(Arc::new(StringViewArray::from(vec![Some("héllo"), None, Some("")]))),
+        [Some("héllo".into()), None, Some(String::new())]
+    );
     assert_eq!(text(LargeStringArray::from(vec!["x"])), ["x"]);
     assert_eq!(text(BinaryArray::from(vec![&b"\x00\xffA"[..]])), ["\\x00ff41"]);
     assert_eq!(text(BooleanArray::from(vec![true, false])), ["t", "f"]);
@@ -213,8 +262,12 @@ fn integers_widen_to_what_postgres_has() {
 
 #[test]
 fn dictionaries_are_their_values() {
-    let array: DictionaryArray<UInt16Type> = vec![Some("EURUSD"), None, Some("USDJPY"), Some("EURUSD")].into_iter().collect();
-    assert_eq!(texts(Arc::new(array.clone())), [Some("EURUSD".into()), None, Some("USDJPY".into()), Some("EURUSD".into())]);
+    let array: DictionaryArray<UInt16Type> =
+        vec![Some("EURUSD"), None, Some("USDJPY"), Some("EURUSD")].into_iter().collect();
+    assert_eq!(
+        texts(Arc::new(array.clone())),
+        [Some("EURUSD".into()), None, Some("USDJPY".into()), Some("EURUSD".into())]
+    );
     assert_eq!(decoded::<String>(array)[2], Some("USDJPY".to_owned()));
 }
 
@@ -249,7 +302,8 @@ fn null_columns_are_null() {
 
 #[test]
 fn data_rows_stop_at_a_full_buffer_and_go_on() {
-    let batch = RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from_iter_values(0..100)) as ArrayRef)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from_iter_values(0..100)) as ArrayRef)]).unwrap();
     let encodable = EncodableBatch::new(&batch).unwrap();
     let encodings = [ColumnEncoding { pg_type: Type::INT4, format: Format::Binary }];
     let mut buf = BytesMut::new();

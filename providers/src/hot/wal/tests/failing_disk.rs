@@ -37,7 +37,11 @@ impl LogFile for WeakFile {
     }
 
     fn truncate(&mut self, len: u64) -> std::io::Result<()> {
-        if self.disk.cuts_fail.load(Ordering::SeqCst) { Err(Error::other("cannot cut")) } else { self.file.truncate(len) }
+        if self.disk.cuts_fail.load(Ordering::SeqCst) {
+            Err(Error::other("cannot cut"))
+        } else {
+            self.file.truncate(len)
+        }
     }
 }
 

@@ -20,7 +20,10 @@ pub(crate) fn insert_plan(
     table: Arc<TableDef>,
     input: Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
-    let schema = table.schema();
+    // NULLs are the row checker's to find: its errors name the table's column and the row.
+    let nullable = |f: &Arc<arrow::datatypes::Field>| f.as_ref().clone().with_nullable(true);
+    let schema =
+        Arc::new(arrow::datatypes::Schema::new(table.schema().fields().iter().map(nullable).collect::<Vec<_>>()));
     Arc::new(DataSinkExec::new(input, Arc::new(InsertSink { engine, table, schema }), None))
 }
 

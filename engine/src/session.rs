@@ -192,6 +192,8 @@ fn config(engine: &Engine) -> SessionConfig {
     let options = config.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.prefer_existing_sort = true;
+    // As joins: the physical form is evaluated while filters are pushed into scans, before it has a value.
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     // The Postgres a client knows: text literals and VARCHAR columns are one type, numbers with a point are decimals.
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
     options.sql_parser.map_string_types_to_utf8view = true;

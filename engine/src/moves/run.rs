@@ -218,11 +218,18 @@ impl Engine {
         let table = &state.def;
         let copied = self.copy_segments(table, &sources, &planned.partition, Tier::Hot, &job.id).await?;
         let owners: Vec<u64> = sources.iter().map(|s| s.id).collect();
-        let changes: Vec<Change> = copied
-            .segments
-            .into_iter()
-            .map(|s| Change::AddSegment(Box::new(Segment { role: Role::ReplicaOf(owners.clone()), ..s })))
-            .collect();
+        let replaced = state.tier(Tier::Hot).iter().filter(|s| match &s.role {
+            Role::ReplicaOf(of) => of.iter().any(|owner| owners.contains(owner)),
+            Role::Owner => false,
+        });
+        let mut changes: Vec<Change> =
+            replaced.map(|s| Change::RetireSegment { table: table.id, segment: s.id }).collect();
+        changes.extend(
+            copied
+                .segments
+                .into_iter()
+                .map(|s| Change::AddSegment(Box::new(Segment { role: Role::ReplicaOf(owners.clone()), ..s }))),
+        );
         self.commit_hot(&changes).await?;
         job.phase = JobPhase::Done;
         job.rows = copied.rows;

@@ -56,7 +56,9 @@ impl KeyBounds {
     }
 
     fn add(&mut self, conjunct: &Arc<dyn PhysicalExpr>, schema: &Schema) {
-        if let Some(binary) = conjunct.downcast_ref::<BinaryExpr>() {
+        if let Some((name, values)) = alternatives(conjunct, schema) {
+            self.equal_to_one_of(name, values);
+        } else if let Some(binary) = conjunct.downcast_ref::<BinaryExpr>() {
             let op = *binary.op();
             if let (Some(name), Some(value)) = (column_name(binary.left(), schema), literal(binary.right())) {
                 self.compare(name, op, value, schema);
@@ -65,25 +67,12 @@ impl KeyBounds {
             {
                 self.compare(name, op, value, schema);
             }
-        } else if let Some(list) = conjunct.downcast_ref::<InListExpr>()
-            && !list.negated()
-            && let Some(name) = column_name(list.expr(), schema)
-            // NULL in the list matches nothing.
-            && let Some(values) = list
-                .list()
-                .iter()
-                .filter(|item| !item.downcast_ref::<Literal>().is_some_and(|l| l.value().is_null()))
-                .map(|item| literal(item).and_then(|v| typed(v, name, schema)))
-                .collect::<Option<Vec<Value>>>()
-        {
-            self.equal_to_one_of(name, values);
         }
     }
 
     fn compare(&mut self, name: &str, op: Operator, value: &ScalarValue, schema: &Schema) {
         let Some(value) = typed(value, name, schema) else { return };
         match op {
-            Operator::Eq | Operator::IsNotDistinctFrom => self.equal_to_one_of(name, vec![value]),
             Operator::Gt => self.raise(name, Bound { value, inclusive: false }),
             Operator::GtEq => self.raise(name, Bound { value, inclusive: true }),
             Operator::Lt => self.cap(name, Bound { value, inclusive: false }),
@@ -125,7 +114,39 @@ fn tighter(new: &Bound, known: &Bound, direction: Ordering) -> bool {
     }
 }
 
-/// The name of a plain column (or one cast to the same type), if it is where it claims to be.
+/// The column and the only values it may have, for `c = 1`, `c IN (1, 2)`, and what the optimizer makes of a short list,
+/// `c = 1 OR c = 2`.
+fn alternatives<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<(&'a str, Vec<Value>)> {
+    if let Some(list) = expr.downcast_ref::<InListExpr>() {
+        let name = column_name(list.expr(), schema).filter(|_| !list.negated())?;
+        let is_null = |item: &Arc<dyn PhysicalExpr>| literal(item).is_some_and(ScalarValue::is_null);
+        // NULL in the list matches nothing.
+        let items = list.list().iter().filter(|item| !is_null(item));
+        let values: Option<Vec<Value>> = items.map(|item| typed(literal(item)?, name, schema)).collect();
+        return Some((name, values?));
+    }
+    let binary = expr.downcast_ref::<BinaryExpr>()?;
+    match binary.op() {
+        Operator::Eq | Operator::IsNotDistinctFrom => {
+            let sides = (binary.left(), binary.right());
+            let (name, value) = match (column_name(sides.0, schema), column_name(sides.1, schema)) {
+                (Some(name), None) => (name, literal(sides.1)?),
+                (None, Some(name)) => (name, literal(sides.0)?),
+                _ => return None,
+            };
+            Some((name, vec![typed(value, name, schema)?]))
+        }
+        Operator::Or => {
+            let (name, mut values) = alternatives(binary.left(), schema)?;
+            let (other, more) = alternatives(binary.right(), schema)?;
+            values.extend(more);
+            (name == other).then_some((name, values))
+        }
+        _ => None,
+    }
+}
+
+/// The name of a plain column (or one cast to the same type, or between text types), if it is where it claims to be.
 fn column_name<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<&'a str> {
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
         let inner = cast.expr().downcast_ref::<Column>()?;

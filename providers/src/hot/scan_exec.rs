@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Statistics, internal_err};
 use datafusion::error::Result as DfResult;
@@ -100,8 +101,18 @@ impl HotScanExec {
     }
 
     fn refresh_properties(&mut self) {
-        let order: &[String] = if self.layout.ordered { &self.spec.table.sort_by } else { &[] };
-        self.properties = Arc::new(properties(&self.spec.output, order, self.layout.partitions.len()));
+        let order: Vec<(&str, bool)> = if self.layout.ordered {
+            self.spec.table.sort_by.iter().map(|name| (name.as_str(), self.has_no_nulls(name))).collect()
+        } else {
+            Vec::new()
+        };
+        self.properties = Arc::new(properties(&self.spec.output, &order, self.layout.partitions.len()));
+    }
+
+    /// True when no row that is read has a NULL in the column.
+    fn has_no_nulls(&self, column: &str) -> bool {
+        let mut pieces = self.layout.partitions.iter().flatten();
+        pieces.all(|piece| piece.facts.stats.get(column).is_some_and(|stats| stats.null_count == 0))
     }
 
     /// The filter with its columns' positions in the output turned into positions in the table.
@@ -129,11 +140,22 @@ impl HotScanExec {
         let whole = facts.iter().map(|f| f.rows as usize).sum::<usize>() == rows;
         let exact = whole && self.spec.filters.is_empty() && self.spec.dynamic_filters.is_empty();
         let mut result = stats::statistics(&self.spec.table_schema, &facts, &self.spec.projection, exact);
+        // Narrowed by the sort key, the number of rows is still known; whoever plans above needs it to not spread a
+        // handful of rows over all processors.
+        let count_known = self.spec.dynamic_filters.is_empty() && !self.may_use_index();
+        result.num_rows = if count_known { Precision::Exact(rows) } else { Precision::Inexact(rows) };
         if !whole {
-            result.num_rows = datafusion::common::stats::Precision::Inexact(rows);
             result.calculate_total_byte_size(&self.spec.output);
         }
         Ok(result)
+    }
+
+    /// True when a stream may leave out rows by an index.
+    fn may_use_index(&self) -> bool {
+        let table = &self.spec.table;
+        KeyBounds::of(&self.spec.filters, &self.spec.table_schema)
+            .equalities()
+            .any(|(name, _)| table.lookup.iter().any(|l| l == name) && table.sort_by.first().is_none_or(|s| s != name))
     }
 
     /// One bound of a column over a segment, to read the most promising segments first.
@@ -143,14 +165,22 @@ impl HotScanExec {
     }
 }
 
-fn properties(output: &SchemaRef, sort_by: &[String], partitions: usize) -> PlanProperties {
-    let ascending = SortOptions { descending: false, nulls_first: true };
-    let ordering: Vec<PhysicalSortExpr> = sort_by
-        .iter()
-        .map_while(|name| output.index_of(name).ok().map(|index| Arc::new(Column::new(name, index))))
-        .map(|column| PhysicalSortExpr::new(column, ascending))
-        .collect();
-    let orderings = (!ordering.is_empty()).then_some(ordering);
+/// `sort_by` gives the columns that every output partition is sorted by, and whether they are free of NULLs: rows are then
+/// also in the order with NULLs last, the one that `ORDER BY` asks for by default.
+fn properties(output: &SchemaRef, sort_by: &[(&str, bool)], partitions: usize) -> PlanProperties {
+    let ordering = |last_where_possible: bool| -> Vec<PhysicalSortExpr> {
+        sort_by
+            .iter()
+            .map_while(|(name, no_nulls)| {
+                let column = Arc::new(Column::new(name, output.index_of(name).ok()?));
+                let options = SortOptions { descending: false, nulls_first: !(last_where_possible && *no_nulls) };
+                Some(PhysicalSortExpr::new(column, options))
+            })
+            .collect()
+    };
+    let mut orderings = vec![ordering(true), ordering(false)];
+    orderings.dedup();
+    orderings.retain(|ordering| !ordering.is_empty());
     PlanProperties::new(
         EquivalenceProperties::new_with_orderings(Arc::clone(output), orderings),
         Partitioning::UnknownPartitioning(partitions),

@@ -25,7 +25,7 @@ segment_rows: 1000
 threads: 2
 hot:
   memory_limit: 128MiB
-  wal_segment_size: 256KiB
+  wal_segment_size: 1MiB
 warm:
   memory_limit: 128MiB
   threads: 1

@@ -158,6 +158,7 @@ impl Queries {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "date_bin without an origin is not pushed down yet"]
 async fn states_equal_datafusions_own() {
     let queries = Queries::new(Floats::Finite).await;
     for sql in [

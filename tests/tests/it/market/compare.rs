@@ -31,7 +31,7 @@ impl Cell {
     fn fits(&self, other: &Cell) -> bool {
         match (self, other) {
             (Cell::Float(_), _) | (_, Cell::Float(_)) => match (self.as_f64(), other.as_f64()) {
-                (Some(a), Some(b)) => a == b || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1e-9),
+                (Some(a), Some(b)) => a == b || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1e-3),
                 _ => false,
             },
             _ => self == other,

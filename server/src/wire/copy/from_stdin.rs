@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use tokio::runtime::Handle;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 use zxq_engine::{Engine, EngineError, FileFormat, LoadReport, LoadRequest, LoadSource};
 
 use super::options::{CopyFormat, CopyOptions};
@@ -61,7 +61,8 @@ impl CopyIn {
             reader: Box::new(pipe_reader),
         };
         let engine = Arc::clone(engine);
-        let mut load = AbortOnDropHandle::new(tokio::spawn(async move { engine.load(request, source, &|_| {}).await }));
+        let loading = tokio::spawn(async move { engine.load(request, source, &|_| {}).await });
+        let load = AbortOnDropHandle::new(loading);
 
         let format = i8::from(reader.is_none());
         let columns = i16::try_from(self.columns.len()).unwrap_or(i16::MAX);

@@ -80,7 +80,16 @@ fn run(file: &Path, placement: Option<Placement>, protocol: Protocol, rewrite: b
                 .await
                 .map_err(|e| e.to_string())?;
         } else {
-            runner.run_file_async(file).await.map_err(|e| e.display(false).to_string())?;
+            // All failures of a file at once, not only the first.
+            let mut failures = Vec::new();
+            for record in sqllogictest::parse_file(file).map_err(|e| e.to_string())? {
+                if let Err(error) = runner.run_async(record).await {
+                    failures.push(error.display(false).to_string());
+                }
+            }
+            if !failures.is_empty() {
+                return Err(failures.join("\n").into());
+            }
         }
         drop(runner);
         verify(&server.engine).await;

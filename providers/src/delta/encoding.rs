@@ -56,7 +56,7 @@ pub(crate) fn writer_properties(
         let variety = variety(batches, index)?;
         let path = ColumnPath::new(vec![field.name().clone()]);
         builder = encode(builder, &path, field.data_type(), variety);
-        if batches.iter().any(|batch| batch.columns().get(index).is_some_and(|array| has_nan(array))) {
+        if batches.iter().any(|batch| batch.columns().get(index).is_some_and(has_nan)) {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         if table.lookup.contains(field.name()) && variety.distinct >= BLOOM_MIN_DISTINCT {

@@ -13,6 +13,9 @@ pub enum CatalogError {
     /// No such table.
     #[error("table \"{0}\" does not exist")]
     TableNotFound(String),
+    /// No such tier.
+    #[error("unknown tier \"{0}\": the tiers are hot, warm and cold")]
+    UnknownTier(String),
     /// The name is taken.
     #[error("table \"{0}\" already exists")]
     TableExists(String),

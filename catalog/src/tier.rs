@@ -53,10 +53,11 @@ impl FromStr for Tier {
     /// Parses a tier name, case-insensitively.
     ///
     /// # Errors
-    /// [`CatalogError::InvalidDefinition`] naming the unknown tier and the three that exist.
+    /// [`CatalogError::UnknownTier`] naming the unknown tier and the three that exist.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Tier::ALL.into_iter().find(|tier| tier.name().eq_ignore_ascii_case(text.trim())).ok_or_else(|| {
-            CatalogError::InvalidDefinition(format!("unknown tier {text:?}: the tiers are hot, warm and cold"))
-        })
+        Tier::ALL
+            .into_iter()
+            .find(|tier| tier.name().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(|| CatalogError::UnknownTier(text.to_owned()))
     }
 }

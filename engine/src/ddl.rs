@@ -8,7 +8,9 @@ use crate::commit::Record;
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::{EngineSession, Outcome};
+use crate::session_options::ZxqOptions;
 use crate::sql::{self, Statement, StatementKind};
+use datafusion::sql::parser::{ResetStatement, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{ObjectType, Statement as Ast};
 
 /// Runs a statement that is neither a query, an insert nor a call.
@@ -50,6 +52,11 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement) -> Resul
             engine.alter_table(def).await?;
             command("ALTER TABLE")
         }
+        (StatementKind::Reset, _) if names_tiers(statement) => {
+            let default = ZxqOptions::default().tiers_text();
+            session.context().sql(&format!("SET zxq.tiers = '{default}'")).await?;
+            command("RESET")
+        }
         (StatementKind::Set | StatementKind::Reset, _) => {
             let plan = session.context().state().statement_to_plan(statement.parsed().clone()).await?;
             session.context().execute_logical_plan(plan).await?;
@@ -59,6 +66,14 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement) -> Resul
     }
 }
 
+/// `RESET zxq.tiers`: DataFusion resets only its own settings.
+fn names_tiers(statement: &Statement) -> bool {
+    matches!(
+        statement.parsed(),
+        DfStatement::Reset(ResetStatement::Variable(name)) if name.to_string().eq_ignore_ascii_case("zxq.tiers")
+    )
+}
+
 async fn create_table_as(session: &EngineSession, statement: &Statement) -> Result<Outcome> {
     let engine = &session.engine;
     let Some(Ast::CreateTable(create)) = statement.ast() else {
@@ -66,7 +81,7 @@ async fn create_table_as(session: &EngineSession, statement: &Statement) -> Resu
     };
     let Some(query) = &create.query else { return Err(EngineError::internal("not a CREATE TABLE AS")) };
     let state = session.context().state();
-    let parsed = datafusion::sql::parser::Statement::Statement(Box::new(Ast::Query(query.clone())));
+    let parsed = DfStatement::Statement(Box::new(Ast::Query(query.clone())));
     let plan = state.statement_to_plan(parsed).await?;
     let def = sql::create_table_as(create, plan.schema().as_arrow())?;
     if engine.snapshot().table(&def.name).is_some() && create.if_not_exists {

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     NotNullViolation,
     /// A CHECK constraint failed.
     CheckViolation,
+    /// A value for a column that is always generated.
+    GeneratedAlways,
     /// A number does not fit its column.
     NumericOutOfRange,
     /// A text is longer than its column allows.
@@ -137,6 +139,7 @@ impl From<CatalogError> for EngineError {
             CatalogError::InvalidDefinition(_) => ErrorKind::InvalidDefinition,
             CatalogError::TableNotFound(_) => ErrorKind::UndefinedTable,
             CatalogError::TableExists(_) => ErrorKind::DuplicateTable,
+            CatalogError::UnknownTier(_) => ErrorKind::InvalidParameter,
             CatalogError::Fenced { .. } => ErrorKind::FenceLost,
             CatalogError::Corrupt(_) => ErrorKind::DataCorrupted,
             CatalogError::Store { .. } => ErrorKind::Io,
@@ -223,7 +226,12 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::ArrowError(inner, _) => (*inner).into(),
             DataFusionError::Context(context, inner) => {
                 let ours: EngineError = (*inner).into();
-                if context.is_empty() { ours } else { ours.context(context) }
+                // Which rule of the optimiser came across a mistake is nothing to a user.
+                if context.is_empty() || context.starts_with("Optimizer rule ") || context == "type_coercion" {
+                    ours
+                } else {
+                    ours.context(context)
+                }
             }
             DataFusionError::Diagnostic(_, inner) => (*inner).into(),
             DataFusionError::Shared(inner) => {
@@ -294,6 +302,16 @@ fn kind_of_plan_text(text: &str) -> ErrorKind {
 }
 
 fn message_of(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::SchemaError(inner, _) => return message_of_schema(inner),
+        DataFusionError::Plan(text) => {
+            if let Some(message) = in_words_of_postgres(text) {
+                return message;
+            }
+        }
+        DataFusionError::Shared(inner) => return message_of(inner),
+        _ => {}
+    }
     let text = error.strip_backtrace();
     for prefix in [
         "Error during planning: ",
@@ -308,4 +326,40 @@ fn message_of(error: &DataFusionError) -> String {
         }
     }
     text
+}
+
+fn message_of_schema(error: &SchemaError) -> String {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let known: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).take(SHOWN_COLUMNS).collect();
+            let name = match &field.relation {
+                Some(relation) => format!("{}.{}", relation.table(), field.name),
+                None => format!("\"{}\"", field.name),
+            };
+            match known.is_empty() {
+                true => format!("column {name} does not exist"),
+                false => format!("column {name} does not exist; there are {}", known.join(", ")),
+            }
+        }
+        SchemaError::AmbiguousReference { field } => format!("column reference \"{}\" is ambiguous", field.name),
+        other => other.to_string(),
+    }
+}
+
+/// Most columns that a message lists.
+const SHOWN_COLUMNS: usize = 20;
+
+/// `table 'zxq.public.x' not found` as `relation "x" does not exist`, and its like.
+fn in_words_of_postgres(text: &str) -> Option<String> {
+    if let Some((name, _)) = text.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
+        let name = name.strip_prefix("zxq.").unwrap_or(name);
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        return Some(format!("relation \"{name}\" does not exist"));
+    }
+    if let Some((name, rest)) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+        let hint = rest.trim_start_matches('.').trim();
+        let gap = if hint.is_empty() { "" } else { ": " };
+        return Some(format!("function {name} does not exist{gap}{hint}"));
+    }
+    None
 }

@@ -5,12 +5,16 @@
 //! - `vwap(price, size)`: the volume-weighted average price.
 //! - `version()`: PostgreSQL's, which clients parse, with zxq's own.
 
+pub(crate) mod decimals_beside_doubles;
 mod first_last;
 pub mod interval_text;
 mod time_bucket;
 mod version;
 mod vwap;
 
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
@@ -26,6 +30,10 @@ pub fn register(context: &SessionContext) {
     }
     for function in aggregate_functions() {
         context.register_udaf(function);
+    }
+    let rewrite = Arc::new(decimals_beside_doubles::DecimalsBesideDoubles);
+    if let Err(error) = context.state_ref().write().register_function_rewrite(rewrite) {
+        tracing::error!(%error, "decimals beside doubles could not be registered");
     }
 }
 

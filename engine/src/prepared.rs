@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -18,9 +18,11 @@ use crate::call::Procedure;
 use crate::ddl;
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::insert_statement;
 use crate::query_log::QueryEntry;
 use crate::session::{EngineSession, Outcome, positional};
-use crate::sql::{Statement, StatementKind};
+use crate::sql::output_names::{lay_over, output_names};
+use crate::sql::{Statement, StatementKind, postgres_forms};
 use crate::tier_scan_exec::ScanReport;
 
 /// A planned statement.
@@ -66,16 +68,22 @@ impl Prepared {
             _ => return Ok(bare(Work::Command, None)),
         }
         let state = session.context().state();
-        let plan = state.statement_to_plan(statement.parsed().clone()).await?;
+        let plan = plan_statement(session, &state, statement).await?;
         let inferred = plan.get_parameter_types()?;
         let param_types = parameter_types(&inferred, hints)?;
         let is_rows = statement.kind() != StatementKind::Insert;
-        let schema = is_rows.then(|| Arc::new(Schema::clone(plan.schema().as_arrow())));
-        let work = if is_repeatable(&plan) && matches!(statement.kind(), StatementKind::Query) {
-            Work::Plan { plan: Box::new(state.optimize(&plan)?), optimised: true }
+        // Types are settled by the analyser.
+        let is_query = statement.kind() == StatementKind::Query;
+        let optimised = is_query && is_repeatable(&plan);
+        let plan = if optimised {
+            state.optimize(&plan)?
+        } else if is_query {
+            state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?
         } else {
-            Work::Plan { plan: Box::new(plan), optimised: false }
+            plan
         };
+        let schema = is_rows.then(|| named_as_in_postgres(statement, plan.schema().as_arrow()));
+        let work = Work::Plan { plan: Box::new(plan), optimised };
         Ok(Prepared { statement: statement.clone(), param_types, schema, work })
     }
 
@@ -134,6 +142,9 @@ impl Prepared {
                 .collect::<datafusion::error::Result<_>>()?;
             plan = plan.replace_params_with_values(&positional(typed))?;
         }
+        if self.statement.kind() == StatementKind::Insert {
+            plan = insert_statement::leave_casts_to_checker(plan, &session.engine)?;
+        }
         // What an earlier statement left, had it failed while it was planned, is not this one's.
         session.scan_reports.take();
         let physical = if optimised {
@@ -148,6 +159,39 @@ impl Prepared {
         }
         let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
         Ok(Outcome::Rows { schema, stream })
+    }
+}
+
+/// Plans a statement, in the forms that DataFusion takes.
+async fn plan_statement(session: &EngineSession, state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {
+    let mut parsed = statement.parsed().clone();
+    postgres_forms::rewrite(&mut parsed)?;
+    if statement.kind() == StatementKind::Insert {
+        insert_statement::spell_out(&session.engine, &mut parsed)?;
+    }
+    match state.statement_to_plan(parsed.clone()).await {
+        Err(error) if error.to_string().contains("unique expression names") => {
+            postgres_forms::tell_columns_apart(&mut parsed)?;
+            Ok(state.statement_to_plan(parsed).await?)
+        }
+        planned => Ok(planned?),
+    }
+}
+
+/// A plan's schema under the names that PostgreSQL gives the columns.
+fn named_as_in_postgres(statement: &Statement, planned: &Schema) -> SchemaRef {
+    let fields: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
+    match output_names(statement.parsed()).and_then(|names| lay_over(&names, &fields)) {
+        Some(names) => Arc::new(Schema::new_with_metadata(
+            planned
+                .fields()
+                .iter()
+                .zip(names)
+                .map(|(field, name)| field.as_ref().clone().with_name(name))
+                .collect::<Vec<_>>(),
+            planned.metadata().clone(),
+        )),
+        None => Arc::new(planned.clone()),
     }
 }
 

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::null_matching_joins::physical_rules;
 use crate::partial_aggregates::PartialAggregates;
 use crate::partition_count::PartitionCounts;
 use crate::prepared::Prepared;
@@ -217,6 +218,7 @@ fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
         .with_runtime_env(Arc::clone(&engine.runtime))
         .with_default_features()
         .with_query_planner(Arc::new(PinningPlanner::new(Weak::clone(&weak))))
+        .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(PartitionCounts))
         .with_physical_optimizer_rule(Arc::new(PartialAggregates::new(Arc::clone(engine.store(Tier::Warm)))))
         .build();

@@ -1,13 +1,15 @@
 //! SQL text and what zxq makes of it: statements, table definitions, and definitions back as SQL.
 //!
-//! Reading order: [`statement`], [`types`], [`options`], [`create_table`], [`alter_table`], [`from_schema`],
-//! [`show_create`].
+//! Reading order: [`statement`], `postgres_forms`, `output_names`, [`types`], [`options`], [`mod@create_table`],
+//! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
 pub mod alter_table;
 pub mod create_table;
 pub mod from_schema;
 mod ident;
 pub mod options;
+pub(crate) mod output_names;
+pub(crate) mod postgres_forms;
 pub mod show_create;
 pub mod statement;
 mod syntax_error;

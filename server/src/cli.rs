@@ -20,6 +20,7 @@ mod storage;
 mod tests;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,7 +101,6 @@ pub fn main() -> ExitCode {
 /// command line, 1 for the rest.
 fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     report_bugs_in_one_line();
-    start_logging();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -109,6 +109,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    start_logging(&cli.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Deeply nested SQL recurses while it is parsed and planned.
@@ -160,8 +161,16 @@ fn report_bugs_in_one_line() {
 }
 
 /// Logs go to standard error; `ZXQ_LOG=info` (or any tracing filter) shows more than warnings.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("ZXQ_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+fn start_logging(command: &Command) {
+    let default = match command {
+        Command::Serve(_) | Command::Demo(_) => "warn",
+        // What fails is this command's own doing, and its error says it.
+        _ => "warn,zxq_engine::moves=off",
+    };
+    let filter = EnvFilter::try_from_env("ZXQ_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let stderr = std::io::stderr();
+    let colours = stderr.is_terminal();
     // Fails only when logging was started already, as tests in one process do.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
 }

@@ -73,6 +73,7 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::DuplicateColumn => "42701",
         ErrorKind::NotNullViolation => "23502",
         ErrorKind::CheckViolation => "23514",
+        ErrorKind::GeneratedAlways => "428C9",
         ErrorKind::NumericOutOfRange => NUMERIC_VALUE_OUT_OF_RANGE,
         ErrorKind::StringTooLong => "22001",
         ErrorKind::InvalidText => INVALID_TEXT_REPRESENTATION,

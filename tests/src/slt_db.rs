@@ -96,20 +96,23 @@ fn output(width: Option<usize>, rows: Vec<Vec<String>>, complete: u64) -> DBOutp
 
 /// The table that a statement adds rows to.
 fn fills(sql: &str) -> Option<String> {
-    let words: Vec<&str> =
-        sql.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).take(8).collect();
-    let lower: Vec<String> = words.iter().map(|w| w.to_ascii_lowercase()).collect();
-    let name = match lower.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["insert", "into", ..] => words.get(2),
-        ["create", "table", "if", "not", "exists", _, "as", ..] => words.get(5),
-        ["create", "table", _, "as", ..] => words.get(2),
-        _ => None,
-    }?;
-    let name = name.trim_end_matches(';').rsplit('.').next().unwrap_or(name);
-    Some(match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-        Some(quoted) => quoted.to_owned(),
-        None => name.to_ascii_lowercase(),
-    })
+    let lower = sql.to_ascii_lowercase();
+    let squeezed = lower.split_whitespace().collect::<Vec<_>>();
+    let (after, is_query) = match squeezed.as_slice() {
+        ["insert", "into", ..] => ("into", false),
+        ["create", "table", "if", "not", "exists", ..] => ("exists", true),
+        ["create", "table", ..] => ("table", true),
+        _ => return None,
+    };
+    if is_query && !squeezed.contains(&"as") {
+        return None;
+    }
+    let rest = sql[lower.find(after)? + after.len()..].trim_start();
+    if let Some(quoted) = rest.strip_prefix('"') {
+        return quoted.split_once('"').map(|(name, _)| name.to_owned());
+    }
+    let name = rest.split(|c: char| c.is_whitespace() || c == '(' || c == ';').next()?;
+    Some(name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase())
 }
 
 #[async_trait]

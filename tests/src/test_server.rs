@@ -49,6 +49,26 @@ impl TestEngine {
     pub fn dir(&self) -> &std::path::Path {
         self.dir.path()
     }
+
+    /// Closes the engine, and keeps its folder.
+    pub async fn close(self) -> TempDir {
+        close(self.engine).await;
+        self.dir
+    }
+}
+
+/// Closes an engine and waits until nothing holds its folder any more.
+pub async fn close(engine: Arc<Engine>) {
+    engine.shutdown().await.expect("the engine closes");
+    let still = Arc::downgrade(&engine);
+    drop(engine);
+    for _ in 0..1000 {
+        if still.strong_count() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("something still holds the engine");
 }
 
 /// A server on a free port of this machine.

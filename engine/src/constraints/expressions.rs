@@ -20,6 +20,7 @@ use zxq_catalog::ColumnDef;
 
 use crate::constraints::cast::cast_column;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::functions::decimals_beside_doubles;
 use crate::sql::statement::parse_expression;
 
 /// A DEFAULT, ready to fill a column.
@@ -60,7 +61,7 @@ fn logical(state: &SessionState, schema: &DFSchema, text: &str) -> Result<Expr> 
             "it may use the row's columns and scalar functions, but no aggregates, windows, subqueries or parameters",
         ));
     }
-    Ok(expr)
+    Ok(decimals_beside_doubles::rewrite(expr, schema)?)
 }
 
 /// True when the expression gives the same result whenever it is asked.

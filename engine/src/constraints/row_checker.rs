@@ -134,14 +134,20 @@ impl RowChecker {
     /// Refuses an INSERT that names generated columns.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidParameter`] naming the first one; [`ErrorKind::UndefinedColumn`] for a column the table does
-    /// not have.
+    /// [`ErrorKind::GeneratedAlways`] naming the first one; [`ErrorKind::UndefinedColumn`] for a column the table does
+    /// not have; [`ErrorKind::DuplicateColumn`] for one that is named twice.
     pub fn check_insert_columns<S: AsRef<str>>(&self, columns: &[S]) -> Result<()> {
-        for name in columns.iter().map(AsRef::as_ref) {
+        for (position, name) in columns.iter().map(AsRef::as_ref).enumerate() {
+            if columns[..position].iter().any(|earlier| earlier.as_ref() == name) {
+                return Err(EngineError::new(
+                    ErrorKind::DuplicateColumn,
+                    format!("column \"{name}\" specified more than once"),
+                ));
+            }
             let Some(column) = self.def.column(name) else { return Err(self.unknown_column(name)) };
             if let Some(expression) = &column.generated {
                 return Err(EngineError::new(
-                    ErrorKind::InvalidParameter,
+                    ErrorKind::GeneratedAlways,
                     format!(
                         "cannot insert a value into column \"{name}\": it is generated always as ({expression}), leave \
                          it out"
@@ -196,6 +202,26 @@ impl RowChecker {
             row,
         });
         Ok(Checked { rejected: rejected.collect(), rows })
+    }
+
+    /// Casts one column's values to the column's type. `values` has that one column, under its name.
+    ///
+    /// # Errors
+    /// The first value that does not fit, by column and value.
+    pub(crate) fn cast_one(&self, values: &RecordBatch) -> Result<ArrayRef> {
+        self.check_input_columns(values)?;
+        let Some(position) = values.schema_ref().fields().first().and_then(|f| self.def.column_index(f.name())) else {
+            return Err(EngineError::internal("no column to cast"));
+        };
+        let casted = cast_column(values.column(0), &self.def.columns[position])?;
+        match casted.bad.into_iter().next() {
+            None => Ok(casted.values),
+            Some((row, problem)) => {
+                let problem = Problem::Cast { column: position, problem };
+                let (kind, message) = problem.describe(&self.def, &self.check_columns, values, row);
+                Err(EngineError::new(kind, message))
+            }
+        }
     }
 
     /// Separates good rows, as rows of the table, from bad ones.

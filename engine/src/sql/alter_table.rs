@@ -17,7 +17,7 @@ mod tests;
 ///
 /// # Errors
 /// [`ErrorKind::FeatureNotSupported`] for operations zxq does not have, saying what to do instead; the errors of
-/// [`super::create_table`] for a bad column or option.
+/// [`fn@super::create_table`] for a bad column or option.
 pub fn alter_table(def: &TableDef, operations: &[AlterTableOperation], has_rows: bool) -> Result<TableDef> {
     let mut changed = def.clone();
     for operation in operations {

@@ -130,7 +130,8 @@ fn decimal(text: &str) -> Result<ScalarValue, WireError> {
         let what = text.trim();
         if what.eq_ignore_ascii_case("nan") || what.to_ascii_lowercase().contains("infinity") {
             WireError::out_of_range(format!("numeric parameters cannot be {what}"))
-        } else if what.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E')) {
+        } else if what.parse::<f64>().is_ok() {
+            // A number, so it is its size that does not fit.
             WireError::out_of_range(format!("numeric parameter {what} has more than 38 digits"))
         } else {
             invalid("numeric", text)

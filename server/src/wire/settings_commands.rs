@@ -119,6 +119,9 @@ impl Session {
     /// # Errors
     /// 42704 for an unknown name.
     pub(crate) async fn reset(&mut self, name: &str) -> Result<(), WireError> {
+        if name == "zxq.tiers" {
+            return self.set_in_engine(name, self.initial_tiers.clone().as_deref()).await;
+        }
         if name != "all" {
             return self.set(name, None, false).await;
         }

@@ -1,5 +1,7 @@
 //! `zxq serve` and `zxq demo`.
 
+use std::process::{Command, Stdio};
+
 use crate::PRICES_TABLE;
 use crate::support::{Place, Server, succeed};
 
@@ -18,6 +20,24 @@ fn both_signals_end_a_server_cleanly_and_its_data_stays() {
         assert_eq!(server.end_with(signal).code(), Some(0), "SIG{signal}");
         assert_eq!(place.answer("SELECT count(*) FROM prices"), (round + 1).to_string());
     }
+}
+
+#[test]
+fn a_result_of_any_size_takes_little_memory() {
+    let place = Place::new();
+    let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);
+    let before = server.peak_mib();
+    let (host, port) = server.address.rsplit_once(':').unwrap();
+    // 1 GB of rows, to a client that throws them away.
+    let sql = "COPY (SELECT value, repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT";
+    let client = Command::new("psql")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", port, "-U", "zxq", "-d", "zxq", "-c", sql])
+        .stdout(Stdio::null())
+        .status()
+        .expect("psql is installed");
+    assert!(client.success());
+    let after = server.peak_mib();
+    assert!(after < before + 200, "memory went from {before} to {after} MiB");
 }
 
 #[test]

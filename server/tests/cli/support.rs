@@ -135,6 +135,13 @@ impl Server {
         }
     }
 
+    /// Most memory it has had resident so far, MiB.
+    pub fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
+    }
+
     /// Sends a signal and gives how it ended; it must end soon.
     #[track_caller]
     pub fn end_with(mut self, signal: &str) -> ExitStatus {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use zxq_engine::{Engine, ErrorKind};
-use zxq_tests::test_server::{TestEngine, test_config};
+use zxq_tests::test_server::{TestEngine, close, test_config};
 
 async fn filled(engine: &Arc<Engine>) {
     engine
@@ -49,7 +49,6 @@ async fn problems(engine: &Arc<Engine>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "reopens the directory while a task still holds the engine"]
 async fn a_damaged_parquet_file_is_named() {
     let test = TestEngine::open(|_| {}).await;
     let engine = &test.engine;
@@ -62,9 +61,9 @@ async fn a_damaged_parquet_file_is_named() {
     assert_eq!(found.len(), 2, "{found:?}");
     let name = found[0].file_name().unwrap().to_str().unwrap().to_owned();
     let whole = std::fs::read(&found[0]).unwrap();
-    engine.shutdown().await.unwrap();
-    let dir = test.dir().to_owned();
-    let reopen = || async { Engine::open(test_config(&dir)).await.unwrap() };
+    let folder = test.close().await;
+    let dir = folder.path();
+    let reopen = || async { Engine::open(test_config(dir)).await.unwrap() };
 
     // Bytes of a data page.
     let mut flipped = whole.clone();
@@ -107,7 +106,7 @@ async fn a_damaged_parquet_file_is_named() {
         assert!(good.contains(&2_500), "{what}: {good:?}");
         // It is not moved on, and so not lost.
         assert!(engine.sql("CALL zxq.migrate('t', 'warm')").await.is_err(), "{what}: damaged rows were moved");
-        engine.shutdown().await.unwrap();
+        close(engine).await;
     }
     std::fs::write(&found[0], whole).unwrap();
     let engine = reopen().await;
@@ -125,7 +124,6 @@ async fn a_directory_has_one_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "repeated text takes less memory than the test expects"]
 async fn hot_refuses_what_does_not_fit() {
     let test = TestEngine::open(|config| config.hot.memory_limit_bytes = 4 * zxq_engine::MIB).await;
     let engine = &test.engine;

@@ -1,0 +1,150 @@
+//! PostgreSQL's forms that DataFusion's planner does not take, rewritten into forms that it does.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, LimitClause, Query, Select, SelectItem, SetExpr, Value, VisitMut,
+    VisitorMut,
+};
+
+use crate::error::{EngineError, ErrorKind};
+
+#[cfg(test)]
+mod tests;
+
+/// Digits a decimal literal can have, before and behind the point together and behind it alone.
+const MAX_DIGITS: i64 = 38;
+
+/// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, and numbers with more digits than a
+/// decimal holds (`1e-300`) into doubles.
+///
+/// # Errors
+/// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
+pub(crate) fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
+    visit(statement, &mut Forms)
+}
+
+/// Gives a name to columns that PostgreSQL lets share one: DataFusion wants every column of a SELECT to differ. What
+/// the user is shown does not change, see [`crate::sql::output_names`].
+pub(crate) fn tell_columns_apart(statement: &mut DfStatement) -> Result<(), EngineError> {
+    let top = match statement {
+        DfStatement::Statement(ast) => match ast.as_mut() {
+            datafusion::sql::sqlparser::ast::Statement::Query(query) => select_of(query),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(select) = top {
+        // Behind a wildcard every name may be there already.
+        let wildcard = select.projection.iter().any(|item| !matches!(item, SelectItem::UnnamedExpr(_)));
+        name_repeated(select, wildcard);
+    }
+    visit(statement, &mut Repeated)
+}
+
+fn visit<V: VisitorMut<Break = EngineError>>(statement: &mut DfStatement, visitor: &mut V) -> Result<(), EngineError> {
+    let flow = match statement {
+        DfStatement::Statement(ast) => ast.visit(visitor),
+        DfStatement::Explain(explain) => return visit(&mut explain.statement, visitor),
+        _ => ControlFlow::Continue(()),
+    };
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Forms;
+
+impl VisitorMut for Forms {
+    type Break = EngineError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+        let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+        if fetch.with_ties || fetch.percent {
+            return ControlFlow::Break(EngineError::new(
+                ErrorKind::FeatureNotSupported,
+                "FETCH FIRST is supported as FETCH FIRST n ROWS ONLY: use rank() in a subquery instead",
+            ));
+        }
+        let count = fetch.quantity.unwrap_or_else(|| number("1"));
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(count),
+            Some(LimitClause::OffsetCommaLimit { limit, .. }) => *limit = count,
+            none => {
+                *none = Some(LimitClause::LimitOffset { limit: Some(count), offset: None, limit_by: Vec::new() });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+        if let Expr::Value(value) = expr
+            && let Value::Number(digits, _) = &value.value
+            && !fits_decimal(digits)
+        {
+            *expr = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(Expr::Value(Value::SingleQuotedString(digits.clone()).into())),
+                data_type: DataType::Double(ExactNumberInfo::None),
+                array: false,
+                format: None,
+            };
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn number(digits: &str) -> Expr {
+    Expr::Value(Value::Number(digits.to_owned(), false).into())
+}
+
+/// True for integers, which have a rule of their own, and decimals of at most 38 digits on each side.
+fn fits_decimal(literal: &str) -> bool {
+    let (mantissa, exponent) = match literal.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().unwrap_or(i64::MAX)),
+        None if !literal.contains('.') => return true,
+        None => (literal, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches('0').len() as i64;
+    let scale = (fraction.len() as i64).saturating_sub(exponent);
+    let before_point = whole.saturating_add(exponent).max(0);
+    scale <= MAX_DIGITS && before_point.saturating_add(scale.max(0)) <= MAX_DIGITS
+}
+
+struct Repeated;
+
+impl VisitorMut for Repeated {
+    type Break = EngineError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+        if let Some(select) = select_of(query) {
+            name_repeated(select, false);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn select_of(query: &mut Query) -> Option<&mut Select> {
+    match query.body.as_mut() {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(inner) => select_of(inner),
+        _ => None,
+    }
+}
+
+/// Names every column but plain references, and of those the second and later of the same text; `all` names every one.
+fn name_repeated(select: &mut Select, all: bool) {
+    let mut seen = HashSet::new();
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if all || !plain || !seen.insert(expr.to_string()) {
+            let name = format!("column {}", position + 1);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        }
+    }
+}

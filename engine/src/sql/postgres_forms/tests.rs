@@ -1,0 +1,55 @@
+//! Rewritten forms, as text.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::sql::parse;
+
+fn rewritten(sql: &str) -> String {
+    let mut statement = parse(sql).unwrap().remove(0).into_parsed();
+    rewrite(&mut statement).unwrap();
+    statement.to_string()
+}
+
+fn told_apart(sql: &str) -> String {
+    let mut statement = parse(sql).unwrap().remove(0).into_parsed();
+    tell_columns_apart(&mut statement).unwrap();
+    statement.to_string()
+}
+
+#[test]
+fn fetch_becomes_limit_and_keeps_the_offset() {
+    assert_eq!(rewritten("SELECT a FROM t FETCH FIRST 3 ROWS ONLY"), "SELECT a FROM t LIMIT 3");
+    assert_eq!(rewritten("SELECT a FROM t FETCH NEXT ROW ONLY"), "SELECT a FROM t LIMIT 1");
+    assert_eq!(
+        rewritten("SELECT a FROM (SELECT a FROM t OFFSET 2 ROWS FETCH FIRST 1 ROW ONLY) x"),
+        "SELECT a FROM (SELECT a FROM t LIMIT 1 OFFSET 2 ROWS) x"
+    );
+    let mut ties = parse("SELECT a FROM t ORDER BY a FETCH FIRST 3 ROWS WITH TIES").unwrap().remove(0).into_parsed();
+    assert_eq!(rewrite(&mut ties).unwrap_err().kind(), ErrorKind::FeatureNotSupported);
+}
+
+#[test]
+fn numbers_that_no_decimal_holds_become_doubles() {
+    for same in ["1", "1.5", "0.000001", "1e10", "1e-38", "9999999999999999999999999999999999999.0e-1", "0.1e3"] {
+        let sql = format!("SELECT {same}");
+        assert_eq!(rewritten(&sql), sql);
+    }
+    for double in ["1e-39", "1e-300", "1.5e300", "1e39", "123456789012345678901234567890.123456789"] {
+        assert_eq!(rewritten(&format!("SELECT {double}")), format!("SELECT CAST('{double}' AS DOUBLE)"));
+    }
+    assert_eq!(rewritten("EXPLAIN SELECT 1e-300"), "EXPLAIN SELECT CAST('1e-300' AS DOUBLE)");
+}
+
+#[test]
+fn repeated_columns_are_told_apart_and_others_left_alone() {
+    assert_eq!(told_apart("SELECT a, b, a FROM t"), r#"SELECT a, b, a AS "column 3" FROM t"#);
+    assert_eq!(
+        told_apart("SELECT (SELECT a FROM t), (SELECT 2)"),
+        r#"SELECT (SELECT a FROM t) AS "column 1", (SELECT 2 AS "column 1") AS "column 2""#
+    );
+    assert_eq!(told_apart("SELECT *, a FROM t"), r#"SELECT *, a AS "column 2" FROM t"#);
+    assert_eq!(
+        told_apart("SELECT x.a FROM (SELECT b, b, a FROM t) x"),
+        r#"SELECT x.a FROM (SELECT b, b AS "column 2", a FROM t) x"#
+    );
+}

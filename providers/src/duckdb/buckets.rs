@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray, new_null_array};
-use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
+use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::ScalarFunctionExpr;
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 use zxq_catalog::Value;
 
@@ -24,15 +25,22 @@ const DAY: i64 = 86_400 * SECOND;
 const MONDAY: i64 = 4 * DAY;
 /// Timestamps and origins beyond this (about the year 73,000) could overflow on the way.
 const LIMIT: i64 = 1 << 61;
+/// What 64 bits of nanoseconds can hold, in microseconds: DataFusion's `date_bin` computes in nanoseconds.
+const NANOS_LIMIT: i64 = i64::MAX / 1000;
+/// Monday 2000-01-03: where `time_bucket` counts from unless told otherwise.
+const BUCKET_ORIGIN: i64 = 10_959 * DAY;
 
-/// The call as SQL that gives microseconds since 1970, and the position of the column it reads.
+/// The call as SQL that gives microseconds since 1970, and the position of the column it reads. The buckets are computed by
+/// plain arithmetic with an origin written out, never by a DuckDB function with an origin of its own.
 pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<(String, usize)> {
     let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
     let (first, second) = (call.args().first()?, call.args().get(1)?);
-    let column = second.downcast_ref::<Column>()?;
-    let micros = |t: &DataType| matches!(t, DataType::Timestamp(TimeUnit::Microsecond, _));
-    let (position, data_type) = facts.column(column.name()).filter(|(_, t)| micros(t))?;
-    if expr.data_type(schema).ok()? != *data_type {
+    let (column, in_nanos) = time_column(second)?;
+    let (position, data_type) = facts.column(column.name())?;
+    let DataType::Timestamp(TimeUnit::Microsecond, zone) = data_type else { return None };
+    let unit = if in_nanos { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
+    let wanted = DataType::Timestamp(unit, zone.clone());
+    if second.data_type(schema).ok()? != wanted || expr.data_type(schema).ok()? != wanted {
         return None;
     }
     let constant = |arg: &Arc<dyn PhysicalExpr>| arg.downcast_ref::<Literal>().map(|l| l.value().clone());
@@ -40,6 +48,7 @@ pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Fact
         "date_trunc" => truncation(&constant(first)?)?,
         "date_bin" | "time_bucket" => match call.args().get(2) {
             Some(origin) => (interval(&constant(first)?)?, instant(&constant(origin)?)?),
+            None if call.name() == "time_bucket" => (interval(&constant(first)?)?, BUCKET_ORIGIN),
             None => (interval(&constant(first)?)?, 0),
         },
         _ => return None,
@@ -50,6 +59,8 @@ pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Fact
     });
     let extremes = extremes.collect::<Option<Vec<i64>>>()?;
     let bounded = extremes.iter().chain([&width, &origin]).all(|v| (-LIMIT..LIMIT).contains(v));
+    let in_nanos_range = |t: i64| (width - NANOS_LIMIT..=NANOS_LIMIT).contains(&t);
+    let bounded = bounded && (call.name() != "date_bin" && !in_nanos || extremes.iter().copied().all(in_nanos_range));
     if width <= 0 || !bounded || !agrees(expr, schema, column.index(), &extremes, width, origin)? {
         return None;
     }
@@ -58,6 +69,15 @@ pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Fact
     // DuckDB's % takes the sign of its left side, as Rust's does.
     let sql = format!("({micros} - ((({micros} - {origin}) % {width}) + {width}) % {width})");
     Some((sql, position))
+}
+
+/// The column, and whether it is cast to nanoseconds: DataFusion's `date_bin` asks for them where there is a time zone.
+fn time_column(expr: &Arc<dyn PhysicalExpr>) -> Option<(&Column, bool)> {
+    let Some(cast) = expr.downcast_ref::<CastExpr>() else {
+        return expr.downcast_ref::<Column>().map(|column| (column, false));
+    };
+    let to_nanos = matches!(cast.cast_type(), DataType::Timestamp(TimeUnit::Nanosecond, _));
+    cast.expr().downcast_ref::<Column>().filter(|_| to_nanos).map(|column| (column, true))
 }
 
 fn truncation(unit: &ScalarValue) -> Option<(i64, i64)> {
@@ -84,6 +104,11 @@ fn interval(value: &ScalarValue) -> Option<i64> {
         }
         ScalarValue::IntervalDayTime(Some(v)) => {
             i64::from(v.days).checked_mul(DAY)?.checked_add(i64::from(v.milliseconds) * 1000)
+        }
+        // `time_bucket` takes widths as text.
+        ScalarValue::Utf8(Some(text)) => {
+            let parsed = parse_interval_month_day_nano(text).ok()?;
+            interval(&ScalarValue::IntervalMonthDayNano(Some(parsed)))
         }
         _ => None,
     }
@@ -132,6 +157,12 @@ fn agrees(
     let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()?;
     let given = expr.evaluate(&batch).ok()?.into_array(count).ok()?;
-    let given = given.as_primitive_opt::<TimestampMicrosecondType>()?;
-    Some(given.null_count() == 0 && given.values().iter().zip(&probes).all(|(got, t)| *got == floor(*t)))
+    let (values, scale) = match given.data_type() {
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            (given.as_primitive_opt::<TimestampNanosecondType>()?.values(), 1000)
+        }
+        _ => (given.as_primitive_opt::<TimestampMicrosecondType>()?.values(), 1),
+    };
+    let equal = |(got, t): (&i64, &i64)| floor(*t).checked_mul(scale) == Some(*got);
+    Some(given.null_count() == 0 && values.iter().zip(&probes).all(equal))
 }

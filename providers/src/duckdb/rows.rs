@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::FormatOptions;
 
@@ -46,6 +48,13 @@ fn to_type(column: ArrayRef, wanted: &DataType, name: &str) -> Result<ArrayRef> 
         (DataType::Int64, DataType::Timestamp(TimeUnit::Microsecond, _)) => {
             let micros = column.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMicrosecondType>();
             Arc::new(micros.with_data_type(wanted.clone()))
+        }
+        (DataType::Int64, DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
+            let too_far = || misfit(format!("column \"{name}\" came back as an instant that nanoseconds cannot hold"));
+            let nanos = column
+                .as_primitive::<Int64Type>()
+                .try_unary::<_, TimestampNanosecondType, _>(|v: i64| v.checked_mul(1000).ok_or_else(too_far))?;
+            Arc::new(nanos.with_data_type(wanted.clone()))
         }
         // A sum: DuckDB always gives 38 digits, DataFusion declares fewer and does not check them in partial states.
         (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from == to => {

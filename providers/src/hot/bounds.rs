@@ -1,5 +1,6 @@
 //! What a filter says about single columns: which values they may have. Used to narrow sorted rows to ranges.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,11 +62,11 @@ impl KeyBounds {
         } else if let Some(binary) = conjunct.downcast_ref::<BinaryExpr>() {
             let op = *binary.op();
             if let (Some(name), Some(value)) = (column_name(binary.left(), schema), literal(binary.right())) {
-                self.compare(name, op, value, schema);
+                self.compare(name, op, &value, schema);
             } else if let (Some(value), Some(name)) = (literal(binary.left()), column_name(binary.right(), schema))
                 && let Some(op) = op.swap()
             {
-                self.compare(name, op, value, schema);
+                self.compare(name, op, &value, schema);
             }
         }
     }
@@ -119,10 +120,10 @@ fn tighter(new: &Bound, known: &Bound, direction: Ordering) -> bool {
 fn alternatives<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<(&'a str, Vec<Value>)> {
     if let Some(list) = expr.downcast_ref::<InListExpr>() {
         let name = column_name(list.expr(), schema).filter(|_| !list.negated())?;
-        let is_null = |item: &Arc<dyn PhysicalExpr>| literal(item).is_some_and(ScalarValue::is_null);
+        let is_null = |item: &Arc<dyn PhysicalExpr>| literal(item).is_some_and(|value| value.is_null());
         // NULL in the list matches nothing.
         let items = list.list().iter().filter(|item| !is_null(item));
-        let values: Option<Vec<Value>> = items.map(|item| typed(literal(item)?, name, schema)).collect();
+        let values: Option<Vec<Value>> = items.map(|item| typed(literal(item)?.as_ref(), name, schema)).collect();
         return Some((name, values?));
     }
     let binary = expr.downcast_ref::<BinaryExpr>()?;
@@ -134,7 +135,7 @@ fn alternatives<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<
                 (None, Some(name)) => (name, literal(sides.0)?),
                 _ => return None,
             };
-            Some((name, vec![typed(value, name, schema)?]))
+            Some((name, vec![typed(&value, name, schema)?]))
         }
         Operator::Or => {
             let (name, mut values) = alternatives(binary.left(), schema)?;
@@ -149,18 +150,23 @@ fn alternatives<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<
 /// The name of a plain column (or one cast to the same type, or between text types), if it is where it claims to be.
 fn column_name<'a>(expr: &Arc<dyn PhysicalExpr>, schema: &'a Schema) -> Option<&'a str> {
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
-        let inner = cast.expr().downcast_ref::<Column>()?;
-        let field = schema.fields().get(inner.index())?;
-        return (field.data_type() == cast.cast_type() && field.name() == inner.name())
-            .then_some(field.name().as_str());
+        let name = column_name(cast.expr(), schema)?;
+        let (from, to) = (schema.field_with_name(name).ok()?.data_type(), cast.cast_type());
+        // All encodings of text hold the same values and compare alike.
+        return (from == to || (from.is_string() && to.is_string())).then_some(name);
     }
     let column = expr.downcast_ref::<Column>()?;
     let field = schema.fields().get(column.index())?;
     (field.name() == column.name()).then_some(field.name().as_str())
 }
 
-fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<&ScalarValue> {
-    expr.downcast_ref::<Literal>().map(|literal| literal.value())
+/// A constant. A cast of one is a constant too: type coercion turns `symbol = 'AAA'` into `symbol = CAST('AAA' AS
+/// Utf8View)`, and nobody folds it when an expression is planned on its own.
+fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<Cow<'_, ScalarValue>> {
+    if let Some(cast) = expr.downcast_ref::<CastExpr>() {
+        return literal(cast.expr())?.cast_to(cast.cast_type()).ok().map(Cow::Owned);
+    }
+    expr.downcast_ref::<Literal>().map(|literal| Cow::Borrowed(literal.value()))
 }
 
 /// The literal as a value of the column's own type; `None` when it is of another type (a comparison then coerces, and

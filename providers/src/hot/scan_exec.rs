@@ -313,6 +313,10 @@ impl ExecutionPlan for HotScanExec {
         _config: &ConfigOptions,
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let offered = child_pushdown_result.parent_filters;
+        if self.spec.fetch.is_some() {
+            // Rows left out below a limit would make room for others: a filter above a limit must stay there.
+            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; offered.len()]));
+        }
         let mut scan = self.clone();
         let (mut more_static, mut more_dynamic) = (false, false);
         for parent in &offered {
@@ -338,7 +342,10 @@ impl ExecutionPlan for HotScanExec {
         &self,
         order: &[PhysicalSortExpr],
     ) -> DfResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        let Some(first) = order.first() else { return Ok(SortOrderPushdownResult::Unsupported) };
+        // Which rows a limit keeps may depend on the order they come in, so that order stays.
+        let (Some(first), None) = (order.first(), self.spec.fetch) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
         let pieces: Vec<Piece> = self.layout.partitions.iter().flatten().cloned().collect();
         let column = first.expr.downcast_ref::<Column>().and_then(|c| self.spec.output.fields().get(c.index()));
         let (Some(column), true) = (column, pieces.len() > 1) else {

@@ -116,10 +116,13 @@ impl PieceReader {
     /// `None` when the piece cannot hold a row that passes.
     fn open(&mut self, piece: Piece) -> Result<Option<Current>> {
         let generation = self.generation();
+        let filters = self.filters_now()?;
+        // With the static filters: the dynamic ones alone may say nothing about the first columns of the sort key.
+        let bounds = KeyBounds::of(&filters, &self.spec.table_schema);
         let ranges = if self.spec.dynamic_filters.is_empty() {
             vec![piece.rows.clone()]
         } else {
-            let ranges = self.passable(&piece.segment, &piece.facts, piece.rows.clone())?;
+            let ranges = self.passable(&piece.segment, &piece.facts, piece.rows.clone(), &filters, &bounds)?;
             if ranges.is_empty() {
                 self.segments_pruned.add(1);
                 return Ok(None);
@@ -128,27 +131,38 @@ impl PieceReader {
         };
         let projector =
             Projector::new(&self.spec.table, &self.spec.projection, &self.spec.output, piece.segment.schema())?;
-        let rows = match self.indexed(&piece.segment, &ranges) {
+        let rows = match self.indexed(&piece.segment, &ranges, &bounds) {
             Some(rows) => Rows::Single(rows.into()),
             None => Rows::Ranges(ranges.into()),
         };
         Ok(Some(Current { segment: piece.segment, facts: piece.facts, projector, rows, generation }))
     }
 
-    /// What the dynamic filters, as they stand, leave of `rows`.
-    fn passable(&self, segment: &HotSegment, facts: &Arc<Segment>, rows: Range<usize>) -> Result<Vec<Range<usize>>> {
-        let mut now = Vec::with_capacity(self.spec.dynamic_filters.len());
+    /// The static filters, then the dynamic ones as they stand.
+    fn filters_now(&self) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let mut now = self.spec.filters.clone();
         for filter in &self.spec.dynamic_filters {
             now.push(snapshot_physical_expr(Arc::clone(filter))?);
         }
-        let keep =
-            pruning::prune(&self.spec.table_schema, std::slice::from_ref(facts), &conjunction(now.iter().cloned()))?;
+        Ok(now)
+    }
+
+    /// What the filters leave of `rows`; `bounds` is what they say about single columns.
+    fn passable(
+        &self,
+        segment: &HotSegment,
+        facts: &Arc<Segment>,
+        rows: Range<usize>,
+        filters: &[Arc<dyn PhysicalExpr>],
+        bounds: &KeyBounds,
+    ) -> Result<Vec<Range<usize>>> {
+        // Static filters have pruned whole segments when the scan was laid out.
+        let dynamic = conjunction(filters.iter().skip(self.spec.filters.len()).cloned());
+        let keep = pruning::prune(&self.spec.table_schema, std::slice::from_ref(facts), &dynamic)?;
         if keep.first() == Some(&false) {
             return Ok(Vec::new());
         }
-        // With the other filters: these alone may say nothing about the first columns of the sort key.
-        let bounds = KeyBounds::of(self.spec.filters.iter().chain(&now), &self.spec.table_schema);
-        Ok(if bounds.is_empty() { vec![rows] } else { segment.narrow(&bounds, rows) })
+        Ok(if bounds.is_empty() { vec![rows] } else { segment.narrow(bounds, rows) })
     }
 
     /// Applies what the dynamic filters have learned since the last batch; false when nothing is left.
@@ -162,21 +176,22 @@ impl PieceReader {
         }
         current.generation = generation;
         let Rows::Ranges(ranges) = &mut current.rows else { return Ok(true) };
+        let filters = self.filters_now()?;
+        let bounds = KeyBounds::of(&filters, &self.spec.table_schema);
         let mut narrowed = VecDeque::with_capacity(ranges.len());
         for range in ranges.drain(..) {
-            narrowed.extend(self.passable(&current.segment, &current.facts, range)?);
+            narrowed.extend(self.passable(&current.segment, &current.facts, range, &filters, &bounds)?);
         }
         *ranges = narrowed;
         Ok(!ranges.is_empty())
     }
 
     /// The rows within `ranges` that an equality on a lookup column leaves, when that is few of them.
-    fn indexed(&self, segment: &HotSegment, ranges: &[Range<usize>]) -> Option<Vec<u32>> {
+    fn indexed(&self, segment: &HotSegment, ranges: &[Range<usize>], bounds: &KeyBounds) -> Option<Vec<u32>> {
         let rows: usize = ranges.iter().map(ExactSizeIterator::len).sum();
-        if rows < MIN_INDEXED_ROWS || self.spec.filters.is_empty() {
+        if rows < MIN_INDEXED_ROWS {
             return None;
         }
-        let bounds = KeyBounds::of(&self.spec.filters, &self.spec.table_schema);
         let mut best: Option<Vec<u32>> = None;
         for (name, values) in bounds.equalities() {
             let column = segment.schema().index_of(name).ok();

@@ -229,7 +229,7 @@ impl Wal {
     /// # Errors
     /// When the log is closed.
     pub async fn raise_lsn_above(&self, lsn: u64) -> Result<()> {
-        self.ask(|reply| Request::RaiseLsn { at_least: lsn + 1, reply }).await.map(|_| ())
+        self.ask(|reply| Request::RaiseLsn { at_least: lsn.saturating_add(1), reply }).await.map(|_| ())
     }
 
     /// The lsn after the newest one written.
@@ -280,11 +280,12 @@ fn closed() -> ProviderError {
 
 impl Drop for Wal {
     fn drop(&mut self) {
-        // Without senders the writer ends after what waits. Open transactions hold senders too, so it is not waited for
-        // while there are any.
-        self.requests = None;
+        // Without senders the writer ends after what waits. It is waited for, so that whoever opens the log again does not
+        // read files that are still written to: requests of callers that stopped waiting may be in the queue. Open
+        // transactions hold senders too; while there are any the writer goes on, and waiting for it might never end.
+        let last = self.requests.take().is_some_and(|requests| requests.strong_count() == 1);
         if let Some(thread) = self.thread.take()
-            && thread.is_finished()
+            && (last || thread.is_finished())
             && thread.join().is_err()
         {
             tracing::error!("the write-ahead log's writer ended in a panic");

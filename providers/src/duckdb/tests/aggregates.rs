@@ -1,8 +1,12 @@
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::{MemTable, TableType};
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::union::UnionExec;
@@ -56,8 +60,11 @@ struct Queries {
 
 impl Queries {
     async fn new(floats: Floats) -> Queries {
+        Queries::over((1..4).map(|seed| random_batch(seed, 700, floats)).collect()).await
+    }
+
+    async fn over(batches: Vec<RecordBatch>) -> Queries {
         let mut fixture = Fixture::new();
-        let batches: Vec<RecordBatch> = (1..4).map(|seed| random_batch(seed, 700, floats)).collect();
         for batch in &batches {
             fixture.write(batch).await;
         }
@@ -158,7 +165,6 @@ impl Queries {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "date_bin without an origin is not pushed down yet"]
 async fn states_equal_datafusions_own() {
     let queries = Queries::new(Floats::Finite).await;
     for sql in [
@@ -178,6 +184,10 @@ async fn states_equal_datafusions_own() {
         "SELECT date_bin(INTERVAL '7 minutes', ts), count(*) FROM t GROUP BY 1",
         "SELECT date_bin(INTERVAL '11 seconds', ts, TIMESTAMP '2001-01-01 00:00:03'), symbol, sum(f64) FROM t GROUP BY 1, 2",
         "SELECT date_bin(INTERVAL '90 minutes', \"local ts\", TIMESTAMP '1960-03-01 00:20:00'), count(*) FROM t GROUP BY 1",
+        // Weeks of date_bin begin on Thursdays, like 1970; DuckDB's own buckets would begin on Mondays.
+        "SELECT date_bin(INTERVAL '7 days', ts), date_bin(INTERVAL '1 week', \"local ts\"), count(*) FROM t GROUP BY 1, 2",
+        "SELECT date_bin(INTERVAL '7 seconds', \"local ts\"), date_bin(INTERVAL '3 seconds', ts), count(*) FROM t GROUP BY 1, 2",
+        "SELECT date_bin(INTERVAL '1 day 1 second', ts, TIMESTAMP '2200-01-01 00:00:00'), max(ts) FROM t GROUP BY 1",
         "SELECT date_trunc('minute', ts), max(price) FROM t GROUP BY 1",
         "SELECT date_trunc('hour', ts), date_trunc('week', ts), date_trunc('day', \"local ts\"), count(*) FROM t GROUP BY 1, 2, 3",
     ] {
@@ -204,10 +214,55 @@ async fn what_is_not_proven_equal_stays_with_datafusion() {
         "SELECT first_value(price ORDER BY ts) FROM t",
         "SELECT symbol, i16, count(*) FROM t GROUP BY ROLLUP (symbol, i16)",
         "SELECT date_trunc('month', ts), count(*) FROM t GROUP BY 1",
+        // Months are not of one width; a nanosecond is finer than what is stored.
         "SELECT date_bin(INTERVAL '1 month', ts), count(*) FROM t GROUP BY 1",
+        "SELECT date_bin(INTERVAL '1 month', \"local ts\", TIMESTAMP '2000-01-01 00:00:00'), count(*) FROM t GROUP BY 1",
+        "SELECT date_bin(INTERVAL '1500 nanoseconds', ts), count(*) FROM t GROUP BY 1",
+        "SELECT date_bin(INTERVAL '1 day', ts, TIMESTAMP '2000-01-01 00:00:00.000000001'), count(*) FROM t GROUP BY 1",
         "SELECT upper(symbol), count(*) FROM t GROUP BY 1",
     ] {
         queries.refuses(sql).await;
+    }
+}
+
+/// Stands for the engine's `time_bucket`, of widths that are needed here: buckets count from Monday 2000-01-03.
+fn time_bucket() -> ScalarUDF {
+    let instants = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let call = |args: &[ColumnarValue]| {
+        let width = match &args[0] {
+            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text))) if text == "1 week" => 7 * 86_400_000_000,
+            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text))) if text == "11 minutes" => 660_000_000,
+            other => panic!("{other:?}"),
+        };
+        let monday = 946_857_600_000_000_i64;
+        let times = args[1].clone().into_array(1)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let bucket = |t: i64| t - (t - monday).rem_euclid(width);
+        let buckets: TimestampMicrosecondArray = times.iter().map(|t| t.map(bucket)).collect();
+        Ok(ColumnarValue::Array(Arc::new(buckets.with_timezone("UTC"))))
+    };
+    create_udf("time_bucket", vec![DataType::Utf8, instants.clone()], instants, Volatility::Immutable, Arc::new(call))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_that_count_from_a_monday() {
+    let queries = Queries::new(Floats::Finite).await;
+    queries.context.register_udf(time_bucket());
+    queries.check("SELECT time_bucket('1 week', ts), count(*) FROM t GROUP BY 1").await;
+    queries.check("SELECT time_bucket('11 minutes', ts), symbol, sum(size) FROM t GROUP BY 1, 2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_nanoseconds_cannot_hold_stay_with_datafusion() {
+    for year in [-400_i64, 1000] {
+        let batch = random_batch(1, 10, Floats::Finite);
+        let times = vec![year * 365 * 86_400_000_000; 10];
+        let mut columns = batch.columns().to_vec();
+        columns[2] = Arc::new(TimestampMicrosecondArray::from(times.clone()).with_timezone("UTC"));
+        columns[3] = Arc::new(TimestampMicrosecondArray::from(times));
+        let queries = Queries::over(vec![RecordBatch::try_new(batch.schema(), columns).unwrap()]).await;
+        queries.refuses("SELECT date_bin(INTERVAL '1 hour', ts), count(*) FROM t GROUP BY 1").await;
+        queries.refuses("SELECT date_bin(INTERVAL '1 hour', \"local ts\"), count(*) FROM t GROUP BY 1").await;
     }
 }
 

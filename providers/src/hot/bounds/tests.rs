@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::logical_expr::{Expr, cast, col, lit};
 use datafusion::prelude::SessionContext;
 
 use super::*;
@@ -38,7 +39,6 @@ fn comparisons_give_bounds_whichever_side_the_column_is_on() {
 }
 
 #[test]
-#[ignore = "text literals of another type do not narrow a scan yet"]
 fn equalities_are_sorted_and_intersected() {
     let id = || col("trade_id");
     let list = |values: &[i64]| id().in_list(values.iter().map(|v| lit(*v)).collect(), false);
@@ -50,6 +50,29 @@ fn equalities_are_sorted_and_intersected() {
     assert_eq!(of(id().eq(lit(1_i64)).and(id().eq(lit(2_i64))), "trade_id").equals, ints(&[]));
     let text = of(col("symbol").eq(lit("AAA")), "symbol").equals;
     assert_eq!(text, Some(vec![Value::Text("AAA".into())]), "also where the literal is of another text type");
+}
+
+#[test]
+fn text_of_any_encoding_on_either_side_narrows() {
+    let text = |value: &str| Value::Text(value.into());
+    let encodings = [
+        lit("BBB"),
+        lit(ScalarValue::LargeUtf8(Some("BBB".into()))),
+        lit(ScalarValue::Utf8View(Some("BBB".into()))),
+        cast(lit(ScalarValue::Utf8View(Some("BBB".into()))), DataType::Utf8),
+    ];
+    for constant in encodings {
+        let column = || cast(col("symbol"), DataType::Utf8);
+        for symbol in [col("symbol"), column(), cast(col("symbol"), DataType::LargeUtf8)] {
+            let shown = format!("{symbol} against {constant}");
+            assert_eq!(of(symbol.clone().eq(constant.clone()), "symbol").equals, Some(vec![text("BBB")]), "{shown}");
+            let range = of(constant.clone().lt(symbol.clone()).and(symbol.lt_eq(lit("D"))), "symbol");
+            assert_eq!(range.lower, Some(Bound { value: text("BBB"), inclusive: false }), "{shown}");
+            assert_eq!(range.upper, Some(Bound { value: text("D"), inclusive: true }), "{shown}");
+        }
+    }
+    let list = col("symbol").in_list(["q", "b", "x", "b"].map(lit).to_vec(), false);
+    assert_eq!(of(list, "symbol").equals, Some(vec![text("b"), text("q"), text("x")]));
 }
 
 #[test]
@@ -66,6 +89,11 @@ fn what_is_not_understood_says_nothing() {
         col("price").eq(lit(0.0)),
         col("price").eq(lit(f64::NAN)),
         col("price").gt(col("trade_id")),
+        // Casts that change what is compared.
+        cast(id(), DataType::Utf8).eq(lit("5")),
+        cast(id(), DataType::Int16).eq(lit(5_i16)),
+        id().eq(cast(lit("five"), DataType::Int64)),
+        cast(col("price"), DataType::Int64).eq(lit(5_i64)),
         id().is_null(),
         lit(true),
     ];

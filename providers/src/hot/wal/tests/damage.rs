@@ -46,7 +46,6 @@ async fn a_tail_torn_at_any_byte_is_cut_off_and_reported() {
 }
 
 #[tokio::test]
-#[ignore = "needs a second look"]
 async fn garbage_behind_the_last_frame_is_cut_off() {
     let dir = TempDir::new().unwrap();
     let (path, _) = three_transactions(&dir).await;

@@ -68,7 +68,6 @@ fn open_weak(dir: &TempDir, room: u64, segment_bytes: u64) -> (Arc<Weak>, Wal) {
 }
 
 #[tokio::test]
-#[ignore = "needs a second look"]
 async fn a_full_disk_refuses_rows_at_every_length_and_keeps_the_rest() {
     let dir = TempDir::new().unwrap();
     let (weak, wal) = open_weak(&dir, 1 << 20, 1 << 20);

@@ -26,6 +26,7 @@ pub(crate) fn column(name: &str, data_type: DataType, sql_type: &str) -> ColumnD
 pub(crate) fn table(id: TableId, name: &str) -> TableDef {
     let micros = |tz: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, tz.map(Into::into));
     TableDef {
+        renamed_from: None,
         id,
         name: name.to_owned(),
         columns: vec![

@@ -47,6 +47,9 @@ pub struct TableDef {
     pub id: TableId,
     /// Name, unique among live tables.
     pub name: String,
+    /// The name it was created under, once it has another: storage keeps that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Columns in order.
     pub columns: Vec<ColumnDef>,
     /// `CHECK` constraints.
@@ -82,10 +85,15 @@ impl TableDef {
     }
 
     /// A folder or database identifier for this table, unique for ever: `trades_data_7`. Characters outside
-    /// `[A-Za-z0-9_]` become `_`.
+    /// `[A-Za-z0-9_]` become `_`. `ALTER TABLE … RENAME TO` does not change it.
     pub fn storage_name(&self) -> String {
-        let safe: String =
-            self.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+        let safe: String = self
+            .renamed_from
+            .as_ref()
+            .unwrap_or(&self.name)
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
+            .collect();
         format!("{safe}_{}", self.id)
     }
 }

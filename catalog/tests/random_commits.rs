@@ -167,6 +167,7 @@ fn table() -> TableDef {
         max_chars: None,
     };
     TableDef {
+        renamed_from: None,
         id: 1,
         name: "t".to_owned(),
         columns: vec![column],

@@ -35,11 +35,18 @@ impl Engine {
         self.publish(&mut state, changes)
     }
 
-    /// Commits durably: catalog transaction first, then the swap of the in-memory snapshot.
-    pub(crate) async fn commit(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
+    /// Commits durably: catalog transaction first, then the swap of the in-memory snapshot. Whoever waits for it may
+    /// stop waiting: the two happen together all the same.
+    pub(crate) async fn commit(self: &Arc<Self>, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
         if self.is_closed() {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
+        let engine = Arc::clone(self);
+        let both = tokio::spawn(async move { engine.commit_and_swap(changes, record).await });
+        both.await.map_err(|e| EngineError::internal(format!("a commit stopped: {e}")))?
+    }
+
+    async fn commit_and_swap(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
         let mut state = self.commits.lock().await;
         let current = self.pins.current();
         let next = current.apply(&changes)?;

@@ -3,8 +3,8 @@
 //! [`Engine::open`] opens a data directory; [`Engine::session_context`] gives a DataFusion context over it,
 //! [`Engine::session`] a session with zxq's own statements (`CREATE TABLE … WITH`, `CALL zxq.…`).
 //!
-//! Reading order, along the data: [`ingest`] and [`bulk_load`] (rows in), `commit` (the one way anything changes),
-//! `moves` and `maintenance` (rows change tier), `scan_plan` and [`tiered_table`] (rows out), `session` and `prepared`
+//! Reading order, along the data: `ingest` and `bulk_load` (rows in), `commit` (the one way anything changes),
+//! `moves` and `maintenance` (rows change tier), `scan_plan` and `tiered_table` (rows out), `session` and `prepared`
 //! (statements), `recovery` (after a crash).
 
 mod access;

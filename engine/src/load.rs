@@ -1,7 +1,7 @@
 //! Rows from files and streams: Parquet and CSV, plain or compressed.
 //!
 //! [`Input::open`] gives a [`RowReader`] for one file or stream; [`next_checked`] reads its next rows through a table's
-//! [`RowChecker`]. Everything here blocks: run it on a blocking thread. Memory is bounded by one batch and one row group.
+//! `RowChecker`. Everything here blocks: run it on a blocking thread. Memory is bounded by one batch and one row group.
 
 mod columns;
 mod csv_reader;
@@ -88,7 +88,7 @@ impl Input {
 /// Reads rows from one source.
 ///
 /// Batches hold a subset of the table's columns under the table's names; types are the source's, to be cast by
-/// [`RowChecker`]. CSV columns are text.
+/// `RowChecker`. CSV columns are text.
 pub trait RowReader: Send {
     /// The columns, with the types a table made for them would have.
     fn schema(&self) -> SchemaRef;
@@ -161,7 +161,7 @@ pub fn open_stream(
 /// none).
 ///
 /// # Errors
-/// As [`RowReader::next`] and [`RowChecker::check`].
+/// As [`RowReader::next`] and `RowChecker::check`.
 pub fn next_checked(reader: &mut dyn RowReader, checker: &RowChecker, on_error: OnError) -> Result<Option<Checked>> {
     let Some(batch) = reader.next()? else {
         let rejected = reader.take_rejected();

@@ -54,6 +54,7 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
         .map_err(|e| EngineError::internal(format!("opening the write-ahead log stopped: {e}")))??;
     if logged.truncated_bytes > 0 {
         tracing::warn!(
+            file = %logged.truncated_file.as_deref().unwrap_or(std::path::Path::new("wal")).display(),
             bytes = logged.truncated_bytes,
             "the write-ahead log ended in an unfinished record, from a crash while it was written; it was cut off"
         );

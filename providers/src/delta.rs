@@ -5,7 +5,7 @@
 //! <root>/<storage name>/trade_date=2024-01-02/asset_class=FX/<segment id>-<job id>.parquet
 //! ```
 //!
-//! Two halves that meet only in the file: writing makes a file ([`encoding`], `parquet_writer`), then lists it in the log
+//! Two halves that meet only in the file: writing makes a file (`encoding`, `parquet_writer`), then lists it in the log
 //! (`log`, with `schema` and `stats_json`); reading takes files, sizes and statistics from the catalog's segments and
 //! never looks at the log (`scan`, with `files`, `reader`, `source` and `defaults`). `layout` is what both agree on.
 //!

@@ -41,6 +41,7 @@ fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDef {
 fn table(id: u64, granularity: Granularity) -> TableDef {
     let timestamp = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
     TableDef {
+        renamed_from: None,
         id,
         name: format!("every type by {}", granularity.name()),
         columns: vec![

@@ -1,6 +1,6 @@
 //! `storage.yaml`: read strictly, then checked, then the engine's own configuration.
 //!
-//! Two phases: [`RawConfig`] is what the file may say, with every key optional and none unknown; [`Settings`] is what
+//! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
 mod units;

@@ -35,6 +35,7 @@ pub fn rejects_table_def(def: &TableDef) -> TableDef {
         max_chars: None,
     };
     TableDef {
+        renamed_from: None,
         id: 0,
         name: format!("{}_rejects", def.name),
         columns: vec![

@@ -144,7 +144,7 @@ impl Engine {
 
     /// Steps 4 and 5 of the protocol, shared by moves and loads: the store's own log, then the catalog.
     pub(crate) async fn publish_and_flip(
-        &self,
+        self: &Arc<Self>,
         table: &TableDef,
         job: &mut Job,
         added: Vec<Segment>,
@@ -262,7 +262,7 @@ impl Engine {
         Ok(gone.iter().map(|s| s.rows).sum())
     }
 
-    async fn drop_replicas(&self, planned: &PlannedMove) -> Result<u64> {
+    async fn drop_replicas(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
         let changes: Vec<Change> =
             planned.segments.iter().map(|id| Change::RetireSegment { table: planned.table, segment: *id }).collect();
         self.commit_hot(&changes).await?;

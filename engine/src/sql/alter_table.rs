@@ -34,7 +34,8 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
         }
         Op::SetOptionsParens { options } => set_options(def, options, has_rows),
         Op::RenameTable { table_name: RenameTableNameKind::To(name) } => {
-            def.name = table_name(name)?;
+            let before = std::mem::replace(&mut def.name, table_name(name)?);
+            def.renamed_from.get_or_insert(before);
             Ok(())
         }
         Op::AddConstraint { constraint, .. } => {

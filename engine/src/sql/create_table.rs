@@ -21,7 +21,7 @@ pub(in crate::sql) mod tests;
 
 /// The definition that a `CREATE TABLE` with a column list asks for; its id is 0. `IF NOT EXISTS` is
 /// `create.if_not_exists`. DEFAULT, CHECK and GENERATED expressions are kept as text:
-/// [`crate::constraints::RowChecker::new`] tells whether they make sense.
+/// `RowChecker::new` tells whether they make sense.
 ///
 /// # Errors
 /// [`ErrorKind::FeatureNotSupported`] for clauses zxq does not have (keys, inheritance, temporary tables, …), saying
@@ -74,6 +74,7 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
     let options = read_options(&options)?;
     let layout = Layout::with_options(&columns, &options)?;
     Ok(TableDef {
+        renamed_from: None,
         id: 0,
         name,
         columns,

@@ -23,6 +23,7 @@ pub fn table_from_schema(name: &str, schema: &Schema) -> Result<TableDef> {
     check_columns(name, &columns)?;
     let layout = Layout::default_for(&columns);
     Ok(TableDef {
+        renamed_from: None,
         id: 0,
         name: name.to_owned(),
         columns,

@@ -122,6 +122,7 @@ fn column(name: &str, data_type: DataType) -> ColumnDef {
 fn table() -> TableDef {
     let instant = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     TableDef {
+        renamed_from: None,
         id: 7,
         name: "trades".to_owned(),
         columns: vec![

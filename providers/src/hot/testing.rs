@@ -34,6 +34,7 @@ fn column(name: &str, data_type: DataType) -> ColumnDef {
 /// `trades(symbol, ts, price, trade_id)` sorted by (symbol, ts), with look-ups by symbol and trade_id.
 pub(crate) fn trades() -> TableDef {
     TableDef {
+        renamed_from: None,
         id: 7,
         name: "trades".into(),
         columns: vec![

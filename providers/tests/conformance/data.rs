@@ -58,6 +58,7 @@ fn timestamp(zone: Option<&str>) -> DataType {
 /// A table with a column of every canonical type, by day and class, sorted by symbol and time.
 pub fn all_types(id: u64, name: &str) -> TableDef {
     TableDef {
+        renamed_from: None,
         id,
         name: name.to_owned(),
         columns: vec![

@@ -110,7 +110,7 @@ const QUESTIONS: &[(&str, bool)] = &[
     ("SELECT class, day FROM T WHERE P INTERSECT SELECT class, day FROM T WHERE qty > 0", false),
     ("SELECT id FROM T WHERE P AND symbol NOT IN (SELECT symbol FROM T WHERE qty > 50)", false),
     (
-        "SELECT a.id, b.id FROM T a JOIN T b ON a.price IS NOT DISTINCT FROM b.price AND a.id < b.id WHERE a.qty > 9",
+        "SELECT a.id, b.id FROM T a JOIN T b ON (a.price IS NOT DISTINCT FROM b.price) AND a.id < b.id WHERE a.qty > 9",
         false,
     ),
     ("SELECT id, -x, qty * 2, price + 1 FROM T WHERE P", false),

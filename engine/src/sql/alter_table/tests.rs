@@ -28,7 +28,10 @@ fn tables_change_as_told() {
     let changed = alter(&def, "ALTER TABLE t SET (hot_to_warm_age = '1 day', lookup = 'instrument_id')", true).unwrap();
     assert_eq!(changed.options["hot_to_warm_age"], "86400");
     assert_eq!((changed.lookup, changed.sort_by), (vec!["instrument_id".to_owned()], def.sort_by.clone()));
-    assert_eq!(alter(&def, "ALTER TABLE t RENAME TO u", true).unwrap().name, "u");
+    let renamed = alter(&def, "ALTER TABLE t RENAME TO u", true).unwrap();
+    assert_eq!((renamed.name.as_str(), renamed.storage_name()), ("u", def.storage_name()));
+    let again = alter(&renamed, "ALTER TABLE u RENAME TO v", true).unwrap();
+    assert_eq!((again.name.as_str(), again.storage_name()), ("v", def.storage_name()));
     let changed = alter(&def, "ALTER TABLE t DROP CONSTRAINT trades_size_check", true).unwrap();
     assert_eq!(changed.checks.len(), def.checks.len() - 1);
     let changed = alter(&def, "ALTER TABLE t SET (sort_by = 'timestamp', granularity = 'month')", false).unwrap();

@@ -41,6 +41,7 @@ pub(super) fn timestamp(zone: Option<&str>) -> DataType {
 
 pub(super) fn table(granularity: Granularity) -> TableDef {
     TableDef {
+        renamed_from: None,
         id: 7,
         name: "trades".to_owned(),
         columns: vec![

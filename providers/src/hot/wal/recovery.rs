@@ -26,6 +26,8 @@ pub struct Recovery {
     pub uncommitted_entries: u64,
     /// Bytes of an unfinished write that were cut off the end of the last file.
     pub truncated_bytes: u64,
+    /// The file they were cut off, if any were.
+    pub truncated_file: Option<PathBuf>,
     /// True when the log had been closed in order.
     pub clean: bool,
     sources: Vec<(PathBuf, u64)>,
@@ -88,6 +90,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
                     }
                     cut(&path, offset)?;
                     scan.recovery.truncated_bytes += bad.bytes;
+                    scan.recovery.truncated_file = Some(path.clone());
                     break;
                 }
                 Next::Frame(header) => {

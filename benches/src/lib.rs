@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
-use zxq_engine::{Engine, EngineConfig, LoadRequest, LoadSource, OnError, Tier};
+use zxq_engine::{Engine, EngineConfig, EngineSession, LoadRequest, LoadSource, OnError, Outcome, Tier};
 use zxq_server::demo::generate::{BATCH_ROWS, Market, MarketTable};
 
 /// Any error; benches print it and stop.
@@ -67,6 +68,23 @@ pub async fn load(engine: &Arc<Engine>, table: &str, files: Vec<std::path::PathB
     let started = Instant::now();
     let report = engine.load(request, LoadSource::Files(files), &|_| {}).await?;
     Ok((report.rows, started.elapsed().as_secs_f64()))
+}
+
+/// Runs a query to its last row; returns how many rows came.
+pub async fn run_zxq(session: &EngineSession, sql: &str) -> Result<usize> {
+    match session.run(sql).await? {
+        Outcome::Rows { stream, .. } => {
+            let batches: Vec<_> = stream.try_collect().await?;
+            Ok(batches.iter().map(|b| b.num_rows()).sum())
+        }
+        Outcome::Command { .. } => Ok(0),
+    }
+}
+
+/// As [`run_zxq`], in DuckDB.
+pub fn run_duckdb(connection: &duckdb::Connection, sql: &str) -> Result<usize> {
+    let mut statement = connection.prepare(sql)?;
+    Ok(statement.query_arrow([])?.map(|batch| batch.num_rows()).sum())
 }
 
 /// Peak resident memory of this process, bytes (Linux; 0 elsewhere).

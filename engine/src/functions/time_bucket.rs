@@ -112,13 +112,13 @@ impl ScalarUDFImpl for TimeBucket {
 }
 
 /// How wide a bucket is.
-enum Width {
+pub(super) enum Width {
     Micros(i64),
     Months(i32),
 }
 
 impl Width {
-    fn default_origin(&self) -> i64 {
+    pub(super) fn default_origin(&self) -> i64 {
         match self {
             Width::Micros(_) => DEFAULT_ORIGIN,
             Width::Months(_) => MONTH_ORIGIN,
@@ -210,7 +210,7 @@ fn bucket_array(times: &ArrayRef, width: &Width, origin: i64) -> Result<ArrayRef
 }
 
 /// Neighbouring rows mostly share a bucket, so its bounds are worked out once and kept.
-fn bucket_all<T: ArrowPrimitiveType>(
+pub(super) fn bucket_all<T: ArrowPrimitiveType>(
     times: &PrimitiveArray<T>,
     width: &Width,
     origin: i64,

@@ -12,6 +12,7 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
@@ -81,7 +82,7 @@ impl ColdScans {
 
         let mut options =
             TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
-        options.global.pushdown_filters |= self.pushdown_filters;
+        options.global.pushdown_filters |= self.pushdown_filters || names_key(request);
         let mut source = ParquetSource::new(table.schema.clone())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::clone(&self.footers) as Arc<dyn ParquetFileReaderFactory>);
@@ -99,6 +100,25 @@ impl ColdScans {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+/// True when a filter names one value of a lookup key or of the first sort column. Then few pages of a file match, and
+/// decoding the other columns only where the filters hold saves most of the work; for other filters it costs more than
+/// it saves.
+fn names_key(request: &ScanRequest<'_>) -> bool {
+    let is_key = |expr: &Expr| match expr {
+        Expr::Column(column) => {
+            request.table.lookup.contains(&column.name) || request.table.sort_by.first() == Some(&column.name)
+        }
+        _ => false,
+    };
+    request.filters.iter().any(|filter| match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            is_key(left) && matches!(right.as_ref(), Expr::Literal(_, _))
+                || is_key(right) && matches!(left.as_ref(), Expr::Literal(_, _))
+        }
+        _ => false,
+    })
 }
 
 /// The projection in the scan's column order.

@@ -22,6 +22,8 @@ use crate::pruning;
 
 /// Rows below which handing all of them out is cheaper than asking an index.
 const MIN_INDEXED_ROWS: usize = 8192;
+/// Batches that a slice of a scan without filters takes the place of.
+const PLAIN_BATCHES: usize = 4;
 
 /// An index is used where it leaves less than one row in this many.
 const INDEX_SELECTIVITY: usize = 4;
@@ -81,7 +83,8 @@ impl PieceReader {
 
     fn read_next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let wanted = self.left.map_or(self.batch_size, |left| left.min(self.batch_size));
+            let slice = self.slice_rows();
+            let wanted = self.left.map_or(slice, |left| left.min(slice));
             if wanted == 0 {
                 return Ok(None);
             }
@@ -107,6 +110,12 @@ impl PieceReader {
                 return Ok(Some(batch));
             }
         }
+    }
+
+    /// Most rows of one slice. Without filters above, larger slices cost nothing and save their handling.
+    fn slice_rows(&self) -> usize {
+        let plain = self.spec.filters.is_empty() && self.spec.dynamic_filters.is_empty();
+        if plain { self.batch_size.saturating_mul(PLAIN_BATCHES) } else { self.batch_size }
     }
 
     fn generation(&self) -> u64 {

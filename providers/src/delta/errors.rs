@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -34,11 +34,16 @@ fn is_not_found(error: &(dyn Error + 'static)) -> bool {
         || cause::<std::io::Error>(error).is_some_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
+/// The file of an object store's path, which has no slash in front.
+fn on_disk(path: &str) -> PathBuf {
+    Path::new("/").join(path)
+}
+
 /// An error met while writing `path`.
 pub(crate) fn writing(path: &str, source: impl Into<Source>) -> ProviderError {
     let source = source.into();
     if is_disk_full(source.as_ref()) {
-        return ProviderError::DiskFull { path: PathBuf::from(path) };
+        return ProviderError::DiskFull { path: on_disk(path) };
     }
     ProviderError::store(STORE, format!("write {path}"), source)
 }
@@ -47,7 +52,7 @@ pub(crate) fn writing(path: &str, source: impl Into<Source>) -> ProviderError {
 pub(crate) fn in_log(folder: &str, doing: &str, source: impl Into<Source>) -> ProviderError {
     let source = source.into();
     if is_disk_full(source.as_ref()) {
-        return ProviderError::DiskFull { path: PathBuf::from(format!("{folder}/_delta_log")) };
+        return ProviderError::DiskFull { path: on_disk(&format!("{folder}/_delta_log")) };
     }
     ProviderError::store(STORE, format!("{doing} of table folder {folder}"), source)
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::file_order::KeepFileOrder;
 use crate::null_matching_joins::physical_rules;
 use crate::partial_aggregates::PartialAggregates;
 use crate::partition_count::PartitionCounts;
@@ -224,6 +225,7 @@ fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
         .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(PartitionCounts))
         .with_physical_optimizer_rule(Arc::new(PartialAggregates::new(Arc::clone(engine.store(Tier::Warm)))))
+        .with_physical_optimizer_rule(Arc::new(KeepFileOrder))
         .build();
     let context = SessionContext::new_with_state(state);
     let catalog = MemoryCatalogProvider::new();

@@ -38,6 +38,7 @@ mod prepared;
 mod query_log;
 mod query_planner;
 mod recovery;
+mod repeated_rows;
 mod row_checkers;
 mod scan_plan;
 mod schema_provider;

@@ -106,7 +106,14 @@ async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
     }
     if published && !touches_hot(&job) {
         tracing::info!(job = %job.id, "completing a move that a crash interrupted after its copy was durable");
-        let pending = std::mem::take(&mut job.pending);
+        let mut pending = std::mem::take(&mut job.pending);
+        if job.from == Some(zxq_catalog::Tier::Hot) {
+            // Sources in hot went with the process; replay leaves out the rows that the job covers.
+            pending.retain(|change| match change {
+                Change::RetireSegment { segment, .. } => state.segment(*segment).is_some(),
+                _ => true,
+            });
+        }
         job.phase = JobPhase::Done;
         job.ended_us = Some(engine.now_us());
         let record = Record { jobs: vec![job], ..Record::default() };

@@ -22,6 +22,7 @@ use crate::partial_aggregates::PartialAggregates;
 use crate::partition_count::PartitionCounts;
 use crate::prepared::Prepared;
 use crate::query_planner::PinningPlanner;
+use crate::repeated_rows::SkipRepeatedRows;
 use crate::schema_provider::{SystemSchema, TableSchema};
 use crate::session_options::ZxqOptions;
 use crate::sql::Statement;
@@ -225,6 +226,7 @@ fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
         .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(PartitionCounts))
         .with_physical_optimizer_rule(Arc::new(PartialAggregates::new(Arc::clone(engine.store(Tier::Warm)))))
+        .with_physical_optimizer_rule(Arc::new(SkipRepeatedRows))
         .with_physical_optimizer_rule(Arc::new(KeepFileOrder))
         .build();
     let context = SessionContext::new_with_state(state);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::duckdb::{Config, Connection};
 use parking_lot::Mutex;
@@ -18,6 +19,10 @@ const IDLE_CONNECTIONS: usize = 8;
 /// Write-ahead log size at which DuckDB folds the log into its file. Rows of large segments bypass the log, so this is
 /// mostly catalog entries and small segments; it bounds the time a restart spends replaying.
 const WAL_AUTOCHECKPOINT: &str = "64MiB";
+/// Least memory of one column of a table that has not been checkpointed.
+const COLUMN_BLOCK_BYTES: u64 = 32 * 1024;
+/// Tables without checkpoint may take one part in this many of the memory limit.
+const UNWRITTEN_SHARE: u64 = 8;
 
 /// An open DuckDB file.
 pub(super) struct Database {
@@ -27,6 +32,10 @@ pub(super) struct Database {
     idle: Mutex<Vec<Connection>>,
     /// Schemas known to exist. Held while one is made, because two transactions that make the same one conflict.
     schemas: Mutex<BTreeSet<String>>,
+    /// About how many bytes of memory tables take that no checkpoint has written to the file yet.
+    unwritten: AtomicU64,
+    /// `unwritten` above which a checkpoint is due.
+    unwritten_limit: u64,
 }
 
 impl fmt::Debug for Database {
@@ -53,6 +62,8 @@ impl Database {
             root: Mutex::new(Some(connection)),
             idle: Mutex::default(),
             schemas: Mutex::default(),
+            unwritten: AtomicU64::new(0),
+            unwritten_limit: options.memory_limit_bytes / UNWRITTEN_SHARE,
         })
     }
 
@@ -111,6 +122,20 @@ impl Database {
             known.insert(schema.to_owned());
         }
         Ok(())
+    }
+
+    /// Counts a table that was written, and writes a checkpoint when many wait for one. DuckDB makes one by the size of its
+    /// log, but what fills its memory is a block for each column of each table, however few rows it has.
+    pub(super) fn table_written(&self, connection: &Connection, columns: usize, bytes: u64) {
+        let memory = (columns as u64) * COLUMN_BLOCK_BYTES + bytes;
+        if self.unwritten.fetch_add(memory, Ordering::Relaxed) + memory < self.unwritten_limit {
+            return;
+        }
+        match connection.execute_batch("CHECKPOINT") {
+            Ok(()) => self.unwritten.store(0, Ordering::Relaxed),
+            // Another transaction was under way: the next table tries again.
+            Err(error) => tracing::debug!(%error, "no checkpoint now"),
+        }
     }
 
     /// Drops the schema with all it holds, if it is there.

@@ -54,7 +54,10 @@ pub(super) fn write_segment(
         Ok(bytes)
     });
     match done {
-        Ok(bytes) => database.sync_folder().map(|()| bytes),
+        Ok(bytes) => {
+            database.table_written(connection, table.columns.len(), bytes);
+            database.sync_folder().map(|()| bytes)
+        }
         Err(failed) => {
             // A failed COMMIT has rolled back already: then this fails too, and there is nothing more to undo.
             if let Err(e) = connection.execute_batch("ROLLBACK") {

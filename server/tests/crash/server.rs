@@ -78,9 +78,10 @@ impl Server {
 
     /// SIGKILL, without a word. Gives what it had written to standard error.
     pub(crate) fn kill(mut self) -> String {
+        let ended = self.child.try_wait().unwrap().map_or_else(String::new, |status| format!("[ended: {status}] "));
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        std::mem::replace(&mut self.errors, std::thread::spawn(String::new)).join().unwrap()
+        ended + &std::mem::replace(&mut self.errors, std::thread::spawn(String::new)).join().unwrap()
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn write_segment(
         return Err(ProviderError::Unsupported { store: NAME, what: format!("write segment {name} without rows") });
     }
     let target = table.schema();
-    let rows = rows.iter().map(|batch| Ok(adapt_batch(batch, &target)?)).collect::<Result<Vec<RecordBatch>>>()?;
+    let rows = rows.iter().map(|batch| adapt_batch(batch, &target)).collect::<Result<Vec<RecordBatch>>>()?;
     let at = place(schema, name);
     let mut connection = pool.get().await?;
     let transaction = connection.client_mut()?.transaction().await.context(doing)?;

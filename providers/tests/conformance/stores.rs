@@ -60,7 +60,7 @@ impl Kind for Postgres {
     }
 
     fn is_available(&self) -> bool {
-        postgres_server::shared().is_some()
+        postgres_server::is_installed()
     }
 }
 

@@ -39,6 +39,11 @@ pub fn shared() -> Option<&'static PostgresServer> {
     SERVER.get_or_init(start).as_ref()
 }
 
+/// True where [`shared`] will give a server. Says aloud, or fails, as that does where there is none.
+pub fn is_installed() -> bool {
+    binaries().is_some() || shared().is_some()
+}
+
 /// The newest installed server's programs.
 fn binaries() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")

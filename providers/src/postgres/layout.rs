@@ -143,7 +143,7 @@ async fn add_columns(
         }
         let default = constant_default(column).ok().filter(|value| !value.is_null());
         let default = default.and_then(|value| types::literal(&value, &column.data_type));
-        let default = default.map_or_else(String::new, |value| format!(" DEFAULT {value}"));
+        let default = default.map_or_else(String::new, |value| format!(" DEFAULT ({value})"));
         clauses.push(format!("ADD COLUMN IF NOT EXISTS {sql}{default}"));
     }
     if clauses.is_empty() {

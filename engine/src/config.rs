@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zxq_providers::postgres::PostgresOptions;
+
 use crate::clock::{Clock, SystemClock};
 
 /// Mebibyte, in bytes.
@@ -50,6 +52,8 @@ pub struct WarmConfig {
     pub memory_limit_bytes: u64,
     /// Threads DuckDB may use.
     pub threads: usize,
+    /// A PostgreSQL database in place of the DuckDB file; the two settings above then mean nothing.
+    pub postgres: Option<PostgresOptions>,
 }
 
 /// Cold tier settings.
@@ -88,7 +92,7 @@ impl EngineConfig {
                 wal_segment_bytes: 64 * MIB,
                 wal_sync: true,
             },
-            warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads },
+            warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads, postgres: None },
             cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB },
             policy: PolicyConfig {
                 hot_to_warm_age: Duration::from_secs(7 * 86_400),

@@ -154,9 +154,14 @@ impl From<ProviderError> for EngineError {
         let kind = match &error {
             ProviderError::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             ProviderError::DiskFull { .. } => ErrorKind::DiskFull,
-            ProviderError::Missing { .. } | ProviderError::Corrupt { .. } => ErrorKind::DataCorrupted,
+            ProviderError::Missing { .. } | ProviderError::Corrupt { .. } | ProviderError::Changed { .. } => {
+                ErrorKind::DataCorrupted
+            }
             ProviderError::Unsupported { .. } => ErrorKind::FeatureNotSupported,
-            ProviderError::Store { .. } => ErrorKind::Io,
+            ProviderError::Store { .. }
+            | ProviderError::Unreachable { .. }
+            | ProviderError::Refused { .. }
+            | ProviderError::Busy { .. } => ErrorKind::Io,
             ProviderError::Arrow(_) | ProviderError::DataFusion(_) => {
                 return match error {
                     ProviderError::Arrow(inner) => inner.into(),

@@ -65,3 +65,4 @@ pub use tier_scan_exec::{ScanReport, TierScanExec};
 pub use tiered_table::TieredTable;
 pub use zxq_catalog as catalog;
 pub use zxq_catalog::Tier;
+pub use zxq_providers::postgres::{PoolOptions, PostgresOptions};

@@ -11,6 +11,7 @@ use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::postgres::PostgresStore;
 use zxq_providers::{TierStore, sort};
 
 use crate::commit::{Record, is_covered};
@@ -33,15 +34,7 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     let snapshot = catalog.load().await?;
 
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
-    let warm_options = DuckDbOptions {
-        memory_limit_bytes: config.warm.memory_limit_bytes,
-        threads: config.warm.threads,
-        temp_dir: at("spill"),
-    };
-    let warm_path = at("warm.duckdb");
-    let warm = tokio::task::spawn_blocking(move || DuckDbStore::open(&warm_path, warm_options))
-        .await
-        .map_err(|e| EngineError::internal(format!("opening the warm database stopped: {e}")))??;
+    let warm = open_warm(&config).await?;
     let cold = DeltaStore::open(DeltaOptions {
         compression: config.cold.compression.clone(),
         metadata_cache_bytes: config.cold.metadata_cache_bytes,
@@ -59,8 +52,25 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
             "the write-ahead log ended in an unfinished record, from a crash while it was written; it was cut off"
         );
     }
-    let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, Arc::new(warm), Arc::new(cold)];
+    let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
     Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), logged, snapshot, config })
+}
+
+/// The warm tier's database: PostgreSQL where one is named, else the DuckDB file.
+async fn open_warm(config: &EngineConfig) -> Result<Arc<dyn TierStore>> {
+    if let Some(options) = &config.warm.postgres {
+        return Ok(Arc::new(PostgresStore::open(options.clone()).await?));
+    }
+    let options = DuckDbOptions {
+        memory_limit_bytes: config.warm.memory_limit_bytes,
+        threads: config.warm.threads,
+        temp_dir: config.data_dir.join("spill"),
+    };
+    let path = config.data_dir.join("warm.duckdb");
+    let warm = tokio::task::spawn_blocking(move || DuckDbStore::open(&path, options))
+        .await
+        .map_err(|e| EngineError::internal(format!("opening the warm database stopped: {e}")))??;
+    Ok(Arc::new(warm))
 }
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {

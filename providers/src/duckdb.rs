@@ -5,7 +5,7 @@
 //! and partial aggregates go into it as far as DuckDB gives exactly the answers that DataFusion would.
 //!
 //! Reading order: [`DuckDbStore`] here, `database` (the file), `names` and `types` (how things are called there),
-//! `write`, `sql` and `filter` (what is asked), `stream` and `rows` (what comes back), [`scan_exec`], then `aggregate`.
+//! `write`, `dialect` and [`crate`]'s shared `sql` (what is asked), `stream` and `rows` (what comes back), [`scan_exec`], then `aggregate`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,15 +22,11 @@ use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
 
 mod aggregate;
 pub mod aggregate_exec;
-mod arithmetic;
-mod buckets;
 mod database;
-mod facts;
-mod filter;
+mod dialect;
 mod names;
 mod rows;
 pub mod scan_exec;
-mod sql;
 mod stream;
 mod types;
 mod write;

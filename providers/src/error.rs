@@ -56,6 +56,46 @@ pub enum ProviderError {
         /// What was asked.
         what: String,
     },
+    /// What the store keeps elsewhere was changed by somebody else: put it back, or drop the table. It is not overwritten.
+    #[error("{store}: {what} was changed from outside: {reason}")]
+    Changed {
+        /// Store name.
+        store: &'static str,
+        /// What was changed.
+        what: String,
+        /// How.
+        reason: String,
+    },
+    /// A server does not answer, or went away: try again, or look after it.
+    #[error("{store}: {what}: {reason}")]
+    Unreachable {
+        /// Store name.
+        store: &'static str,
+        /// What was being done.
+        what: String,
+        /// Why it did not work.
+        reason: String,
+    },
+    /// A server does not let us in, or not do this: correct the configuration or the server's grants.
+    #[error("{store}: {what}: {reason}")]
+    Refused {
+        /// Store name.
+        store: &'static str,
+        /// What was being done.
+        what: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// Others are in the way: try again.
+    #[error("{store}: {what}: {reason}")]
+    Busy {
+        /// Store name.
+        store: &'static str,
+        /// What was being done.
+        what: String,
+        /// Who is in the way.
+        reason: String,
+    },
     /// The store's own engine failed.
     #[error("{store}: {context}: {source}")]
     Store {

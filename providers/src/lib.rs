@@ -4,17 +4,20 @@
 //! it serves, or what a snapshot is: it is told exactly which segments to touch.
 //!
 //! Reading order: [`tier_store`], then what all stores share ([`row_hash`], [`stats`], [`sort`], [`scalar`],
-//! [`pruning`], [`adapt`]), then one folder per store: [`hot`], [`duckdb`], [`delta`].
+//! [`pruning`], [`adapt`]; `sql` for those that speak SQL), then one folder per store: [`hot`], [`duckdb`], [`postgres`],
+//! [`delta`].
 
 pub mod adapt;
 pub mod delta;
 pub mod duckdb;
 pub mod error;
 pub mod hot;
+pub mod postgres;
 pub mod pruning;
 pub mod row_hash;
 pub mod scalar;
 pub mod sort;
+mod sql;
 pub mod stats;
 pub mod tier_store;
 

@@ -4,6 +4,7 @@
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
 mod units;
+mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
 use units::{ByteSize, Span};
+use warm::RawWarm;
 
 /// What the program runs with.
 #[derive(Debug, Clone)]
@@ -96,14 +98,6 @@ struct RawHot {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawWarm {
-    backend: Option<String>,
-    memory_limit: Option<ByteSize>,
-    threads: Option<usize>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawCold {
     format: Option<String>,
     compression: Option<String>,
@@ -162,11 +156,10 @@ impl RawConfig {
         {
             return invalid("hot_usage_threshold", format!("{share} is not between 0 and 1"));
         }
-        if let Some(backend) = self.warm.backend
-            && backend != "duckdb"
-        {
-            return invalid("warm.backend", format!("unknown backend {backend:?}: this version has duckdb"));
-        }
+        let postgres = match self.warm.postgres() {
+            Ok(postgres) => postgres,
+            Err((key, message)) => return invalid(key, message),
+        };
         if let Some(format) = self.cold.format
             && format != "delta"
         {
@@ -213,6 +206,7 @@ impl RawConfig {
         }
         engine.target_partitions = self.threads.unwrap_or(engine.target_partitions);
         engine.warm.threads = self.warm.threads.or(self.threads).unwrap_or(engine.warm.threads);
+        engine.warm.postgres = postgres;
         engine.policy.segment_rows = self.segment_rows.unwrap_or(engine.policy.segment_rows);
         engine.policy.hot_usage_threshold = self.hot_usage_threshold.unwrap_or(engine.policy.hot_usage_threshold);
         engine.hot.wal_sync = self.hot.wal_sync.unwrap_or(engine.hot.wal_sync);

@@ -5,6 +5,8 @@
 
 pub mod binary_text;
 pub mod placement;
+#[path = "../../providers/tests/support/postgres_server.rs"]
+pub mod postgres_server;
 pub mod slt_db;
 pub mod test_server;
 

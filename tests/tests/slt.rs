@@ -1,15 +1,19 @@
 //! The SQL specification: every `.slt` file at every placement over the wire, and once over the extended protocol.
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
-//! of the hot placement into the files instead of comparing them.
+//! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
+//! `split` with PostgreSQL as the warm tier, where a server is installed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
+use zxq_engine::PostgresOptions;
 use zxq_tests::placement::{Placement, Placer, verify};
+use zxq_tests::postgres_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
 use zxq_tests::test_server::TestServer;
 
@@ -21,18 +25,25 @@ fn main() {
     assert!(!files.is_empty(), "no .slt files in {}", root.display());
     let rewrite = std::env::var_os("ZXQ_SLT_REWRITE").is_some();
     let mut trials = Vec::new();
+    let with_postgres = postgres_server::is_installed();
     for file in files {
         let name = file.strip_prefix(&root).unwrap().with_extension("").display().to_string().replace('/', "::");
         let once = std::fs::read_to_string(&file).unwrap().lines().take(5).any(|l| l.trim() == "# placement: none");
         let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
             let file = file.clone();
-            trials.push(Trial::test(format!("{prefix}::{name}"), move || run(&file, placement, protocol, rewrite)));
+            let on_postgres = prefix.starts_with("pg_");
+            let trial = move || run(&file, placement, protocol, rewrite, on_postgres);
+            trials.push(Trial::test(format!("{prefix}::{name}"), trial));
         };
         if once {
             add("once", None, Protocol::Simple);
         } else {
             for placement in Placement::ALL {
                 add(placement.name(), Some(placement), Protocol::Simple);
+            }
+            if with_postgres {
+                add("pg_warm", Some(Placement::Warm), Protocol::Simple);
+                add("pg_split", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
@@ -55,13 +66,30 @@ fn find_scripts(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn run(file: &Path, placement: Option<Placement>, protocol: Protocol, rewrite: bool) -> Result<(), Failed> {
+/// The warm tier in a schema of its own of the server that all trials share.
+fn postgres_options() -> Option<PostgresOptions> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut options = PostgresOptions::parse(&postgres_server::shared()?.superuser_url()).unwrap();
+    options.schema = format!("zxq_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    Some(options)
+}
+
+fn run(
+    file: &Path,
+    placement: Option<Placement>,
+    protocol: Protocol,
+    rewrite: bool,
+    on_postgres: bool,
+) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let server = TestServer::start_with(|config| {
             if placement == Some(Placement::Split) {
                 // Several segments per partition and tier.
                 config.policy.segment_rows = 3;
+            }
+            if on_postgres {
+                config.warm.postgres = postgres_options();
             }
         })
         .await;

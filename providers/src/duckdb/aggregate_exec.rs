@@ -1,6 +1,6 @@
 //! The plan node that reads partial aggregates: one GROUP BY over all segments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,11 +14,14 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use zxq_catalog::{Segment, TableDef};
 
 use super::database::Database;
-use super::filter::Predicate;
-use super::scan_exec::{DuckDbScanExec, properties};
-use super::sql::Select;
-use super::stream::{DuckDbStream, Statement, Statements, Work};
+use super::dialect::DUCKDB;
+use super::scan_exec::DuckDbScanExec;
+use super::stream::{DuckDbStream, Work};
 use crate::error::Result;
+use crate::sql::aggregate::Selection;
+use crate::sql::filter::Predicate;
+use crate::sql::scan::{Statement, properties};
+use crate::sql::select::Select;
 
 /// Reads partial aggregates of the rows of some segments from DuckDB, as one SQL statement.
 #[derive(Debug, Clone)]
@@ -36,24 +39,17 @@ pub struct DuckDbAggregateExec {
 }
 
 impl DuckDbAggregateExec {
-    /// The rows of `scan`, aggregated: `expressions` are the group keys (`keys` of them), then the states.
-    pub(super) fn new(
-        scan: &DuckDbScanExec,
-        aggregate: &AggregateExec,
-        expressions: Vec<String>,
-        columns: BTreeSet<usize>,
-        keys: usize,
-    ) -> Self {
+    /// The rows of `scan`, aggregated.
+    pub(super) fn new(scan: &DuckDbScanExec, aggregate: &AggregateExec, selection: Selection) -> Self {
         let schema = aggregate.schema();
-        let positions: Vec<String> = (1..=keys).map(|position| position.to_string()).collect();
-        let group_by = if keys == 0 { String::new() } else { format!("GROUP BY {}", positions.join(", ")) };
+        let group_by = selection.group_by();
         DuckDbAggregateExec {
             database: Arc::clone(&scan.database),
-            table: Arc::clone(&scan.table),
-            segments: scan.segments().into_iter().cloned().collect(),
-            filters: scan.filters.clone(),
-            expressions,
-            columns,
+            table: Arc::clone(&scan.scan.table),
+            segments: scan.scan.segments().into_iter().cloned().collect(),
+            filters: scan.scan.filters.clone(),
+            expressions: selection.expressions,
+            columns: selection.columns,
             group_by,
             properties: properties(&schema, 1, None),
             schema,
@@ -71,6 +67,7 @@ impl DuckDbAggregateExec {
 
     fn select(&self) -> Select<'_> {
         Select {
+            dialect: &DUCKDB,
             table: &self.table,
             expressions: &self.expressions,
             columns: &self.columns,
@@ -115,11 +112,12 @@ impl ExecutionPlan for DuckDbAggregateExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        let statement = Statement { sql: self.sql()?, expected_rows: None, most_rows: None };
         let work = Work {
             database: Arc::clone(&self.database),
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
-            statements: Box::new(Once { sql: Some(self.sql()?) }),
+            statements: Box::new(VecDeque::from([statement])),
         };
         Ok(Box::pin(DuckDbStream::new(work, BaselineMetrics::new(&self.metrics, partition))))
     }
@@ -130,16 +128,5 @@ impl ExecutionPlan for DuckDbAggregateExec {
 
     fn partition_statistics(&self, _partition: Option<usize>) -> DataFusionResult<Arc<Statistics>> {
         Ok(Arc::new(Statistics::new_unknown(&self.schema)))
-    }
-}
-
-/// A single statement.
-struct Once {
-    sql: Option<String>,
-}
-
-impl Statements for Once {
-    fn next(&mut self, _rows_so_far: usize) -> Result<Option<Statement>> {
-        Ok(self.sql.take().map(|sql| Statement { sql, expected_rows: None, most_rows: None }))
     }
 }

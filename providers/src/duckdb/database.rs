@@ -117,7 +117,7 @@ impl Database {
     pub(super) fn ensure_schema(&self, connection: &Connection, schema: &str) -> Result<()> {
         let mut known = self.schemas.lock();
         if !known.contains(schema) {
-            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", super::names::quote(schema));
+            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", crate::sql::quote(schema));
             connection.execute_batch(&sql).map_err(|e| self.error(format!("making schema {schema}"), e))?;
             known.insert(schema.to_owned());
         }
@@ -141,7 +141,7 @@ impl Database {
     /// Drops the schema with all it holds, if it is there.
     pub(super) fn drop_schema(&self, connection: &Connection, schema: &str) -> Result<()> {
         let mut known = self.schemas.lock();
-        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", super::names::quote(schema));
+        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", crate::sql::quote(schema));
         connection.execute_batch(&sql).map_err(|e| self.error(format!("dropping schema {schema}"), e))?;
         known.remove(schema);
         Ok(())

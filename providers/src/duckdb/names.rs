@@ -7,11 +7,7 @@ use zxq_catalog::{JobId, SegmentId};
 
 use super::NAME;
 use crate::error::{ProviderError, Result};
-
-/// An identifier as SQL, whatever characters it holds.
-pub(super) fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
-}
+use crate::sql::quote;
 
 /// The DuckDB table that `job` writes segment `id` to, without its schema.
 pub(super) fn segment_table(id: SegmentId, job: &JobId) -> String {

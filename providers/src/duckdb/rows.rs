@@ -75,7 +75,7 @@ fn to_type(column: ArrayRef, wanted: &DataType, name: &str) -> Result<ArrayRef> 
 
 /// Pairs of types that hold the same values in another layout.
 fn same_values(from: &DataType, to: &DataType) -> bool {
-    super::types::same_kind(from, to) || matches!((from, to), (DataType::Int64, DataType::UInt64))
+    crate::sql::types::same_kind(from, to) || matches!((from, to), (DataType::Int64, DataType::UInt64))
 }
 
 fn misfit(reason: String) -> ProviderError {

@@ -1,20 +1,14 @@
 //! The plan node that reads segments: one SELECT per output partition.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalSortExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
-};
+use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, SortOrderPushdownResult,
@@ -22,18 +16,10 @@ use datafusion::physical_plan::{
 use zxq_catalog::{Segment, TableDef};
 
 use super::database::Database;
-use super::facts::Facts;
-use super::filter::{Predicate, translate};
-use super::names::quote;
-use super::sql::Select;
-use super::stream::{DuckDbStream, Statement, Statements, Work};
-use super::types::{is_float, sql_type};
+use super::dialect::DUCKDB;
+use super::stream::{DuckDbStream, Work};
 use crate::error::Result;
-use crate::pruning::prune;
-use crate::stats;
-
-/// Segments per statement while a dynamic filter may still grow stronger: it is read again before each statement.
-const SEGMENTS_BETWEEN_FILTERS: usize = 16;
+use crate::sql::scan::{SqlScan, properties};
 
 /// Below this many rows a second output partition costs more than it gains.
 const ROWS_PER_PARTITION: u64 = 500_000;
@@ -48,17 +34,7 @@ const MAX_PARTITIONS: usize = 2;
 #[derive(Debug, Clone)]
 pub struct DuckDbScanExec {
     pub(super) database: Arc<Database>,
-    pub(super) table: Arc<TableDef>,
-    /// Segments of each output partition.
-    pub(super) partitions: Vec<Vec<Arc<Segment>>>,
-    projection: Vec<usize>,
-    schema: SchemaRef,
-    pub(super) filters: Vec<Predicate>,
-    /// Filters that other parts of the plan tighten while it runs.
-    dynamic: Vec<Arc<dyn PhysicalExpr>>,
-    /// `ORDER BY …`, or nothing.
-    order: String,
-    pub(super) fetch: Option<usize>,
+    pub(super) scan: SqlScan,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,22 +48,10 @@ impl DuckDbScanExec {
         projection: Vec<usize>,
         target_partitions: usize,
     ) -> DataFusionResult<Self> {
-        let schema = Arc::new(table.schema().project(&projection)?);
-        let partitions = split(segments, target_partitions);
-        let properties = properties(&schema, partitions.len(), None);
-        Ok(DuckDbScanExec {
-            database,
-            table,
-            partitions,
-            projection,
-            schema,
-            filters: Vec::new(),
-            dynamic: Vec::new(),
-            order: String::new(),
-            fetch: None,
-            properties,
-            metrics: ExecutionPlanMetricsSet::new(),
-        })
+        let most = MAX_PARTITIONS.min(target_partitions);
+        let scan = SqlScan::new(&DUCKDB, table, segments, projection, most, ROWS_PER_PARTITION)?;
+        let properties = properties(&scan.schema, scan.partitions.len(), None);
+        Ok(DuckDbScanExec { database, scan, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
 
     /// The SQL that one output partition sends, as far as it is known before the plan runs.
@@ -95,143 +59,34 @@ impl DuckDbScanExec {
     /// # Errors
     /// When a segment's location is not one of this store.
     pub fn sql(&self, partition: usize) -> Result<String> {
-        let segments = self.partitions.get(partition).map(Vec::as_slice).unwrap_or_default();
-        self.with_select(&[], self.fetch, |select| select.sql(segments))
+        self.scan.sql(partition)
     }
 
-    /// All segments.
-    pub(super) fn segments(&self) -> Vec<&Arc<Segment>> {
-        self.partitions.iter().flatten().collect()
-    }
-
-    /// Adds the filter to the SQL if all of it can be said there. `None` when it cannot, or when rows have been limited
-    /// already.
+    /// The same with the filter in its SQL if all of it can be said there. `None` when it cannot, or when rows have been
+    /// limited already.
     pub(super) fn with_exact_filter(&self, filter: &Arc<dyn PhysicalExpr>) -> Option<Self> {
-        if self.fetch.is_some() {
-            return None;
-        }
-        let segments = self.segments();
-        let predicate = translate(filter, &Facts::new(&self.table, &segments)).filter(|p| p.exact)?;
-        let mut scan = self.renewed();
-        scan.add_filter(predicate);
-        Some(scan)
+        self.scan.with_exact_filter(filter).map(|scan| self.with_scan(scan))
     }
 
     /// Adds as much of the filter to the SQL as can be said there; true when that is all of it.
     pub(super) fn push_filter(&mut self, filter: &Arc<dyn PhysicalExpr>) -> bool {
-        let segments = self.segments();
-        let predicate = translate(filter, &Facts::new(&self.table, &segments));
-        let exact = predicate.as_ref().is_some_and(|p| p.exact);
-        if let Some(predicate) = predicate {
-            self.add_filter(predicate);
-        }
-        exact
-    }
-
-    fn add_filter(&mut self, predicate: Predicate) {
-        if predicate.sql != "true" && !self.filters.iter().any(|f| f.sql == predicate.sql) {
-            self.filters.push(predicate);
-        }
+        self.scan.push_filter(filter)
     }
 
     /// Limits each output partition's rows.
-    pub(super) fn limited(mut self, fetch: Option<usize>) -> Self {
-        self.fetch = fetch;
-        self
+    pub(super) fn limited(self, fetch: Option<usize>) -> Self {
+        DuckDbScanExec { scan: self.scan.limited(fetch), ..self }
     }
 
-    /// A copy that counts its own work.
-    fn renewed(&self) -> Self {
-        DuckDbScanExec { metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    /// Another scan of the same rows, which counts its own work.
+    fn with_scan(&self, scan: SqlScan) -> Self {
+        DuckDbScanExec { scan, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
-
-    fn with_select<T>(
-        &self,
-        more: &[Predicate],
-        limit: Option<usize>,
-        render: impl FnOnce(Select<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let counting = self.projection.is_empty();
-        let expressions: Vec<String> = match counting {
-            true => vec!["count(*)".to_owned()],
-            false => self.schema.fields().iter().map(|f| quote(f.name())).collect(),
-        };
-        let columns: BTreeSet<usize> = self.projection.iter().copied().collect();
-        let filters: Vec<Predicate> = self.filters.iter().chain(more).cloned().collect();
-        render(Select {
-            table: &self.table,
-            expressions: &expressions,
-            columns: &columns,
-            filters: &filters,
-            tail: &self.order,
-            // A count is one row; its limit is applied to what it counts, when the rows are made.
-            limit: limit.filter(|_| !counting),
-        })
-    }
-
-    fn order_by(&self, order: &[PhysicalSortExpr]) -> Option<String> {
-        let mut keys = Vec::with_capacity(order.len());
-        for key in order {
-            let column = key.expr.downcast_ref::<Column>()?;
-            let (_, data_type) = Facts::new(&self.table, &[]).column(column.name())?;
-            // DuckDB holds the two zeros equal and sorts NaN its own way.
-            if is_float(data_type) || sql_type(data_type).is_none() {
-                return None;
-            }
-            let direction = if key.options.descending { "DESC" } else { "ASC" };
-            let nulls = if key.options.nulls_first { "FIRST" } else { "LAST" };
-            keys.push(format!("{} {direction} NULLS {nulls}", quote(column.name())));
-        }
-        (!keys.is_empty()).then(|| format!("ORDER BY {}", keys.join(", ")))
-    }
-}
-
-/// Splits segments into output partitions of about equal numbers of rows.
-fn split(segments: Vec<Arc<Segment>>, target_partitions: usize) -> Vec<Vec<Arc<Segment>>> {
-    let rows: u64 = segments.iter().map(|s| s.rows).sum();
-    let worth = usize::try_from(rows / ROWS_PER_PARTITION).unwrap_or(usize::MAX);
-    let count = worth.min(MAX_PARTITIONS).min(target_partitions).min(segments.len()).max(1);
-    if count == 1 {
-        return vec![segments];
-    }
-    let mut partitions: Vec<(u64, Vec<Arc<Segment>>)> = vec![(0, Vec::new()); count];
-    for segment in segments {
-        if let Some((rows, list)) = partitions.iter_mut().min_by_key(|(rows, _)| *rows) {
-            *rows += segment.rows;
-            list.push(segment);
-        }
-    }
-    partitions.into_iter().map(|(_, list)| list).collect()
-}
-
-/// Properties of a leaf that reads DuckDB.
-pub(super) fn properties(schema: &SchemaRef, partitions: usize, order: Option<LexOrdering>) -> Arc<PlanProperties> {
-    let equivalence = EquivalenceProperties::new_with_orderings(Arc::clone(schema), order);
-    let properties = PlanProperties::new(
-        equivalence,
-        Partitioning::UnknownPartitioning(partitions),
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    );
-    // The stream reads a tokio channel, which takes part in tokio's budget.
-    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
 }
 
 impl DisplayAs for DuckDbScanExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let segments = self.segments();
-        let sql = self.with_select(&[], self.fetch, |select| select.shown(&segments)).map_err(|_| fmt::Error)?;
-        match format {
-            DisplayFormatType::TreeRender => write!(f, "segments={}\nsql={sql}", segments.len()),
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "DuckDbScanExec: segments={}, statements={}", segments.len(), self.partitions.len())?;
-                if !self.dynamic.is_empty() {
-                    let filters: Vec<String> = self.dynamic.iter().map(ToString::to_string).collect();
-                    write!(f, ", dynamic_filters=[{}]", filters.join(", "))?;
-                }
-                write!(f, ", sql=[{sql}]")
-            }
-        }
+        self.scan.describe("DuckDbScanExec", format, f)
     }
 }
 
@@ -259,9 +114,9 @@ impl ExecutionPlan for DuckDbScanExec {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let work = Work {
             database: Arc::clone(&self.database),
-            schema: Arc::clone(&self.schema),
+            schema: Arc::clone(&self.scan.schema),
             batch_rows: context.session_config().batch_size(),
-            statements: Box::new(ScanStatements { scan: self.clone(), partition, next_segment: 0 }),
+            statements: self.scan.statements(partition),
         };
         Ok(Box::pin(DuckDbStream::new(work, metrics)))
     }
@@ -271,25 +126,15 @@ impl ExecutionPlan for DuckDbScanExec {
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> DataFusionResult<Arc<Statistics>> {
-        let segments: Vec<Arc<Segment>> = match partition {
-            Some(partition) => self.partitions.get(partition).cloned().unwrap_or_default(),
-            None => self.segments().into_iter().cloned().collect(),
-        };
-        let exact = self.filters.is_empty() && self.dynamic.is_empty();
-        let statistics = stats::statistics(&self.table.schema(), &segments, &self.projection, exact);
-        let parts = if partition.is_some() { 1 } else { self.partitions.len() };
-        Ok(Arc::new(match self.fetch {
-            Some(fetch) => statistics.with_fetch(Some(fetch), 0, parts)?,
-            None => statistics,
-        }))
+        Ok(Arc::new(self.scan.statistics(partition)?))
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.fetch
+        self.scan.fetch
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(self.renewed().limited(limit)))
+        Some(Arc::new(self.with_scan(self.scan.clone().limited(limit))))
     }
 
     fn handle_child_pushdown_result(
@@ -298,85 +143,26 @@ impl ExecutionPlan for DuckDbScanExec {
         child_pushdown_result: ChildPushdownResult,
         _config: &ConfigOptions,
     ) -> DataFusionResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        let offered = child_pushdown_result.parent_filters;
-        if self.fetch.is_some() || offered.is_empty() {
-            // A filter above a limit must not move below it.
-            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; offered.len()]));
-        }
-        let mut scan = self.renewed();
-        let mut answers = Vec::with_capacity(offered.len());
-        for filter in offered {
-            let filter = filter.filter;
-            let is_dynamic = datafusion::physical_expr_common::physical_expr::is_dynamic_physical_expr(&filter);
-            if is_dynamic {
-                scan.dynamic.push(filter);
-                answers.push(PushedDown::No);
-            } else {
-                answers.push(if scan.push_filter(&filter) { PushedDown::Yes } else { PushedDown::No });
+        let (scan, answers) = self.scan.take_filters(child_pushdown_result);
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(answers);
+        Ok(match scan {
+            Some(scan) => {
+                let node: Arc<dyn ExecutionPlan> = Arc::new(self.with_scan(scan));
+                propagation.with_updated_node(node)
             }
-        }
-        let node: Arc<dyn ExecutionPlan> = Arc::new(scan);
-        Ok(FilterPushdownPropagation::with_parent_pushdown_result(answers).with_updated_node(node))
+            None => propagation,
+        })
     }
 
     fn try_pushdown_sort(
         &self,
         order: &[PhysicalSortExpr],
     ) -> DataFusionResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        let (Some(order_by), Some(ordering), None) =
-            (self.order_by(order), LexOrdering::new(order.iter().cloned()), self.fetch)
-        else {
+        let Some((scan, ordering)) = self.scan.sorted(order) else {
             return Ok(SortOrderPushdownResult::Unsupported);
         };
-        let mut scan = self.renewed();
-        scan.order = order_by;
-        scan.properties = properties(&scan.schema, scan.partitions.len(), Some(ordering));
-        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(scan) })
-    }
-}
-
-/// The statements of one output partition: one, unless dynamic filters are read again on the way.
-struct ScanStatements {
-    scan: DuckDbScanExec,
-    partition: usize,
-    next_segment: usize,
-}
-
-impl Statements for ScanStatements {
-    fn next(&mut self, rows_so_far: usize) -> Result<Option<Statement>> {
-        let scan = &self.scan;
-        let all = scan.partitions.get(self.partition).map(Vec::as_slice).unwrap_or_default();
-        let left = scan.fetch.map(|fetch| fetch.saturating_sub(rows_so_far));
-        if left == Some(0) {
-            return Ok(None);
-        }
-        loop {
-            let rest = all.get(self.next_segment..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let at_once = scan.dynamic.is_empty() || !scan.order.is_empty();
-            let size = if at_once { rest.len() } else { rest.len().min(SEGMENTS_BETWEEN_FILTERS) };
-            self.next_segment += size;
-            let mut segments = rest.get(..size).unwrap_or_default().to_vec();
-            let mut more = Vec::new();
-            for filter in &scan.dynamic {
-                let keep = prune(&scan.schema, &segments, filter)?;
-                let mut keep = keep.into_iter();
-                segments.retain(|_| keep.next().unwrap_or(true));
-                let kept: Vec<&Arc<Segment>> = segments.iter().collect();
-                more.extend(translate(filter, &Facts::new(&scan.table, &kept)));
-            }
-            if segments.is_empty() {
-                continue;
-            }
-            let rows: u64 = segments.iter().map(|s| s.rows).sum();
-            let whole = scan.filters.is_empty() && more.is_empty() && left.is_none();
-            return Ok(Some(Statement {
-                sql: scan.with_select(&more, left, |select| select.sql(&segments))?,
-                expected_rows: whole.then(|| usize::try_from(rows).unwrap_or(usize::MAX)),
-                most_rows: left,
-            }));
-        }
+        let mut sorted = self.with_scan(scan);
+        sorted.properties = properties(&sorted.scan.schema, sorted.scan.partitions.len(), Some(ordering));
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(sorted) })
     }
 }

@@ -25,26 +25,10 @@ use tokio::sync::mpsc;
 use super::database::Database;
 use super::{NAME, rows};
 use crate::error::{ProviderError, Result};
+use crate::sql::scan::Statements;
 
 /// Batches that wait for the reader.
 const BATCHES_IN_FLIGHT: usize = 3;
-
-/// One SELECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Statement {
-    /// The SQL.
-    pub(super) sql: String,
-    /// How many rows must come, where that is known. Anything else is damage, and an error.
-    pub(super) expected_rows: Option<usize>,
-    /// For a count: how many of the counted rows are wanted at most.
-    pub(super) most_rows: Option<usize>,
-}
-
-/// The statements of one stream, one after the other.
-pub(super) trait Statements: Send {
-    /// The next statement, given how many rows the ones before gave. `None` when there are no more.
-    fn next(&mut self, rows_so_far: usize) -> Result<Option<Statement>>;
-}
 
 /// What to run, and what comes back.
 pub(super) struct Work {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use super::NAME;
 use crate::error::{ProviderError, Result};
+use crate::sql::dialect::{decimal_text, float_text, text_literal};
+use crate::sql::types::{is_utc, same_kind};
 
 /// The DuckDB type that holds a canonical type; `None` for a type this store cannot hold.
 ///
@@ -34,36 +36,12 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<String> {
     })
 }
 
-fn is_utc(zone: &str) -> bool {
-    matches!(zone, "UTC" | "+00:00" | "Z")
-}
-
 /// As [`sql_type`], or an error that names the column.
 pub(super) fn column_sql_type(column: &str, data_type: &DataType) -> Result<String> {
     sql_type(data_type).ok_or_else(|| ProviderError::Unsupported {
         store: NAME,
         what: format!("hold column \"{column}\" of type {data_type}"),
     })
-}
-
-/// True for two types whose values DuckDB keeps and compares alike: the same type, or two encodings of text or bytes.
-pub(super) fn same_kind(a: &DataType, b: &DataType) -> bool {
-    let instant = |t: &DataType| matches!(t, DataType::Timestamp(TimeUnit::Microsecond, Some(_)));
-    a == b || (is_text(a) && is_text(b)) || (is_bytes(a) && is_bytes(b)) || (instant(a) && instant(b))
-}
-
-/// True for every encoding of text.
-pub(super) fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
-fn is_bytes(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
-}
-
-/// True for the two floating-point types.
-pub(super) fn is_float(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Float32 | DataType::Float64)
 }
 
 /// A value as a SQL literal of exactly this type. `None` when the value is of another type, or cannot be written so that
@@ -103,33 +81,6 @@ pub(super) fn literal(value: &ScalarValue, data_type: &DataType) -> Option<Strin
         }
         _ => return None,
     })
-}
-
-/// Text as a SQL literal; `None` for text with a NUL character, which cannot be sent.
-pub(super) fn text_literal(text: &str) -> Option<String> {
-    (!text.contains('\0')).then(|| format!("'{}'", text.replace('\'', "''")))
-}
-
-fn float_text(value: f64, shortest: String) -> String {
-    if value.is_nan() {
-        "nan".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
-    } else {
-        shortest
-    }
-}
-
-fn decimal_text(unscaled: i128, scale: i8) -> String {
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = unscaled.unsigned_abs().to_string();
-    let scale = usize::try_from(scale).unwrap_or(0);
-    if scale == 0 {
-        return format!("{sign}{digits}");
-    }
-    let padded = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - scale);
-    format!("{sign}{whole}.{fraction}")
 }
 
 /// The batch as DuckDB's appender takes it: UTC timestamps lose their zone (see [`sql_type`]), all else stays.

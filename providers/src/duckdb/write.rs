@@ -5,10 +5,10 @@ use arrow::record_batch::RecordBatch;
 use zxq_catalog::TableDef;
 
 use super::database::Database;
-use super::names::quote;
 use super::{NAME, types};
 use crate::adapt::adapt_batch;
 use crate::error::{ProviderError, Result};
+use crate::sql::quote;
 
 /// Fails when DuckDB cannot hold this table, saying why.
 pub(super) fn check_table(table: &TableDef) -> Result<()> {

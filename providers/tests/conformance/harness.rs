@@ -20,6 +20,11 @@ pub trait Kind: Send + Sync {
     /// Opens the store that lives in this folder.
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore>;
 
+    /// False where what the store needs is not installed: then nothing is tested.
+    fn is_available(&self) -> bool {
+        true
+    }
+
     /// False for a store whose rows live in memory only.
     fn keeps_rows(&self) -> bool {
         true
@@ -41,6 +46,15 @@ pub struct Harness {
     next_id: AtomicU64,
 }
 
+struct Open(Arc<dyn TierStore>);
+
+#[async_trait]
+impl Kind for Open {
+    async fn open(&self, _folder: &Path) -> Arc<dyn TierStore> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// A session with several output partitions.
 pub fn session() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3))
@@ -51,6 +65,16 @@ impl Harness {
         let folder = TempDir::new().unwrap();
         let store = kind.open(folder.path()).await;
         Harness { kind: Box::new(kind), folder, store, context: session(), next_id: AtomicU64::new(1) }
+    }
+
+    /// A harness over a store that is open already, and never opened again.
+    pub fn over(store: Arc<dyn TierStore>) -> Harness {
+        let (kind, folder) = (Box::new(Open(Arc::clone(&store))), TempDir::new().unwrap());
+        Harness { kind, folder, store, context: session(), next_id: AtomicU64::new(1) }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn keeps_rows(&self) -> bool {

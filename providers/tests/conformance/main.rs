@@ -9,6 +9,9 @@ mod data;
 mod filters;
 mod harness;
 mod lifecycle;
+mod postgres_only;
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 mod predicates;
 mod promises;
 mod query;
@@ -21,7 +24,9 @@ macro_rules! suite {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    crate::$module::$case(crate::harness::Harness::new($kind).await).await;
+                    if crate::harness::Kind::is_available(&$kind) {
+                        crate::$module::$case(crate::harness::Harness::new($kind).await).await;
+                    }
                 }
             )+)+
         }
@@ -57,5 +62,6 @@ macro_rules! suite {
 
 suite!(hot, crate::stores::Hot);
 suite!(duckdb, crate::stores::DuckDb);
+suite!(postgres, crate::stores::Postgres);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });

@@ -11,8 +11,10 @@ use zxq_providers::TierStore;
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::postgres::{PostgresOptions, PostgresStore};
 
 use crate::harness::Kind;
+use crate::postgres_server;
 
 pub struct Hot;
 
@@ -34,6 +36,31 @@ impl Kind for DuckDb {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let options = DuckDbOptions { memory_limit_bytes: 256 << 20, threads: 2, temp_dir: folder.join("duckdb_temp") };
         Arc::new(DuckDbStore::open(&folder.join("warm.duckdb"), options).unwrap())
+    }
+}
+
+/// A schema for each folder, in the server that all tests of this process share.
+pub struct Postgres;
+
+impl Postgres {
+    pub fn options(folder: &Path) -> PostgresOptions {
+        let server = postgres_server::shared().unwrap();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let mut options = PostgresOptions::parse(&server.superuser_url()).unwrap();
+        options.schema = format!("s_{}", letters.to_lowercase());
+        options
+    }
+}
+
+#[async_trait]
+impl Kind for Postgres {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        Arc::new(PostgresStore::open(Postgres::options(folder)).await.unwrap())
+    }
+
+    fn is_available(&self) -> bool {
+        postgres_server::is_installed()
     }
 }
 

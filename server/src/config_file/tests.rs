@@ -61,6 +61,19 @@ fn values_reach_the_engine() {
 }
 
 #[test]
+fn a_url_makes_warm_a_postgresql_database() {
+    let text = "warm:\n  url: postgres://ann:s3cret@h:1/d\n  schema: x\n  pool_size: 2\n  max_overflow: 0\n  \
+                pool_timeout: 5 s\n  pool_recycle: never\n  pool_pre_ping: false\n";
+    let settings = parse(text).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let options = settings.engine.warm.postgres.unwrap();
+    assert_eq!((options.server().as_str(), options.schema.as_str()), ("postgres://ann@h:1/d", "x"));
+    assert_eq!((options.pool.pool_size, options.pool.max_overflow), (2, 0));
+    assert_eq!(options.pool.pool_timeout, Duration::from_secs(5));
+    assert_eq!((options.pool.pool_recycle, options.pool.pool_pre_ping), (None, false));
+}
+
+#[test]
 fn never_keeps_data_where_it_is() {
     let policy = parse("hot_to_warm_age: 1.5h\nwarm_to_cold_age: never\n").unwrap().engine.policy;
     assert_eq!((policy.hot_to_warm_age, policy.warm_to_cold_age), (Duration::from_secs(5_400), Duration::MAX));
@@ -86,6 +99,11 @@ fn wrong_values_name_their_key() {
         ("hot_to_warm_age: soon\n", "\"soon\" is not an age"),
         ("hot_usage_threshold: 1.5\n", "hot_usage_threshold: 1.5 is not between 0 and 1"),
         ("warm:\n  backend: mysql\n", "warm.backend: unknown backend \"mysql\""),
+        ("warm:\n  backend: postgres\n", "warm.url: is missing"),
+        ("warm:\n  pool_size: 3\n", "warm.pool_size: has an effect only with warm.url"),
+        ("warm:\n  url: postgres://a:s3cret@h/d\n  pool_size: 0\n", "warm.pool_size: must be at least 1"),
+        ("warm:\n  url: postgres://a:s3cret@h\n", "warm.url: postgres: the database's URL cannot be used"),
+        ("warm:\n  url: postgres://a:s3cret@h/d\n  pool_timout: 3\n", "unknown key \"pool_timout\""),
         ("cold:\n  compression: zstd(99)\n", "cold.compression: unknown compression"),
         ("hot_to_warm_age: 9 days\nwarm_to_cold_age: 1 day\n", "must not be less than hot_to_warm_age"),
         ("maintenance_interval: never\n", "maintenance_interval: cannot be never"),
@@ -94,6 +112,7 @@ fn wrong_values_name_their_key() {
     ] {
         let error = error_of(text);
         assert!(error.contains(words) && error.starts_with("storage.yaml"), "{text}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
     }
 }
 

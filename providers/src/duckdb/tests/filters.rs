@@ -13,9 +13,10 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::prelude::{Column, col, lit};
 
 use super::*;
-use crate::duckdb::facts::Facts;
-use crate::duckdb::filter::translate;
+use crate::duckdb::dialect::DUCKDB;
 use crate::duckdb::scan_filters_exactly;
+use crate::sql::facts::Facts;
+use crate::sql::filter::translate;
 
 fn name(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
@@ -99,7 +100,7 @@ async fn random_predicates_keep_every_row_that_datafusion_keeps() {
             assert!(kept.is_subset(&found), "{predicate}\n{}", sql_of(&plan));
 
             let segments: Vec<&Arc<Segment>> = fixture.segments.iter().collect();
-            let translated = translate(&physical, &Facts::new(&fixture.table, &segments));
+            let translated = translate(&physical, &Facts::new(&DUCKDB, &fixture.table, &segments));
             all += 1;
             pushed += usize::from(translated.is_some());
             if translated.is_some_and(|t| t.exact) {

@@ -5,7 +5,8 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use futures::StreamExt;
 
 use super::*;
-use crate::duckdb::stream::{DuckDbStream, Statement, Statements, Work};
+use crate::duckdb::stream::{DuckDbStream, Work};
+use crate::sql::scan::{Statement, Statements};
 
 struct Scripted {
     sql: Vec<&'static str>,

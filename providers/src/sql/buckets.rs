@@ -16,8 +16,8 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 use zxq_catalog::Value;
 
+use super::dialect::quote;
 use super::facts::Facts;
-use super::names::quote;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -30,9 +30,23 @@ const NANOS_LIMIT: i64 = i64::MAX / 1000;
 /// Monday 2000-01-03: where `time_bucket` counts from unless told otherwise.
 const BUCKET_ORIGIN: i64 = 10_959 * DAY;
 
-/// The call as SQL that gives microseconds since 1970, and the position of the column it reads. The buckets are computed by
-/// plain arithmetic with an origin written out, never by a DuckDB function with an origin of its own.
-pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<(String, usize)> {
+/// Buckets of fixed width of one timestamp column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bucket<'a> {
+    /// The column, as SQL.
+    pub(crate) column: &'a str,
+    /// Its type, a timestamp.
+    pub(crate) data_type: &'a DataType,
+    /// Width, microseconds.
+    pub(crate) width: i64,
+    /// The beginning of one bucket, microseconds since 1970.
+    pub(crate) origin: i64,
+    /// No instant lies before it, microseconds since 1970.
+    pub(crate) earliest: i64,
+}
+
+/// The call as SQL that gives the bucket, and the position of the column it reads.
+pub(crate) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<(String, usize)> {
     let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
     let (first, second) = (call.args().first()?, call.args().get(1)?);
     let (column, in_nanos) = time_column(second)?;
@@ -64,10 +78,9 @@ pub(super) fn bucket(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Fact
     if width <= 0 || !bounded || !agrees(expr, schema, column.index(), &extremes, width, origin)? {
         return None;
     }
-    let micros = format!("epoch_us({})", quote(column.name()));
-    let origin = origin.rem_euclid(width);
-    // DuckDB's % takes the sign of its left side, as Rust's does.
-    let sql = format!("({micros} - ((({micros} - {origin}) % {width}) + {width}) % {width})");
+    let earliest = extremes.iter().min().copied().unwrap_or(0);
+    let name = quote(column.name());
+    let sql = facts.dialect.bucket(&Bucket { column: &name, data_type, width, origin, earliest })?;
     Some((sql, position))
 }
 

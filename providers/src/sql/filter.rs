@@ -1,9 +1,9 @@
-//! Predicates as SQL: an allow-list of what DuckDB evaluates exactly as DataFusion does.
+//! Predicates as SQL: an allow-list of what databases evaluate exactly as DataFusion does.
 //!
 //! Everything that is not on the list stays with DataFusion. What agrees, and what does not:
 //! - Text and bytes compare by their bytes in both. `LIKE` agrees for patterns of plain characters and `%`; DataFusion
 //!   also takes `\` as an escape, and `_` is left out to be safe.
-//! - DataFusion orders floats totally (`-NaN < -inf … -0.0 < 0.0 … < NaN`); DuckDB puts every NaN last and holds the
+//! - DataFusion orders floats totally (`-NaN < -inf … -0.0 < 0.0 … < NaN`); databases put every NaN last and hold the
 //!   two zeros equal. So floats are compared only where statistics show that no NaN is there, only with literals,
 //!   and with zero only by `>` and `<=`, where both zeros give the same answer.
 //! - NULL follows the same three-valued logic in both, also inside `IN` lists.
@@ -20,24 +20,24 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::dialect::{quote, text_literal};
 use super::facts::Facts;
-use super::names::quote;
-use super::types::{is_float, is_text, literal, same_kind, text_literal};
+use super::types::{is_float, is_text, same_kind};
 
-/// A condition that DuckDB evaluates.
+/// A condition that the database evaluates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Predicate {
+pub(crate) struct Predicate {
     /// A SQL expression of type BOOLEAN, safe to put between `AND`s.
-    pub(super) sql: String,
+    pub(crate) sql: String,
     /// Positions in the table of the columns it reads.
-    pub(super) columns: BTreeSet<usize>,
+    pub(crate) columns: BTreeSet<usize>,
     /// True when it holds for exactly the rows for which the original holds; false when it may hold for more.
-    pub(super) exact: bool,
+    pub(crate) exact: bool,
 }
 
 /// The predicate as SQL, or something weaker that holds at least wherever the predicate holds. `None` when nothing of it
 /// can be said in SQL. Dynamic filters are read as they stand now.
-pub(super) fn translate(expr: &Arc<dyn PhysicalExpr>, facts: &Facts) -> Option<Predicate> {
+pub(crate) fn translate(expr: &Arc<dyn PhysicalExpr>, facts: &Facts) -> Option<Predicate> {
     if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
         return match binary.op() {
             Operator::And => match (translate(binary.left(), facts), translate(binary.right(), facts)) {
@@ -68,7 +68,7 @@ pub(super) fn translate(expr: &Arc<dyn PhysicalExpr>, facts: &Facts) -> Option<P
         return like_pattern(like, facts);
     }
     if let Some(value) = expr.downcast_ref::<Literal>() {
-        let sql = literal(value.value(), &DataType::Boolean)?;
+        let sql = facts.dialect.literal(value.value(), &DataType::Boolean)?;
         return Some(Predicate { sql, columns: BTreeSet::new(), exact: true });
     }
     if expr.is::<Column>() {
@@ -108,7 +108,8 @@ fn operand(expr: &Arc<dyn PhysicalExpr>, facts: &Facts) -> Option<Operand> {
     }
     let column = expr.downcast_ref::<Column>()?;
     let (position, data_type) = facts.column(column.name())?;
-    Some(Operand { sql: quote(column.name()), position, data_type: data_type.clone(), name: column.name().to_owned() })
+    let sql = facts.dialect.ordered(quote(column.name()), data_type);
+    Some(Operand { sql, position, data_type: data_type.clone(), name: column.name().to_owned() })
 }
 
 fn value(expr: &Arc<dyn PhysicalExpr>) -> Option<&ScalarValue> {
@@ -164,7 +165,7 @@ fn comparable(column: &Operand, op: Operator, constant: &ScalarValue, facts: &Fa
             return None;
         }
     }
-    literal(constant, &column.data_type)
+    facts.dialect.literal(constant, &column.data_type)
 }
 
 fn in_list(list: &InListExpr, facts: &Facts) -> Option<Predicate> {

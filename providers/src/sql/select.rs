@@ -6,8 +6,7 @@ use std::sync::Arc;
 use zxq_catalog::{ColumnDef, Segment, TableDef};
 
 use super::filter::Predicate;
-use super::names::{location_sql, quote};
-use super::{NAME, types};
+use super::{Dialect, quote};
 use crate::error::{ProviderError, Result};
 use crate::scalar;
 
@@ -16,19 +15,21 @@ const SEGMENTS_SHOWN: usize = 3;
 
 /// The parts of a SELECT over the rows of some segments of one table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Select<'a> {
+pub(crate) struct Select<'a> {
+    /// The database that is asked.
+    pub(crate) dialect: &'static dyn Dialect,
     /// The table.
-    pub(super) table: &'a TableDef,
+    pub(crate) table: &'a TableDef,
     /// What to select: SQL expressions over the table's columns.
-    pub(super) expressions: &'a [String],
+    pub(crate) expressions: &'a [String],
     /// Positions of the columns that `expressions` and `tail` read.
-    pub(super) columns: &'a BTreeSet<usize>,
+    pub(crate) columns: &'a BTreeSet<usize>,
     /// Conditions, all of which must hold.
-    pub(super) filters: &'a [Predicate],
+    pub(crate) filters: &'a [Predicate],
     /// What follows: `GROUP BY …`, `ORDER BY …`; may be empty.
-    pub(super) tail: &'a str,
+    pub(crate) tail: &'a str,
     /// At most so many rows.
-    pub(super) limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 impl Select<'_> {
@@ -36,13 +37,13 @@ impl Select<'_> {
     ///
     /// # Errors
     /// When a segment's location is not one of this store, or a column's default for older rows cannot be told.
-    pub(super) fn sql<'s>(&self, segments: impl IntoIterator<Item = &'s Arc<Segment>>) -> Result<String> {
+    pub(crate) fn sql<'s>(&self, segments: impl IntoIterator<Item = &'s Arc<Segment>>) -> Result<String> {
         let parts = self.parts(segments)?;
         Ok(self.around(&union(&parts)))
     }
 
     /// The statement as EXPLAIN shows it, with only the first few segments.
-    pub(super) fn shown(&self, segments: &[&Arc<Segment>]) -> Result<String> {
+    pub(crate) fn shown(&self, segments: &[&Arc<Segment>]) -> Result<String> {
         let mut parts = self.parts(segments.iter().take(SEGMENTS_SHOWN).copied())?;
         let hidden = segments.len().saturating_sub(SEGMENTS_SHOWN);
         if hidden > 0 {
@@ -55,7 +56,7 @@ impl Select<'_> {
         let mut needed = self.columns.clone();
         needed.extend(self.filters.iter().flat_map(|f| &f.columns));
         let columns: Vec<&ColumnDef> = needed.iter().filter_map(|position| self.table.columns.get(*position)).collect();
-        segments.into_iter().map(|segment| one_segment(segment, &columns)).collect()
+        segments.into_iter().map(|segment| one_segment(self.dialect, segment, &columns)).collect()
     }
 
     fn around(&self, source: &str) -> String {
@@ -75,30 +76,30 @@ impl Select<'_> {
     }
 }
 
-fn one_segment(segment: &Segment, columns: &[&ColumnDef]) -> Result<String> {
+fn one_segment(dialect: &dyn Dialect, segment: &Segment, columns: &[&ColumnDef]) -> Result<String> {
     let mut selected = Vec::with_capacity(columns.len().max(1));
     for column in columns {
         selected.push(match segment.stats.contains_key(&column.name) {
             true => quote(&column.name),
-            false => format!("{} AS {}", default_sql(column)?, quote(&column.name)),
+            false => format!("{} AS {}", default_sql(dialect, column)?, quote(&column.name)),
         });
     }
     if selected.is_empty() {
         selected.push("1 AS one".to_owned());
     }
-    Ok(format!("SELECT {} FROM {}", selected.join(", "), location_sql(&segment.location)?))
+    Ok(format!("SELECT {} FROM {}", selected.join(", "), dialect.location(&segment.location)?))
 }
 
 /// What a column holds in segments that are older than the column.
-fn default_sql(column: &ColumnDef) -> Result<String> {
+fn default_sql(dialect: &dyn Dialect, column: &ColumnDef) -> Result<String> {
     let value = scalar::constant_default(column)?;
-    types::literal(&value, &column.data_type).ok_or_else(|| ProviderError::Unsupported {
-        store: NAME,
+    dialect.literal(&value, &column.data_type).ok_or_else(|| ProviderError::Unsupported {
+        store: dialect.store(),
         what: format!("give column \"{}\" its default {value} in older rows", column.name),
     })
 }
 
-/// All rows of all parts. Parenthesised in groups, because DuckDB's parser nests each further UNION one level deeper.
+/// All rows of all parts. Parenthesised in groups, because parsers nest each further UNION one level deeper.
 fn union(parts: &[String]) -> String {
     const GROUP: usize = 100;
     if parts.len() <= GROUP {

@@ -5,39 +5,42 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use zxq_catalog::{Segment, TableDef, Value};
 
+use super::Dialect;
 use crate::scalar;
 
 /// A table, and the segments of it that are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts<'a> {
+pub(crate) struct Facts<'a> {
+    /// The database that is asked.
+    pub(crate) dialect: &'static dyn Dialect,
     table: &'a TableDef,
     segments: &'a [&'a Arc<Segment>],
 }
 
 impl<'a> Facts<'a> {
     /// Facts about exactly these segments' rows.
-    pub(super) fn new(table: &'a TableDef, segments: &'a [&'a Arc<Segment>]) -> Self {
-        Facts { table, segments }
+    pub(crate) fn new(dialect: &'static dyn Dialect, table: &'a TableDef, segments: &'a [&'a Arc<Segment>]) -> Self {
+        Facts { dialect, table, segments }
     }
 
     /// Position in the table and type of a column.
-    pub(super) fn column(&self, name: &str) -> Option<(usize, &'a DataType)> {
+    pub(crate) fn column(&self, name: &str) -> Option<(usize, &'a DataType)> {
         let position = self.table.column_index(name)?;
         self.table.columns.get(position).map(|c| (position, &c.data_type))
     }
 
     /// Number of rows.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.segments.iter().map(|s| s.rows).sum()
     }
 
     /// True when no value of a float column is NaN.
-    pub(super) fn no_nan(&self, name: &str) -> bool {
+    pub(crate) fn no_nan(&self, name: &str) -> bool {
         self.extremes(name).is_some()
     }
 
     /// The smallest and largest values of every segment; `None` when some segment does not know them.
-    pub(super) fn extremes(&self, name: &str) -> Option<Vec<Value>> {
+    pub(crate) fn extremes(&self, name: &str) -> Option<Vec<Value>> {
         let mut values = Vec::with_capacity(self.segments.len() * 2);
         for segment in self.segments {
             match segment.stats.get(name) {

@@ -1,6 +1,6 @@
 //! What is summed: columns, and products, sums and differences of them, as SQL.
 //!
-//! DataFusion wraps around on overflow, DuckDB raises an error, and both round nothing. So an expression goes into SQL
+//! DataFusion wraps around on overflow, databases raise an error, and none rounds anything. So an expression goes into SQL
 //! only where statistics prove that neither overflow nor a non-finite float can occur.
 
 use std::collections::BTreeSet;
@@ -13,41 +13,41 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Liter
 use datafusion::physical_plan::PhysicalExpr;
 use zxq_catalog::Value;
 
+use super::dialect::quote;
 use super::facts::Facts;
-use super::names::quote;
-use super::types::{is_float, literal, sql_type};
+use super::types::is_float;
 
 /// Floats beyond this may reach infinity when many are added.
 const FLOAT_LIMIT: f64 = 1e280;
 
-/// 10^38: DuckDB's decimals, and the sums of its integers, stay below.
+/// 10^38: DuckDB's decimals, the sums of its integers, and the decimals of Arrow stay below.
 const DECIMAL_LIMIT: u128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
 
 /// The largest absolute value a term can take.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Magnitude {
+pub(crate) enum Magnitude {
     /// Of an integer, or of the unscaled integer of a decimal.
     Exact(u128),
     /// Of a float that is neither NaN nor infinite.
     Float(f64),
 }
 
-/// A number that DuckDB computes exactly as DataFusion does.
+/// A number that the database computes exactly as DataFusion does.
 #[derive(Debug, Clone)]
-pub(super) struct Term {
+pub(crate) struct Term {
     /// SQL.
-    pub(super) sql: String,
+    pub(crate) sql: String,
     /// Positions in the table of the columns it reads.
-    pub(super) columns: BTreeSet<usize>,
+    pub(crate) columns: BTreeSet<usize>,
     /// The type DataFusion gives it.
-    pub(super) data_type: DataType,
+    pub(crate) data_type: DataType,
     /// How large it can get.
-    pub(super) magnitude: Magnitude,
+    pub(crate) magnitude: Magnitude,
 }
 
 impl Term {
     /// True when the sum over that many rows cannot overflow in either engine.
-    pub(super) fn sum_is_safe(&self, rows: u64) -> bool {
+    pub(crate) fn sum_is_safe(&self, rows: u64) -> bool {
         match self.magnitude {
             // Sums of integers are taken in 128 bits and wrapped as DataFusion wraps them.
             Magnitude::Exact(most) => most.checked_mul(u128::from(rows)).is_some_and(|sum| sum < DECIMAL_LIMIT),
@@ -58,7 +58,7 @@ impl Term {
 
 /// The expression as a term; `None` where it is not on the list or not proven safe. `schema` is the one that the
 /// expression's columns are positions in.
-pub(super) fn term(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<Term> {
+pub(crate) fn term(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts) -> Option<Term> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         let (position, data_type) = facts.column(column.name())?;
         let values = facts.extremes(column.name())?;
@@ -67,10 +67,10 @@ pub(super) fn term(expr: &Arc<dyn PhysicalExpr>, schema: &Schema, facts: &Facts)
         return Some(Term { sql: quote(column.name()), columns, data_type: data_type.clone(), magnitude });
     }
     if let Some(constant) = expr.downcast_ref::<Literal>() {
-        return constant_term(constant.value());
+        return constant_term(constant.value(), facts);
     }
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
-        return widened(term(cast.expr(), schema, facts)?, cast.cast_type());
+        return widened(term(cast.expr(), schema, facts)?, cast.cast_type(), facts);
     }
     let binary = expr.downcast_ref::<BinaryExpr>()?;
     let data_type = expr.data_type(schema).ok()?;
@@ -94,20 +94,20 @@ fn largest(values: &[Value], data_type: &DataType) -> Option<Magnitude> {
     })
 }
 
-fn constant_term(value: &ScalarValue) -> Option<Term> {
+fn constant_term(value: &ScalarValue, facts: &Facts) -> Option<Term> {
     let data_type = value.data_type();
     let known = crate::scalar::from_scalar(value)?;
     let magnitude = largest(&[known], &data_type)?;
-    // Written with its type: DuckDB would otherwise choose the narrowest one for the product.
-    let sql = match literal(value, &data_type)? {
+    // Written with its type: the database would otherwise choose the narrowest one for the product.
+    let sql = match facts.dialect.literal(value, &data_type)? {
         cast if cast.starts_with("CAST") => cast,
-        bare => format!("CAST({bare} AS {})", sql_type(&data_type)?),
+        bare => format!("CAST({bare} AS {})", facts.dialect.sql_type(&data_type)?),
     };
     Some(Term { sql, columns: BTreeSet::new(), data_type, magnitude })
 }
 
 /// The term in a wider type that holds every one of its values.
-fn widened(term: Term, to: &DataType) -> Option<Term> {
+fn widened(term: Term, to: &DataType, facts: &Facts) -> Option<Term> {
     use DataType::{Decimal128, Float32, Float64, Int16, Int32, Int64};
     let magnitude = match (&term.data_type, to, term.magnitude) {
         (from, to, magnitude) if from == to => magnitude,
@@ -121,7 +121,7 @@ fn widened(term: Term, to: &DataType) -> Option<Term> {
         }
         _ => return None,
     };
-    let sql = format!("CAST({} AS {})", term.sql, sql_type(to)?);
+    let sql = format!("CAST({} AS {})", term.sql, facts.dialect.sql_type(to)?);
     Some(Term { sql, data_type: to.clone(), magnitude, ..term })
 }
 

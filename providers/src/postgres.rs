@@ -1,0 +1,179 @@
+//! The warm tier in a PostgreSQL server.
+//!
+//! Each segment is a table, so that segments are written, read and dropped on their own. People query one partitioned table
+//! per zxq table with psql (see `layout`). Rows travel both ways as binary COPY. A scan is one `SELECT` over a `UNION ALL` of
+//! segments per connection; filters, limits, sorting and partial aggregates go into it as far as PostgreSQL gives exactly
+//! the answers that DataFusion would.
+//!
+//! Reading order: [`PostgresStore`] here, `options`, `passfile`, `tls` and `pool` (connections), `errors`, `names` and
+//! `layout` (where things lie), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
+//! `snapshot`, `stream` and `decode` (rows out), [`scan_exec`], then `aggregate`.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::common::DFSchema;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+
+use crate::error::Result;
+use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+
+mod aggregate;
+pub mod aggregate_exec;
+mod decode;
+mod dialect;
+mod encode;
+mod errors;
+mod layout;
+mod names;
+mod numeric;
+mod options;
+mod passfile;
+mod pool;
+pub mod scan_exec;
+mod snapshot;
+mod stream;
+mod tls;
+mod types;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use aggregate_exec::PostgresAggregateExec;
+pub use options::{PoolOptions, PostgresOptions, SslMode};
+pub use scan_exec::PostgresScanExec;
+
+use pool::Pool;
+
+/// The store's name in messages and EXPLAIN.
+const NAME: &str = "postgres";
+
+/// Keeps segments as tables of a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: Arc<Pool>,
+}
+
+impl PostgresStore {
+    /// Connects, checks that the server will do, and makes the schemas that are missing.
+    ///
+    /// # Errors
+    /// [`crate::ProviderError::Unreachable`] when no server answers, [`crate::ProviderError::Refused`] when it does not let
+    /// us in, has no such database, or the role may not write. No text holds the password.
+    pub async fn open(options: PostgresOptions) -> Result<PostgresStore> {
+        let (schema, server) = (options.schema.clone(), options.server());
+        let longest = names::LONGEST - names::segments_schema("").len();
+        let safe = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if schema.is_empty() || schema.len() > longest || !schema.chars().all(safe) {
+            return Err(crate::ProviderError::Refused {
+                store: NAME,
+                what: format!("schema {schema:?} cannot be used"),
+                reason: format!("a schema has 1 to {longest} letters, digits and underscores"),
+            });
+        }
+        let pool = Arc::new(Pool::new(options)?);
+        let mut connection = pool.first().await?;
+        layout::prepare(&mut connection, &schema, &server).await?;
+        connection.give_back();
+        Ok(PostgresStore { pool })
+    }
+}
+
+#[async_trait]
+impl TierStore for PostgresStore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn create_table(&self, table: &TableDef) -> Result<()> {
+        layout::ensure_parent(&self.pool, table).await
+    }
+
+    async fn alter_table(&self, table: &TableDef) -> Result<()> {
+        layout::ensure_parent(&self.pool, table).await
+    }
+
+    async fn drop_table(&self, storage_name: &str) -> Result<()> {
+        let segments = layout::segments_like(&self.pool, storage_name, None).await?;
+        layout::drop_segments(&self.pool, storage_name, &segments).await?;
+        layout::drop_parent(&self.pool, storage_name).await
+    }
+
+    async fn write_segment(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        id: SegmentId,
+        _partition: &PartitionKey,
+        rows: Vec<RecordBatch>,
+    ) -> Result<WrittenSegment> {
+        let schema = names::segments_schema(&self.pool.options().schema);
+        let name = names::segment_table(&table.storage_name(), id, job);
+        let bytes = write::write_segment(&self.pool, table, id, &schema, &name, &rows).await?;
+        Ok(WrittenSegment { location: names::location(&schema, &name), bytes })
+    }
+
+    async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
+        layout::publish(&self.pool, table, publication.added, publication.removed).await
+    }
+
+    /// The catalog alone says what is visible to zxq; what people see follows it.
+    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = DFSchema::try_from(request.table.schema())?;
+        let target = request.state.config().target_partitions();
+        let pool = Arc::clone(&self.pool);
+        let mut scan = PostgresScanExec::new(pool, request.table, request.segments, request.projection, target)?;
+        for filter in request.filters {
+            match request.state.create_physical_expr(filter, &schema) {
+                Ok(filter) => {
+                    scan.push_filter(&filter);
+                }
+                Err(reason) => tracing::debug!(%reason, "a filter stays with DataFusion"),
+            }
+        }
+        Ok(Arc::new(scan.limited(request.limit)))
+    }
+
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let scan = scan.downcast_ref::<PostgresScanExec>().and_then(|scan| scan.with_exact_filter(filter));
+        Ok(scan.map(|scan| Arc::new(scan) as Arc<dyn ExecutionPlan>))
+    }
+
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(scan.downcast_ref::<PostgresScanExec>().and_then(|scan| aggregate::partial(aggregate, scan)))
+    }
+
+    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {
+        layout::drop_segments(&self.pool, storage_name, &layout::places(segments)?).await
+    }
+
+    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
+        let litter = layout::segments_like(&self.pool, storage_name, Some(job)).await?;
+        layout::drop_segments(&self.pool, storage_name, &litter).await
+    }
+
+    async fn bytes_used(&self) -> Result<u64> {
+        layout::bytes_used(&self.pool).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pool.close();
+        Ok(())
+    }
+}

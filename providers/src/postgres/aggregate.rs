@@ -1,0 +1,22 @@
+//! Partial aggregates computed inside PostgreSQL.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+
+use super::aggregate_exec::PostgresAggregateExec;
+use super::dialect::POSTGRES;
+use super::scan_exec::PostgresScanExec;
+use crate::sql::aggregate::selection;
+use crate::sql::facts::Facts;
+
+/// A plan with the states that `aggregate` would compute from the rows of `scan`; `None` where that is not proven.
+pub(super) fn partial(aggregate: &AggregateExec, scan: &PostgresScanExec) -> Option<Arc<dyn ExecutionPlan>> {
+    if scan.scan.fetch.is_some() {
+        return None;
+    }
+    let segments = scan.scan.segments();
+    let selection = selection(aggregate, &scan.schema(), &Facts::new(&POSTGRES, &scan.scan.table, &segments))?;
+    Some(Arc::new(PostgresAggregateExec::new(scan, aggregate, selection)))
+}

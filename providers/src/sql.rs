@@ -1,0 +1,17 @@
+//! What the stores that speak SQL share: which predicates, sums and buckets mean the same in their databases as in
+//! DataFusion, and the SELECT they send.
+//!
+//! Everything here works from an allow-list: what is not proven to agree stays with DataFusion. A database differs from
+//! another only in its [`Dialect`].
+
+pub(crate) mod aggregate;
+pub(crate) mod arithmetic;
+pub(crate) mod buckets;
+pub(crate) mod dialect;
+pub(crate) mod facts;
+pub(crate) mod filter;
+pub(crate) mod scan;
+pub(crate) mod select;
+pub(crate) mod types;
+
+pub(crate) use dialect::{Dialect, quote};

@@ -2,7 +2,7 @@
 //!
 //! A hash join tells the scans on its other side which keys it has, as a dynamic filter. No comparison lets NULL pass,
 //! yet these joins match NULL with NULL, or have to know that there was one. DataFusion 54 sends the filter all the same
-//! (apache/datafusion issues 22964, 23103 and 23126), so a node that lets no filter through is put in the way.
+//! (apache/datafusion#22964, #23103 and #23126), so a node that lets no filter through is put in the way.
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;

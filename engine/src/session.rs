@@ -198,7 +198,7 @@ fn config(engine: &Engine) -> SessionConfig {
     // As joins: the physical form is evaluated while filters are pushed into scans, before it has a value.
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     // Where one of several min() and max() has met only NULLs, DataFusion leaves it out of the filter that it hands to
-    // scans, and rows that count for it are lost (apache/datafusion issue 25147).
+    // scans, and rows that count for it are lost (apache/datafusion#25147).
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // The Postgres a client knows: text literals and VARCHAR columns are one type, numbers with a point are decimals.
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;

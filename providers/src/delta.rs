@@ -5,9 +5,8 @@
 //! <root>/<storage name>/trade_date=2024-01-02/asset_class=FX/<segment id>-<job id>.parquet
 //! ```
 //!
-//! Two halves that meet only in the file: writing makes a file (`encoding`, `parquet_writer`), then lists it in the log
-//! (`log`, with `schema` and `stats_json`); reading takes files, sizes and statistics from the catalog's segments and
-//! never looks at the log (`scan`, with `files`, `reader`, `source` and `defaults`). `layout` is what both agree on.
+//! The files are those of `parquet_files`, which also scans them; here they are listed in the log (`log`, with `schema` and
+//! `stats_json`).
 //!
 //! The log is for everybody else: at each commit it lists exactly the visible owner segments, so Spark, DuckDB and
 //! delta-rs read the same rows.
@@ -18,38 +17,27 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 use parquet::basic::Compression;
-use url::Url;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
-use crate::delta::local_store::DurableLocalStore;
 use crate::delta::log::DeltaLogs;
-use crate::delta::options::parse_compression;
-use crate::delta::scan::ColdScans;
-use crate::error::{ProviderError, Result};
+use crate::error::Result;
+use crate::objects::Objects;
+use crate::parquet_files::compression::parse_compression;
+use crate::parquet_files::scan::ColdScans;
+use crate::parquet_files::{errors, layout, writer};
 use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
 
-mod defaults;
-mod encoding;
-mod errors;
-mod files;
-mod layout;
-mod local_store;
 mod log;
 mod options;
-mod parquet_writer;
-mod reader;
-mod scan;
 mod schema;
-mod source;
 mod stats_json;
 #[cfg(test)]
 mod tests;
 
-pub use options::{DeltaOptions, DeltaRoot};
+pub use options::DeltaOptions;
 
 /// The name of this store in messages.
 pub(crate) const STORE: &str = "delta";
@@ -60,9 +48,7 @@ const COMPRESSION_OPTION: &str = "cold_compression";
 /// Parquet files under a Delta log per table.
 #[derive(Debug)]
 pub struct DeltaStore {
-    store: Arc<dyn ObjectStore>,
-    /// The folder in `store` that locations are relative to.
-    root: Path,
+    objects: Objects,
     compression: Compression,
     row_group_rows: usize,
     logs: DeltaLogs,
@@ -77,54 +63,15 @@ impl DeltaStore {
     /// cannot be made.
     pub fn open(options: DeltaOptions) -> Result<DeltaStore> {
         let compression = parse_compression(&options.compression)?;
-        let (store, url): (Arc<dyn ObjectStore>, Url) = match options.root {
-            DeltaRoot::Folder(folder) => {
-                let name = folder.display().to_string();
-                std::fs::create_dir_all(&folder).map_err(|e| errors::writing(&name, e))?;
-                let folder = folder.canonicalize().map_err(|e| errors::writing(&name, e))?;
-                let url = Url::from_directory_path(&folder).map_err(|()| ProviderError::Unsupported {
-                    store: STORE,
-                    what: format!("keep tables in folder {name}: its name makes no URL"),
-                })?;
-                (Arc::new(DurableLocalStore::new()), url)
-            }
-            DeltaRoot::ObjectStore { store, mut url } => {
-                if !url.path().ends_with('/') {
-                    url.set_path(&format!("{}/", url.path()));
-                }
-                (store, url)
-            }
-        };
-        let root =
-            Path::from_url_path(url.path()).map_err(|e| ProviderError::store(STORE, format!("open {url}"), e))?;
-        let logs = DeltaLogs::new(Arc::clone(&store), url, options.checkpoint_interval);
-        let scans =
-            ColdScans::new(Arc::clone(&store), root.clone(), options.metadata_cache_bytes, options.pushdown_filters)?;
-        Ok(DeltaStore { store, root, compression, row_group_rows: options.row_group_rows, logs, scans })
+        let objects = Objects::open(options.root)?;
+        let logs = DeltaLogs::new(objects.clone(), options.checkpoint_interval);
+        let scans = ColdScans::new(&objects, options.metadata_cache_bytes, options.pushdown_filters)?;
+        Ok(DeltaStore { objects, compression, row_group_rows: options.row_group_rows, logs, scans })
     }
 
     fn compression(&self, table: &TableDef) -> Result<Compression> {
         table.options.get(COMPRESSION_OPTION).map_or(Ok(self.compression), |text| parse_compression(text))
     }
-
-    /// Every object under a table's folder, or under the root.
-    async fn list(&self, storage_name: Option<&str>) -> Result<Vec<object_store::ObjectMeta>> {
-        let prefix = match storage_name {
-            Some(name) => object_path(&self.root, name)?,
-            None => self.root.clone(),
-        };
-        match self.store.list(Some(&prefix)).try_collect().await {
-            Ok(objects) => Ok(objects),
-            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-            Err(error) => Err(ProviderError::store(STORE, format!("list {prefix}"), error)),
-        }
-    }
-}
-
-/// The object at a location relative to the root. Locations keep their percent signs: they are names, not URLs.
-pub(crate) fn object_path(root: &Path, location: &str) -> Result<Path> {
-    let full = if root.as_ref().is_empty() { location.to_owned() } else { format!("{root}/{location}") };
-    Path::parse(&full).map_err(|e| ProviderError::store(STORE, format!("use the location {location}"), e))
 }
 
 #[async_trait]
@@ -145,8 +92,8 @@ impl TierStore for DeltaStore {
     }
 
     async fn drop_table(&self, storage_name: &str) -> Result<()> {
-        let paths = self.list(Some(storage_name)).await?.into_iter().map(|object| object.location).collect();
-        log::delete_all(&self.store, paths).await?;
+        let paths = self.objects.list(Some(storage_name)).await?.into_iter().map(|object| object.location).collect();
+        self.objects.delete(paths).await?;
         self.logs.forget(storage_name);
         Ok(())
     }
@@ -160,18 +107,21 @@ impl TierStore for DeltaStore {
         rows: Vec<RecordBatch>,
     ) -> Result<WrittenSegment> {
         let location = layout::location(table, job, id, partition);
-        let path = object_path(&self.root, &location)?;
+        let path = self.objects.path(&location)?;
         let compression = self.compression(table)?;
         let row_group_rows = self.row_group_rows;
         let (definition, key) = (table.clone(), partition.clone());
-        let encoded = errors::blocking(move || {
-            parquet_writer::encode_file(&definition, &key, &rows, compression, row_group_rows)
-        })
-        .await?;
+        let encoded =
+            errors::blocking(move || writer::encode_file(&definition, &key, &rows, compression, row_group_rows))
+                .await?;
         let bytes = encoded.len() as u64;
         // A repetition after a crash overwrites: the same name always means the same rows, and nobody reads it yet.
         self.scans.forget(&path);
-        self.store.put(&path, PutPayload::from(encoded)).await.map_err(|e| errors::writing(path.as_ref(), e))?;
+        self.objects
+            .store
+            .put(&path, PutPayload::from(encoded))
+            .await
+            .map_err(|e| errors::writing(path.as_ref(), e))?;
         Ok(WrittenSegment { location, bytes })
     }
 
@@ -197,23 +147,24 @@ impl TierStore for DeltaStore {
         self.logs.unlist(storage_name, &locations).await?;
         let mut paths = Vec::with_capacity(locations.len());
         for location in &locations {
-            let path = object_path(&self.root, location)?;
+            let path = self.objects.path(location)?;
             self.scans.forget(&path);
             paths.push(path);
         }
-        log::delete_all(&self.store, paths).await
+        self.objects.delete(paths).await
     }
 
     async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
         let suffix = layout::job_suffix(job);
         let found: Vec<Path> = self
+            .objects
             .list(Some(storage_name))
             .await?
             .into_iter()
             .map(|object| object.location)
             .filter(|path| path.filename().is_some_and(|name| name.ends_with(&suffix)))
             .collect();
-        let table = object_path(&self.root, storage_name)?;
+        let table = self.objects.path(storage_name)?;
         let location = |path: &Path| {
             let inner = path.as_ref().strip_prefix(table.as_ref()).unwrap_or_default();
             format!("{storage_name}{inner}")
@@ -221,11 +172,11 @@ impl TierStore for DeltaStore {
         let locations: Vec<String> = found.iter().map(location).collect();
         let listed: HashSet<String> = self.logs.listed(storage_name, &locations).await?;
         let litter = found.into_iter().filter(|path| !listed.contains(&location(path))).collect();
-        log::delete_all(&self.store, litter).await
+        self.objects.delete(litter).await
     }
 
     async fn bytes_used(&self) -> Result<u64> {
-        Ok(self.list(None).await?.iter().map(|object| object.size).sum())
+        Ok(self.objects.list(None).await?.iter().map(|object| object.size).sum())
     }
 
     /// Every write is on the disk when its call returns, so there is nothing left to do.

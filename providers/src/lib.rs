@@ -4,7 +4,7 @@
 //! it serves, or what a snapshot is: it is told exactly which segments to touch.
 //!
 //! Reading order: [`tier_store`], then what all stores share ([`row_hash`], [`stats`], [`sort`], [`scalar`],
-//! [`pruning`], [`adapt`]; `sql` for those that speak SQL), then one folder per store: [`hot`], [`duckdb`], [`postgres`],
+//! [`pruning`], [`adapt`]; `sql` for those that speak SQL, [`objects`] and `parquet_files` for those that keep files), then one folder per store: [`hot`], [`duckdb`], [`postgres`],
 //! [`delta`].
 
 pub mod adapt;
@@ -12,6 +12,8 @@ pub mod delta;
 pub mod duckdb;
 pub mod error;
 pub mod hot;
+pub mod objects;
+mod parquet_files;
 pub mod postgres;
 pub mod pruning;
 pub mod row_hash;

@@ -10,17 +10,17 @@ use deltalake_core::kernel::{Action, Add, MetadataExt, Protocol, Remove, StructF
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DataType, DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
-use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
-use url::Url;
 use zxq_catalog::{JobId, Segment, TableDef};
 
-use crate::delta::layout::partition_values;
 use crate::delta::stats_json::stats_json;
-use crate::delta::{STORE, errors, schema};
+use crate::delta::{STORE, schema};
 use crate::error::{ProviderError, Result};
+use crate::objects::Objects;
+use crate::parquet_files::errors;
+use crate::parquet_files::layout::partition_values;
 use crate::tier_store::Publication;
 
 /// How often a commit that lost a race against somebody outside is tried again.
@@ -33,16 +33,14 @@ type Slot = Arc<AsyncMutex<Option<DeltaTable>>>;
 /// All tables' logs in one folder, each with its newest known state.
 #[derive(Debug)]
 pub(crate) struct DeltaLogs {
-    store: Arc<dyn ObjectStore>,
-    folder: Url,
+    objects: Objects,
     checkpoint_interval: u64,
     tables: Mutex<HashMap<String, Slot>>,
 }
 
 impl DeltaLogs {
-    /// `store`'s `/` is the root of the storage system; `folder` ends in `/`.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, folder: Url, checkpoint_interval: u64) -> Self {
-        DeltaLogs { store, folder, checkpoint_interval: checkpoint_interval.max(1), tables: Mutex::default() }
+    pub(crate) fn new(objects: Objects, checkpoint_interval: u64) -> Self {
+        DeltaLogs { objects, checkpoint_interval: checkpoint_interval.max(1), tables: Mutex::default() }
     }
 
     fn slot(&self, storage_name: &str) -> Slot {
@@ -57,12 +55,13 @@ impl DeltaLogs {
     fn builder(&self, storage_name: &str) -> Result<DeltaTableBuilder> {
         let failed = |e: DeltaTableError| errors::in_log(storage_name, "open the log", e);
         let url = self
-            .folder
+            .objects
+            .url
             .join(&format!("{storage_name}/"))
             .map_err(|e| errors::in_log(storage_name, "make the address", e))?;
         Ok(DeltaTableBuilder::from_url(url.clone())
             .map_err(failed)?
-            .with_storage_backend(Arc::clone(&self.store), url)
+            .with_storage_backend(Arc::clone(&self.objects.store), url)
             // The catalog knows the files; here the log is only written.
             .without_files()
             .with_skip_stats(true))
@@ -427,16 +426,4 @@ fn remove_action(table: &TableDef, segment: &Segment, data_change: bool, now: i6
         size: Some(size_of(segment)?),
         ..Default::default()
     })
-}
-
-/// Deletes every object of `locations`; ones that are gone are fine.
-pub(crate) async fn delete_all(store: &Arc<dyn ObjectStore>, paths: Vec<object_store::path::Path>) -> Result<()> {
-    let mut deleted = store.delete_stream(futures::stream::iter(paths.into_iter().map(Ok)).boxed());
-    while let Some(result) = deleted.next().await {
-        match result {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(ProviderError::store(STORE, "delete files", error)),
-        }
-    }
-    Ok(())
 }

@@ -5,8 +5,8 @@ use deltalake_core::kernel::{DataType, Protocol, StructField};
 use zxq_catalog::TableDef;
 
 use crate::delta::STORE;
-use crate::delta::layout::partition_columns;
 use crate::error::{ProviderError, Result};
+use crate::parquet_files::layout::partition_columns;
 
 /// The Delta type that keeps every value of a canonical type.
 fn delta_type(column: &str, data_type: &ArrowType) -> Result<DataType> {

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike};
 use zxq_catalog::{Segment, TableDef, Value};
 
-use crate::delta::layout::file_columns;
+use crate::parquet_files::layout::file_columns;
 
 /// Longest text written whole, in characters; longer bounds are cut.
 const MAX_TEXT: usize = 64;

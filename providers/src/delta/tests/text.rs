@@ -6,9 +6,9 @@ use parquet::basic::Compression;
 use zxq_catalog::{ColumnStats, Granularity, JobId, Partitioning, Role, RowHash, Segment, Tier, Value};
 
 use super::fixture::{DAY, DAY_US, column, key, table, timestamp};
-use crate::delta::layout::{location, partition_columns, partition_values};
-use crate::delta::options::parse_compression;
 use crate::delta::stats_json::stats_json;
+use crate::parquet_files::compression::parse_compression;
+use crate::parquet_files::layout::{location, partition_columns, partition_values};
 
 #[test]
 fn compressions_are_parsed_or_refused_by_name() {

@@ -11,8 +11,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use zxq_catalog::{Granularity, JobId};
 
 use super::fixture::{DAY, count, key, one, read_all, rows, store, table, write};
-use crate::delta::local_store::DurableLocalStore;
 use crate::error::ProviderError;
+use crate::objects::durable_local::DurableLocalStore;
 use crate::sort;
 use crate::tier_store::TierStore;
 

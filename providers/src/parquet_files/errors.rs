@@ -8,8 +8,8 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use crate::delta::STORE;
 use crate::error::{ProviderError, Result, Source};
+use crate::parquet_files::STORE;
 
 /// The first error in the chain of causes, `error` included, of type `T`.
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {

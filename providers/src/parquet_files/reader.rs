@@ -20,9 +20,9 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::delta::STORE;
-use crate::delta::errors::reading_parquet;
 use crate::error::ProviderError;
+use crate::parquet_files::STORE;
+use crate::parquet_files::errors::reading_parquet;
 
 /// Bytes at the end of a file that the first read fetches: footer and page index of most files.
 const FOOTER_BYTES: usize = 64 * 1024;

@@ -13,10 +13,11 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use zxq_catalog::{Segment, SegmentId, TableDef, TableId, Value};
 
-use crate::delta::layout::{PartitionColumn, file_columns, partition_columns};
-use crate::delta::reader::ExpectedRows;
-use crate::delta::{STORE, object_path};
 use crate::error::{ProviderError, Result};
+use crate::objects::object_path;
+use crate::parquet_files::STORE;
+use crate::parquet_files::layout::{PartitionColumn, file_columns, partition_columns};
+use crate::parquet_files::reader::ExpectedRows;
 use crate::{scalar, stats};
 
 /// The table as DataFusion's file scan sees it: columns of the files first, then those of the folders.

@@ -20,11 +20,12 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use zxq_catalog::Segment;
 
-use crate::delta::defaults;
-use crate::delta::files::{FileCache, ScanTable};
-use crate::delta::reader::CachedFooters;
-use crate::delta::source::NamingSource;
 use crate::error::Result;
+use crate::objects::Objects;
+use crate::parquet_files::defaults;
+use crate::parquet_files::files::{FileCache, ScanTable};
+use crate::parquet_files::reader::CachedFooters;
+use crate::parquet_files::source::NamingSource;
 use crate::stats;
 use crate::tier_store::ScanRequest;
 
@@ -43,16 +44,17 @@ pub(crate) struct ColdScans {
 }
 
 impl ColdScans {
-    /// `root` is the folder in `store` that locations are relative to.
-    pub(crate) fn new(
-        store: Arc<dyn ObjectStore>,
-        root: Path,
-        metadata_cache_bytes: u64,
-        pushdown_filters: bool,
-    ) -> Result<Self> {
+    /// Scans of the files under a root.
+    pub(crate) fn new(objects: &Objects, metadata_cache_bytes: u64, pushdown_filters: bool) -> Result<Self> {
         let url = ObjectStoreUrl::parse(format!("zxqcold://{}", uuid::Uuid::new_v4().simple()))?;
-        let footers = Arc::new(CachedFooters::new(Arc::clone(&store), metadata_cache_bytes));
-        Ok(ColdScans { store, url, files: FileCache::new(root), footers, pushdown_filters })
+        let footers = Arc::new(CachedFooters::new(Arc::clone(&objects.store), metadata_cache_bytes));
+        Ok(ColdScans {
+            store: Arc::clone(&objects.store),
+            url,
+            files: FileCache::new(objects.root.clone()),
+            footers,
+            pushdown_filters,
+        })
     }
 
     /// Drops what is kept of a deleted file.

@@ -23,7 +23,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
 
-use crate::delta::errors::scanning;
+use crate::parquet_files::errors::scanning;
 
 /// A [`FileSource`] whose errors name the file.
 pub(crate) struct NamingSource {

@@ -12,10 +12,10 @@ use parquet::basic::Compression;
 use zxq_catalog::{PartitionKey, TableDef};
 
 use crate::adapt::adapt_batch;
-use crate::delta::STORE;
-use crate::delta::encoding::writer_properties;
-use crate::delta::layout::{file_columns, partition_columns};
 use crate::error::{ProviderError, Result};
+use crate::parquet_files::STORE;
+use crate::parquet_files::encoding::writer_properties;
+use crate::parquet_files::layout::{file_columns, partition_columns};
 
 /// The bytes of a file that holds `rows`, without the columns that its folder names.
 ///

@@ -5,37 +5,32 @@
 //! and partial aggregates go into it as far as DuckDB gives exactly the answers that DataFusion would.
 //!
 //! Reading order: [`DuckDbStore`] here, `database` (the file), `names` and `types` (how things are called there),
-//! `write`, `dialect` and [`crate`]'s shared `sql` (what is asked), `stream` and `rows` (what comes back), [`scan_exec`], then `aggregate`.
+//! `write`, `dialect` and [`crate`]'s shared `sql` (what is asked), `stream` and `rows` (what comes back), `source`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::common::DFSchema;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::error::Result;
+use crate::sql::source::{SqlSource, filter_exactly, partial_aggregate, plan_scan};
 use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
 
-mod aggregate;
-pub mod aggregate_exec;
 mod database;
 mod dialect;
 mod names;
 mod rows;
-pub mod scan_exec;
+mod source;
 mod stream;
 mod types;
 mod write;
 
 #[cfg(test)]
 mod tests;
-
-pub use aggregate_exec::DuckDbAggregateExec;
-pub use scan_exec::DuckDbScanExec;
 
 use database::Database;
 
@@ -69,16 +64,6 @@ impl DuckDbStore {
     pub fn open(path: &Path, options: DuckDbOptions) -> Result<DuckDbStore> {
         Ok(DuckDbStore { database: Arc::new(Database::open(path, &options)?) })
     }
-}
-
-/// The plan, if it is a scan of this store, with the filter evaluated inside DuckDB exactly as DataFusion would, so that
-/// no `FilterExec` is needed above it. `None` when the plan is another one, or the filter cannot be said in SQL.
-pub fn scan_filters_exactly(
-    plan: &Arc<dyn ExecutionPlan>,
-    filter: &Arc<dyn PhysicalExpr>,
-) -> Option<Arc<dyn ExecutionPlan>> {
-    let scan = plan.downcast_ref::<DuckDbScanExec>()?.with_exact_filter(filter)?;
-    Some(Arc::new(scan))
 }
 
 #[async_trait]
@@ -127,19 +112,7 @@ impl TierStore for DuckDbStore {
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = DFSchema::try_from(request.table.schema())?;
-        let target = request.state.config().target_partitions();
-        let database = Arc::clone(&self.database);
-        let mut scan = DuckDbScanExec::new(database, request.table, request.segments, request.projection, target)?;
-        for filter in request.filters {
-            match request.state.create_physical_expr(filter, &schema) {
-                Ok(filter) => {
-                    scan.push_filter(&filter);
-                }
-                Err(reason) => tracing::debug!(%reason, "a filter stays with DataFusion"),
-            }
-        }
-        Ok(Arc::new(scan.limited(request.limit)))
+        plan_scan(Arc::clone(&self.database) as Arc<dyn SqlSource>, request)
     }
 
     fn exact_filter(
@@ -147,7 +120,7 @@ impl TierStore for DuckDbStore {
         scan: &Arc<dyn ExecutionPlan>,
         filter: &Arc<dyn PhysicalExpr>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(scan_filters_exactly(scan, filter))
+        Ok(filter_exactly(scan, filter))
     }
 
     fn partial_aggregate(
@@ -155,7 +128,7 @@ impl TierStore for DuckDbStore {
         aggregate: &AggregateExec,
         scan: &Arc<dyn ExecutionPlan>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(scan.downcast_ref::<DuckDbScanExec>().and_then(|scan| aggregate::partial(aggregate, scan)))
+        Ok(partial_aggregate(aggregate, scan))
     }
 
     async fn drop_segments(&self, _storage_name: &str, segments: &[Segment]) -> Result<()> {

@@ -7,22 +7,20 @@
 //!
 //! Reading order: [`PostgresStore`] here, `options`, `passfile`, `tls` and `pool` (connections), `errors`, `names` and
 //! `layout` (where things lie), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
-//! `snapshot`, `stream` and `decode` (rows out), [`scan_exec`], then `aggregate`.
+//! `snapshot`, `stream` and `decode` (rows out), `source`.
 
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::common::DFSchema;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::error::Result;
+use crate::sql::source::{SqlSource, filter_exactly, partial_aggregate, plan_scan};
 use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
 
-mod aggregate;
-pub mod aggregate_exec;
 mod decode;
 mod dialect;
 mod encode;
@@ -33,8 +31,8 @@ mod numeric;
 mod options;
 mod passfile;
 mod pool;
-pub mod scan_exec;
 mod snapshot;
+mod source;
 mod stream;
 mod tls;
 mod types;
@@ -43,9 +41,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate_exec::PostgresAggregateExec;
 pub use options::{PoolOptions, PostgresOptions, SslMode};
-pub use scan_exec::PostgresScanExec;
 
 use pool::Pool;
 
@@ -127,19 +123,7 @@ impl TierStore for PostgresStore {
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = DFSchema::try_from(request.table.schema())?;
-        let target = request.state.config().target_partitions();
-        let pool = Arc::clone(&self.pool);
-        let mut scan = PostgresScanExec::new(pool, request.table, request.segments, request.projection, target)?;
-        for filter in request.filters {
-            match request.state.create_physical_expr(filter, &schema) {
-                Ok(filter) => {
-                    scan.push_filter(&filter);
-                }
-                Err(reason) => tracing::debug!(%reason, "a filter stays with DataFusion"),
-            }
-        }
-        Ok(Arc::new(scan.limited(request.limit)))
+        plan_scan(Arc::clone(&self.pool) as Arc<dyn SqlSource>, request)
     }
 
     fn exact_filter(
@@ -147,8 +131,7 @@ impl TierStore for PostgresStore {
         scan: &Arc<dyn ExecutionPlan>,
         filter: &Arc<dyn PhysicalExpr>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let scan = scan.downcast_ref::<PostgresScanExec>().and_then(|scan| scan.with_exact_filter(filter));
-        Ok(scan.map(|scan| Arc::new(scan) as Arc<dyn ExecutionPlan>))
+        Ok(filter_exactly(scan, filter))
     }
 
     fn partial_aggregate(
@@ -156,7 +139,7 @@ impl TierStore for PostgresStore {
         aggregate: &AggregateExec,
         scan: &Arc<dyn ExecutionPlan>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(scan.downcast_ref::<PostgresScanExec>().and_then(|scan| aggregate::partial(aggregate, scan)))
+        Ok(partial_aggregate(aggregate, scan))
     }
 
     async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {

@@ -25,25 +25,13 @@ use tokio::sync::mpsc;
 use super::database::Database;
 use super::{NAME, rows};
 use crate::error::{ProviderError, Result};
-use crate::sql::scan::Statements;
+use crate::sql::source::Work;
 
 /// Batches that wait for the reader.
 const BATCHES_IN_FLIGHT: usize = 3;
 
-/// What to run, and what comes back.
-pub(super) struct Work {
-    /// Where to run it.
-    pub(super) database: Arc<Database>,
-    /// The SQL.
-    pub(super) statements: Box<dyn Statements>,
-    /// What the rows must look like. Without columns, each statement gives one count, and that many empty rows are sent.
-    pub(super) schema: SchemaRef,
-    /// Rows to gather into one batch.
-    pub(super) batch_rows: usize,
-}
-
 enum State {
-    Waiting(Box<Work>),
+    Waiting(Arc<Database>, Box<Work>),
     Running(mpsc::Receiver<Result<RecordBatch>>),
     Ended,
 }
@@ -58,9 +46,9 @@ pub(super) struct DuckDbStream {
 
 impl DuckDbStream {
     /// A stream that starts to work when it is polled.
-    pub(super) fn new(work: Work, metrics: BaselineMetrics) -> Self {
+    pub(super) fn new(database: Arc<Database>, work: Work, metrics: BaselineMetrics) -> Self {
         let schema = Arc::clone(&work.schema);
-        DuckDbStream { schema, state: State::Waiting(Box::new(work)), stop: Arc::default(), metrics }
+        DuckDbStream { schema, state: State::Waiting(database, Box::new(work)), stop: Arc::default(), metrics }
     }
 }
 
@@ -69,13 +57,13 @@ impl Stream for DuckDbStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if matches!(this.state, State::Waiting(_))
-            && let State::Waiting(work) = std::mem::replace(&mut this.state, State::Ended)
+        if matches!(this.state, State::Waiting(..))
+            && let State::Waiting(database, work) = std::mem::replace(&mut this.state, State::Ended)
         {
             let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
             let stop = Arc::clone(&this.stop);
             let elapsed = this.metrics.elapsed_compute().clone();
-            tokio::task::spawn_blocking(move || drive(*work, &sender, &stop, &elapsed));
+            tokio::task::spawn_blocking(move || drive(&database, *work, &sender, &stop, &elapsed));
             this.state = State::Running(receiver);
         }
         let State::Running(receiver) = &mut this.state else { return Poll::Ready(None) };
@@ -120,9 +108,11 @@ impl Stop {
     }
 }
 
+type Batches = mpsc::Sender<Result<RecordBatch>>;
+
 /// Runs everything and sends what comes of it; the last message is the error, if there was one.
-fn drive(work: Work, sender: &mpsc::Sender<Result<RecordBatch>>, stop: &Stop, elapsed: &Time) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(work, sender, stop, elapsed)));
+fn drive(database: &Database, work: Work, sender: &Batches, stop: &Stop, elapsed: &Time) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(database, work, sender, stop, elapsed)));
     // The connection may be gone with the panic: nothing is left to interrupt.
     *stop.running.lock() = None;
     let failed = match outcome {
@@ -139,8 +129,8 @@ fn drive(work: Work, sender: &mpsc::Sender<Result<RecordBatch>>, stop: &Stop, el
     }
 }
 
-fn run(mut work: Work, sender: &mpsc::Sender<Result<RecordBatch>>, stop: &Stop, elapsed: &Time) -> Result<()> {
-    let connection = work.database.connection()?;
+fn run(database: &Database, mut work: Work, sender: &Batches, stop: &Stop, elapsed: &Time) -> Result<()> {
+    let connection = database.connection()?;
     let mut rows = 0;
     while let Some(statement) = work.statements.next(rows)? {
         *stop.running.lock() = Some(connection.interrupt_handle());
@@ -148,20 +138,20 @@ fn run(mut work: Work, sender: &mpsc::Sender<Result<RecordBatch>>, stop: &Stop, 
             return Ok(());
         }
         let mut output = Output::new(&work.schema, sender, work.batch_rows, statement.most_rows);
-        if !execute(&work.database, &connection, &statement.sql, &mut output, elapsed)? {
+        if !execute(database, &connection, &statement.sql, &mut output, elapsed)? {
             break;
         }
         if let Some(expected) = statement.expected_rows.filter(|expected| *expected != output.rows) {
             return Err(ProviderError::Corrupt {
                 store: NAME,
-                what: work.database.path().display().to_string(),
+                what: database.path().display().to_string(),
                 reason: format!("the segments read hold {} rows where the catalog says {expected}", output.rows),
             });
         }
         rows += output.rows;
     }
     *stop.running.lock() = None;
-    work.database.give_back(connection);
+    database.give_back(connection);
     Ok(())
 }
 

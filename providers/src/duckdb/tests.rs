@@ -19,7 +19,8 @@ use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use zxq_catalog::{ColumnDef, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, TableDef, Tier};
 
-use super::{DuckDbOptions, DuckDbScanExec, DuckDbStore};
+use super::{DuckDbOptions, DuckDbStore};
+use crate::sql::scan_exec::SqlScanExec;
 use crate::stats::column_stats;
 use crate::{ScanRequest, TierStore};
 
@@ -103,7 +104,7 @@ fn open(path: &Path) -> crate::Result<DuckDbStore> {
 }
 
 fn sql_of(plan: &Arc<dyn ExecutionPlan>) -> String {
-    plan.downcast_ref::<DuckDbScanExec>().unwrap().sql(0).unwrap()
+    plan.downcast_ref::<SqlScanExec>().unwrap().sql(0).unwrap()
 }
 
 fn column(name: &str, data_type: DataType) -> ColumnDef {

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput, Time};
@@ -23,35 +23,25 @@ use super::errors::Context;
 use super::pool::Connection;
 use super::snapshot::Group;
 use crate::error::{ProviderError, Result};
-use crate::sql::scan::{Statement, Statements};
+use crate::sql::scan::Statement;
+use crate::sql::source::Work;
 
 /// Batches that wait for the reader.
 const BATCHES_IN_FLIGHT: usize = 3;
 
-/// What to run, and what comes back.
-pub(super) struct Work {
-    /// Where to run it.
-    pub(super) group: Arc<Group>,
-    /// Which of the group's connections is used.
-    pub(super) partition: usize,
-    /// The SQL.
-    pub(super) statements: Box<dyn Statements>,
-    /// What the rows must look like. Without columns, each statement gives one count, and that many empty rows are sent.
-    pub(super) schema: SchemaRef,
-    /// Rows to gather into one batch.
-    pub(super) batch_rows: usize,
-    /// True for partial aggregates, whose decimals are not checked against their declared digits.
-    pub(super) sums: bool,
-}
-
-/// A stream that starts to work when it is polled.
-pub(super) fn stream(work: Work, metrics: BaselineMetrics) -> SendableRecordBatchStream {
+/// A stream that starts to work, on the group's connection for this output partition, when it is polled.
+pub(super) fn stream(
+    group: Arc<Group>,
+    partition: usize,
+    work: Work,
+    metrics: BaselineMetrics,
+) -> SendableRecordBatchStream {
     let schema = Arc::clone(&work.schema);
     let elapsed = metrics.elapsed_compute().clone();
     let started = futures::stream::once(async move {
         let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&work.schema), BATCHES_IN_FLIGHT);
         let sender = builder.tx();
-        builder.spawn(async move { Ok(run(work, &sender, &elapsed).await?) });
+        builder.spawn(async move { Ok(run(&group, partition, work, &sender, &elapsed).await?) });
         builder.build()
     });
     let counted = started.flatten().map_ok(move |batch| batch.record_output(&metrics));
@@ -71,8 +61,8 @@ impl Drop for Running {
 
 type Batches = Sender<datafusion::error::Result<RecordBatch>>;
 
-async fn run(mut work: Work, sender: &Batches, elapsed: &Time) -> Result<()> {
-    let mut running = Running(Some(work.group.take(work.partition).await?));
+async fn run(group: &Group, partition: usize, mut work: Work, sender: &Batches, elapsed: &Time) -> Result<()> {
+    let mut running = Running(Some(group.take(partition).await?));
     let mut rows = 0;
     while let Some(statement) = work.statements.next(rows)? {
         let Some(connection) = &running.0 else { return Ok(()) };

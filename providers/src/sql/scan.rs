@@ -102,6 +102,7 @@ impl SqlScan {
     ///
     /// # Errors
     /// When a segment's location is not one of this store.
+    #[cfg(test)]
     pub(crate) fn sql(&self, partition: usize) -> Result<String> {
         let segments = self.partitions.get(partition).map(Vec::as_slice).unwrap_or_default();
         self.with_select(&[], self.fetch, |select| select.sql(segments))

@@ -12,7 +12,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::*;
-use crate::duckdb::DuckDbAggregateExec;
+use crate::sql::aggregate_exec::SqlAggregateExec;
 
 /// The store as a table, so that DataFusion plans real queries over its scan.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Queries {
         let mut found = None;
         plan.apply(|node| {
             if let Some(aggregate) = node.downcast_ref::<AggregateExec>()
-                && aggregate.input().is::<DuckDbScanExec>()
+                && aggregate.input().is::<SqlScanExec>()
             {
                 found = Some(aggregate.clone());
                 return Ok(TreeNodeRecursion::Stop);
@@ -132,7 +132,7 @@ impl Queries {
         let partial = self.partial(&aggregate);
         let pushed = self.store.partial_aggregate(&partial, partial.input()).unwrap();
         let pushed = pushed.unwrap_or_else(|| panic!("not pushed: {sql}"));
-        assert!(pushed.is::<DuckDbAggregateExec>());
+        assert!(pushed.is::<SqlAggregateExec>());
         assert_eq!(pushed.schema(), partial.schema(), "{sql}");
         let partial: Arc<dyn ExecutionPlan> = partial;
         assert_eq!(
@@ -280,7 +280,7 @@ async fn filters_of_the_scan_are_kept() {
         value,
         &schema,
     );
-    let scan = crate::duckdb::scan_filters_exactly(aggregate.input(), &filter.unwrap()).unwrap();
+    let scan = crate::sql::source::filter_exactly(aggregate.input(), &filter.unwrap()).unwrap();
     let partial = queries.partial(&aggregate);
     let pushed = queries.store.partial_aggregate(&partial, &scan).unwrap().unwrap();
     let expected = "SELECT symbol, sum(size) FROM m WHERE symbol >= 'AAPL' GROUP BY symbol";

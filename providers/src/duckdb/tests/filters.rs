@@ -14,9 +14,9 @@ use datafusion::prelude::{Column, col, lit};
 
 use super::*;
 use crate::duckdb::dialect::DUCKDB;
-use crate::duckdb::scan_filters_exactly;
 use crate::sql::facts::Facts;
 use crate::sql::filter::translate;
+use crate::sql::source::filter_exactly;
 
 fn name(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
@@ -107,7 +107,7 @@ async fn random_predicates_keep_every_row_that_datafusion_keeps() {
                 exact += 1;
                 assert_eq!(kept, found, "{predicate}\n{}", sql_of(&plan));
                 let bare = fixture.scan(vec![0], Vec::new(), None).await;
-                let filtered = scan_filters_exactly(&bare, &physical).unwrap();
+                let filtered = filter_exactly(&bare, &physical).unwrap();
                 assert_eq!(kept, ids(&fixture.collect(&filtered).await), "{predicate}");
             }
         }

@@ -5,8 +5,9 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use futures::StreamExt;
 
 use super::*;
-use crate::duckdb::stream::{DuckDbStream, Work};
+use crate::duckdb::stream::DuckDbStream;
 use crate::sql::scan::{Statement, Statements};
+use crate::sql::source::Work;
 
 struct Scripted {
     sql: Vec<&'static str>,
@@ -24,12 +25,13 @@ fn stream(fixture: &Fixture, sql: Vec<&'static str>) -> (DuckDbStream, Arc<()>) 
     let alive = Arc::new(());
     let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
     let work = Work {
-        database: Arc::clone(&fixture.store.database),
         statements: Box::new(Scripted { sql, _alive: Arc::clone(&alive) }),
         schema,
         batch_rows: 8192,
+        sums: false,
     };
-    (DuckDbStream::new(work, BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0)), alive)
+    let database = Arc::clone(&fixture.store.database);
+    (DuckDbStream::new(database, work, BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0)), alive)
 }
 
 /// Waits for the stream's thread to let go of its work; far longer than it ever takes.

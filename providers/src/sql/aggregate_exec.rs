@@ -13,21 +13,19 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use zxq_catalog::{Segment, TableDef};
 
-use super::dialect::POSTGRES;
-use super::pool::Pool;
-use super::scan_exec::PostgresScanExec;
-use super::snapshot::Group;
-use super::stream::{Work, stream};
+use super::aggregate::{Selection, selection};
+use super::facts::Facts;
+use super::filter::Predicate;
+use super::scan::{Statement, properties};
+use super::scan_exec::SqlScanExec;
+use super::select::Select;
+use super::source::{SqlSource, Work};
 use crate::error::Result;
-use crate::sql::aggregate::Selection;
-use crate::sql::filter::Predicate;
-use crate::sql::scan::{Statement, properties};
-use crate::sql::select::Select;
 
-/// Reads partial aggregates of the rows of some segments from PostgreSQL, as one SQL statement.
+/// Reads partial aggregates of the rows of some segments from a database, as one SQL statement.
 #[derive(Debug, Clone)]
-pub struct PostgresAggregateExec {
-    pool: Arc<Pool>,
+pub(crate) struct SqlAggregateExec {
+    source: Arc<dyn SqlSource>,
     table: Arc<TableDef>,
     segments: Vec<Arc<Segment>>,
     filters: Vec<Predicate>,
@@ -39,15 +37,21 @@ pub struct PostgresAggregateExec {
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl PostgresAggregateExec {
-    /// The rows of `scan`, aggregated.
-    pub(super) fn new(scan: &PostgresScanExec, aggregate: &AggregateExec, selection: Selection) -> Self {
+impl SqlAggregateExec {
+    /// The states that `aggregate` would compute from the rows of `scan`; `None` where that is not proven.
+    pub(crate) fn new(scan: &SqlScanExec, aggregate: &AggregateExec) -> Option<Self> {
+        if scan.scan.fetch.is_some() {
+            return None;
+        }
+        let segments = scan.scan.segments();
+        let facts = Facts::new(scan.source.dialect(), &scan.scan.table, &segments);
+        let selection: Selection = selection(aggregate, &scan.schema(), &facts)?;
         let schema = aggregate.schema();
         let group_by = selection.group_by();
-        PostgresAggregateExec {
-            pool: Arc::clone(&scan.pool),
+        Some(SqlAggregateExec {
+            source: Arc::clone(&scan.source),
             table: Arc::clone(&scan.scan.table),
-            segments: scan.scan.segments().into_iter().cloned().collect(),
+            segments: segments.into_iter().cloned().collect(),
             filters: scan.scan.filters.clone(),
             expressions: selection.expressions,
             columns: selection.columns,
@@ -55,20 +59,20 @@ impl PostgresAggregateExec {
             properties: properties(&schema, 1, None),
             schema,
             metrics: ExecutionPlanMetricsSet::new(),
-        }
+        })
     }
 
     /// The SQL that is sent.
     ///
     /// # Errors
     /// When a segment's location is not one of this store.
-    pub fn sql(&self) -> Result<String> {
+    pub(crate) fn sql(&self) -> Result<String> {
         self.select().sql(&self.segments)
     }
 
     fn select(&self) -> Select<'_> {
         Select {
-            dialect: &POSTGRES,
+            dialect: self.source.dialect(),
             table: &self.table,
             expressions: &self.expressions,
             columns: &self.columns,
@@ -79,22 +83,22 @@ impl PostgresAggregateExec {
     }
 }
 
-impl DisplayAs for PostgresAggregateExec {
+impl DisplayAs for SqlAggregateExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let segments: Vec<&Arc<Segment>> = self.segments.iter().collect();
         let sql = self.select().shown(&segments).map_err(|_| fmt::Error)?;
         match format {
             DisplayFormatType::TreeRender => write!(f, "segments={}\nsql={sql}", segments.len()),
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "PostgresAggregateExec: segments={}, sql=[{sql}]", segments.len())
+                write!(f, "{}: segments={}, sql=[{sql}]", self.source.aggregate_name(), segments.len())
             }
         }
     }
 }
 
-impl ExecutionPlan for PostgresAggregateExec {
+impl ExecutionPlan for SqlAggregateExec {
     fn name(&self) -> &str {
-        "PostgresAggregateExec"
+        self.source.aggregate_name()
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -115,14 +119,13 @@ impl ExecutionPlan for PostgresAggregateExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
         let statement = Statement { sql: self.sql()?, expected_rows: None, most_rows: None };
         let work = Work {
-            group: Arc::new(Group::new(Arc::clone(&self.pool), 1)),
-            partition,
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
             statements: Box::new(VecDeque::from([statement])),
             sums: true,
         };
-        Ok(stream(work, BaselineMetrics::new(&self.metrics, partition)))
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        Ok(Arc::clone(&self.source).begin(1).stream(partition, work, metrics))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -1,7 +1,7 @@
 //! The plan node that reads segments: one SELECT per output partition.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use datafusion::common::Statistics;
 use datafusion::config::ConfigOptions;
@@ -13,103 +13,81 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, SortOrderPushdownResult,
 };
-use parking_lot::Mutex;
 use zxq_catalog::{Segment, TableDef};
 
-use super::dialect::POSTGRES;
-use super::pool::Pool;
-use super::snapshot::Group;
-use super::stream::{Work, stream};
-use crate::error::Result;
-use crate::sql::scan::{SqlScan, properties};
+use super::scan::{SqlScan, properties};
+use super::source::{SqlRun, SqlSource, Work};
 
-/// Below this many rows a second output partition costs more than it gains.
-const ROWS_PER_PARTITION: u64 = 100_000;
-
-/// More connections than this for one scan leave too little for others.
-const MAX_PARTITIONS: usize = 8;
-
-/// Reads the rows of some segments of one table from PostgreSQL, as one SQL statement per output partition.
+/// Reads the rows of some segments of one table from a database, as one SQL statement per output partition.
 ///
 /// Takes over filters (those it can say in SQL exactly replace DataFusion's), limits and sorting.
 #[derive(Debug, Clone)]
-pub struct PostgresScanExec {
-    pub(super) pool: Arc<Pool>,
-    /// The connections of the run that is under way.
-    group: Arc<Mutex<Weak<Group>>>,
+pub(crate) struct SqlScanExec {
+    pub(super) source: Arc<dyn SqlSource>,
+    /// The run that is under way, or the next one.
+    run: Arc<dyn SqlRun>,
     pub(super) scan: SqlScan,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl PostgresScanExec {
+impl SqlScanExec {
     /// A scan of these columns of these segments (at least one), in at most `target_partitions` parts.
-    pub(super) fn new(
-        pool: Arc<Pool>,
+    pub(crate) fn new(
+        source: Arc<dyn SqlSource>,
         table: Arc<TableDef>,
         segments: Vec<Arc<Segment>>,
         projection: Vec<usize>,
         target_partitions: usize,
     ) -> DataFusionResult<Self> {
-        let most = MAX_PARTITIONS.min(target_partitions).min(pool.fair_share());
-        let scan = SqlScan::new(&POSTGRES, table, segments, projection, most, ROWS_PER_PARTITION)?;
+        let most = source.max_partitions().min(target_partitions);
+        let scan = SqlScan::new(source.dialect(), table, segments, projection, most, source.rows_per_partition())?;
         let properties = properties(&scan.schema, scan.partitions.len(), None);
-        Ok(PostgresScanExec { pool, group: Arc::default(), scan, properties, metrics: ExecutionPlanMetricsSet::new() })
+        let run = Arc::clone(&source).begin(scan.partitions.len());
+        Ok(SqlScanExec { source, run, scan, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
 
     /// The SQL that one output partition sends, as far as it is known before the plan runs.
     ///
     /// # Errors
     /// When a segment's location is not one of this store.
-    pub fn sql(&self, partition: usize) -> Result<String> {
+    #[cfg(test)]
+    pub(crate) fn sql(&self, partition: usize) -> crate::Result<String> {
         self.scan.sql(partition)
     }
 
     /// The same with the filter in its SQL if all of it can be said there. `None` when it cannot, or when rows have been
     /// limited already.
-    pub(super) fn with_exact_filter(&self, filter: &Arc<dyn PhysicalExpr>) -> Option<Self> {
+    pub(crate) fn with_exact_filter(&self, filter: &Arc<dyn PhysicalExpr>) -> Option<Self> {
         self.scan.with_exact_filter(filter).map(|scan| self.with_scan(scan))
     }
 
     /// Adds as much of the filter to the SQL as can be said there; true when that is all of it.
-    pub(super) fn push_filter(&mut self, filter: &Arc<dyn PhysicalExpr>) -> bool {
+    pub(crate) fn push_filter(&mut self, filter: &Arc<dyn PhysicalExpr>) -> bool {
         self.scan.push_filter(filter)
     }
 
     /// Limits each output partition's rows.
-    pub(super) fn limited(self, fetch: Option<usize>) -> Self {
-        PostgresScanExec { scan: self.scan.limited(fetch), ..self }
-    }
-
-    /// The connections that this output partition belongs to: those of the run under way, unless it has had its part in them.
-    fn join(&self, partition: usize) -> Arc<Group> {
-        let mut current = self.group.lock();
-        match current.upgrade().filter(|group| group.claim(partition)) {
-            Some(group) => group,
-            None => {
-                let group = Arc::new(Group::new(Arc::clone(&self.pool), self.scan.partitions.len()));
-                group.claim(partition);
-                *current = Arc::downgrade(&group);
-                group
-            }
-        }
+    pub(crate) fn limited(self, fetch: Option<usize>) -> Self {
+        SqlScanExec { scan: self.scan.limited(fetch), ..self }
     }
 
     /// Another scan of the same rows, which counts its own work.
     fn with_scan(&self, scan: SqlScan) -> Self {
-        PostgresScanExec { scan, group: Arc::default(), metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+        let run = Arc::clone(&self.source).begin(scan.partitions.len());
+        SqlScanExec { scan, run, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 }
 
-impl DisplayAs for PostgresScanExec {
+impl DisplayAs for SqlScanExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.scan.describe("PostgresScanExec", format, f)
+        self.scan.describe(self.source.scan_name(), format, f)
     }
 }
 
-impl ExecutionPlan for PostgresScanExec {
+impl ExecutionPlan for SqlScanExec {
     fn name(&self) -> &str {
-        "PostgresScanExec"
+        self.source.scan_name()
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -130,14 +108,12 @@ impl ExecutionPlan for PostgresScanExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let work = Work {
-            group: self.join(partition),
-            partition,
             schema: Arc::clone(&self.scan.schema),
             batch_rows: context.session_config().batch_size(),
             statements: self.scan.statements(partition),
             sums: false,
         };
-        Ok(stream(work, metrics))
+        Ok(self.run.stream(partition, work, metrics))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -1,0 +1,55 @@
+//! The file as a source of SQL plan nodes.
+
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::metrics::BaselineMetrics;
+
+use super::database::Database;
+use super::dialect::DUCKDB;
+use super::stream::DuckDbStream;
+use crate::sql::Dialect;
+use crate::sql::source::{SqlRun, SqlSource, Work};
+
+/// Below this many rows a second output partition costs more than it gains.
+const ROWS_PER_PARTITION: u64 = 500_000;
+
+/// More output partitions than this only compete: DuckDB runs each statement on all its threads already. Two let one
+/// statement's rows be converted while the other's are computed.
+const MAX_PARTITIONS: usize = 2;
+
+impl SqlSource for Database {
+    fn dialect(&self) -> &'static dyn Dialect {
+        &DUCKDB
+    }
+
+    fn scan_name(&self) -> &'static str {
+        "DuckDbScanExec"
+    }
+
+    fn aggregate_name(&self) -> &'static str {
+        "DuckDbAggregateExec"
+    }
+
+    fn max_partitions(&self) -> usize {
+        MAX_PARTITIONS
+    }
+
+    fn rows_per_partition(&self) -> u64 {
+        ROWS_PER_PARTITION
+    }
+
+    fn begin(self: Arc<Self>, _partitions: usize) -> Arc<dyn SqlRun> {
+        Arc::new(DuckDbRun(self))
+    }
+}
+
+/// Each output partition takes a connection of its own when it starts.
+#[derive(Debug)]
+struct DuckDbRun(Arc<Database>);
+
+impl SqlRun for DuckDbRun {
+    fn stream(&self, _partition: usize, work: Work, metrics: BaselineMetrics) -> SendableRecordBatchStream {
+        Box::pin(DuckDbStream::new(Arc::clone(&self.0), work, metrics))
+    }
+}

@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 
 mod columns;
+mod compression;
 mod jobs;
 mod queries;
 mod storage;
@@ -29,17 +30,19 @@ pub(crate) enum SystemView {
     Partitions,
     Segments,
     Tiers,
+    Compression,
     Moves,
     Lineage,
     Queries,
 }
 
 impl SystemView {
-    pub(crate) const ALL: [SystemView; 7] = [
+    pub(crate) const ALL: [SystemView; 8] = [
         SystemView::Tables,
         SystemView::Partitions,
         SystemView::Segments,
         SystemView::Tiers,
+        SystemView::Compression,
         SystemView::Moves,
         SystemView::Lineage,
         SystemView::Queries,
@@ -51,6 +54,7 @@ impl SystemView {
             SystemView::Partitions => "partitions",
             SystemView::Segments => "segments",
             SystemView::Tiers => "tiers",
+            SystemView::Compression => "compression",
             SystemView::Moves => "moves",
             SystemView::Lineage => "lineage",
             SystemView::Queries => "queries",
@@ -67,6 +71,7 @@ impl SystemView {
             SystemView::Partitions => storage::PARTITIONS,
             SystemView::Segments => storage::SEGMENTS,
             SystemView::Tiers => storage::TIERS,
+            SystemView::Compression => compression::COMPRESSION,
             SystemView::Moves => jobs::MOVES,
             SystemView::Lineage => jobs::LINEAGE,
             SystemView::Queries => queries::QUERIES,
@@ -83,6 +88,7 @@ impl SystemView {
             SystemView::Partitions => storage::partitions(engine, schema),
             SystemView::Segments => storage::segments(engine, schema),
             SystemView::Tiers => storage::tiers(engine, schema).await,
+            SystemView::Compression => compression::compression(engine, schema).await,
             SystemView::Moves => jobs::moves(engine, schema).await,
             SystemView::Lineage => jobs::lineage(engine, schema).await,
             SystemView::Queries => queries::queries(engine, schema),

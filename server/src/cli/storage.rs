@@ -114,7 +114,9 @@ pub(super) async fn run(args: StorageArgs) -> Result<()> {
     match args.command {
         StorageCommand::Status(args) => {
             let sql = [
-                "SELECT * FROM zxq.tiers",
+                "SELECT t.*, c.csv_bytes, round(c.csv_ratio, 1) AS csv_ratio FROM zxq.tiers t LEFT JOIN \
+                 (SELECT tier, sum(csv_bytes) AS csv_bytes, sum(csv_bytes) / sum(bytes)::double AS csv_ratio \
+                 FROM zxq.compression GROUP BY tier) c ON c.tier = t.tier",
                 "SELECT table_name, rows, hot_rows, warm_rows, cold_rows, partitions, segments, bytes \
                  FROM zxq.tables ORDER BY table_name",
             ];

@@ -50,7 +50,7 @@ fn maintains_by_age() {
 fn status_shows_tiers_and_tables() {
     let place = loaded("cold");
     let status = succeed(&["storage", "status", "--data", &place.data()]);
-    for words in ["hot", "warm", "cold", "duckdb", "delta", "prices"] {
+    for words in ["hot", "warm", "cold", "duckdb", "delta", "prices", "csv_bytes", "csv_ratio"] {
         assert!(status.contains(words), "no {words:?} in {status}");
     }
 }

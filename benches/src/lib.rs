@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use zxq_engine::{Engine, EngineConfig, EngineSession, LoadRequest, LoadSource, OnError, Outcome, Tier};
 use zxq_server::demo::generate::{BATCH_ROWS, Market, MarketTable};
+use zxq_server::serve::{ServeOptions, serve};
 
 /// Any error; benches print it and stop.
 pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -105,4 +106,34 @@ pub fn percentile_us(times: &mut [Duration], percent: usize) -> f64 {
     times.sort();
     let index = (times.len().saturating_sub(1)) * percent / 100;
     times.get(index).map_or(0.0, |t| t.as_secs_f64() * 1e6)
+}
+
+/// Serves `engine` and asks it for the last trade of each symbol in turn, by a prepared statement; prints percentiles.
+pub async fn last_trades(engine: &Arc<Engine>, symbols: &[String], lookups: usize) -> Result<()> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, Arc::clone(engine), ServeOptions::default(), async move {
+        let _ = stopped.await;
+    }));
+    let (client, connection) =
+        tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=zxq dbname=zxq"), tokio_postgres::NoTls)
+            .await?;
+    let connection = tokio::spawn(connection);
+    let sql = "SELECT timestamp, symbol, size FROM trades_data WHERE symbol = $1 ORDER BY timestamp DESC LIMIT 1";
+    let statement = client.prepare(sql).await?;
+    let mut times: Vec<Duration> = Vec::with_capacity(lookups);
+    let mut found = 0;
+    for i in 0..lookups {
+        let started = Instant::now();
+        found += client.query(&statement, &[&symbols[i % symbols.len()]]).await?.len();
+        times.push(started.elapsed());
+    }
+    let (p50, p95) = (percentile_us(&mut times, 50), percentile_us(&mut times, 95));
+    println!("pgwire prepared last trade: {found} of {lookups} found, p50 {p50:.0} us, p95 {p95:.0} us");
+    drop(client);
+    let _ = stop.send(());
+    let _ = connection.await;
+    server.await??;
+    Ok(())
 }

@@ -4,14 +4,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
-use zxq_benches::{Result, create_tables, open, percentile_us};
+use zxq_benches::{Result, create_tables, last_trades, open, percentile_us};
 use zxq_engine::{Engine, Outcome};
 use zxq_server::demo::generate::{Market, MarketSpec, MarketTable};
-use zxq_server::serve::{ServeOptions, serve};
 
 /// Rows of one ingest.
 const INGEST_ROWS: usize = 10_000;
@@ -30,7 +29,7 @@ async fn main() -> Result<()> {
 
     ingest(&engine, &market).await?;
     gets(&engine, &symbols).await?;
-    wire(&engine, &symbols).await?;
+    last_trades(&engine, &symbols, LOOKUPS).await?;
     arrow_out(&engine).await?;
     engine.shutdown().await?;
     Ok(())
@@ -68,35 +67,6 @@ async fn gets(engine: &Arc<Engine>, symbols: &[String]) -> Result<()> {
     }
     let (p50, p95) = (percentile_us(&mut times, 50), percentile_us(&mut times, 95));
     println!("engine.get: {found} of {LOOKUPS} found, p50 {p50:.1} us, p95 {p95:.1} us");
-    Ok(())
-}
-
-async fn wire(engine: &Arc<Engine>, symbols: &[String]) -> Result<()> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, Arc::clone(engine), ServeOptions::default(), async move {
-        let _ = stopped.await;
-    }));
-    let (client, connection) =
-        tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=zxq dbname=zxq"), tokio_postgres::NoTls)
-            .await?;
-    let connection = tokio::spawn(connection);
-    let sql = "SELECT timestamp, symbol, size FROM trades_data WHERE symbol = $1 ORDER BY timestamp DESC LIMIT 1";
-    let statement = client.prepare(sql).await?;
-    let mut times: Vec<Duration> = Vec::with_capacity(LOOKUPS);
-    let mut found = 0;
-    for i in 0..LOOKUPS {
-        let started = Instant::now();
-        found += client.query(&statement, &[&symbols[i % symbols.len()]]).await?.len();
-        times.push(started.elapsed());
-    }
-    let (p50, p95) = (percentile_us(&mut times, 50), percentile_us(&mut times, 95));
-    println!("pgwire prepared last trade: {found} of {LOOKUPS} found, p50 {p50:.0} us, p95 {p95:.0} us");
-    drop(client);
-    let _ = stop.send(());
-    let _ = connection.await;
-    server.await??;
     Ok(())
 }
 

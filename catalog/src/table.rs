@@ -11,6 +11,12 @@ use crate::partition::Partitioning;
 /// Identifies a table for ever; never reused, also not after `DROP TABLE`.
 pub type TableId = u64;
 
+/// The table option that says what a table of others is stored as: `parquet`, `delta`, `iceberg`.
+pub const EXTERNAL_FORMAT: &str = "external_format";
+
+/// The table option that says where a table of others lies: an absolute path, or a URL.
+pub const EXTERNAL_LOCATION: &str = "external_location";
+
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDef {
@@ -82,6 +88,12 @@ impl TableDef {
     /// The named column.
     pub fn column(&self, name: &str) -> Option<&ColumnDef> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Format and location of a table that others keep and zxq only reads; `None` for zxq's own tables.
+    pub fn external(&self) -> Option<(&str, &str)> {
+        let option = |name| self.options.get(name).map(String::as_str);
+        Some((option(EXTERNAL_FORMAT)?, option(EXTERNAL_LOCATION)?))
     }
 
     /// A folder or database identifier for this table, unique for ever: `trades_data_7`. Characters outside

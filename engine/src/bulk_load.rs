@@ -190,8 +190,8 @@ impl Engine {
     }
 
     async fn table_for_load(self: &Arc<Self>, request: &LoadRequest, inputs: &mut Inputs) -> Result<Arc<TableDef>> {
-        if let Some(state) = self.snapshot().table(&request.table) {
-            return Ok(Arc::clone(&state.def));
+        if self.snapshot().table(&request.table).is_some() {
+            return Ok(Arc::clone(&self.own_table(&request.table)?.def));
         }
         if !request.create {
             return self

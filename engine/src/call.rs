@@ -133,7 +133,7 @@ impl Procedure {
         let engine = &session.engine;
         match self {
             Procedure::Migrate { table, to, from, partition, dry_run } => {
-                let state = engine.table(table)?;
+                let state = engine.own_table(table)?;
                 let moves = plan::by_hand(&state, *to, *from, partition.as_deref())?;
                 if !dry_run {
                     for planned in &moves {

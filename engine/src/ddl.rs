@@ -7,6 +7,7 @@ use zxq_catalog::{Change, TableDef};
 use crate::commit::Record;
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::external_table;
 use crate::session::{EngineSession, Outcome};
 use crate::session_options::ZxqOptions;
 use crate::sql::{self, Statement, StatementKind};
@@ -30,6 +31,13 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement) -> Resul
             engine.create_table(def).await?;
             command("CREATE TABLE")
         }
+        (StatementKind::CreateExternalTable, _) => {
+            let DfStatement::CreateExternalTable(create) = statement.parsed() else {
+                return Err(not_supported(statement.kind(), statement));
+            };
+            external_table::create(session, create).await?;
+            command("CREATE EXTERNAL TABLE")
+        }
         (StatementKind::DropTable, Some(Ast::Drop { object_type: ObjectType::Table, names, if_exists, .. })) => {
             for name in names {
                 let name = sql::table_name(name)?;
@@ -49,6 +57,9 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement) -> Resul
             }
             let state = engine.table(&name)?;
             let def = sql::alter_table(&state.def, &alter.operations, state.row_count() > 0)?;
+            if def.columns != state.def.columns || def.options != state.def.options {
+                engine.own_table(&name)?;
+            }
             engine.alter_table(def).await?;
             command("ALTER TABLE")
         }
@@ -111,7 +122,6 @@ fn not_supported(kind: StatementKind, statement: &Statement) -> EngineError {
             "name the columns in CREATE TABLE … WITH (sort_by = …, lookup = …) instead"
         }
         StatementKind::CreateView | StatementKind::DropView => "use WITH … AS (…) in the query instead",
-        StatementKind::CreateExternalTable => "load the files with CALL zxq.load(…) or zxq load instead",
         _ => "see the README for what there is",
     };
     EngineError::new(ErrorKind::FeatureNotSupported, format!("{first_words} is not supported: {advice}"))
@@ -129,8 +139,10 @@ impl Engine {
         def.id = self.catalog.reserve_table_id().await?;
         // Compiling the constraints now finds a wrong CHECK or DEFAULT before there is a table.
         self.checkers.of(self, &Arc::new(def.clone()))?;
-        for store in &self.stores {
-            store.create_table(&def).await?;
+        if def.external().is_none() {
+            for store in &self.stores {
+                store.create_table(&def).await?;
+            }
         }
         self.commit(vec![Change::CreateTable(Box::new(def.clone()))], Record::default()).await?;
         Ok(Arc::new(def))

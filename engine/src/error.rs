@@ -71,6 +71,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The engine is shutting down.
     ShuttingDown,
+    /// A database or object store that holds rows does not answer; a later try may succeed.
+    Unreachable,
     /// Reading or writing failed.
     Io,
     /// A bug in zxq.
@@ -158,10 +160,8 @@ impl From<ProviderError> for EngineError {
                 ErrorKind::DataCorrupted
             }
             ProviderError::Unsupported { .. } => ErrorKind::FeatureNotSupported,
-            ProviderError::Store { .. }
-            | ProviderError::Unreachable { .. }
-            | ProviderError::Refused { .. }
-            | ProviderError::Busy { .. } => ErrorKind::Io,
+            ProviderError::Unreachable { .. } => ErrorKind::Unreachable,
+            ProviderError::Store { .. } | ProviderError::Refused { .. } | ProviderError::Busy { .. } => ErrorKind::Io,
             ProviderError::Arrow(_) | ProviderError::DataFusion(_) => {
                 return match error {
                     ProviderError::Arrow(inner) => inner.into(),

@@ -52,7 +52,7 @@ impl Engine {
         batches: Vec<RecordBatch>,
         source: &str,
     ) -> Result<IngestReport> {
-        let state = self.table(table)?;
+        let state = self.own_table(table)?;
         let checker = self.checkers.of(self, &state.def)?;
         let mut checked = Vec::with_capacity(batches.len());
         let mut row = 1;

@@ -35,6 +35,7 @@ pub(crate) fn spell_out(engine: &Arc<Engine>, statement: &mut DfStatement) -> Re
     let Ok(name) = sql::table_name(name) else { return Ok(()) };
     let snapshot = engine.snapshot();
     let Some(table) = snapshot.table(&name) else { return Ok(()) };
+    engine.own_table(&name)?;
     let checker = engine.checkers.of(engine, &table.def)?;
     spell_columns_out(insert, &checker)
 }

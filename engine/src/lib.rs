@@ -17,6 +17,7 @@ mod constraints;
 mod ddl;
 mod engine;
 pub mod error;
+mod external_table;
 mod file_order;
 pub mod functions;
 mod get;

@@ -9,6 +9,7 @@ use datafusion::error::Result;
 use zxq_catalog::Tier;
 
 use crate::engine::Engine;
+use crate::external_table::ExternalTable;
 use crate::system_views::{SystemTable, SystemView};
 use crate::tiered_table::TieredTable;
 
@@ -38,6 +39,10 @@ impl SchemaProvider for TableSchema {
         let Some(engine) = self.engine.upgrade() else { return Ok(None) };
         let snapshot = engine.snapshot();
         let Some(state) = snapshot.table(name) else { return Ok(None) };
+        if state.def.external().is_some() {
+            let external = || Arc::new(ExternalTable::new(Arc::clone(&state.def))) as Arc<dyn TableProvider>;
+            return Ok(self.only.is_none().then(external));
+        }
         let table = TieredTable::new(Weak::clone(&self.engine), Arc::clone(&state.def), self.only);
         let has_defaults = state.def.columns.iter().any(|c| c.default.is_some());
         if !has_defaults {

@@ -11,6 +11,7 @@ pub mod adapt;
 pub mod delta;
 pub mod duckdb;
 pub mod error;
+pub mod external;
 pub mod hot;
 pub mod objects;
 mod parquet_files;

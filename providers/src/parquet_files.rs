@@ -12,7 +12,7 @@ mod files;
 pub(crate) mod layout;
 mod reader;
 pub(crate) mod scan;
-mod source;
+pub(crate) mod source;
 pub(crate) mod writer;
 
 /// The name of this layer in messages.

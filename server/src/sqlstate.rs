@@ -91,6 +91,8 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::FenceLost => "40001",
         ErrorKind::Cancelled => QUERY_CANCELED,
         ErrorKind::ShuttingDown => ADMIN_SHUTDOWN,
+        // As a foreign-data wrapper reports it. Class 08 would tell clients that their own connection is broken.
+        ErrorKind::Unreachable => "HV00N",
         ErrorKind::Io => "58030",
         // New kinds have to be given a code here; until then they are reported as what they then are.
         _ => INTERNAL_ERROR,

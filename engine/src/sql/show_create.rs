@@ -12,6 +12,10 @@ mod tests;
 
 /// The statement that makes a table like this one. Running it gives an equal definition.
 pub fn show_create_table(def: &TableDef) -> String {
+    if let Some((format, location)) = def.external() {
+        let name = quote_ident(&def.name);
+        return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quote_text(location));
+    }
     let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
     for column in &def.columns {
         let mut line = format!("    {} {}", quote_ident(&column.name), column.sql_type);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use tokio_postgres::Client;
 
 use crate::server::{Server, batches, number, rows, run, verify, zxq};
 
@@ -155,6 +156,15 @@ fn parquet_files(folder: &Path) -> i64 {
     count
 }
 
+/// Runs a statement. Once the time is `over` the server is killed: then waits for ever, since nothing is to be said.
+async fn send(client: &Client, sql: &str, over: &AtomicBool) {
+    match client.batch_execute(sql).await {
+        Ok(()) => {}
+        Err(error) if error.is_closed() && over.load(Ordering::SeqCst) => std::future::pending().await,
+        Err(error) => panic!("{sql}: {error:?}"),
+    }
+}
+
 /// Inserts, loads and moves until the time is over; whoever is in the middle of something then stays there.
 async fn work(
     server: &Server,
@@ -166,19 +176,22 @@ async fn work(
     seed: u64,
 ) -> Result<(), String> {
     let mut tasks = tokio::task::JoinSet::new();
+    let ended = Arc::new(AtomicBool::new(false));
     for _ in 0..2 {
         let (client, next, journal) = (server.connect().await, Arc::clone(next), Arc::clone(inserts));
+        let over = Arc::clone(&ended);
         tasks.spawn(async move {
             loop {
                 let batch = next.fetch_add(1, Ordering::Relaxed);
                 journal.lock().unwrap().attempted.push(batch);
-                client.batch_execute(&insert(batch)).await.unwrap();
+                send(&client, &insert(batch), &over).await;
                 journal.lock().unwrap().acknowledged.push(batch);
             }
         });
     }
     let (client, next, journal, files) =
         (server.connect().await, Arc::clone(next), Arc::clone(loads), folder.to_owned());
+    let over = Arc::clone(&ended);
     tasks.spawn(async move {
         let mut random = StdRng::seed_from_u64(seed);
         loop {
@@ -187,12 +200,12 @@ async fn work(
             let tier = ["auto", "hot", "warm", "cold"].choose(&mut random).unwrap();
             journal.lock().unwrap().attempted.push(batch);
             let sql = format!("CALL zxq.load('loaded', '{}', '{tier}')", file.display());
-            client.batch_execute(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            send(&client, &sql, &over).await;
             journal.lock().unwrap().acknowledged.push(batch);
             std::fs::remove_file(file).unwrap();
         }
     });
-    let client = server.connect().await;
+    let (client, over) = (server.connect().await, Arc::clone(&ended));
     tasks.spawn(async move {
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
         loop {
@@ -201,7 +214,7 @@ async fn work(
             let (from, to) = (tiers.choose(&mut random).unwrap(), tiers.choose(&mut random).unwrap());
             if from != to {
                 let sql = format!("CALL zxq.migrate('{table}', '{to}', '{from}')");
-                client.batch_execute(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+                send(&client, &sql, &over).await;
             }
             tokio::time::sleep(Duration::from_millis(random.random_range(0..20))).await;
         }
@@ -209,10 +222,11 @@ async fn work(
     // A task ends only by failing, and nothing has been killed yet.
     match tokio::time::timeout(lives, tasks.join_next()).await {
         Err(_) => {
+            ended.store(true, Ordering::SeqCst);
             tasks.detach_all();
             Ok(())
         }
-        Ok(ended) => Err(format!("a statement failed while the server was to run: {ended:?}")),
+        Ok(failed) => Err(format!("a statement failed while the server was to run: {failed:?}")),
     }
 }
 

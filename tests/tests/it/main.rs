@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damage;
+mod external_tables;
 mod market;
 mod oracle;
+mod postgres_crash;
 mod snapshot;
 mod tidy;
 mod wire;

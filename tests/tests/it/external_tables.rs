@@ -1,0 +1,194 @@
+//! Tables that others wrote (PyArrow, delta-rs, PyIceberg), registered with `CREATE EXTERNAL TABLE` and read; and those that
+//! must be refused.
+//!
+//! Needs `pip install deltalake pyarrow "pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]"` for the Python named by `ZXQ_PYTHON`.
+
+use std::path::Path;
+use std::process::Command;
+
+use arrow::array::AsArray;
+use serde_json::Value as Json;
+use zxq_engine::{Engine, ErrorKind};
+use zxq_tests::test_server::TestEngine;
+
+/// What the tables' maker prints rows as.
+const AS_TEXT: &str = "SELECT concat_ws('|', id::text, coalesce(symbol, 'NULL'), to_char(ts, '%Y-%m-%d %H:%M:%S%.6f'), \
+                       coalesce(price::text, 'NULL'), trade_date::text)";
+
+/// The tables, or `None` where Python or a library of it is missing.
+fn make_tables(folder: &Path) -> Option<Json> {
+    let python = std::env::var("ZXQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports = "import deltalake, pyarrow, pyiceberg.catalog.sql, pyiceberg_core";
+    if !Command::new(&python).args(["-c", imports]).status().is_ok_and(|status| status.success()) {
+        let required = std::env::var("ZXQ_REQUIRE_PYTHON").is_ok_and(|v| v == "1");
+        assert!(!required, "ZXQ_REQUIRE_PYTHON is set and {python} cannot run `{imports}`");
+        zxq_tests::say_skipped("external tables", &format!("{python} cannot run `{imports}`"));
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/external_tables.py");
+    let output = Command::new(&python).arg(script).arg(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+async fn texts(engine: &std::sync::Arc<Engine>, sql: &str) -> Vec<String> {
+    let batches = engine.sql(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let column = |batch: &arrow::record_batch::RecordBatch| {
+        let text = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8).unwrap();
+        text.as_string::<i32>().iter().map(|v| v.unwrap_or("NULL").to_owned()).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(column).collect()
+}
+
+async fn refusal(engine: &std::sync::Arc<Engine>, sql: &str) -> zxq_engine::EngineError {
+    match engine.sql(sql).await {
+        Ok(_) => panic!("{sql} should be refused"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_others_wrote_are_read_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(tables) = make_tables(folder.path()) else { return };
+    let test = TestEngine::open(|_| {}).await;
+    let engine = &test.engine;
+    for (name, table) in tables.as_object().unwrap() {
+        let (format, location) = (table["format"].as_str().unwrap(), table["location"].as_str().unwrap());
+        let create = format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION '{location}'");
+        engine.sql(&create).await.unwrap_or_else(|e| panic!("{create}: {e}"));
+        let expected: Vec<&str> = table["rows"].as_array().unwrap().iter().map(|row| row.as_str().unwrap()).collect();
+        assert_eq!(texts(engine, &format!("{AS_TEXT} FROM {name} ORDER BY id")).await, expected, "{name}");
+
+        let count = format!("SELECT count(*) FROM {name}");
+        assert_eq!(texts(engine, &count).await, [expected.len().to_string()], "{name}");
+        // Each filter prunes by something else: rows and files, partitions, text, time.
+        for (filter, keep) in [
+            ("id >= 40 AND id < 55", Box::new(|row: &[&str]| (40..55).contains(&row[0].parse::<i64>().unwrap()))),
+            ("symbol = 'S3'", Box::new(|row: &[&str]| row[1] == "S3") as Box<dyn Fn(&[&str]) -> bool>),
+            ("symbol IS NULL", Box::new(|row: &[&str]| row[1] == "NULL")),
+            ("trade_date = DATE '2024-02-05'", Box::new(|row: &[&str]| row[4] == "2024-02-05")),
+            ("ts < TIMESTAMPTZ '2024-02-08 00:00:00Z'", Box::new(|row: &[&str]| row[2] < "2024-02-08")),
+            ("price < 0", Box::new(|row: &[&str]| row[3].starts_with('-'))),
+        ] {
+            let sql = format!("{AS_TEXT} FROM {name} WHERE {filter} ORDER BY id");
+            let kept: Vec<&str> =
+                expected.iter().copied().filter(|row| keep(&row.split('|').collect::<Vec<_>>())).collect();
+            assert_eq!(texts(engine, &sql).await, kept, "{name}: {filter}");
+        }
+        // Beside zxq's own tables, in one statement.
+        let sql = format!("SELECT count(*) FROM {name} a JOIN {name} b ON a.id = b.id AND a.ts = b.ts");
+        assert_eq!(texts(engine, &sql).await, [expected.len().to_string()], "{name}");
+
+        for write in [
+            format!("INSERT INTO {name} (id) VALUES (1)"),
+            format!("CALL zxq.migrate('{name}', 'cold')"),
+            format!("ALTER TABLE {name} ADD COLUMN more INT"),
+        ] {
+            assert_eq!(refusal(engine, &write).await.kind(), ErrorKind::FeatureNotSupported, "{write}");
+        }
+        let definition = texts(engine, &format!("SELECT definition FROM zxq.tables WHERE table_name = '{name}'")).await;
+        assert_eq!(definition, [create], "{name}");
+    }
+
+    // They are known again after a restart, and dropping one leaves what it named.
+    let dir = test.close().await;
+    let engine = Engine::open(zxq_tests::test_server::test_config(dir.path())).await.unwrap();
+    let files = tables["delta_parts"]["rows"].as_array().unwrap().len();
+    assert_eq!(texts(&engine, "SELECT count(*) FROM delta_parts").await, [files.to_string()]);
+    engine.sql("DROP TABLE delta_parts").await.unwrap();
+    engine.sql("CALL zxq.maintain()").await.unwrap();
+    assert!(folder.path().join("delta/_delta_log").exists());
+    let again = format!("CREATE EXTERNAL TABLE d STORED AS delta LOCATION '{}/delta'", folder.path().display());
+    engine.sql(&again).await.unwrap();
+    assert_eq!(texts(&engine, "SELECT count(*) FROM d").await, [files.to_string()]);
+    zxq_tests::test_server::close(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_exactly_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(tables) = make_tables(folder.path()) else { return };
+    let test = TestEngine::open(|_| {}).await;
+    let engine = &test.engine;
+    let create =
+        |format: &str, location: &str| format!("CREATE EXTERNAL TABLE t STORED AS {format} LOCATION '{location}'");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+
+    for (format, location, words) in [
+        ("delta", at("nowhere"), "no delta table"),
+        ("parquet", at("nowhere/"), "no parquet table"),
+        ("iceberg", at("nowhere.metadata.json"), "no iceberg table"),
+        ("iceberg", at("warehouse/market/trades"), "version-hint"),
+        ("csv", at("one.parquet"), "parquet, delta or iceberg"),
+        ("parquet", at("iceberg.db"), "iceberg.db"),
+    ] {
+        let error = refusal(engine, &create(format, &location)).await.to_string();
+        assert!(error.contains(words), "{format} {location}: {error}");
+    }
+
+    // A deletion vector and a column mapping, written as other writers do.
+    let log = folder.path().join("delta/_delta_log");
+    let newest = std::fs::read_dir(&log).unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
+    let next = newest.filter_map(|name| name.strip_suffix(".json")?.parse::<u64>().ok()).max().unwrap() + 1;
+    let version = |number: u64| log.join(format!("{number:020}.json"));
+    let first = std::fs::read_to_string(version(0)).unwrap();
+    let action = |kind: &str| -> Json {
+        let line = first.lines().find(|line| line.starts_with(&format!("{{\"{kind}\""))).unwrap();
+        serde_json::from_str(line).unwrap()
+    };
+    let protocol = |feature: &str| {
+        serde_json::json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
+            "readerFeatures": [feature], "writerFeatures": [feature]}})
+    };
+    let write = |lines: &[Json]| {
+        let text: Vec<String> = lines.iter().map(Json::to_string).collect();
+        std::fs::write(version(next), text.join("\n")).unwrap();
+    };
+
+    let mut add = action("add");
+    add["add"]["deletionVector"] = serde_json::json!(
+        {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 1});
+    write(&[protocol("deletionVectors"), add]);
+    let error = refusal(engine, &create("delta", &at("delta"))).await.to_string();
+    assert!(error.contains("deletion vector"), "{error}");
+
+    let mut metadata = action("metaData");
+    metadata["metaData"]["configuration"] = serde_json::json!(
+        {"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "5"});
+    let mapped: Json = {
+        let schema = metadata["metaData"]["schemaString"].as_str().unwrap();
+        let mut schema: Json = serde_json::from_str(schema).unwrap();
+        for (id, field) in schema["fields"].as_array_mut().unwrap().iter_mut().enumerate() {
+            let name = field["name"].clone();
+            field["metadata"] = serde_json::json!(
+                {"delta.columnMapping.id": id + 1, "delta.columnMapping.physicalName": name});
+        }
+        schema
+    };
+    metadata["metaData"]["schemaString"] = Json::String(mapped.to_string());
+    write(&[protocol("columnMapping"), metadata]);
+    let error = refusal(engine, &create("delta", &at("delta"))).await.to_string();
+    assert!(error.contains("columnMapping") || error.contains("mapped"), "{error}");
+
+    // A table whose columns change after it was registered.
+    let place = tables["parquet_file"]["location"].as_str().unwrap();
+    engine.sql(&create("parquet", place)).await.unwrap();
+    let other = folder.path().join("hive");
+    let part = walk(&other).into_iter().next().unwrap();
+    std::fs::copy(part, place).unwrap();
+    let error = refusal(engine, "SELECT count(*) FROM t").await.to_string();
+    assert!(error.contains("create it again"), "{error}");
+    std::fs::remove_file(place).unwrap();
+    let error = refusal(engine, "SELECT count(*) FROM t").await.to_string();
+    assert!(error.contains("no parquet table"), "{error}");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}

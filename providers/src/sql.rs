@@ -11,6 +11,7 @@ pub(crate) mod buckets;
 pub(crate) mod dialect;
 pub(crate) mod facts;
 pub(crate) mod filter;
+pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod scan_exec;
 pub(crate) mod select;

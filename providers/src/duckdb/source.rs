@@ -39,7 +39,7 @@ impl SqlSource for Database {
         ROWS_PER_PARTITION
     }
 
-    fn begin(self: Arc<Self>, _partitions: usize) -> Arc<dyn SqlRun> {
+    fn begin(self: Arc<Self>, _together: usize) -> Arc<dyn SqlRun> {
         Arc::new(DuckDbRun(self))
     }
 }

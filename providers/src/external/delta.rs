@@ -19,8 +19,8 @@ use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::physical_expr::conjunction_opt;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use deltalake_core::kernel::Remove;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
-use deltalake_core::kernel::{Add, TableFeature};
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -34,12 +34,7 @@ const FORMAT: ExternalFormat = ExternalFormat::Delta;
 
 /// Reader features that change nothing for whoever takes the log's word for which files there are. Deletion vectors are
 /// looked for file by file: a table may allow them and have none.
-const HARMLESS: [TableFeature; 4] = [
-    TableFeature::DeletionVectors,
-    TableFeature::TimestampWithoutTimezone,
-    TableFeature::V2Checkpoint,
-    TableFeature::VacuumProtocolCheck,
-];
+const HARMLESS: [&str; 4] = ["deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
 
 /// One version of a table.
 #[derive(Debug)]
@@ -50,7 +45,8 @@ pub(super) struct DeltaFiles {
     folder: Path,
     schema: SchemaRef,
     partition_columns: Vec<String>,
-    files: Vec<Add>,
+    /// Each as the log would remove it: that is how the library hands out a file's path, size and partition values.
+    files: Vec<Remove>,
 }
 
 impl DeltaFiles {
@@ -72,7 +68,8 @@ impl DeltaFiles {
         table.load().await.map_err(reading)?;
         let snapshot = table.snapshot().map_err(reading)?;
         let features = snapshot.protocol().reader_features().unwrap_or_default();
-        if let Some(feature) = features.iter().find(|feature| !HARMLESS.contains(feature)) {
+        let names = features.iter().map(ToString::to_string);
+        if let Some(feature) = names.into_iter().find(|feature| !HARMLESS.contains(&feature.as_str())) {
             return Err(refused(FORMAT, location, &format!("it uses the feature {feature}, which is not known here")));
         }
         let metadata = snapshot.metadata();
@@ -80,7 +77,7 @@ impl DeltaFiles {
         if mapping.is_some_and(|mode| mode != "none") {
             return Err(refused(FORMAT, location, "its columns are mapped to other names in its files"));
         }
-        let files: Vec<Add> = snapshot.log_data().iter().map(|file| file.add_action()).collect();
+        let files: Vec<Remove> = snapshot.log_data().iter().map(|file| file.remove_action(false)).collect();
         if let Some(file) = files.iter().find(|file| file.deletion_vector.is_some()) {
             let what = format!(
                 "file {} has a deletion vector; rewrite such files first (REORG TABLE … APPLY (PURGE), or OPTIMIZE)",
@@ -99,25 +96,26 @@ impl DeltaFiles {
             store,
             folder,
             schema: Arc::new(schema),
-            partition_columns: metadata.partition_columns().clone(),
+            partition_columns: metadata.partition_columns().to_vec(),
             files,
         })
     }
 
     /// A file of the log as the scan wants it.
-    fn file(&self, add: &Add, folders: &[FieldRef]) -> Result<PartitionedFile> {
+    fn file(&self, listed: &Remove, folders: &[FieldRef]) -> Result<PartitionedFile> {
         let reading = |what: String| refused(FORMAT, &self.location, &what);
-        // The log writes paths as URLs: relative to the table's folder, or whole.
-        let path = match Url::parse(&add.path) {
+        // The log names files relative to the table's folder, or by whole URLs; the library has decoded the names.
+        let path = match Url::parse(&listed.path) {
             Ok(url) => Path::from_url_path(url.path()),
-            Err(_) => Path::from_url_path(format!("{}/{}", self.folder, add.path)),
+            Err(_) => Path::parse(format!("{}/{}", self.folder, listed.path)),
         };
-        let location = path.map_err(|e| reading(format!("the log names the file {}: {e}", add.path)))?;
-        let size = u64::try_from(add.size).map_err(|_| reading(format!("file {} has size {}", add.path, add.size)))?;
+        let location = path.map_err(|e| reading(format!("the log names the file {}: {e}", listed.path)))?;
+        let size = listed.size.and_then(|size| u64::try_from(size).ok());
+        let size = size.ok_or_else(|| reading(format!("the log gives no size of file {}", listed.path)))?;
         let last_modified = DateTime::UNIX_EPOCH;
         let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
         let values = folders.iter().map(|field| {
-            let text = add.partition_values.get(field.name()).cloned().flatten();
+            let text = listed.partition_values.as_ref().and_then(|values| values.get(field.name()).cloned().flatten());
             // An empty text stands for NULL in Delta's partition values.
             partition_value(text.filter(|text| !text.is_empty()), field.data_type())
         });
@@ -159,8 +157,8 @@ impl ExternalTable for DeltaFiles {
             return Ok(Arc::new(EmptyExec::new(Arc::new(scan.schema.project(&wanted)?))));
         }
         let mut files = Vec::with_capacity(self.files.len());
-        for add in &self.files {
-            files.push(self.file(add, &folders)?);
+        for listed in &self.files {
+            files.push(self.file(listed, &folders)?);
         }
         let schema = TableSchema::new(Arc::new(Schema::new(file_fields)), folders);
         let global = scan.state.config_options().execution.parquet.clone();
@@ -168,8 +166,8 @@ impl ExternalTable for DeltaFiles {
         let mut source = ParquetSource::new(schema.clone()).with_table_parquet_options(options);
         let columns = DFSchema::try_from(schema.table_schema().as_ref().clone())?;
         let filters = scan.filters.iter().map(|filter| unnormalize_col(filter.clone()));
-        let conjuncts = filters.filter_map(|filter| scan.state.create_physical_expr(filter, &columns).ok()).collect();
-        if let Some(predicate) = conjunction_opt::<Vec<_>>(conjuncts) {
+        let conjuncts = filters.filter_map(|filter| scan.state.create_physical_expr(filter, &columns).ok());
+        if let Some(predicate) = conjunction_opt(conjuncts) {
             source = source.with_predicate(predicate);
         }
         let groups = FileGroup::new(files).split_files(scan.state.config().target_partitions().max(1));

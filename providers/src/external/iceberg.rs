@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use ::iceberg::arrow::{ArrowReaderBuilder, schema_to_arrow_schema};
 use ::iceberg::io::FileIO;
-use ::iceberg::runtime::Runtime;
 use ::iceberg::scan::FileScanTask;
 use ::iceberg::spec::{DataFileFormat, ManifestContentType};
 use ::iceberg::table::StaticTable;
-use ::iceberg::{Error as IcebergError, TableIdent};
+use ::iceberg::{Error as IcebergError, Runtime, TableIdent};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;

@@ -34,6 +34,11 @@ impl Group {
         }
     }
 
+    /// True where its connections are in a transaction each.
+    pub(super) fn shares_a_snapshot(&self) -> bool {
+        self.claimed.lock().len() > 1
+    }
+
     /// The connection of a partition. In a transaction where there are several.
     pub(super) async fn take(&self, partition: usize) -> Result<Connection> {
         let partitions = self.claimed.lock().len();

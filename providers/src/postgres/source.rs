@@ -41,8 +41,8 @@ impl SqlSource for Pool {
         ROWS_PER_PARTITION
     }
 
-    fn begin(self: Arc<Self>, partitions: usize) -> Arc<dyn SqlRun> {
-        Arc::new(PostgresRun { pool: self, partitions, group: Mutex::default() })
+    fn begin(self: Arc<Self>, together: usize) -> Arc<dyn SqlRun> {
+        Arc::new(PostgresRun { pool: self, partitions: together, group: Mutex::default() })
     }
 }
 

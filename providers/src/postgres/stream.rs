@@ -80,8 +80,9 @@ async fn run(group: &Group, partition: usize, mut work: Work, sender: &Batches, 
         rows += output.rows;
     }
     let Some(connection) = &running.0 else { return Ok(()) };
-    // Ends the transaction of a shared snapshot; does nothing without one.
-    connection.client()?.batch_execute("ROLLBACK").await.context(|| "ending a scan".to_owned())?;
+    if group.shares_a_snapshot() {
+        connection.client()?.batch_execute("ROLLBACK").await.context(|| "ending a scan".to_owned())?;
+    }
     if let Some(connection) = running.0.take() {
         connection.give_back();
     }

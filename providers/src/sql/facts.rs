@@ -34,6 +34,11 @@ impl<'a> Facts<'a> {
         self.segments.iter().map(|s| s.rows).sum()
     }
 
+    /// True when the column has no NULL.
+    pub(crate) fn no_null(&self, name: &str) -> bool {
+        self.segments.iter().all(|segment| segment.stats.get(name).is_some_and(|stats| stats.null_count == 0))
+    }
+
     /// True when no value of a float column is NaN.
     pub(crate) fn no_nan(&self, name: &str) -> bool {
         self.extremes(name).is_some()

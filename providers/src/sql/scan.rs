@@ -17,6 +17,7 @@ use zxq_catalog::{Segment, TableDef};
 
 use super::facts::Facts;
 use super::filter::{Predicate, translate};
+use super::runs::runs;
 use super::select::Select;
 use super::types::is_float;
 use super::{Dialect, quote};
@@ -68,6 +69,8 @@ pub(crate) struct SqlScan {
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// `ORDER BY …`, or nothing.
     order: String,
+    /// The first column of the order, and whether it descends.
+    lead: Option<(String, bool)>,
     /// Most rows of each output partition.
     pub(crate) fetch: Option<usize>,
 }
@@ -94,6 +97,7 @@ impl SqlScan {
             filters: Vec::new(),
             dynamic: Vec::new(),
             order: String::new(),
+            lead: None,
             fetch: None,
         })
     }
@@ -176,20 +180,27 @@ impl SqlScan {
             return None;
         }
         let ordering = LexOrdering::new(order.iter().cloned())?;
-        Some((SqlScan { order: self.order_by(order)?, ..self.clone() }, ordering))
+        let first = order.first().and_then(|key| Some((key.expr.downcast_ref::<Column>()?, key.options.descending)));
+        let lead = first.map(|(column, descending)| (column.name().to_owned(), descending));
+        Some((SqlScan { order: self.order_by(order)?, lead, ..self.clone() }, ordering))
     }
 
     fn order_by(&self, order: &[PhysicalSortExpr]) -> Option<String> {
         let mut keys = Vec::with_capacity(order.len());
+        let segments = self.segments();
+        let facts = Facts::new(self.dialect, &self.table, &segments);
         for key in order {
             let column = key.expr.downcast_ref::<Column>()?;
-            let (_, data_type) = Facts::new(self.dialect, &self.table, &[]).column(column.name())?;
+            let (_, data_type) = facts.column(column.name())?;
             // Databases hold the two zeros equal and sort NaN their own way.
             if is_float(data_type) || self.dialect.sql_type(data_type).is_none() {
                 return None;
             }
             let direction = if key.options.descending { "DESC" } else { "ASC" };
-            let nulls = if key.options.nulls_first { "FIRST" } else { "LAST" };
+            // Without NULLs their place is free to choose: as in an index whose order starts with them, read either way.
+            let nulls_first =
+                if facts.no_null(column.name()) { !key.options.descending } else { key.options.nulls_first };
+            let nulls = if nulls_first { "FIRST" } else { "LAST" };
             let sql = self.dialect.ordered(quote(column.name()), data_type);
             keys.push(format!("{sql} {direction} NULLS {nulls}"));
         }
@@ -253,9 +264,16 @@ impl SqlScan {
         }
     }
 
-    /// The statements of one output partition: one, unless dynamic filters are read again on the way.
+    /// The statements of one output partition: one, unless dynamic filters are read again on the way, or a sorted scan's
+    /// limit is likely to be met by the first segments.
     pub(crate) fn statements(&self, partition: usize) -> Box<dyn Statements> {
-        Box::new(ScanStatements { scan: self.clone(), partition, next_segment: 0 })
+        let segments = self.partitions.get(partition).map(Vec::as_slice).unwrap_or_default();
+        let groups = match &self.lead {
+            Some((column, descending)) if self.fetch.is_some() => doubling(runs(segments, column, *descending)),
+            _ if self.dynamic.is_empty() || !self.order.is_empty() => VecDeque::from([segments.to_vec()]),
+            _ => segments.chunks(SEGMENTS_BETWEEN_FILTERS).map(<[_]>::to_vec).collect(),
+        };
+        Box::new(ScanStatements { scan: self.clone(), groups })
     }
 }
 
@@ -290,29 +308,36 @@ pub(crate) fn properties(schema: &SchemaRef, partitions: usize, order: Option<Le
     Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
 }
 
+/// One run first, then two at once, then four: a limit that the first runs do not meet costs few statements more.
+fn doubling(runs: Vec<Vec<Arc<Segment>>>) -> VecDeque<Vec<Arc<Segment>>> {
+    let mut groups = VecDeque::new();
+    let mut rest = runs.into_iter();
+    let mut size = 1;
+    loop {
+        let group: Vec<Arc<Segment>> = rest.by_ref().take(size).flatten().collect();
+        if group.is_empty() {
+            return groups;
+        }
+        groups.push_back(group);
+        size *= 2;
+    }
+}
+
 struct ScanStatements {
     scan: SqlScan,
-    partition: usize,
-    next_segment: usize,
+    /// Segments of each statement to come.
+    groups: VecDeque<Vec<Arc<Segment>>>,
 }
 
 impl Statements for ScanStatements {
     fn next(&mut self, rows_so_far: usize) -> Result<Option<Statement>> {
         let scan = &self.scan;
-        let all = scan.partitions.get(self.partition).map(Vec::as_slice).unwrap_or_default();
         let left = scan.fetch.map(|fetch| fetch.saturating_sub(rows_so_far));
         if left == Some(0) {
             return Ok(None);
         }
         loop {
-            let rest = all.get(self.next_segment..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let at_once = scan.dynamic.is_empty() || !scan.order.is_empty();
-            let size = if at_once { rest.len() } else { rest.len().min(SEGMENTS_BETWEEN_FILTERS) };
-            self.next_segment += size;
-            let mut segments = rest.get(..size).unwrap_or_default().to_vec();
+            let Some(mut segments) = self.groups.pop_front() else { return Ok(None) };
             let mut more = Vec::new();
             for filter in &scan.dynamic {
                 let keep = prune(&scan.schema, &segments, filter)?;

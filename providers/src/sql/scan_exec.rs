@@ -18,6 +18,9 @@ use zxq_catalog::{Segment, TableDef};
 use super::scan::{SqlScan, properties};
 use super::source::{SqlRun, SqlSource, Work};
 
+/// At most so many rows are few.
+const FEW_ROWS: usize = 10_000;
+
 /// Reads the rows of some segments of one table from a database, as one SQL statement per output partition.
 ///
 /// Takes over filters (those it can say in SQL exactly replace DataFusion's), limits and sorting.
@@ -74,7 +77,9 @@ impl SqlScanExec {
 
     /// Another scan of the same rows, which counts its own work.
     fn with_scan(&self, scan: SqlScan) -> Self {
-        let run = Arc::clone(&self.source).begin(scan.partitions.len());
+        // Few rows come from few segments: not worth connections that agree on a snapshot first.
+        let together = if scan.fetch.is_some_and(|fetch| fetch <= FEW_ROWS) { 1 } else { scan.partitions.len() };
+        let run = Arc::clone(&self.source).begin(together);
         SqlScanExec { scan, run, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 }

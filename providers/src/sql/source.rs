@@ -46,8 +46,9 @@ pub(crate) trait SqlSource: Debug + Send + Sync {
     /// Below this many rows a second output partition costs more than it gains.
     fn rows_per_partition(&self) -> u64;
 
-    /// Gets ready to run a plan with so many output partitions, perhaps several times; does nothing until it is read.
-    fn begin(self: Arc<Self>, partitions: usize) -> Arc<dyn SqlRun>;
+    /// Gets ready to run a plan of which so many output partitions see one state of the database, perhaps several times;
+    /// does nothing until it is read.
+    fn begin(self: Arc<Self>, together: usize) -> Arc<dyn SqlRun>;
 }
 
 /// Runs of one plan node.

@@ -63,14 +63,16 @@ async fn tables_that_others_wrote_are_read_exactly() {
         let count = format!("SELECT count(*) FROM {name}");
         assert_eq!(texts(engine, &count).await, [expected.len().to_string()], "{name}");
         // Each filter prunes by something else: rows and files, partitions, text, time.
-        for (filter, keep) in [
-            ("id >= 40 AND id < 55", Box::new(|row: &[&str]| (40..55).contains(&row[0].parse::<i64>().unwrap()))),
-            ("symbol = 'S3'", Box::new(|row: &[&str]| row[1] == "S3") as Box<dyn Fn(&[&str]) -> bool>),
-            ("symbol IS NULL", Box::new(|row: &[&str]| row[1] == "NULL")),
-            ("trade_date = DATE '2024-02-05'", Box::new(|row: &[&str]| row[4] == "2024-02-05")),
-            ("ts < TIMESTAMPTZ '2024-02-08 00:00:00Z'", Box::new(|row: &[&str]| row[2] < "2024-02-08")),
-            ("price < 0", Box::new(|row: &[&str]| row[3].starts_with('-'))),
-        ] {
+        type Keep = fn(&[&str]) -> bool;
+        let filters: [(&str, Keep); 6] = [
+            ("id >= 40 AND id < 55", |row| (40..55).contains(&row[0].parse::<i64>().unwrap())),
+            ("symbol = 'S3'", |row| row[1] == "S3"),
+            ("symbol IS NULL", |row| row[1] == "NULL"),
+            ("trade_date = DATE '2024-02-05'", |row| row[4] == "2024-02-05"),
+            ("ts < TIMESTAMPTZ '2024-02-08 00:00:00Z'", |row| row[2] < "2024-02-08"),
+            ("price < 0", |row| row[3].starts_with('-')),
+        ];
+        for (filter, keep) in filters {
             let sql = format!("{AS_TEXT} FROM {name} WHERE {filter} ORDER BY id");
             let kept: Vec<&str> =
                 expected.iter().copied().filter(|row| keep(&row.split('|').collect::<Vec<_>>())).collect();

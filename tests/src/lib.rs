@@ -7,6 +7,8 @@ pub mod binary_text;
 pub mod placement;
 #[path = "../../providers/tests/support/postgres_server.rs"]
 pub mod postgres_server;
+#[path = "../../providers/tests/support/s3_server.rs"]
+pub mod s3_server;
 pub mod slt_db;
 pub mod test_server;
 

@@ -75,7 +75,8 @@ fn client(
     // The metadata service of machines is reached over http in any case; this is about the bucket's server.
     let mut http = ClientOptions::new().with_timeout(options.timeout).with_connect_timeout(options.connect_timeout);
     if let Some(file) = &options.ca_certificates {
-        let unusable = |e: &dyn std::fmt::Display| refused(options, format!("ca_certificates: {}: {e}", file.display()));
+        let unusable =
+            |e: &dyn std::fmt::Display| refused(options, format!("ca_certificates: {}: {e}", file.display()));
         let pem = std::fs::read(file).map_err(|e| unusable(&e))?;
         for certificate in Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))? {
             http = http.with_root_certificate(certificate);

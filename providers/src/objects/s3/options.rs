@@ -103,7 +103,9 @@ impl S3Options {
             _ => return Err(refused("it names no bucket: s3://BUCKET/prefix")),
         };
         if !parsed.username().is_empty() || parsed.password().is_some() || parsed.port().is_some() {
-            return Err(refused("a bucket has no user, password or port: the server goes into endpoint, keys elsewhere"));
+            return Err(refused(
+                "a bucket has no user, password or port: the server goes into endpoint, keys elsewhere",
+            ));
         }
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(refused("options are settings of their own, not part of the address"));

@@ -96,7 +96,12 @@ impl ObjectStore for S3Store {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let inner = self.inner.put_multipart_opts(location, options).await?;
-        Ok(Box::new(S3Upload { inner: Some(inner), store: Arc::clone(&self.inner), location: location.clone(), size: 0 }))
+        Ok(Box::new(S3Upload {
+            inner: Some(inner),
+            store: Arc::clone(&self.inner),
+            location: location.clone(),
+            size: 0,
+        }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

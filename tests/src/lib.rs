@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod binary_text;
+#[path = "../../providers/tests/support/moto_server.rs"]
+pub mod moto_server;
 pub mod placement;
 #[path = "../../providers/tests/support/postgres_server.rs"]
 pub mod postgres_server;

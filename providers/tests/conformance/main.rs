@@ -16,6 +16,8 @@ mod predicates;
 mod promises;
 mod query;
 mod round_trip;
+mod s3_moto;
+mod s3_only;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 mod stores;

@@ -4,6 +4,8 @@
 mod damage;
 mod market;
 mod oracle;
+mod s3_deploy;
+mod s3_moves;
 mod snapshot;
 mod tidy;
 mod wire;

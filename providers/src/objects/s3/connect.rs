@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
@@ -86,6 +86,8 @@ fn client(
         .with_bucket_name(&options.bucket)
         .with_region(region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // Kept with the object, and buckets with Object Lock take nothing without one.
+        .with_checksum_algorithm(Checksum::SHA256)
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: options.retry.first_pause,

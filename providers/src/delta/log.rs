@@ -96,15 +96,19 @@ impl DeltaLogs {
             .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(JOB_RETENTION))
             .with_commit_properties(commit_properties())
             .await;
-        match created {
-            Ok(_) => {}
-            // Somebody else was first.
-            Err(DeltaTableError::VersionAlreadyExists(_)) => {}
-            Err(error) => return Err(errors::in_log(&name, "create the log", error)),
-        }
+        let failed = |error: DeltaTableError| errors::in_log(&name, "create the log", error);
+        // Somebody else was first, or this was and the answer was lost: then the log is there.
+        let unsure = match created {
+            Ok(_) => None,
+            Err(error) if is_lost_race(&error) || errors::is_passing(&error) => Some(error),
+            Err(error) => return Err(failed(error)),
+        };
         // Loaded again so that the state is one without file lists.
-        self.opened(slot, &name).await?;
-        Ok(())
+        match (self.opened(slot, &name).await?, unsure) {
+            (true, _) => Ok(()),
+            (false, Some(error)) => Err(failed(error)),
+            (false, None) => Err(ProviderError::Missing { store: STORE, what: format!("log of table folder {name}") }),
+        }
     }
 
     /// Commits a publication, exactly once per job.

@@ -60,7 +60,7 @@ async fn another_s3_agrees() {
     let odd = day(1, "a/b c=%2F+é#?&'\"");
     // The second is larger than a part.
     let parts =
-        [(odd.clone(), rows.batch(&table, &odd, 40)), (day(2, "FX"), rows.batch(&table, &day(2, "FX"), 60_000))];
+        [(odd.clone(), rows.batch(&table, &odd, 40)), (day(2, "FX"), rows.batch(&table, &day(2, "FX"), 200_000))];
     let segments = harness.load(&table, &parts).await;
     assert!(segments[1].bytes > 5 << 20, "{} bytes", segments[1].bytes);
     let all: Vec<RecordBatch> = parts.iter().map(|(_, rows)| rows.clone()).collect();

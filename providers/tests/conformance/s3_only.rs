@@ -14,7 +14,7 @@ use zxq_catalog::{JobId, Segment, TableDef};
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
 use zxq_providers::objects::s3::{self, S3Credentials, S3Encryption, S3Options};
-use zxq_providers::{ProviderError, Publication, TierStore};
+use zxq_providers::{ProviderError, Publication};
 
 use crate::data::{Rows, all_types, day};
 use crate::harness::Harness;
@@ -159,7 +159,8 @@ async fn a_write_that_fails_for_good_leaves_nothing() {
     let rows = Rows::new(5).batch(&table, &day(0, "FX"), 30);
     store.store.create_table(&table).await.unwrap();
     let job = JobId::new();
-    let write = |id: u64| store.store.write_segment(&table, &job, id, &day(0, "FX"), vec![rows.clone()]);
+    let key = day(0, "FX");
+    let write = |id: u64| store.store.write_segment(&table, &job, id, &key, vec![rows.clone()]);
     for (action, is_right) in [
         (Break::SlowDown, (|e| matches!(e, ProviderError::Busy { .. })) as fn(&ProviderError) -> bool),
         (Break::Deny, |e| matches!(e, ProviderError::Refused { .. })),
@@ -222,9 +223,12 @@ async fn a_commit_whose_answer_is_lost_is_not_made_twice() {
     }
 }
 
+/// Rows of a file that is larger than the smallest part.
+const LARGE: usize = 200_000;
+
 /// A segment of some megabytes in one file.
 async fn large(store: &Harness, table: &TableDef, job: &JobId) -> (Result<Segment, ProviderError>, RecordBatch) {
-    let rows = Rows::new(6).batch(table, &day(0, "FX"), 60_000);
+    let rows = Rows::new(6).batch(table, &day(0, "FX"), LARGE);
     let written = store.store.write_segment(table, job, 1, &day(0, "FX"), vec![rows.clone()]).await;
     let segment = written.map(|written| Segment {
         id: 1,
@@ -233,7 +237,7 @@ async fn large(store: &Harness, table: &TableDef, job: &JobId) -> (Result<Segmen
         tier: zxq_catalog::Tier::Cold,
         role: zxq_catalog::Role::Owner,
         location: written.location,
-        rows: 60_000,
+        rows: LARGE as u64,
         bytes: written.bytes,
         hash: zxq_providers::row_hash::hash_batch(&rows).unwrap(),
         stats: zxq_providers::stats::column_stats(std::slice::from_ref(&rows)).unwrap(),
@@ -310,6 +314,10 @@ async fn a_failing_network_is_no_damaged_file() {
         server.heal();
     }
     store.assert_rows(&table, &segments, &[rows]).await;
+    server.die_after(0, false);
+    let error = store.try_scan(&table, &segments, &all).await.unwrap_err();
+    assert!(server.is_dead() && matches!(ours(&error), ProviderError::Unreachable { .. }), "{error:?}");
+    server.heal();
     // A file that is cut short is damaged, over a network too.
     let short = Segment { bytes: segments[0].bytes + 1_000, ..segments[0].clone() };
     let store = harness(&uncached(&server, "p")).await;
@@ -400,7 +408,7 @@ async fn a_point_query_reads_the_footer_and_the_columns_it_needs() {
     let (gets, bytes) = read(&server);
     println!("cold point query: {gets} GETs, {bytes} of {} bytes; allowed {allowed}", segment.bytes);
     assert!(bytes <= allowed, "{bytes} bytes in {gets} GETs, {allowed} are needed at most");
-    assert!(bytes > 0 && gets <= 16, "{gets} GETs");
+    assert!(bytes > 0 && gets <= 40, "{gets} GETs");
     run(&store).await;
     assert_eq!(read(&server), (0, 0), "the second run");
     // A new process finds the ranges on disk, the footer's among them.
@@ -414,6 +422,7 @@ async fn a_point_query_reads_the_footer_and_the_columns_it_needs() {
     bare.assert_rows(&table, std::slice::from_ref(&segment), std::slice::from_ref(&rows)).await;
     let (gets, bytes) = read(&server);
     println!("full scan: {gets} GETs, {bytes} of {} bytes", segment.bytes);
-    assert!(gets <= 1 + 3 * 2, "one for the footer and few for each of three row groups, not {gets}");
+    let groups = LARGE / 20_000;
+    assert!(gets <= 1 + 2 * groups, "one for the footer and few for each of {groups} row groups, not {gets}");
     assert!(bytes < segment.bytes + segment.bytes / 10, "{bytes} of {}", segment.bytes);
 }

@@ -62,6 +62,10 @@ pub(crate) fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
         if let Some(body) = text.strip_prefix(BODY) {
             return Some(answered(body));
         }
+        // A range that ends beyond the object is answered with what there is of it.
+        if text.starts_with("Requested ") && text.contains(", got ") {
+            return Some(Fault::TooShort);
+        }
         if text.starts_with(REDIRECT) {
             return Some(Fault::Refused("the bucket is in another region: set region to the bucket's".to_owned()));
         }
@@ -160,6 +164,13 @@ mod tests {
             panic!("a missing bucket is a refusal")
         };
         assert!(text.contains("no such bucket"), "{text}");
+    }
+
+    #[test]
+    fn a_range_beyond_the_end_is_no_refusal() {
+        let generic = |text: &'static str| object_store::Error::Generic { store: "S3", source: text.into() };
+        assert_eq!(fault(&generic("Requested 0..10, got 0..5")), Some(Fault::TooShort));
+        assert_eq!(fault(&generic("no such setting")), Some(Fault::Refused("no such setting".to_owned())));
     }
 
     #[test]

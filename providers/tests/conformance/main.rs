@@ -16,6 +16,7 @@ mod predicates;
 mod promises;
 mod query;
 mod round_trip;
+mod s3_credentials;
 mod s3_moto;
 mod s3_only;
 #[path = "../support/s3_server.rs"]

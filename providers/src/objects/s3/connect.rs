@@ -1,6 +1,7 @@
 //! From options to a client, and one request that shows whether it works.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -12,8 +13,11 @@ use super::store::S3Store;
 use super::{STORE, profile};
 use crate::error::{ProviderError, Result};
 use crate::objects::StorageRoot;
-use crate::objects::faults::failed;
+use crate::objects::faults::{chain_text, failed};
 use crate::objects::range_cache::CachedRanges;
+
+/// How long to wait for the credentials of the machine's or container's role.
+const MACHINE_ANSWERS: Duration = Duration::from_secs(10);
 
 /// Connects to the bucket and asks it for one name, so that a wrong address, key or bucket shows now and not in a query.
 ///
@@ -33,6 +37,22 @@ pub(super) async fn connect_with(
     let credentials = resolve(&options.credentials, env)?;
     let region = region(options, &credentials, env).await;
     let client = client(options, &credentials, &region, env)?;
+    if credentials == S3Credentials::Machine {
+        // Off AWS nothing answers there, and each request would wait for it.
+        let role = tokio::time::timeout(MACHINE_ANSWERS, client.credentials().get_credential()).await;
+        let problem = match role {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(chain_text(&error)),
+            Err(_) => Some("its metadata service does not answer".to_owned()),
+        };
+        if let Some(problem) = problem {
+            let reason = format!(
+                "no keys, profile or token are given (access_key_id, AWS_ACCESS_KEY_ID, profile, AWS_PROFILE, …), and this \
+                 machine has no role: {problem}"
+            );
+            return Err(refused(options, reason));
+        }
+    }
     let prefix = options.url.path().trim_matches('/');
     let one = PaginatedListOptions { max_keys: Some(1), ..Default::default() };
     let listed = client.list_paginated((!prefix.is_empty()).then_some(prefix), one).await;

@@ -84,30 +84,38 @@ impl DeltaLogs {
 
     async fn create(&self, slot: &mut Option<DeltaTable>, table: &TableDef) -> Result<()> {
         let name = table.storage_name();
-        let log_store = self.log_store(&name)?;
-        let fields = schema::fields(table)?;
-        let created = CreateBuilder::new()
-            .with_log_store(log_store)
-            .with_table_name(&table.name)
-            .with_actions([Action::Protocol(schema::protocol(&fields)?)])
-            .with_columns(fields)
-            .with_partition_columns(schema::partition_names(table))
-            .with_configuration_property(TableProperty::CheckpointInterval, Some(self.checkpoint_interval.to_string()))
-            .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(JOB_RETENTION))
-            .with_commit_properties(commit_properties())
-            .await;
         let failed = |error: DeltaTableError| errors::in_log(&name, "create the log", error);
-        // Somebody else was first, or this was and the answer was lost: then the log is there.
-        let unsure = match created {
-            Ok(_) => None,
-            Err(error) if is_lost_race(&error) || errors::is_passing(&error) => Some(error),
-            Err(error) => return Err(failed(error)),
-        };
-        // Loaded again so that the state is one without file lists.
-        match (self.opened(slot, &name).await?, unsure) {
-            (true, _) => Ok(()),
-            (false, Some(error)) => Err(failed(error)),
-            (false, None) => Err(ProviderError::Missing { store: STORE, what: format!("log of table folder {name}") }),
+        let fields = schema::fields(table)?;
+        let mut lost_answers = 0;
+        loop {
+            let created = CreateBuilder::new()
+                .with_log_store(self.log_store(&name)?)
+                .with_table_name(&table.name)
+                .with_actions([Action::Protocol(schema::protocol(&fields)?)])
+                .with_columns(fields.clone())
+                .with_partition_columns(schema::partition_names(table))
+                .with_configuration_property(
+                    TableProperty::CheckpointInterval,
+                    Some(self.checkpoint_interval.to_string()),
+                )
+                .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(JOB_RETENTION))
+                .with_commit_properties(commit_properties())
+                .await;
+            // Somebody else was first, or this was and the answer was lost: then the log is there.
+            let unsure = match created {
+                Ok(_) => None,
+                Err(error) if is_lost_race(&error) || errors::is_passing(&error) => Some(error),
+                Err(error) => return Err(failed(error)),
+            };
+            // Loaded again so that the state is one without file lists.
+            match (self.opened(slot, &name).await?, unsure) {
+                (true, _) => return Ok(()),
+                (false, Some(_)) if lost_answers < LOST_ANSWERS => lost_answers += 1,
+                (false, Some(error)) => return Err(failed(error)),
+                (false, None) => {
+                    return Err(ProviderError::Missing { store: STORE, what: format!("log of table folder {name}") });
+                }
+            }
         }
     }
 

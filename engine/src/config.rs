@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zxq_providers::objects::s3::S3Options;
 use zxq_providers::postgres::PostgresOptions;
 
 use crate::clock::{Clock, SystemClock};
@@ -63,6 +64,8 @@ pub struct ColdConfig {
     pub compression: String,
     /// Bytes of Parquet footers kept in memory.
     pub metadata_cache_bytes: u64,
+    /// A bucket in place of the folder in the data directory.
+    pub s3: Option<S3Options>,
 }
 
 /// When data moves by itself. Tables may override each with an option of the same name.
@@ -93,7 +96,7 @@ impl EngineConfig {
                 wal_sync: true,
             },
             warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads, postgres: None },
-            cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB },
+            cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB, s3: None },
             policy: PolicyConfig {
                 hot_to_warm_age: Duration::from_secs(7 * 86_400),
                 warm_to_cold_age: Duration::from_secs(180 * 86_400),

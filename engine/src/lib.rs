@@ -66,4 +66,6 @@ pub use tier_scan_exec::{ScanReport, TierScanExec};
 pub use tiered_table::TieredTable;
 pub use zxq_catalog as catalog;
 pub use zxq_catalog::Tier;
+pub use zxq_providers::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
+pub use zxq_providers::objects::s3::{S3Credentials, S3Encryption, S3Options, S3Retry};
 pub use zxq_providers::postgres::{PoolOptions, PostgresOptions};

@@ -11,6 +11,7 @@ use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::PostgresStore;
 use zxq_providers::{TierStore, sort};
 
@@ -25,7 +26,7 @@ use crate::lock::DirectoryLock;
 pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     let dir = config.data_dir.clone();
     let at = |name: &str| dir.join(name);
-    for folder in [dir.clone(), at("wal"), at("cold"), at("spill")] {
+    for folder in [dir.clone(), at("wal"), at("spill")] {
         std::fs::create_dir_all(&folder)
             .map_err(|e| EngineError::io(format!("cannot create {}", folder.display()), e))?;
     }
@@ -36,6 +37,7 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
     let warm = open_warm(&config).await?;
     let cold = DeltaStore::open(DeltaOptions {
+        root: cold_root(&config).await?,
         compression: config.cold.compression.clone(),
         metadata_cache_bytes: config.cold.metadata_cache_bytes,
         ..DeltaOptions::at(at("cold"))
@@ -54,6 +56,14 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     }
     let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
     Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), logged, snapshot, config })
+}
+
+/// Where cold tables lie: the bucket where one is named, else a folder of the data directory, which the store makes.
+async fn cold_root(config: &EngineConfig) -> Result<StorageRoot> {
+    Ok(match &config.cold.s3 {
+        Some(options) => s3::connect(options).await?,
+        None => StorageRoot::Folder(config.data_dir.join("cold")),
+    })
 }
 
 /// The warm tier's database: PostgreSQL where one is named, else the DuckDB file.

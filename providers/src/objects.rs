@@ -10,12 +10,16 @@ use url::Url;
 
 use crate::error::{ProviderError, Result};
 use crate::objects::durable_local::DurableLocalStore;
+use crate::objects::faults::failed;
 use crate::parquet_files::errors;
 
 pub(crate) mod durable_local;
+pub(crate) mod faults;
+pub mod range_cache;
+pub mod s3;
 
 /// The name of this layer in messages.
-const STORE: &str = "object storage";
+pub(crate) const STORE: &str = "object storage";
 
 /// Where the tables of a store lie.
 #[derive(Debug, Clone)]
@@ -85,7 +89,7 @@ impl Objects {
         match self.store.list(Some(&prefix)).try_collect().await {
             Ok(objects) => Ok(objects),
             Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-            Err(error) => Err(ProviderError::store(STORE, format!("list {prefix}"), error)),
+            Err(error) => Err(failed(STORE, &format!("list {prefix}"), Box::new(error))),
         }
     }
 
@@ -95,7 +99,7 @@ impl Objects {
         while let Some(result) = deleted.next().await {
             match result {
                 Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(ProviderError::store(STORE, "delete files", error)),
+                Err(error) => return Err(failed(STORE, "delete files", Box::new(error))),
             }
         }
         Ok(())

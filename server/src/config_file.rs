@@ -3,6 +3,7 @@
 //! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
+mod cold;
 mod units;
 mod warm;
 
@@ -10,14 +11,13 @@ mod warm;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use datafusion::parquet::basic::Compression;
 use serde::Deserialize;
 use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
+use cold::RawCold;
 use units::{ByteSize, Span};
 use warm::RawWarm;
 
@@ -96,14 +96,6 @@ struct RawHot {
     wal_sync: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCold {
-    format: Option<String>,
-    compression: Option<String>,
-    metadata_cache: Option<ByteSize>,
-}
-
 impl Settings {
     /// What holds without a configuration file.
     pub fn defaults(data_dir: &Path) -> Self {
@@ -160,23 +152,11 @@ impl RawConfig {
             Ok(postgres) => postgres,
             Err((key, message)) => return invalid(key, message),
         };
-        if let Some(format) = self.cold.format
-            && format != "delta"
-        {
-            return invalid("cold.format", format!("unknown format {format:?}: this version has delta"));
-        }
-        if let Some(compression) = &self.cold.compression
-            && Compression::from_str(compression).is_err()
-        {
-            return invalid(
-                "cold.compression",
-                format!(
-                    "unknown compression {compression:?}: use zstd(1) to zstd(22), lz4, snappy, gzip(6) or uncompressed"
-                ),
-            );
-        }
 
         let mut engine = EngineConfig::at(data_dir);
+        if let Err((key, message)) = self.cold.apply(&mut engine.cold) {
+            return invalid(key, message);
+        }
         let size = |target: &mut u64, value: Option<ByteSize>| {
             if let Some(ByteSize(bytes)) = value {
                 *target = bytes;
@@ -186,7 +166,6 @@ impl RawConfig {
         size(&mut engine.hot.memory_limit_bytes, self.hot.memory_limit);
         size(&mut engine.hot.wal_segment_bytes, self.hot.wal_segment_size);
         size(&mut engine.warm.memory_limit_bytes, self.warm.memory_limit);
-        size(&mut engine.cold.metadata_cache_bytes, self.cold.metadata_cache);
         let age = |target: &mut Duration, value: Option<Span>| match value {
             Some(Span(Age::After(time))) => *target = time,
             Some(Span(Age::Never)) => *target = Duration::MAX,
@@ -210,7 +189,6 @@ impl RawConfig {
         engine.policy.segment_rows = self.segment_rows.unwrap_or(engine.policy.segment_rows);
         engine.policy.hot_usage_threshold = self.hot_usage_threshold.unwrap_or(engine.policy.hot_usage_threshold);
         engine.hot.wal_sync = self.hot.wal_sync.unwrap_or(engine.hot.wal_sync);
-        engine.cold.compression = self.cold.compression.unwrap_or(engine.cold.compression);
         if engine.policy.warm_to_cold_age < engine.policy.hot_to_warm_age {
             return invalid("warm_to_cold_age", "must not be less than hot_to_warm_age".to_owned());
         }

@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod binary_text;
+#[path = "../../providers/tests/support/moto_server.rs"]
+pub mod moto_server;
 pub mod placement;
 #[path = "../../providers/tests/support/postgres_server.rs"]
 pub mod postgres_server;
+#[path = "../../providers/tests/support/s3_server.rs"]
+pub mod s3_server;
 pub mod slt_db;
 pub mod test_server;
 

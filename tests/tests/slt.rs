@@ -2,7 +2,7 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed.
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `s3_cold` and `s3_split` have the cold tier in a bucket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
-use zxq_engine::PostgresOptions;
+use zxq_engine::{PostgresOptions, S3Options};
 use zxq_tests::placement::{Placement, Placer, verify};
 use zxq_tests::postgres_server;
+use zxq_tests::s3_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
 use zxq_tests::test_server::TestServer;
 
@@ -32,7 +33,8 @@ fn main() {
         let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
             let file = file.clone();
             let on_postgres = prefix.starts_with("pg_");
-            let trial = move || run(&file, placement, protocol, rewrite, on_postgres);
+            let on_s3 = prefix.starts_with("s3_");
+            let trial = move || run(&file, placement, protocol, rewrite, on_postgres, on_s3);
             trials.push(Trial::test(format!("{prefix}::{name}"), trial));
         };
         if once {
@@ -41,6 +43,8 @@ fn main() {
             for placement in Placement::ALL {
                 add(placement.name(), Some(placement), Protocol::Simple);
             }
+            add("s3_cold", Some(Placement::Cold), Protocol::Simple);
+            add("s3_split", Some(Placement::Split), Protocol::Simple);
             if with_postgres {
                 add("pg_warm", Some(Placement::Warm), Protocol::Simple);
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
@@ -74,12 +78,19 @@ fn postgres_options() -> Option<PostgresOptions> {
     Some(options)
 }
 
+/// The cold tier under a prefix of its own in the bucket that all trials share.
+fn s3_options() -> S3Options {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    s3_server::shared().options(&format!("slt{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
 fn run(
     file: &Path,
     placement: Option<Placement>,
     protocol: Protocol,
     rewrite: bool,
     on_postgres: bool,
+    on_s3: bool,
 ) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -90,6 +101,9 @@ fn run(
             }
             if on_postgres {
                 config.warm.postgres = postgres_options();
+            }
+            if on_s3 {
+                config.cold.s3 = Some(s3_options());
             }
         })
         .await;

@@ -58,8 +58,15 @@ impl Engine {
     }
 
     /// Marks a job as failed and sweeps its litter. What cannot be done now is done at the next start.
+    ///
+    /// That the job is given up is recorded first: whoever asked for it is told that it failed, and may do it again. Should a
+    /// store have published it all the same and be out of reach now, the next start must undo it, not complete it.
     pub(crate) async fn give_up(&self, job: &mut Job, error: &EngineError) {
         tracing::error!(job = %job.id, %error, "move or load abandoned; nothing became visible");
+        job.phase = JobPhase::Copying;
+        if let Err(put) = self.catalog.put_job(job).await {
+            tracing::warn!(job = %job.id, error = %put, "that the job is given up could not be recorded");
+        }
         let state = self.snapshot().table_by_id(job.table).cloned();
         if let Some(state) = state
             && let Err(sweep) = self.sweep(&state.def, job).await

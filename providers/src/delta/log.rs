@@ -7,10 +7,12 @@ use chrono::Utc;
 use deltalake_core::checkpoints;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, MetadataExt, Protocol, Remove, StructField, StructType, Transaction};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DataType, DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use deltalake_core::{DataType, DeltaTable, DeltaTableConfig, DeltaTableError, TableProperty};
 use futures::TryStreamExt;
+use object_store::prefix::PrefixStore;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use zxq_catalog::{JobId, Segment, TableDef};
@@ -25,6 +27,8 @@ use crate::tier_store::Publication;
 
 /// How often a commit that lost a race against somebody outside is tried again.
 const COMMIT_TRIES: usize = 20;
+/// How often a commit whose answer was lost is tried again, each time after the store's own repetitions.
+const LOST_ANSWERS: usize = 2;
 /// How long a job is remembered in its table's log. Recovery asks about jobs that a crash interrupted: minutes to days.
 const JOB_RETENTION: &str = "interval 30 days";
 
@@ -52,26 +56,23 @@ impl DeltaLogs {
         self.tables.lock().remove(storage_name);
     }
 
-    fn builder(&self, storage_name: &str) -> Result<DeltaTableBuilder> {
-        let failed = |e: DeltaTableError| errors::in_log(storage_name, "open the log", e);
-        let url = self
-            .objects
-            .url
-            .join(&format!("{storage_name}/"))
-            .map_err(|e| errors::in_log(storage_name, "make the address", e))?;
-        Ok(DeltaTableBuilder::from_url(url.clone())
-            .map_err(failed)?
-            .with_storage_backend(Arc::clone(&self.objects.store), url)
-            // The catalog knows the files; here the log is only written.
-            .without_files()
-            .with_skip_stats(true))
+    /// How the library reaches a table's log: commits are conditional puts, which local disks and S3 alike answer. Made here
+    /// and not looked up by the address's scheme, so that what else this process registers for `s3://` changes nothing.
+    fn log_store(&self, storage_name: &str) -> Result<LogStoreRef> {
+        let address = format!("{storage_name}/");
+        let url = self.objects.url.join(&address).map_err(|e| errors::in_log(storage_name, "make the address", e))?;
+        let store = Arc::clone(&self.objects.store);
+        let table = PrefixStore::new(Arc::clone(&store), self.objects.path(storage_name)?);
+        Ok(default_logstore(Arc::new(table), store, &url, &StorageConfig::default()))
     }
 
     /// The table, if it has a log.
     async fn opened(&self, slot: &mut Option<DeltaTable>, storage_name: &str) -> Result<bool> {
         if slot.is_none() {
             let failed = |e: DeltaTableError| errors::in_log(storage_name, "read the log", e);
-            let mut table = self.builder(storage_name)?.build().map_err(failed)?;
+            // The catalog knows the files; here the log is only written.
+            let config = DeltaTableConfig { require_files: false, skip_stats: true, ..DeltaTableConfig::default() };
+            let mut table = DeltaTable::new(self.log_store(storage_name)?, config);
             if !table.verify_deltatable_existence().await.map_err(failed)? {
                 return Ok(false);
             }
@@ -83,27 +84,39 @@ impl DeltaLogs {
 
     async fn create(&self, slot: &mut Option<DeltaTable>, table: &TableDef) -> Result<()> {
         let name = table.storage_name();
-        let log_store = self.builder(&name)?.build_storage().map_err(|e| errors::in_log(&name, "open the log", e))?;
+        let failed = |error: DeltaTableError| errors::in_log(&name, "create the log", error);
         let fields = schema::fields(table)?;
-        let created = CreateBuilder::new()
-            .with_log_store(log_store)
-            .with_table_name(&table.name)
-            .with_actions([Action::Protocol(schema::protocol(&fields)?)])
-            .with_columns(fields)
-            .with_partition_columns(schema::partition_names(table))
-            .with_configuration_property(TableProperty::CheckpointInterval, Some(self.checkpoint_interval.to_string()))
-            .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(JOB_RETENTION))
-            .with_commit_properties(commit_properties())
-            .await;
-        match created {
-            Ok(_) => {}
-            // Somebody else was first.
-            Err(DeltaTableError::VersionAlreadyExists(_)) => {}
-            Err(error) => return Err(errors::in_log(&name, "create the log", error)),
+        let mut lost_answers = 0;
+        loop {
+            let created = CreateBuilder::new()
+                .with_log_store(self.log_store(&name)?)
+                .with_table_name(&table.name)
+                .with_actions([Action::Protocol(schema::protocol(&fields)?)])
+                .with_columns(fields.clone())
+                .with_partition_columns(schema::partition_names(table))
+                .with_configuration_property(
+                    TableProperty::CheckpointInterval,
+                    Some(self.checkpoint_interval.to_string()),
+                )
+                .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(JOB_RETENTION))
+                .with_commit_properties(commit_properties())
+                .await;
+            // Somebody else was first, or this was and the answer was lost: then the log is there.
+            let unsure = match created {
+                Ok(_) => None,
+                Err(error) if is_lost_race(&error) || errors::is_passing(&error) => Some(error),
+                Err(error) => return Err(failed(error)),
+            };
+            // Loaded again so that the state is one without file lists.
+            match (self.opened(slot, &name).await?, unsure) {
+                (true, _) => return Ok(()),
+                (false, Some(_)) if lost_answers < LOST_ANSWERS => lost_answers += 1,
+                (false, Some(error)) => return Err(failed(error)),
+                (false, None) => {
+                    return Err(ProviderError::Missing { store: STORE, what: format!("log of table folder {name}") });
+                }
+            }
         }
-        // Loaded again so that the state is one without file lists.
-        self.opened(slot, &name).await?;
-        Ok(())
     }
 
     /// Commits a publication, exactly once per job.
@@ -249,6 +262,9 @@ impl DeltaLogs {
 
     /// Commits the actions, unless there are none or `app` has committed. On a lost race the state is refreshed and the
     /// actions are made again.
+    ///
+    /// Where the answer of a remote store is lost, the commit may be there all the same: then too the log is read again, and
+    /// says whether the job has committed. Trying again settles it: of two conditional puts of one version one wins.
     async fn commit(
         &self,
         slot: &mut Option<DeltaTable>,
@@ -260,6 +276,7 @@ impl DeltaLogs {
         let Some(delta) = slot.as_mut() else {
             return Err(ProviderError::Missing { store: STORE, what: format!("log of table folder {name}") });
         };
+        let mut lost_answers = 0;
         for _ in 0..COMMIT_TRIES {
             if let Some(app) = &app
                 && has_committed(delta, name, app).await?
@@ -287,6 +304,11 @@ impl DeltaLogs {
                     return Ok(());
                 }
                 Err(error) if is_lost_race(&error) => refresh(delta, name).await?,
+                Err(error) if lost_answers < LOST_ANSWERS && errors::is_passing(&error) => {
+                    tracing::warn!(name, %error, "the answer to a commit was lost; looking whether it is there");
+                    lost_answers += 1;
+                    refresh(delta, name).await?;
+                }
                 Err(error) => return Err(errors::in_log(name, "commit to the log", error)),
             }
         }

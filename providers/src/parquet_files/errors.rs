@@ -9,6 +9,8 @@ use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
 use crate::error::{ProviderError, Result, Source};
+use crate::objects::STORE as OBJECTS;
+use crate::objects::faults::{Fault, failed, fault};
 use crate::parquet_files::STORE;
 
 /// The first error in the chain of causes, `error` included, of type `T`.
@@ -45,7 +47,10 @@ pub(crate) fn writing(path: &str, source: impl Into<Source>) -> ProviderError {
     if is_disk_full(source.as_ref()) {
         return ProviderError::DiskFull { path: on_disk(path) };
     }
-    ProviderError::store(STORE, format!("write {path}"), source)
+    match fault(source.as_ref()) {
+        Some(_) => failed(OBJECTS, &format!("write {path}"), source),
+        None => ProviderError::store(STORE, format!("write {path}"), source),
+    }
 }
 
 /// An error met while working on the log of the table in `folder`.
@@ -54,14 +59,28 @@ pub(crate) fn in_log(folder: &str, doing: &str, source: impl Into<Source>) -> Pr
     if is_disk_full(source.as_ref()) {
         return ProviderError::DiskFull { path: on_disk(&format!("{folder}/_delta_log")) };
     }
-    ProviderError::store(STORE, format!("{doing} of table folder {folder}"), source)
+    let doing = format!("{doing} of table folder {folder}");
+    match fault(source.as_ref()) {
+        Some(_) => failed(OBJECTS, &doing, source),
+        None => ProviderError::store(STORE, doing, source),
+    }
+}
+
+/// True where a remote store did not say whether it did what it was asked, or may do it the next time.
+pub(crate) fn is_passing(error: &(dyn Error + 'static)) -> bool {
+    matches!(fault(error), Some(Fault::Unreachable(_) | Fault::Throttled(_)))
 }
 
 /// An error met while reading or decoding the Parquet file at `path`, whose bytes are immutable: a file that is not there
-/// was removed from outside, and one that does not decode was changed.
+/// was removed from outside, and one that does not decode was changed. What a server or the way to it did is neither.
 fn reading(path: &str, source: Source) -> ProviderError {
     if is_not_found(source.as_ref()) {
         return ProviderError::Missing { store: STORE, what: format!("file {path}") };
+    }
+    match fault(source.as_ref()) {
+        Some(Fault::NoObject) => return ProviderError::Missing { store: STORE, what: format!("file {path}") },
+        Some(Fault::TooShort) | None => {}
+        Some(_) => return failed(OBJECTS, &format!("read {path}"), source),
     }
     let io = cause::<std::io::Error>(source.as_ref()).is_some_and(|e| e.kind() != ErrorKind::UnexpectedEof);
     if io {

@@ -3,6 +3,7 @@
 //! Files never change and the catalog knows their size, so a cached footer is never checked again and no file is asked for
 //! its size.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,10 +16,12 @@ use futures::future::BoxFuture;
 use moka::sync::Cache;
 use object_store::ObjectStore;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
+use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::error::ProviderError;
 use crate::parquet_files::STORE;
@@ -35,7 +38,63 @@ pub(crate) struct ExpectedRows(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct CachedFooters {
     store: Arc<dyn ObjectStore>,
-    footers: Cache<Path, Arc<ParquetMetaData>>,
+    footers: Footers,
+}
+
+/// Footers by file, and the files whose footer is being read: output partitions that share a file read it once.
+#[derive(Debug, Clone)]
+struct Footers {
+    kept: Cache<Path, Arc<ParquetMetaData>>,
+    reading: Arc<Mutex<HashMap<Path, Arc<AsyncMutex<()>>>>>,
+}
+
+impl Footers {
+    /// The footer, by `read` where it is not kept.
+    async fn get<Fut>(&self, path: &Path, read: impl FnOnce() -> Fut) -> Result<Arc<ParquetMetaData>>
+    where
+        Fut: Future<Output = Result<Arc<ParquetMetaData>>>,
+    {
+        if let Some(footer) = self.kept.get(path) {
+            return Ok(footer);
+        }
+        let turn = Arc::clone(self.reading.lock().entry(path.clone()).or_default());
+        let _turn = turn.lock().await;
+        if let Some(footer) = self.kept.get(path) {
+            return Ok(footer);
+        }
+        let footer = read().await;
+        if let Ok(footer) = &footer {
+            self.kept.insert(path.clone(), Arc::clone(footer));
+        }
+        self.reading.lock().remove(path);
+        footer
+    }
+}
+
+/// The bytes of one file, with errors that name it.
+#[derive(Debug, Clone)]
+struct FileBytes {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+}
+
+impl FileBytes {
+    /// Always by `get_ranges`: that is what a cache of ranges in the store answers.
+    async fn get(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let read = self.store.get_ranges(&self.path, ranges).await;
+        read.map_err(|e| reading_parquet(self.path.as_ref(), e.into()))
+    }
+
+    async fn get_one(&self, range: Range<u64>) -> Result<Bytes> {
+        let read = self.get(std::slice::from_ref(&range)).await?;
+        Ok(read.into_iter().next().unwrap_or_default())
+    }
+}
+
+impl MetadataFetch for &FileBytes {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        self.get_one(range).boxed()
+    }
 }
 
 impl CachedFooters {
@@ -44,12 +103,13 @@ impl CachedFooters {
         let weight = |path: &Path, footer: &Arc<ParquetMetaData>| {
             u32::try_from(footer.memory_size() + path.as_ref().len()).unwrap_or(u32::MAX)
         };
-        CachedFooters { store, footers: Cache::builder().max_capacity(bytes).weigher(weight).build() }
+        let kept = Cache::builder().max_capacity(bytes).weigher(weight).build();
+        CachedFooters { store, footers: Footers { kept, reading: Arc::default() } }
     }
 
     /// Drops the footer of a deleted file.
     pub(crate) fn forget(&self, path: &Path) {
-        self.footers.invalidate(path);
+        self.footers.kept.invalidate(path);
     }
 }
 
@@ -64,71 +124,60 @@ impl ParquetFileReaderFactory for CachedFooters {
         let path = file.object_meta.location.clone();
         let metrics = ParquetFileMetrics::new(partition_index, path.as_ref(), metrics);
         let size = file.object_meta.size;
-        let inner = ParquetObjectReader::new(Arc::clone(&self.store), path.clone()).with_file_size(size);
+        let bytes = FileBytes { store: Arc::clone(&self.store), path };
         let expected_rows = file.extension::<ExpectedRows>().map(|rows| rows.0);
-        Ok(Box::new(ColdFileReader { inner, metrics, path, size, expected_rows, footers: self.footers.clone() }))
+        Ok(Box::new(ColdFileReader { bytes, metrics, size, expected_rows, footers: self.footers.clone() }))
     }
 }
 
 /// Reads one file.
 struct ColdFileReader {
-    inner: ParquetObjectReader,
+    bytes: FileBytes,
     metrics: ParquetFileMetrics,
-    path: Path,
     size: u64,
     expected_rows: Option<u64>,
-    footers: Cache<Path, Arc<ParquetMetaData>>,
+    footers: Footers,
 }
 
-impl ColdFileReader {
-    async fn load_footer(&mut self) -> Result<Arc<ParquetMetaData>> {
-        let footer = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
-            .with_prefetch_hint(Some(FOOTER_BYTES))
-            .load_and_finish(&mut self.inner, self.size)
-            .await
-            .map_err(|e| reading_parquet(self.path.as_ref(), e))?;
-        // Another file in this place would silently give a short or a long answer.
-        let rows = footer.file_metadata().num_rows();
-        if let Some(expected) = self.expected_rows
-            && u64::try_from(rows).ok() != Some(expected)
-        {
-            return Err(ParquetError::External(Box::new(ProviderError::Corrupt {
-                store: STORE,
-                what: format!("file {}", self.path),
-                reason: format!("it holds {rows} rows, the catalog says {expected}"),
-            })));
-        }
-        Ok(Arc::new(footer))
+async fn load_footer(bytes: &FileBytes, size: u64, expected_rows: Option<u64>) -> Result<Arc<ParquetMetaData>> {
+    let footer = ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Optional)
+        .with_prefetch_hint(Some(FOOTER_BYTES))
+        .load_and_finish(bytes, size)
+        .await
+        .map_err(|e| reading_parquet(bytes.path.as_ref(), e))?;
+    // Another file in this place would silently give a short or a long answer.
+    let rows = footer.file_metadata().num_rows();
+    if let Some(expected) = expected_rows
+        && u64::try_from(rows).ok() != Some(expected)
+    {
+        return Err(ParquetError::External(Box::new(ProviderError::Corrupt {
+            store: STORE,
+            what: format!("file {}", bytes.path),
+            reason: format!("it holds {rows} rows, the catalog says {expected}"),
+        })));
     }
+    Ok(Arc::new(footer))
 }
 
 impl AsyncFileReader for ColdFileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
         self.metrics.bytes_scanned.add((range.end - range.start) as usize);
-        async move { self.inner.get_bytes(range).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }.boxed()
+        self.bytes.get_one(range).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
         let total: u64 = ranges.iter().map(|r| r.end - r.start).sum();
         self.metrics.bytes_scanned.add(total as usize);
-        async move { self.inner.get_byte_ranges(ranges).await.map_err(|e| reading_parquet(self.path.as_ref(), e)) }
-            .boxed()
+        async move { self.bytes.get(&ranges).await }.boxed()
     }
 
     fn get_metadata<'a>(
         &'a mut self,
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
-        async move {
-            if let Some(footer) = self.footers.get(&self.path) {
-                return Ok(footer);
-            }
-            let footer = self.load_footer().await?;
-            self.footers.insert(self.path.clone(), Arc::clone(&footer));
-            Ok(footer)
-        }
-        .boxed()
+        let load = || load_footer(&self.bytes, self.size, self.expected_rows);
+        self.footers.get(&self.bytes.path, load).boxed()
     }
 }
 

@@ -16,6 +16,11 @@ mod predicates;
 mod promises;
 mod query;
 mod round_trip;
+mod s3_credentials;
+mod s3_moto;
+mod s3_only;
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 mod stores;
 
 macro_rules! suite {
@@ -65,3 +70,4 @@ suite!(duckdb, crate::stores::DuckDb);
 suite!(postgres, crate::stores::Postgres);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });
+suite!(delta_s3, crate::stores::DeltaOnS3);

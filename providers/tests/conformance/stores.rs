@@ -4,17 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deltalake_core::DeltaTableBuilder;
+use deltalake_core::logstore::{StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableConfig};
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 use zxq_catalog::TableDef;
 use zxq_providers::TierStore;
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::{PostgresOptions, PostgresStore};
 
 use crate::harness::Kind;
-use crate::postgres_server;
+use crate::{postgres_server, s3_server};
 
 pub struct Hot;
 
@@ -96,6 +100,49 @@ impl Kind for Delta {
         for uri in delta.get_file_uris().unwrap() {
             let path = Url::parse(&uri).map_or_else(|_| uri.clone().into(), |url| url.to_file_path().unwrap());
             assert!(path.exists(), "the log lists {uri}, which is not there");
+        }
+        Some(rows)
+    }
+}
+
+/// Delta Lake in a bucket, under a prefix for each folder, in the server that all tests of this process share.
+pub struct DeltaOnS3;
+
+impl DeltaOnS3 {
+    async fn root(folder: &Path) -> StorageRoot {
+        let prefix = folder.file_name().unwrap().to_string_lossy().replace('.', "");
+        s3::connect(&s3_server::shared().options(&prefix)).await.unwrap()
+    }
+}
+
+#[async_trait]
+impl Kind for DeltaOnS3 {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let options = DeltaOptions {
+            root: DeltaOnS3::root(folder).await,
+            row_group_rows: 64,
+            checkpoint_interval: 3,
+            ..DeltaOptions::at(folder)
+        };
+        Arc::new(DeltaStore::open(options).unwrap())
+    }
+
+    async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
+        let StorageRoot::ObjectStore { store, url } = DeltaOnS3::root(folder).await else { panic!("no bucket") };
+        let url = url.join(&format!("{}/", table.storage_name())).unwrap();
+        let inner = PrefixStore::new(Arc::clone(&store), object_store::path::Path::from_url_path(url.path()).unwrap());
+        let inner: Arc<dyn ObjectStore> = Arc::new(inner);
+        let log = default_logstore(Arc::clone(&inner), store, &url, &StorageConfig::default());
+        let mut delta = DeltaTable::new(log, DeltaTableConfig::default());
+        if !delta.verify_deltatable_existence().await.unwrap() {
+            return Some(0);
+        }
+        delta.load().await.unwrap();
+        let mut rows = 0;
+        for file in delta.snapshot().unwrap().log_data().iter() {
+            rows += file.num_records().unwrap() as u64;
+            let path = object_store::path::Path::parse(file.path()).unwrap();
+            inner.head(&path).await.unwrap_or_else(|e| panic!("the log lists {path}: {e}"));
         }
         Some(rows)
     }

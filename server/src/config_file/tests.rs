@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zxq_engine::{S3Credentials, S3Encryption};
+
 use super::*;
 
 fn parse(text: &str) -> Result<Settings, String> {
@@ -74,6 +76,32 @@ fn a_url_makes_warm_a_postgresql_database() {
 }
 
 #[test]
+fn a_url_makes_cold_a_bucket() {
+    let text = "cold:\n  url: s3://market/zxq\n  endpoint: http://localhost:9000\n  access_key_id: ann\n  \
+                secret_access_key: s3cret\n  encryption: sse-kms\n  kms_key_id: k\n  part_size: 8MiB\n  \
+                max_retries: 3\n  retry_pause: 50 ms\n  timeout: 20 s\n  range_cache: 0\n  disk_cache: /fast/cache\n  \
+                disk_cache_size: 5GiB\n";
+    let settings = parse(text).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let options = settings.engine.cold.s3.unwrap();
+    assert_eq!(options.url().as_str(), "s3://market/zxq/");
+    assert_eq!(options.endpoint.unwrap().as_str(), "http://localhost:9000/");
+    assert_eq!(options.encryption, S3Encryption::Kms { key: Some("k".to_owned()) });
+    assert_eq!((options.part_size, options.timeout), (8 << 20, Duration::from_secs(20)));
+    assert_eq!((options.retry.max_retries, options.retry.first_pause), (3, Duration::from_millis(50)));
+    let disk = options.cache.disk.unwrap();
+    assert_eq!((options.cache.memory_bytes, disk.bytes), (0, 5 << 30));
+    assert_eq!(disk.folder, Path::new("/fast/cache"));
+    let secret = "s3cret".to_owned();
+    let keys = S3Credentials::Keys { access_key_id: "ann".to_owned(), secret_access_key: secret, session_token: None };
+    assert!(options.credentials == keys);
+    let of = |text: &str| parse(text).unwrap().engine.cold.s3.unwrap().credentials;
+    assert_eq!(of("cold:\n  url: s3://b\n"), S3Credentials::Automatic);
+    assert_eq!(of("cold:\n  url: s3://b\n  profile: research\n"), S3Credentials::Profile("research".to_owned()));
+    assert_eq!(of("cold:\n  url: s3://b\n  credentials: machine\n"), S3Credentials::Machine);
+}
+
+#[test]
 fn never_keeps_data_where_it_is() {
     let policy = parse("hot_to_warm_age: 1.5h\nwarm_to_cold_age: never\n").unwrap().engine.policy;
     assert_eq!((policy.hot_to_warm_age, policy.warm_to_cold_age), (Duration::from_secs(5_400), Duration::MAX));
@@ -105,6 +133,21 @@ fn wrong_values_name_their_key() {
         ("warm:\n  url: postgres://a:s3cret@h\n", "warm.url: postgres: the database's URL cannot be used"),
         ("warm:\n  url: postgres://a:s3cret@h/d\n  pool_timout: 3\n", "unknown key \"pool_timout\""),
         ("cold:\n  compression: zstd(99)\n", "cold.compression: unknown compression"),
+        ("cold:\n  url: https://b\n", "cold.url: s3: the address"),
+        ("cold:\n  region: x\n", "cold.region: has an effect only with cold.url"),
+        ("cold:\n  url: s3://b\n  part_size: 1MiB\n", "cold.part_size: must be at least 5MiB"),
+        ("cold:\n  url: s3://b\n  endpoint: localhost\n", "cold.endpoint: "),
+        ("cold:\n  url: s3://b\n  timeout: never\n", "cold.timeout: cannot be never"),
+        ("cold:\n  url: s3://b\n  retry_timeout: 1 h\n", "cold.retry_timeout: must be below 5 min"),
+        ("cold:\n  url: s3://b\n  access_key_id: a\n", "cold.secret_access_key: is missing"),
+        ("cold:\n  url: s3://b\n  secret_access_key: s3cret\n", "cold.access_key_id: is missing"),
+        ("cold:\n  url: s3://b\n  session_token: s3cret\n", "cold.session_token: belongs to"),
+        ("cold:\n  url: s3://a:s3cret@b\n", "no user, password or port"),
+        ("cold:\n  url: s3://b\n  credentials: mine\n", "cold.credentials: unknown credentials"),
+        ("cold:\n  url: s3://b\n  credentials: machine\n  profile: p\n", "machine uses neither"),
+        ("cold:\n  url: s3://b\n  encryption: rot13\n", "cold.encryption: unknown encryption"),
+        ("cold:\n  url: s3://b\n  kms_key_id: k\n", "cold.kms_key_id: has an effect only"),
+        ("cold:\n  url: s3://b\n  disk_cache_size: 1GiB\n", "cold.disk_cache_size: has an effect only"),
         ("hot_to_warm_age: 9 days\nwarm_to_cold_age: 1 day\n", "must not be less than hot_to_warm_age"),
         ("maintenance_interval: never\n", "maintenance_interval: cannot be never"),
         ("threads: 0\n", "threads: must be at least 1"),

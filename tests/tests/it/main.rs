@@ -6,6 +6,8 @@ mod external_tables;
 mod market;
 mod oracle;
 mod postgres_crash;
+mod s3_deploy;
+mod s3_moves;
 mod snapshot;
 mod tidy;
 mod wire;

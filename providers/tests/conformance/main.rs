@@ -64,4 +64,6 @@ suite!(hot, crate::stores::Hot);
 suite!(duckdb, crate::stores::DuckDb);
 suite!(postgres, crate::stores::Postgres);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
+suite!(iceberg, crate::stores::Iceberg { pushdown_filters: false });
+suite!(iceberg_pushdown, crate::stores::Iceberg { pushdown_filters: true });
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });

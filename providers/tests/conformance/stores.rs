@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deltalake_core::DeltaTableBuilder;
 use url::Url;
-use zxq_catalog::TableDef;
+use zxq_catalog::{MetadataPointers, SqliteStore, TableDef};
 use zxq_providers::TierStore;
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore};
 use zxq_providers::postgres::{PostgresOptions, PostgresStore};
 
 use crate::harness::Kind;
@@ -96,6 +97,57 @@ impl Kind for Delta {
         for uri in delta.get_file_uris().unwrap() {
             let path = Url::parse(&uri).map_or_else(|_| uri.clone().into(), |url| url.to_file_path().unwrap());
             assert!(path.exists(), "the log lists {uri}, which is not there");
+        }
+        Some(rows)
+    }
+}
+
+/// Small row groups, few snapshots and few manifests, so that small tests expire and merge some.
+pub struct Iceberg {
+    pub pushdown_filters: bool,
+}
+
+impl Iceberg {
+    fn pointers(folder: &Path) -> SqliteStore {
+        let open = SqliteStore::open(&folder.join("catalog.sqlite"));
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open)).unwrap()
+    }
+}
+
+#[async_trait]
+impl Kind for Iceberg {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let catalog = IcebergCatalog::Sql(Arc::new(Iceberg::pointers(folder)));
+        let options = IcebergOptions {
+            row_group_rows: 64,
+            snapshots_kept: 2,
+            metadata_files_kept: 2,
+            merge_manifests_above: 2,
+            pushdown_filters: self.pushdown_filters,
+            ..IcebergOptions::at(folder.join("cold"), catalog)
+        };
+        Arc::new(IcebergStore::open(options).unwrap())
+    }
+
+    /// Counts with the Iceberg library, from its own reading of metadata and manifests; each file must be there.
+    async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
+        let pointers = Iceberg::pointers(folder);
+        let Some(location) = pointers.metadata_location(&table.storage_name()).await.unwrap() else { return Some(0) };
+        let files = iceberg::io::FileIO::new_with_fs();
+        let metadata = iceberg::spec::TableMetadata::read_from(&files, &location).await.unwrap();
+        let mut rows = 0;
+        for snapshot in metadata.snapshots() {
+            let is_current = Some(snapshot.snapshot_id()) == metadata.current_snapshot_id();
+            let list = files.new_input(snapshot.manifest_list()).unwrap().read().await.unwrap();
+            let list = iceberg::spec::ManifestList::parse_with_version(&list, metadata.format_version()).unwrap();
+            for manifest in list.entries() {
+                let manifest = manifest.load_manifest(&files).await.unwrap();
+                for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
+                    let path = entry.file_path().strip_prefix("file://").unwrap();
+                    assert!(Path::new(path).exists(), "a snapshot names {path}, which is not there");
+                    rows += if is_current { entry.record_count() } else { 0 };
+                }
+            }
         }
         Some(rows)
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use zxq_providers::postgres::PostgresOptions;
 
 use crate::clock::{Clock, SystemClock};
+use crate::cold_format::{ColdFormat, IcebergConfig};
 
 /// Mebibyte, in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -63,6 +64,10 @@ pub struct ColdConfig {
     pub compression: String,
     /// Bytes of Parquet footers kept in memory.
     pub metadata_cache_bytes: u64,
+    /// The format of new tables that name none.
+    pub format: ColdFormat,
+    /// Settings of Iceberg tables.
+    pub iceberg: IcebergConfig,
 }
 
 /// When data moves by itself. Tables may override each with an option of the same name.
@@ -93,7 +98,12 @@ impl EngineConfig {
                 wal_sync: true,
             },
             warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads, postgres: None },
-            cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB },
+            cold: ColdConfig {
+                compression: "zstd(3)".to_owned(),
+                metadata_cache_bytes: 128 * MIB,
+                format: ColdFormat::default(),
+                iceberg: IcebergConfig::default(),
+            },
             policy: PolicyConfig {
                 hot_to_warm_age: Duration::from_secs(7 * 86_400),
                 warm_to_cold_age: Duration::from_secs(180 * 86_400),

@@ -57,6 +57,13 @@ pub(crate) const STORE: &str = "iceberg";
 /// The folder of a table's data files.
 const DATA: &str = "data";
 
+/// True for the location of a segment that this store wrote. In no other store's locations does `data` follow the table's
+/// folder.
+pub fn is_iceberg_location(location: &str) -> bool {
+    let mut parts = location.split('/');
+    parts.next().is_some() && parts.next() == Some(DATA) && parts.next().is_some()
+}
+
 /// Parquet files under an Iceberg table per table.
 #[derive(Debug)]
 pub struct IcebergStore {

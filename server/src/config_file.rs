@@ -3,6 +3,7 @@
 //! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
+mod iceberg;
 mod units;
 mod warm;
 
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use datafusion::parquet::basic::Compression;
 use serde::Deserialize;
-use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
+use zxq_engine::{ColdFormat, EngineConfig};
 
+use iceberg::RawIceberg;
 use units::{ByteSize, Span};
 use warm::RawWarm;
 
@@ -102,6 +104,8 @@ struct RawCold {
     format: Option<String>,
     compression: Option<String>,
     metadata_cache: Option<ByteSize>,
+    #[serde(default)]
+    iceberg: RawIceberg,
 }
 
 impl Settings {
@@ -160,11 +164,14 @@ impl RawConfig {
             Ok(postgres) => postgres,
             Err((key, message)) => return invalid(key, message),
         };
-        if let Some(format) = self.cold.format
-            && format != "delta"
-        {
-            return invalid("cold.format", format!("unknown format {format:?}: this version has delta"));
-        }
+        let cold_format = match self.cold.format.as_deref().map(ColdFormat::from_str).transpose() {
+            Ok(format) => format.unwrap_or_default(),
+            Err(error) => return invalid("cold.format", error.to_string()),
+        };
+        let iceberg = match self.cold.iceberg.config() {
+            Ok(iceberg) => iceberg,
+            Err((key, message)) => return invalid(key, message),
+        };
         if let Some(compression) = &self.cold.compression
             && Compression::from_str(compression).is_err()
         {
@@ -210,6 +217,8 @@ impl RawConfig {
         engine.policy.segment_rows = self.segment_rows.unwrap_or(engine.policy.segment_rows);
         engine.policy.hot_usage_threshold = self.hot_usage_threshold.unwrap_or(engine.policy.hot_usage_threshold);
         engine.hot.wal_sync = self.hot.wal_sync.unwrap_or(engine.hot.wal_sync);
+        engine.cold.format = cold_format;
+        engine.cold.iceberg = iceberg;
         engine.cold.compression = self.cold.compression.unwrap_or(engine.cold.compression);
         if engine.policy.warm_to_cold_age < engine.policy.hot_to_warm_age {
             return invalid("warm_to_cold_age", "must not be less than hot_to_warm_age".to_owned());

@@ -2,7 +2,9 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed.
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `iceberg_…` are placements with Iceberg as the
+//! format of cold, `pg_iceberg_split` with both. Results that name the format are marked `onlyif iceberg` and `skipif
+//! iceberg`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
-use zxq_engine::PostgresOptions;
+use zxq_engine::{ColdFormat, PostgresOptions};
 use zxq_tests::placement::{Placement, Placer, verify};
 use zxq_tests::postgres_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
@@ -31,8 +33,8 @@ fn main() {
         let once = std::fs::read_to_string(&file).unwrap().lines().take(5).any(|l| l.trim() == "# placement: none");
         let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
             let file = file.clone();
-            let on_postgres = prefix.starts_with("pg_");
-            let trial = move || run(&file, placement, protocol, rewrite, on_postgres);
+            let stores = Stores { postgres: prefix.starts_with("pg_"), iceberg: prefix.contains("iceberg") };
+            let trial = move || run(&file, placement, protocol, rewrite, stores);
             trials.push(Trial::test(format!("{prefix}::{name}"), trial));
         };
         if once {
@@ -41,9 +43,13 @@ fn main() {
             for placement in Placement::ALL {
                 add(placement.name(), Some(placement), Protocol::Simple);
             }
+            add("iceberg_cold", Some(Placement::Cold), Protocol::Simple);
+            add("iceberg_split", Some(Placement::Split), Protocol::Simple);
+            add("iceberg_replicated", Some(Placement::Replicated), Protocol::Simple);
             if with_postgres {
                 add("pg_warm", Some(Placement::Warm), Protocol::Simple);
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
+                add("pg_iceberg_split", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
@@ -74,12 +80,19 @@ fn postgres_options() -> Option<PostgresOptions> {
     Some(options)
 }
 
+/// The stores that are not the usual ones.
+#[derive(Clone, Copy)]
+struct Stores {
+    postgres: bool,
+    iceberg: bool,
+}
+
 fn run(
     file: &Path,
     placement: Option<Placement>,
     protocol: Protocol,
     rewrite: bool,
-    on_postgres: bool,
+    stores: Stores,
 ) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -88,8 +101,11 @@ fn run(
                 // Several segments per partition and tier.
                 config.policy.segment_rows = 3;
             }
-            if on_postgres {
+            if stores.postgres {
                 config.warm.postgres = postgres_options();
+            }
+            if stores.iceberg {
+                config.cold.format = ColdFormat::Iceberg;
             }
         })
         .await;
@@ -102,6 +118,9 @@ fn run(
                 placer.clone(),
             ))
         });
+        if stores.iceberg {
+            runner.add_label("iceberg");
+        }
         if rewrite {
             runner
                 .update_test_file(file, " ", default_validator, default_normalizer, default_column_validator)

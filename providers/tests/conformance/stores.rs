@@ -109,7 +109,8 @@ pub struct Iceberg {
 
 impl Iceberg {
     fn pointers(folder: &Path) -> SqliteStore {
-        let open = SqliteStore::open(&folder.join("catalog.sqlite"));
+        let file = folder.join("catalog.sqlite");
+        let open = SqliteStore::open(&file);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open)).unwrap()
     }
 }

@@ -15,6 +15,8 @@ mod postgres_server;
 mod predicates;
 mod promises;
 mod query;
+#[path = "../support/iceberg_rest_server.rs"]
+mod rest_server;
 mod round_trip;
 mod stores;
 
@@ -66,4 +68,5 @@ suite!(postgres, crate::stores::Postgres);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
 suite!(iceberg, crate::stores::Iceberg { pushdown_filters: false });
 suite!(iceberg_pushdown, crate::stores::Iceberg { pushdown_filters: true });
+suite!(iceberg_rest, crate::stores::IcebergRest);
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });

@@ -8,6 +8,7 @@ use zxq_providers::objects::s3::S3Options;
 use zxq_providers::postgres::PostgresOptions;
 
 use crate::clock::{Clock, SystemClock};
+use crate::cold_format::{ColdFormat, IcebergConfig};
 
 /// Mebibyte, in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -66,6 +67,10 @@ pub struct ColdConfig {
     pub metadata_cache_bytes: u64,
     /// A bucket in place of the folder in the data directory.
     pub s3: Option<S3Options>,
+    /// The format of new tables that name none.
+    pub format: ColdFormat,
+    /// Settings of Iceberg tables.
+    pub iceberg: IcebergConfig,
 }
 
 /// When data moves by itself. Tables may override each with an option of the same name.
@@ -96,7 +101,13 @@ impl EngineConfig {
                 wal_sync: true,
             },
             warm: WarmConfig { memory_limit_bytes: 1024 * MIB, threads, postgres: None },
-            cold: ColdConfig { compression: "zstd(3)".to_owned(), metadata_cache_bytes: 128 * MIB, s3: None },
+            cold: ColdConfig {
+                compression: "zstd(3)".to_owned(),
+                metadata_cache_bytes: 128 * MIB,
+                s3: None,
+                format: ColdFormat::default(),
+                iceberg: IcebergConfig::default(),
+            },
             policy: PolicyConfig {
                 hot_to_warm_age: Duration::from_secs(7 * 86_400),
                 warm_to_cold_age: Duration::from_secs(180 * 86_400),

@@ -136,6 +136,7 @@ impl Engine {
         if self.snapshot().table(&def.name).is_some() {
             return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
         }
+        self.config.cold.format.record(&mut def);
         def.id = self.catalog.reserve_table_id().await?;
         // Compiling the constraints now finds a wrong CHECK or DEFAULT before there is a table.
         self.checkers.of(self, &Arc::new(def.clone()))?;

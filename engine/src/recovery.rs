@@ -7,7 +7,6 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use zxq_catalog::store::SqliteStore;
 use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Snapshot};
-use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
@@ -15,6 +14,7 @@ use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::PostgresStore;
 use zxq_providers::{TierStore, sort};
 
+use crate::cold_stores::ColdStores;
 use crate::commit::{Record, is_covered};
 use crate::config::EngineConfig;
 use crate::engine::{Engine, Parts};
@@ -36,12 +36,7 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
 
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
     let warm = open_warm(&config).await?;
-    let cold = DeltaStore::open(DeltaOptions {
-        root: cold_root(&config).await?,
-        compression: config.cold.compression.clone(),
-        metadata_cache_bytes: config.cold.metadata_cache_bytes,
-        ..DeltaOptions::at(at("cold"))
-    })?;
+    let cold = ColdStores::open(&config, cold_root(&config).await?, Arc::clone(&catalog))?;
     let wal_options = WalOptions { segment_bytes: config.hot.wal_segment_bytes, sync: config.hot.wal_sync };
     let wal_dir = at("wal");
     let (wal, logged) = tokio::task::spawn_blocking(move || Wal::open(&wal_dir, wal_options))

@@ -22,6 +22,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::Stream;
 use zxq_catalog::{Segment, Tier};
 
+use crate::cold_format::ColdFormat;
 use crate::pins::Pin;
 
 /// What EXPLAIN and `zxq.queries` tell about one table's scan.
@@ -35,6 +36,8 @@ pub struct ScanReport {
     pub segments: [(usize, usize); 3],
     /// Rows in the segments read, by [`Tier::index`].
     pub rows: [u64; 3],
+    /// The table format of the cold segments.
+    pub cold_format: ColdFormat,
     /// Rows of the table that the tier hint leaves out.
     pub rows_left_out: u64,
 }
@@ -141,6 +144,9 @@ impl DisplayAs for TierScanExec {
             let (kept, pruned) = report.segments[tier.index()];
             if kept + pruned > 0 {
                 write!(f, ", {tier}={kept} segments ({pruned} pruned)")?;
+                if tier == Tier::Cold && report.cold_format != ColdFormat::default() {
+                    write!(f, " in {}", report.cold_format)?;
+                }
             }
         }
         if report.rows_left_out > 0 {

@@ -17,6 +17,7 @@ use datafusion::physical_plan::union::UnionExec;
 use zxq_catalog::{TableDef, Tier};
 use zxq_providers::ScanRequest;
 
+use crate::cold_format::ColdFormat;
 use crate::engine::Engine;
 use crate::insert_sink::insert_plan;
 use crate::pins::Pin;
@@ -159,6 +160,7 @@ impl TableProvider for TieredTable {
             epoch: pin.snapshot().epoch,
             segments: std::array::from_fn(|i| (plan.tiers[i].segments.len(), plan.tiers[i].pruned)),
             rows: std::array::from_fn(|i| plan.tiers[i].segments.iter().map(|s| s.rows).sum()),
+            cold_format: ColdFormat::of(&table.def),
             rows_left_out: plan.rows_left_out,
         };
         if let Some(reports) = state.config().get_extension::<ScanReports>() {

@@ -25,7 +25,8 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 use crate::delta::log::DeltaLogs;
 use crate::error::Result;
 use crate::objects::Objects;
-use crate::parquet_files::compression::parse_compression;
+use crate::parquet_files::compression::{compression_of, parse_compression};
+use crate::parquet_files::layout::FileForm;
 use crate::parquet_files::scan::ColdScans;
 use crate::parquet_files::{errors, layout, writer};
 use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
@@ -42,8 +43,8 @@ pub use options::DeltaOptions;
 /// The name of this store in messages.
 pub(crate) const STORE: &str = "delta";
 
-/// The table option that overrides [`DeltaOptions::compression`].
-const COMPRESSION_OPTION: &str = "cold_compression";
+/// Delta takes the values of partition columns from its log.
+const FORM: FileForm = FileForm::WithoutFolderColumns;
 
 /// Parquet files under a Delta log per table.
 #[derive(Debug)]
@@ -65,12 +66,8 @@ impl DeltaStore {
         let compression = parse_compression(&options.compression)?;
         let objects = Objects::open(options.root)?;
         let logs = DeltaLogs::new(objects.clone(), options.checkpoint_interval);
-        let scans = ColdScans::new(&objects, options.metadata_cache_bytes, options.pushdown_filters)?;
+        let scans = ColdScans::new(&objects, options.metadata_cache_bytes, options.pushdown_filters, FORM)?;
         Ok(DeltaStore { objects, compression, row_group_rows: options.row_group_rows, logs, scans })
-    }
-
-    fn compression(&self, table: &TableDef) -> Result<Compression> {
-        table.options.get(COMPRESSION_OPTION).map_or(Ok(self.compression), |text| parse_compression(text))
     }
 }
 
@@ -82,7 +79,7 @@ impl TierStore for DeltaStore {
 
     /// Checks that Delta Lake can keep the table; its folder and log come with the first publication.
     async fn create_table(&self, table: &TableDef) -> Result<()> {
-        self.compression(table)?;
+        compression_of(table, self.compression)?;
         schema::fields(table).map(|_| ())
     }
 
@@ -106,13 +103,13 @@ impl TierStore for DeltaStore {
         partition: &PartitionKey,
         rows: Vec<RecordBatch>,
     ) -> Result<WrittenSegment> {
-        let location = layout::location(table, job, id, partition);
+        let location = layout::location(&table.storage_name(), table, job, id, partition);
         let path = self.objects.path(&location)?;
-        let compression = self.compression(table)?;
+        let compression = compression_of(table, self.compression)?;
         let row_group_rows = self.row_group_rows;
         let (definition, key) = (table.clone(), partition.clone());
         let encoded =
-            errors::blocking(move || writer::encode_file(&definition, &key, &rows, compression, row_group_rows))
+            errors::blocking(move || writer::encode_file(&definition, &key, &rows, FORM, compression, row_group_rows))
                 .await?;
         let bytes = encoded.len() as u64;
         // A repetition after a crash overwrites: the same name always means the same rows, and nobody reads it yet.

@@ -4,8 +4,8 @@
 //! it serves, or what a snapshot is: it is told exactly which segments to touch.
 //!
 //! Reading order: [`tier_store`], then what all stores share ([`row_hash`], [`stats`], [`sort`], [`scalar`],
-//! [`pruning`], [`adapt`]; `sql` for those that speak SQL, [`objects`] and `parquet_files` for those that keep files), then one folder per store: [`hot`], [`duckdb`], [`postgres`],
-//! [`delta`].
+//! [`pruning`], [`adapt`]; `sql` for those that speak SQL, [`objects`] and `parquet_files` for those that keep files), then one
+//! folder per store: [`hot`], [`duckdb`], [`postgres`], [`delta`], [`iceberg`].
 
 pub mod adapt;
 pub mod delta;
@@ -13,6 +13,7 @@ pub mod duckdb;
 pub mod error;
 pub mod external;
 pub mod hot;
+pub mod iceberg;
 pub mod objects;
 mod parquet_files;
 pub mod postgres;

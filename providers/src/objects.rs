@@ -35,6 +35,26 @@ pub enum StorageRoot {
     },
 }
 
+impl StorageRoot {
+    /// A folder inside this one.
+    ///
+    /// # Errors
+    /// [`ProviderError::Store`] for a name that makes no URL.
+    pub fn inner(self, folder: &str) -> Result<StorageRoot> {
+        Ok(match self {
+            StorageRoot::Folder(outer) => StorageRoot::Folder(outer.join(folder)),
+            StorageRoot::ObjectStore { store, mut url } => {
+                if !url.path().ends_with('/') {
+                    url.set_path(&format!("{}/", url.path()));
+                }
+                let inner = url.join(&format!("{folder}/"));
+                let url = inner.map_err(|e| ProviderError::store(STORE, format!("open {folder} in {url}"), e))?;
+                StorageRoot::ObjectStore { store, url }
+            }
+        })
+    }
+}
+
 /// A [`StorageRoot`] that is open: what a store reads and writes through.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {

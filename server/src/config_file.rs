@@ -4,6 +4,7 @@
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
 mod cold;
+mod iceberg;
 mod units;
 mod warm;
 

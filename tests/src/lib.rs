@@ -3,6 +3,7 @@
 //! Everything here may panic: a panic is how a test fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod backends;
 pub mod binary_text;
 #[path = "../../providers/tests/support/moto_server.rs"]
 pub mod moto_server;

@@ -2,19 +2,19 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed; `s3_cold` and `s3_split` have the cold tier in a bucket.
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `iceberg_…` are placements with Iceberg as the
+//! format of cold, `s3_…` with cold in a bucket, and names of both kinds have both. Results that name the format are marked
+//! `onlyif iceberg` and `skipif iceberg`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
-use zxq_engine::{PostgresOptions, S3Options};
+use zxq_tests::backends::Backends;
 use zxq_tests::placement::{Placement, Placer, verify};
 use zxq_tests::postgres_server;
-use zxq_tests::s3_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
 use zxq_tests::test_server::TestServer;
 
@@ -32,9 +32,8 @@ fn main() {
         let once = std::fs::read_to_string(&file).unwrap().lines().take(5).any(|l| l.trim() == "# placement: none");
         let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
             let file = file.clone();
-            let on_postgres = prefix.starts_with("pg_");
-            let on_s3 = prefix.starts_with("s3_");
-            let trial = move || run(&file, placement, protocol, rewrite, on_postgres, on_s3);
+            let backends = Backends::named(prefix);
+            let trial = move || run(&file, placement, protocol, rewrite, backends);
             trials.push(Trial::test(format!("{prefix}::{name}"), trial));
         };
         if once {
@@ -43,11 +42,16 @@ fn main() {
             for placement in Placement::ALL {
                 add(placement.name(), Some(placement), Protocol::Simple);
             }
+            add("iceberg_cold", Some(Placement::Cold), Protocol::Simple);
+            add("iceberg_split", Some(Placement::Split), Protocol::Simple);
+            add("iceberg_replicated", Some(Placement::Replicated), Protocol::Simple);
             add("s3_cold", Some(Placement::Cold), Protocol::Simple);
             add("s3_split", Some(Placement::Split), Protocol::Simple);
+            add("s3_iceberg_split", Some(Placement::Split), Protocol::Simple);
             if with_postgres {
                 add("pg_warm", Some(Placement::Warm), Protocol::Simple);
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
+                add("pg_iceberg_split", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
@@ -70,27 +74,12 @@ fn find_scripts(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The warm tier in a schema of its own of the server that all trials share.
-fn postgres_options() -> Option<PostgresOptions> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let mut options = PostgresOptions::parse(&postgres_server::shared()?.superuser_url()).unwrap();
-    options.schema = format!("zxq_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    Some(options)
-}
-
-/// The cold tier under a prefix of its own in the bucket that all trials share.
-fn s3_options() -> S3Options {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    s3_server::shared().options(&format!("slt{}", COUNT.fetch_add(1, Ordering::Relaxed)))
-}
-
 fn run(
     file: &Path,
     placement: Option<Placement>,
     protocol: Protocol,
     rewrite: bool,
-    on_postgres: bool,
-    on_s3: bool,
+    backends: Backends,
 ) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -99,12 +88,7 @@ fn run(
                 // Several segments per partition and tier.
                 config.policy.segment_rows = 3;
             }
-            if on_postgres {
-                config.warm.postgres = postgres_options();
-            }
-            if on_s3 {
-                config.cold.s3 = Some(s3_options());
-            }
+            backends.apply(config);
         })
         .await;
         let placer = placement.map(|placement| Arc::new(Placer::new(&server.engine, placement)));
@@ -116,6 +100,9 @@ fn run(
                 placer.clone(),
             ))
         });
+        if backends.iceberg {
+            runner.add_label("iceberg");
+        }
         if rewrite {
             runner
                 .update_test_file(file, " ", default_validator, default_normalizer, default_column_validator)

@@ -25,6 +25,7 @@ use crate::table::TableId;
 
 mod changes;
 mod commit;
+mod iceberg;
 mod ids;
 mod read;
 mod schema;

@@ -4,10 +4,11 @@ use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, RenameTableName
 use zxq_catalog::TableDef;
 use zxq_providers::scalar::constant_default;
 
+use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
-use crate::sql::options::{Layout, kept_options, read_options};
+use crate::sql::options::{COLD_FORMAT, Layout, kept_options, read_options};
 
 #[cfg(test)]
 mod tests;
@@ -143,7 +144,20 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
         // Rows lie sorted as they do, whatever the time column is called now.
         layout.sort_by.clone_from(&def.sort_by);
     }
-    def.options.extend(kept_options(&options)?);
+    let kept = kept_options(&options)?;
+    let format = ColdFormat::of(def);
+    if let Some(wanted) = kept.get(COLD_FORMAT)
+        && wanted != format.name()
+    {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "cold_format cannot be changed from '{format}' to '{wanted}': make a new table WITH (cold_format = \
+                 '{wanted}') and INSERT INTO it SELECT from this one"
+            ),
+        ));
+    }
+    def.options.extend(kept);
     def.partitioning = layout.partitioning;
     def.time_column = layout.time_column;
     def.sort_by = layout.sort_by;

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{Expr, SqlOption, UnaryOperator, Value};
 use zxq_catalog::{ColumnDef, Granularity, Partitioning, TableDef};
 
+use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::interval_text::{approximate_seconds, parse_interval};
 use crate::sql::ident::normalise;
@@ -325,8 +326,7 @@ fn is_lookup_key(data_type: &DataType) -> bool {
 /// Checks and normalises the options that are kept as they are: ages to seconds, codecs to lower case with a level.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidParameter`] for a value the option cannot have; [`ErrorKind::FeatureNotSupported`] for a cold
-/// format that is not there yet.
+/// [`ErrorKind::InvalidParameter`] for a value the option cannot have.
 pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     let mut kept = BTreeMap::new();
     for (name, value) in options {
@@ -350,14 +350,8 @@ pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMa
 }
 
 fn cold_format(text: &str) -> Result<String> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "delta" => Ok("delta".to_owned()),
-        "iceberg" => Err(EngineError::new(
-            ErrorKind::FeatureNotSupported,
-            "table option \"cold_format\": 'iceberg' is not supported yet; use 'delta'",
-        )),
-        _ => Err(invalid(COLD_FORMAT, &format!("{text:?} is no table format; use 'delta'"))),
-    }
+    let format: ColdFormat = text.parse().map_err(|e: EngineError| invalid(COLD_FORMAT, &e.to_string()))?;
+    Ok(format.name().to_owned())
 }
 
 fn cold_compression(text: &str) -> Result<String> {

@@ -9,6 +9,7 @@ use zxq_catalog::{PartitionKey, Role, Segment, TableState, Tier};
 
 use super::Kind;
 use super::columns::{flag, number, share, text, time};
+use crate::cold_format::ColdFormat;
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -22,6 +23,7 @@ pub(super) const TABLES: &[(&str, Kind)] = &[
     ("segments", Kind::Number),
     ("bytes", Kind::Number),
     ("storage_name", Kind::Text),
+    ("cold_format", Kind::Text),
     ("definition", Kind::Text),
 ];
 
@@ -46,6 +48,7 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
             number(states.iter().map(|s| Some(s.all().count() as u64))),
             number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
             text(states.iter().map(|s| Some(s.def.storage_name()))),
+            text(states.iter().map(|s| Some(ColdFormat::of(&s.def).name()))),
             text(states.iter().map(|s| Some(crate::sql::show_create_table(&s.def)))),
         ],
     )?)

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike};
 use zxq_catalog::{Segment, TableDef, Value};
 
-use crate::parquet_files::layout::file_columns;
+use crate::delta::FORM;
 
 /// Longest text written whole, in characters; longer bounds are cut.
 const MAX_TEXT: usize = 64;
@@ -33,7 +33,7 @@ impl Bound {
 pub(crate) fn stats_json(table: &TableDef, segment: &Segment) -> String {
     let (mut mins, mut maxes, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
     let mut tight = true;
-    for column in file_columns(table).into_iter().filter_map(|i| table.columns.get(i)) {
+    for column in FORM.columns(table).into_iter().filter_map(|i| table.columns.get(i)) {
         let Some(stats) = segment.stats.get(&column.name) else { continue };
         let name = quoted(&column.name);
         nulls.push(format!("{name}:{}", stats.null_count));

@@ -1,9 +1,21 @@
 //! How users write a compression.
 
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use zxq_catalog::TableDef;
 
 use crate::error::{ProviderError, Result};
 use crate::parquet_files::STORE;
+
+/// The table option that overrides a store's compression.
+const COMPRESSION_OPTION: &str = "cold_compression";
+
+/// How a table's files are compressed: as its option says, or as usual.
+///
+/// # Errors
+/// As [`parse_compression`].
+pub(crate) fn compression_of(table: &TableDef, usual: Compression) -> Result<Compression> {
+    table.options.get(COMPRESSION_OPTION).map_or(Ok(usual), |text| parse_compression(text))
+}
 
 /// Parses a compression as users write it.
 ///

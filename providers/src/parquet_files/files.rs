@@ -16,7 +16,7 @@ use zxq_catalog::{Segment, SegmentId, TableDef, TableId, Value};
 use crate::error::{ProviderError, Result};
 use crate::objects::object_path;
 use crate::parquet_files::STORE;
-use crate::parquet_files::layout::{PartitionColumn, file_columns, partition_columns};
+use crate::parquet_files::layout::{FileForm, PartitionColumn};
 use crate::parquet_files::reader::ExpectedRows;
 use crate::{scalar, stats};
 
@@ -32,11 +32,11 @@ pub(crate) struct ScanTable {
 }
 
 impl ScanTable {
-    pub(crate) fn new(table: &TableDef) -> Result<Self> {
+    pub(crate) fn new(table: &TableDef, form: FileForm) -> Result<Self> {
         let canonical = table.schema();
-        let mut order = file_columns(table);
+        let mut order = form.columns(table);
         let file_schema = Arc::new(canonical.project(&order)?);
-        let folders: Vec<PartitionColumn> = partition_columns(table).into_iter().filter(|c| c.in_table).collect();
+        let folders = form.left_out(table);
         let mut folder_fields: Vec<FieldRef> = Vec::with_capacity(folders.len());
         for folder in &folders {
             let index = canonical.index_of(&folder.name)?;

@@ -4,11 +4,68 @@
 //! `trade_month` exists only in the public Delta table, beside the real `trade_date` in the files.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use zxq_catalog::{Granularity, JobId, PartitionKey, Partitioning, SegmentId, TableDef};
+
+use crate::error::Result;
 
 /// How Hive, and Delta after it, write a NULL in a folder name.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// What the files of a lakehouse format hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileForm {
+    /// All columns but those that a folder's name gives (Hive, and Delta after it), described as Arrow does.
+    WithoutFolderColumns,
+    /// All columns, each under its number, in the types that Iceberg has, described as Parquet does.
+    Iceberg,
+}
+
+impl FileForm {
+    /// The folder levels whose values files of this form leave out.
+    pub(crate) fn left_out(self, table: &TableDef) -> Vec<PartitionColumn> {
+        match self {
+            FileForm::WithoutFolderColumns => partition_columns(table).into_iter().filter(|c| c.in_table).collect(),
+            FileForm::Iceberg => Vec::new(),
+        }
+    }
+
+    /// Positions in the table's schema of the columns that files hold, in order.
+    pub(crate) fn columns(self, table: &TableDef) -> Vec<usize> {
+        let left_out = self.left_out(table);
+        let is_kept = |i: &usize| table.columns.get(*i).is_some_and(|c| !left_out.iter().any(|l| l.name == c.name));
+        (0..table.columns.len()).filter(is_kept).collect()
+    }
+
+    /// The schema that files are written with.
+    ///
+    /// # Errors
+    /// None that a valid definition could cause.
+    pub(crate) fn write_schema(self, table: &TableDef) -> Result<SchemaRef> {
+        let schema = table.schema().project(&self.columns(table))?;
+        if self == FileForm::WithoutFolderColumns {
+            return Ok(Arc::new(schema));
+        }
+        let fields = schema.fields().iter().enumerate().map(|(position, field)| {
+            // Iceberg has no integers below 32 bits; the scan gives the narrow ones back.
+            let data_type = match field.data_type() {
+                DataType::Int8 | DataType::Int16 => DataType::Int32,
+                other => other.clone(),
+            };
+            let id = [(PARQUET_FIELD_ID_META_KEY.to_owned(), field_id(position).to_string())];
+            Field::new(field.name(), data_type, field.is_nullable()).with_metadata(id.into())
+        });
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+}
+
+/// The number of a table's column in Iceberg: columns are only ever added at the end, so their places are for ever.
+pub(crate) fn field_id(position: usize) -> i32 {
+    i32::try_from(position).unwrap_or(i32::MAX).saturating_add(1)
+}
 
 /// One level of folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +106,6 @@ fn coarse_name(table: &TableDef, date: &str, granularity: Granularity) -> String
     }
 }
 
-/// Positions in the table's schema of the columns that files hold, in order.
-pub(crate) fn file_columns(table: &TableDef) -> Vec<usize> {
-    let folders = partition_columns(table);
-    let in_folder = |name: &str| folders.iter().any(|c| c.in_table && c.name == name);
-    (0..table.columns.len()).filter(|i| table.columns.get(*i).is_some_and(|c| !in_folder(&c.name))).collect()
-}
-
 /// The value of a folder level as text, `None` for NULL.
 pub(crate) fn partition_text(
     column: &PartitionColumn,
@@ -77,9 +127,9 @@ pub(crate) fn partition_values(table: &TableDef, key: &PartitionKey) -> HashMap<
         .collect()
 }
 
-/// The path of a segment's file, relative to the store's root.
-pub(crate) fn location(table: &TableDef, job: &JobId, id: SegmentId, key: &PartitionKey) -> String {
-    let mut path = table.storage_name();
+/// The path of a segment's file, relative to the store's root; `folder` is the table's.
+pub(crate) fn location(folder: &str, table: &TableDef, job: &JobId, id: SegmentId, key: &PartitionKey) -> String {
+    let mut path = folder.to_owned();
     for column in partition_columns(table) {
         let value = partition_text(&column, key, &table.partitioning);
         path.push('/');

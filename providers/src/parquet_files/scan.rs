@@ -24,6 +24,7 @@ use crate::error::Result;
 use crate::objects::Objects;
 use crate::parquet_files::defaults;
 use crate::parquet_files::files::{FileCache, ScanTable};
+use crate::parquet_files::layout::FileForm;
 use crate::parquet_files::reader::CachedFooters;
 use crate::parquet_files::source::NamingSource;
 use crate::stats;
@@ -41,11 +42,17 @@ pub(crate) struct ColdScans {
     files: FileCache,
     footers: Arc<CachedFooters>,
     pushdown_filters: bool,
+    form: FileForm,
 }
 
 impl ColdScans {
     /// Scans of the files under a root.
-    pub(crate) fn new(objects: &Objects, metadata_cache_bytes: u64, pushdown_filters: bool) -> Result<Self> {
+    pub(crate) fn new(
+        objects: &Objects,
+        metadata_cache_bytes: u64,
+        pushdown_filters: bool,
+        form: FileForm,
+    ) -> Result<Self> {
         let url = ObjectStoreUrl::parse(format!("zxqcold://{}", uuid::Uuid::new_v4().simple()))?;
         let footers = Arc::new(CachedFooters::new(Arc::clone(&objects.store), metadata_cache_bytes));
         Ok(ColdScans {
@@ -54,6 +61,7 @@ impl ColdScans {
             files: FileCache::new(objects.root.clone()),
             footers,
             pushdown_filters,
+            form,
         })
     }
 
@@ -66,7 +74,7 @@ impl ColdScans {
     pub(crate) fn plan(&self, request: &ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let state = request.state;
         state.runtime_env().register_object_store(self.url.as_ref(), Arc::clone(&self.store));
-        let table = ScanTable::new(&request.table)?;
+        let table = ScanTable::new(&request.table, self.form)?;
         let mut files = Vec::with_capacity(request.segments.len());
         for segment in &request.segments {
             files.push(self.files.get(&table, segment)?);

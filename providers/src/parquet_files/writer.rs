@@ -15,45 +15,49 @@ use crate::adapt::adapt_batch;
 use crate::error::{ProviderError, Result};
 use crate::parquet_files::STORE;
 use crate::parquet_files::encoding::writer_properties;
-use crate::parquet_files::layout::{file_columns, partition_columns};
+use crate::parquet_files::layout::{FileForm, partition_columns};
 
-/// The bytes of a file that holds `rows`, without the columns that its folder names.
+/// The bytes of a file that holds `rows`.
 ///
 /// # Errors
-/// [`ProviderError::Unsupported`] when a row belongs to another partition than `key`: its value would be lost, since only
-/// the folder keeps it. Else when a row breaks a NOT NULL, or the encoder fails.
+/// [`ProviderError::Unsupported`] when a row belongs to another partition than `key`: its value would be
+/// lost, or found in the wrong place. Else when a row breaks a NOT NULL, or the encoder fails.
 pub(crate) fn encode_file(
     table: &TableDef,
     key: &PartitionKey,
     rows: &[RecordBatch],
+    form: FileForm,
     compression: Compression,
     row_group_rows: usize,
 ) -> Result<Vec<u8>> {
     let schema = table.schema();
-    let kept = file_columns(table);
-    let file_schema = Arc::new(schema.project(&kept)?);
+    let kept = form.columns(table);
+    let file_schema = form.write_schema(table)?;
     let mut batches = Vec::with_capacity(rows.len());
     for batch in rows.iter().filter(|b| b.num_rows() > 0) {
         let batch = adapt_batch(batch, &schema)?;
         check_partition(table, key, &batch)?;
-        batches.push(batch.project(&kept)?);
+        batches.push(adapt_batch(&batch.project(&kept)?, &file_schema)?);
     }
     if batches.is_empty() {
         return Err(ProviderError::Unsupported { store: STORE, what: "write a segment without rows".to_owned() });
     }
-    encode_batches(table, &file_schema, &batches, compression, row_group_rows)
+    encode_batches(table, &file_schema, &batches, form, compression, row_group_rows)
 }
 
 fn encode_batches(
     table: &TableDef,
     schema: &Arc<Schema>,
     batches: &[RecordBatch],
+    form: FileForm,
     compression: Compression,
     row_group_rows: usize,
 ) -> Result<Vec<u8>> {
     let failed = |e: parquet::errors::ParquetError| ProviderError::store(STORE, "encode a Parquet file", e);
     let properties = writer_properties(table, schema, batches, compression, row_group_rows)?;
-    let options = ArrowWriterOptions::new().with_properties(properties);
+    // Readers of Iceberg files go by Parquet's types and field ids; Arrow's description names types that some lack.
+    let options =
+        ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(form == FileForm::Iceberg);
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(schema), options).map_err(failed)?;
     for batch in batches {
@@ -71,7 +75,7 @@ fn encode_batches(
     Ok(bytes)
 }
 
-/// All rows hold the folder's values in the columns that files leave out.
+/// All rows hold the partition's values.
 fn check_partition(table: &TableDef, key: &PartitionKey, batch: &RecordBatch) -> Result<()> {
     for column in partition_columns(table).into_iter().filter(|c| c.in_table) {
         let Some(array) = batch.column_by_name(&column.name) else { continue };

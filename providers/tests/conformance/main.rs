@@ -15,6 +15,8 @@ mod postgres_server;
 mod predicates;
 mod promises;
 mod query;
+#[path = "../support/iceberg_rest_server.rs"]
+mod rest_server;
 mod round_trip;
 mod s3_credentials;
 mod s3_moto;
@@ -69,5 +71,8 @@ suite!(hot, crate::stores::Hot);
 suite!(duckdb, crate::stores::DuckDb);
 suite!(postgres, crate::stores::Postgres);
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
+suite!(iceberg, crate::stores::Iceberg { pushdown_filters: false });
+suite!(iceberg_pushdown, crate::stores::Iceberg { pushdown_filters: true });
+suite!(iceberg_rest, crate::stores::IcebergRest);
 suite!(delta_pushdown, crate::stores::Delta { pushdown_filters: true });
 suite!(delta_s3, crate::stores::DeltaOnS3);

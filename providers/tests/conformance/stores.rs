@@ -9,16 +9,17 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableConfig};
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
-use zxq_catalog::TableDef;
+use zxq_catalog::{MetadataPointers, SqliteStore, TableDef};
 use zxq_providers::TierStore;
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
 use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::{PostgresOptions, PostgresStore};
 
 use crate::harness::Kind;
-use crate::{postgres_server, s3_server};
+use crate::{postgres_server, rest_server, s3_server};
 
 pub struct Hot;
 
@@ -145,5 +146,105 @@ impl Kind for DeltaOnS3 {
             inner.head(&path).await.unwrap_or_else(|e| panic!("the log lists {path}: {e}"));
         }
         Some(rows)
+    }
+}
+
+/// Small row groups, few snapshots and few manifests, so that small tests expire and merge some.
+pub struct Iceberg {
+    pub pushdown_filters: bool,
+}
+
+impl Iceberg {
+    fn pointers(folder: &Path) -> SqliteStore {
+        let file = folder.join("catalog.sqlite");
+        let open = SqliteStore::open(&file);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open)).unwrap()
+    }
+}
+
+#[async_trait]
+impl Kind for Iceberg {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let catalog = IcebergCatalog::Sql(Arc::new(Iceberg::pointers(folder)));
+        let options = IcebergOptions {
+            row_group_rows: 64,
+            snapshots_kept: 2,
+            metadata_files_kept: 2,
+            merge_manifests_above: 2,
+            pushdown_filters: self.pushdown_filters,
+            ..IcebergOptions::at(folder.join("cold"), catalog)
+        };
+        Arc::new(IcebergStore::open(options).unwrap())
+    }
+
+    async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
+        let pointers = Iceberg::pointers(folder);
+        let Some(location) = pointers.metadata_location(&table.storage_name()).await.unwrap() else { return Some(0) };
+        Some(public_rows_at(&location).await)
+    }
+}
+
+/// Counts with the Iceberg library, from its own reading of metadata and manifests; each file must be there.
+async fn public_rows_at(location: &str) -> u64 {
+    let files = iceberg::io::FileIO::new_with_fs();
+    let metadata = iceberg::spec::TableMetadata::read_from(&files, location).await.unwrap();
+    let mut rows = 0;
+    for snapshot in metadata.snapshots() {
+        let is_current = Some(snapshot.snapshot_id()) == metadata.current_snapshot_id();
+        let list = files.new_input(snapshot.manifest_list()).unwrap().read().await.unwrap();
+        let list = iceberg::spec::ManifestList::parse_with_version(&list, metadata.format_version()).unwrap();
+        for manifest in list.entries() {
+            let manifest = manifest.load_manifest(&files).await.unwrap();
+            for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
+                let path = entry.file_path().strip_prefix("file://").unwrap();
+                assert!(Path::new(path).exists(), "a snapshot names {path}, which is not there");
+                rows += if is_current { entry.record_count() } else { 0 };
+            }
+        }
+    }
+    rows
+}
+
+/// The same tables, in a catalog that a server keeps: a namespace for each folder.
+pub struct IcebergRest;
+
+impl IcebergRest {
+    fn namespace(folder: &Path) -> String {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        format!("s_{letters}")
+    }
+}
+
+#[async_trait]
+impl Kind for IcebergRest {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let rest = RestOptions {
+            namespace: IcebergRest::namespace(folder),
+            auth: RestAuth::Token("static".to_owned()),
+            ..RestOptions::at(&rest_server::shared().uri)
+        };
+        let options = IcebergOptions {
+            row_group_rows: 64,
+            snapshots_kept: 2,
+            merge_manifests_above: 2,
+            ..IcebergOptions::at(folder.join("cold"), IcebergCatalog::Rest(rest))
+        };
+        Arc::new(IcebergStore::open(options).unwrap())
+    }
+
+    fn is_available(&self) -> bool {
+        rest_server::is_installed()
+    }
+
+    async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
+        let (server, namespace) = (&rest_server::shared().uri, IcebergRest::namespace(folder));
+        let address = format!("{server}/v1/some/where/namespaces/{namespace}/tables/{}", table.storage_name());
+        let answer = reqwest::Client::new().get(address).bearer_auth("static").send().await.unwrap();
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Some(0);
+        }
+        let table: serde_json::Value = answer.json().await.unwrap();
+        Some(public_rows_at(table["metadata-location"].as_str().unwrap()).await)
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use datafusion::parquet::basic::Compression;
 use serde::Deserialize;
 use zxq_engine::sql::options::Age;
-use zxq_engine::{ColdConfig, DiskCacheOptions, S3Credentials, S3Encryption, S3Options};
+use zxq_engine::{ColdConfig, ColdFormat, DiskCacheOptions, S3Credentials, S3Encryption, S3Options};
 
+use super::iceberg::RawIceberg;
 use super::units::{ByteSize, Span};
 
 /// What the section may say. It is not shown anywhere, since it may hold keys.
@@ -39,6 +40,8 @@ pub(super) struct RawCold {
     range_cache: Option<ByteSize>,
     disk_cache: Option<PathBuf>,
     disk_cache_size: Option<ByteSize>,
+    #[serde(default)]
+    iceberg: RawIceberg,
 }
 
 impl std::fmt::Debug for RawCold {
@@ -58,11 +61,10 @@ const GIB: u64 = 1024 * 1024 * 1024;
 impl RawCold {
     /// Brings what the section says into the engine's settings.
     pub(super) fn apply(self, cold: &mut ColdConfig) -> Result<(), Wrong> {
-        if let Some(format) = &self.format
-            && format != "delta"
-        {
-            return Err(("cold.format", format!("unknown format {format:?}: this version has delta")));
+        if let Some(format) = &self.format {
+            cold.format = ColdFormat::from_str(format).map_err(|e| ("cold.format", e.to_string()))?;
         }
+        cold.iceberg = self.iceberg.config()?;
         if let Some(ByteSize(bytes)) = self.metadata_cache {
             cold.metadata_cache_bytes = bytes;
         }

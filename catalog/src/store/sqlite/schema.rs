@@ -6,9 +6,10 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::stored::{failed, from_db};
 use crate::error::{CatalogError, Result};
+use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES];
 
 /// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.
 const VERSION_1: &str = "

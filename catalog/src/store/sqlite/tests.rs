@@ -9,7 +9,8 @@ use super::SqliteStore;
 use crate::fixtures::{partition, replica, segment, table};
 use crate::store::{CatalogStore, Commit, RetiredSegment};
 use crate::{
-    CatalogError, Change, Job, JobId, JobKind, JobPhase, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, Tier,
+    CatalogError, Change, Job, JobId, JobKind, JobPhase, LineageEntry, MetadataPointers, PartitionKey, Segment,
+    SegmentId, Snapshot, Tier,
 };
 
 struct Catalog {
@@ -431,7 +432,7 @@ async fn a_catalog_of_a_newer_program_is_refused() {
     let catalog = Catalog::with_table().await;
     catalog.raw("UPDATE meta SET value = 1000 WHERE key = 'schema_version'").await;
     let error = SqliteStore::open(&catalog.path()).await.unwrap_err();
-    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, known: 1 }), "{error}");
+    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, known: 2 }), "{error}");
 }
 
 #[tokio::test]
@@ -444,6 +445,38 @@ async fn a_full_disk_refuses_the_commit_and_says_so() {
     assert!(matches!(&error, CatalogError::Store { context, .. } if context.contains("no space left")), "{error}");
     assert!(catalog.ids().await.is_empty());
     catalog.commit(1, vec![Change::CoverWal { table: 1, partition: partition("FX"), lsn: 1 }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn iceberg_pointers_change_only_from_what_they_are() {
+    let catalog = Catalog::empty().await;
+    let at = async |table: &str| catalog.store.metadata_location(table).await.unwrap();
+    assert_eq!(at("trades_1").await, None);
+    assert!(!catalog.store.swap_pointer("trades_1", "a", "b").await.unwrap());
+    assert!(catalog.store.create_pointer("trades_1", "file:///1.json").await.unwrap());
+    assert!(!catalog.store.create_pointer("trades_1", "file:///other.json").await.unwrap());
+    assert!(catalog.store.create_pointer("it's_2", "file:///x.json").await.unwrap());
+    assert!(!catalog.store.swap_pointer("trades_1", "file:///0.json", "file:///2.json").await.unwrap());
+    assert_eq!(at("trades_1").await.as_deref(), Some("file:///1.json"));
+    assert!(catalog.store.swap_pointer("trades_1", "file:///1.json", "file:///2.json").await.unwrap());
+    assert_eq!(at("trades_1").await.as_deref(), Some("file:///2.json"));
+    assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2", "trades_1"]);
+    catalog.store.drop_pointer("trades_1").await.unwrap();
+    catalog.store.drop_pointer("trades_1").await.unwrap();
+    let catalog = catalog.reopen().await;
+    assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2"]);
+}
+
+/// A catalog from before there were Iceberg tables gets theirs.
+#[tokio::test]
+async fn an_older_catalog_is_brought_up_to_date() {
+    let catalog = Catalog::with_table().await;
+    catalog
+        .raw("DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        .await;
+    let catalog = catalog.reopen().await;
+    assert!(catalog.store.create_pointer("t", "l").await.unwrap());
+    assert!(catalog.store.load().await.unwrap().table("trades").is_some());
 }
 
 impl Catalog {

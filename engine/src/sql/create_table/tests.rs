@@ -111,7 +111,7 @@ fn definitions_that_cannot_be_right_are_refused_with_advice() {
         ("CREATE TABLE t (a INT) WITH (partition_by = 'a')", K::InvalidParameter, "DATE column"),
         ("CREATE TABLE t (a DATE, b DATE) WITH (partition_by = 'a, b')", K::InvalidParameter, "of one kind"),
         ("CREATE TABLE t (a TEXT) WITH (granularity = 'day')", K::InvalidParameter, "partition_by"),
-        ("CREATE TABLE t (a TEXT) WITH (cold_format = 'iceberg')", K::FeatureNotSupported, "not supported yet"),
+        ("CREATE TABLE t (a TEXT) WITH (cold_format = 'hudi')", K::InvalidParameter, "'delta' or 'iceberg'"),
         ("CREATE TABLE t (a TEXT) WITH (retention = 'a while')", K::InvalidParameter, "7 days"),
         ("CREATE TABLE t (a TEXT) WITH (retention = 0)", K::InvalidParameter, "delete every row"),
         ("CREATE TABLE t (a DOUBLE PRECISION) WITH (lookup = a)", K::InvalidParameter, "lookup"),

@@ -29,7 +29,9 @@ fn compressions_are_parsed_or_refused_by_name() {
 #[test]
 fn folders_name_the_partition() {
     let job = JobId("abc".to_owned());
-    let at = |granularity, period, class: Option<&str>| location(&table(granularity), &job, 12, &key(period, class));
+    let at = |granularity, period, class: Option<&str>| {
+        location("trades_7", &table(granularity), &job, 12, &key(period, class))
+    };
     assert_eq!(
         at(Granularity::Day, Some(DAY), Some("FX")),
         "trades_7/trade_date=2024-01-02/asset_class=FX/12-abc.parquet"
@@ -42,7 +44,7 @@ fn folders_name_the_partition() {
     });
     let mut flat = table(Granularity::Day);
     flat.partitioning = Partitioning::none();
-    assert_eq!(location(&flat, &job, 12, &key(None, None)), "trades_7/12-abc.parquet");
+    assert_eq!(location("trades_7", &flat, &job, 12, &key(None, None)), "trades_7/12-abc.parquet");
 }
 
 #[test]

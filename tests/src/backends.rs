@@ -1,0 +1,48 @@
+//! Which stores a test's warm and cold rows lie in, where they are not the usual ones.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use zxq_engine::{ColdFormat, EngineConfig, PostgresOptions};
+
+use crate::{postgres_server, s3_server};
+
+/// A choice of stores. The usual ones: a DuckDB file, and Delta tables in a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backends {
+    /// Warm in PostgreSQL.
+    pub postgres: bool,
+    /// Cold as Iceberg tables.
+    pub iceberg: bool,
+    /// Cold in a bucket.
+    pub s3: bool,
+}
+
+impl Backends {
+    /// The stores that a name like `pg_iceberg_split` speaks of.
+    pub fn named(name: &str) -> Backends {
+        let says = |word: &str| name.split('_').any(|part| part == word);
+        Backends { postgres: says("pg"), iceberg: says("iceberg"), s3: says("s3") }
+    }
+
+    /// Makes an engine's configuration use these stores, in places of their own on the servers that all tests of this
+    /// process share.
+    ///
+    /// # Panics
+    /// Without a PostgreSQL server where one is asked for.
+    pub fn apply(self, config: &mut EngineConfig) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let own = format!("zxq_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        if self.postgres {
+            let server = postgres_server::shared().expect("a PostgreSQL server");
+            let mut options = PostgresOptions::parse(&server.superuser_url()).expect("its address");
+            options.schema.clone_from(&own);
+            config.warm.postgres = Some(options);
+        }
+        if self.iceberg {
+            config.cold.format = ColdFormat::Iceberg;
+        }
+        if self.s3 {
+            config.cold.s3 = Some(s3_server::shared().options(&own));
+        }
+    }
+}

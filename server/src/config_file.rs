@@ -3,6 +3,7 @@
 //! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
+mod catalog;
 mod units;
 mod warm;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
+use catalog::RawCatalog;
 use units::{ByteSize, Span};
 use warm::RawWarm;
 
@@ -80,6 +82,8 @@ struct RawConfig {
     maintenance_interval: Option<Span>,
     hot_usage_threshold: Option<f64>,
     #[serde(default)]
+    catalog: RawCatalog,
+    #[serde(default)]
     hot: RawHot,
     #[serde(default)]
     warm: RawWarm,
@@ -102,6 +106,7 @@ struct RawCold {
     format: Option<String>,
     compression: Option<String>,
     metadata_cache: Option<ByteSize>,
+    folder: Option<PathBuf>,
 }
 
 impl Settings {
@@ -177,6 +182,13 @@ impl RawConfig {
         }
 
         let mut engine = EngineConfig::at(data_dir);
+        if let Err((key, message)) = self.catalog.apply(&mut engine.catalog) {
+            return invalid(key, message);
+        }
+        if self.cold.folder.as_ref().is_some_and(|folder| !folder.is_absolute()) {
+            return invalid("cold.folder", "must be an absolute path: several processes may share it".to_owned());
+        }
+        engine.cold.folder = self.cold.folder;
         let size = |target: &mut u64, value: Option<ByteSize>| {
             if let Some(ByteSize(bytes)) = value {
                 *target = bytes;

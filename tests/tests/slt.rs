@@ -2,7 +2,7 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed.
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `pg_catalog` has its catalog there too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
-use zxq_engine::PostgresOptions;
+use zxq_engine::{PostgresCatalogOptions, PostgresOptions};
 use zxq_tests::placement::{Placement, Placer, verify};
 use zxq_tests::postgres_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
@@ -32,7 +32,8 @@ fn main() {
         let mut add = |prefix: &str, placement: Option<Placement>, protocol: Protocol| {
             let file = file.clone();
             let on_postgres = prefix.starts_with("pg_");
-            let trial = move || run(&file, placement, protocol, rewrite, on_postgres);
+            let catalog_too = prefix == "pg_catalog";
+            let trial = move || run(&file, placement, protocol, rewrite, on_postgres, catalog_too);
             trials.push(Trial::test(format!("{prefix}::{name}"), trial));
         };
         if once {
@@ -44,6 +45,7 @@ fn main() {
             if with_postgres {
                 add("pg_warm", Some(Placement::Warm), Protocol::Simple);
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
+                add("pg_catalog", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
@@ -74,12 +76,20 @@ fn postgres_options() -> Option<PostgresOptions> {
     Some(options)
 }
 
+/// The catalog likewise.
+fn catalog_options() -> Option<PostgresCatalogOptions> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let options = PostgresCatalogOptions::parse(&postgres_server::shared()?.superuser_url()).unwrap();
+    Some(options.with_schema(&format!("zxq_catalog_{}", COUNT.fetch_add(1, Ordering::Relaxed))).unwrap())
+}
+
 fn run(
     file: &Path,
     placement: Option<Placement>,
     protocol: Protocol,
     rewrite: bool,
     on_postgres: bool,
+    catalog_too: bool,
 ) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -90,6 +100,9 @@ fn run(
             }
             if on_postgres {
                 config.warm.postgres = postgres_options();
+            }
+            if catalog_too {
+                config.catalog.postgres = catalog_options();
             }
         })
         .await;

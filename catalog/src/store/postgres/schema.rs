@@ -64,7 +64,7 @@ const VERSION_1: &str = "
         directory text NOT NULL, host text NOT NULL, place text NOT NULL, pid bigint NOT NULL, address text NOT NULL,
         expires timestamptz NOT NULL, settled bigint NOT NULL, hot text NOT NULL
     );
-    INSERT INTO writer VALUES (1, gen_random_uuid()::text, 0, '', '', '', '', 0, '', '-infinity', 1, '{}');
+    INSERT INTO writer VALUES (1, gen_random_uuid()::text, 0, '', '', '', '', 0, '', 'epoch', 1, '{}');
 
     -- Who reads, and the oldest epoch each may still be reading.
     CREATE TABLE readers (

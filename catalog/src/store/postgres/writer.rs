@@ -20,8 +20,7 @@ use crate::table::TableId;
 
 /// The columns that [`read`] takes, in its order.
 pub(super) const COLUMNS: &str = "fence, directory, host, place, pid, address, \
-     (expires > clock_timestamp())::int::bigint, settled, hot, holder, \
-     (greatest(extract(epoch FROM expires - clock_timestamp()), 0) * 1000)::bigint";
+     (expires > clock_timestamp())::int::bigint, settled, hot, holder";
 
 /// The writer as the catalog knows it; the last one when nobody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +39,6 @@ pub struct Writer {
     pub address: String,
     /// True while its lease runs.
     pub alive: bool,
-    /// How long the lease still runs.
-    pub left: Duration,
     /// False while its log may hold rows that lie nowhere else.
     pub settled: bool,
     /// Rows in its memory alone, by table, as of its last heartbeat.
@@ -98,7 +95,6 @@ pub(super) fn read(row: &PgRow, at: usize) -> Result<Result<Writer>, sqlx::Error
         pid: row.try_get(at + 4)?,
         address: row.try_get(at + 5)?,
         alive: row.try_get::<i64, _>(at + 6)? == 1,
-        left: Duration::from_millis(number(row.try_get(at + 10)?)),
         settled: row.try_get::<i64, _>(at + 7)? == 1,
         hot,
         holder: row.try_get(at + 9)?,

@@ -9,6 +9,7 @@ pub mod change;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod iceberg_pointers;
 pub mod job;
 pub mod partition;
 pub mod segment;
@@ -20,6 +21,7 @@ pub mod value;
 
 pub use change::Change;
 pub use error::{CatalogError, Result};
+pub use iceberg_pointers::MetadataPointers;
 pub use job::{Job, JobId, JobKind, JobPhase, LineageEntry};
 pub use partition::{Granularity, PartitionKey, Partitioning};
 pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::change::Change;
 use crate::error::Result;
+use crate::iceberg_pointers::MetadataPointers;
 use crate::job::{Job, JobId, LineageEntry};
 use crate::partition::PartitionKey;
 use crate::segment::{Segment, SegmentId};
@@ -54,8 +55,10 @@ pub struct Commit {
 ///
 /// Hot segments are never stored: the write-ahead log is their durable record. `load` returns tables, warm and cold
 /// segments and `wal_covered`; a commit's `AddSegment`/`RetireSegment` of a hot segment is skipped by the store.
+///
+/// The same database holds the pointers of Iceberg tables, which other programs read by name.
 #[async_trait]
-pub trait CatalogStore: Send + Sync + std::fmt::Debug {
+pub trait CatalogStore: MetadataPointers {
     /// The last committed snapshot (without hot segments).
     async fn load(&self) -> Result<Snapshot>;
 

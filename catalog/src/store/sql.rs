@@ -17,8 +17,19 @@ use crate::snapshot::Snapshot;
 use crate::store::{CatalogStore, Commit, RetiredSegment};
 use crate::table::TableId;
 
+/// Begins a transaction, does something in it, ends it.
+macro_rules! transaction {
+    ($store:expr, $access:expr, $function:path $(, $argument:expr)*) => {{
+        let db = &mut $store.sql().inner.lock().await.db;
+        db.begin($access).await?;
+        let outcome = $function(db $(, $argument)*).await;
+        end(db, outcome).await
+    }};
+}
+
 mod changes;
 mod commit;
+mod iceberg;
 mod ids;
 pub(super) mod meta;
 mod read;
@@ -58,16 +69,6 @@ pub(super) trait SqlBacked: Send + Sync + fmt::Debug {
 
     /// The database.
     fn sql(&self) -> &SqlStore<Self::Db>;
-}
-
-/// Begins a transaction, does something in it, ends it.
-macro_rules! transaction {
-    ($store:expr, $access:expr, $function:path $(, $argument:expr)*) => {{
-        let db = &mut $store.sql().inner.lock().await.db;
-        db.begin($access).await?;
-        let outcome = $function(db $(, $argument)*).await;
-        end(db, outcome).await
-    }};
 }
 
 #[async_trait]

@@ -178,6 +178,8 @@ on_both_stores! {
     a_commit_may_hold_thousands_of_segments
     a_damaged_catalog_names_what_is_damaged
     a_catalog_of_a_newer_program_is_refused
+    iceberg_pointers_change_only_from_what_they_are
+    an_older_catalog_is_brought_up_to_date
 }
 
 fn add(segment: Segment) -> Change {
@@ -502,5 +504,35 @@ async fn a_catalog_of_a_newer_program_is_refused(kind: Kind) {
     let catalog = Catalog::with_table(kind).await;
     catalog.raw("UPDATE meta SET value = 1000 WHERE key = 'schema_version'").await;
     let error = catalog.open_again().await.unwrap_err();
-    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, known: 1 }), "{error}");
+    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, known: 2 }), "{error}");
+}
+
+async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
+    let catalog = Catalog::empty(kind).await;
+    let at = async |table: &str| catalog.store.metadata_location(table).await.unwrap();
+    assert_eq!(at("trades_1").await, None);
+    assert!(!catalog.store.swap_pointer("trades_1", "a", "b").await.unwrap());
+    assert!(catalog.store.create_pointer("trades_1", "file:///1.json").await.unwrap());
+    assert!(!catalog.store.create_pointer("trades_1", "file:///other.json").await.unwrap());
+    assert!(catalog.store.create_pointer("it's_2", "file:///x.json").await.unwrap());
+    assert!(!catalog.store.swap_pointer("trades_1", "file:///0.json", "file:///2.json").await.unwrap());
+    assert_eq!(at("trades_1").await.as_deref(), Some("file:///1.json"));
+    assert!(catalog.store.swap_pointer("trades_1", "file:///1.json", "file:///2.json").await.unwrap());
+    assert_eq!(at("trades_1").await.as_deref(), Some("file:///2.json"));
+    assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2", "trades_1"]);
+    catalog.store.drop_pointer("trades_1").await.unwrap();
+    catalog.store.drop_pointer("trades_1").await.unwrap();
+    let catalog = catalog.reopen().await;
+    assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2"]);
+}
+
+/// A catalog from before there were Iceberg tables gets theirs.
+async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
+    let catalog = Catalog::with_table(kind).await;
+    catalog
+        .raw("DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        .await;
+    let catalog = catalog.reopen().await;
+    assert!(catalog.store.create_pointer("t", "l").await.unwrap());
+    assert!(catalog.store.load().await.unwrap().table("trades").is_some());
 }

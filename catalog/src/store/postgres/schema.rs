@@ -8,12 +8,13 @@ use super::errors::failed;
 use super::link::quoted;
 use super::options::PostgresCatalogOptions;
 use crate::error::{CatalogError, Result};
+use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Oldest server that is tested against.
 const OLDEST_VERSION: i32 = 140_000;
 
 /// Step n brings a schema from version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES];
 
 /// As SQLite's (see there), and who writes and who reads.
 const VERSION_1: &str = "
@@ -74,7 +75,7 @@ const VERSION_1: &str = "
 ";
 
 /// Columns of the tables, with their types: what a check finds must be at least these.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("meta", "key text, value bigint"),
     ("tables", "id bigint, name text, storage_name text, body text"),
     (
@@ -92,6 +93,17 @@ const COLUMNS: [(&str, &str); 11] = [
         "writer",
         "id bigint, catalog text, fence bigint, holder text, directory text, host text, place text, pid bigint, \
          address text, expires timestamp with time zone, settled bigint, hot text",
+    ),
+    (
+        "iceberg_tables",
+        "catalog_name character varying(255), table_namespace character varying(255), \
+         table_name character varying(255), metadata_location character varying(1000), \
+         previous_metadata_location character varying(1000)",
+    ),
+    (
+        "iceberg_namespace_properties",
+        "catalog_name character varying(255), namespace character varying(255), property_key character varying(255), \
+         property_value character varying(1000)",
     ),
     ("readers", "id text, host text, pid bigint, epoch bigint, expires timestamp with time zone"),
 ];

@@ -4,9 +4,10 @@ use super::super::database::{Access, Database, end, query};
 use super::super::sql::meta::{meta, set_meta};
 use super::Sqlite;
 use crate::error::{CatalogError, Result};
+use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES];
 
 /// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.
 const VERSION_1: &str = "

@@ -31,7 +31,7 @@ mod tests;
 pub use options::PostgresCatalogOptions;
 
 use database::{Fence, PATIENCE, Postgres};
-use errors::{failed, is_lost};
+use errors::failed;
 use link::Link;
 
 /// How long opening waits for a server that does not answer: a wrong address should show soon.
@@ -138,7 +138,7 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Runs a statement; a connection that broke is given up.
+    /// Runs a statement; after a failure the next one gets another connection.
     async fn run<T>(
         &mut self,
         doing: impl Fn() -> String,
@@ -147,9 +147,8 @@ impl Side<'_> {
         match work(self.link.open()?).await {
             Ok(value) => Ok(value),
             Err(error) => {
-                if is_lost(&error) {
-                    self.link.drop_connection();
-                }
+                // It may be gone, or inside a transaction that holds others up.
+                self.link.drop_connection();
                 Err(failed(doing(), error))
             }
         }

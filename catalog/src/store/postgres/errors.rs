@@ -26,10 +26,10 @@ pub(super) fn failed(context: String, error: sqlx::Error) -> CatalogError {
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        // The server ends, or starts; the connection broke; all connections are taken.
-        sqlx::Error::Database(e) => {
-            e.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
-        }
+        // The server ends, or starts; the connection broke, or was idle in a transaction; all are taken.
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == "25P03"
+        }),
         _ => false,
     }
 }

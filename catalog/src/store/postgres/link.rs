@@ -17,7 +17,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 /// What every connection is told first: whatever the server's defaults, statements mean the same, and what is committed
 /// is on disk.
 const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0; \
-     SET idle_in_transaction_session_timeout = '10s'; SET standard_conforming_strings = on; SET timezone = 'UTC'; \
+     SET idle_in_transaction_session_timeout = '5s'; SET standard_conforming_strings = on; SET timezone = 'UTC'; \
      SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'";
 
 /// A connection that may be missing.

@@ -241,7 +241,7 @@ async fn opening_says_what_is_wrong_and_never_the_password() {
     }
     for (url, words) in [
         ("http://u:hunter2@h/db", "begin with postgres://"),
-        ("postgres://u:hunter2@/db", "no host"),
+        ("postgres://u:hunter2@/db", "host"),
         ("postgres://u:hunter2@h", "no database"),
         ("postgres://u:hunt@er2@h/db", "%40"),
         ("postgres://u:hunter2@h/db?sslmode=maybe", "maybe"),

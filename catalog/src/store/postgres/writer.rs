@@ -121,17 +121,18 @@ impl PostgresCatalog {
                 let mut tx = connection.begin().await?;
                 let sql = format!("SELECT {COLUMNS} FROM writer WHERE id = 1 FOR UPDATE");
                 let row = sqlx::query(&sql).fetch_one(&mut *tx).await?;
+                // Every way out ends the transaction: the row's lock holds all writing up.
                 let former = match read(&row, 0)? {
                     Ok(former) => former,
-                    Err(corrupt) => return Ok(Err(corrupt)),
+                    Err(corrupt) => return tx.rollback().await.map(|()| Err(corrupt)),
                 };
                 let same_directory = former.directory == claim.directory;
                 let ours = former.holder == self.process || same_directory && former.host == claim.host;
                 if former.alive && !ours {
-                    return Ok(Ok(Claimed::Held(former)));
+                    return tx.rollback().await.map(|()| Ok(Claimed::Held(former)));
                 }
                 if former.fence > 0 && !former.settled && !same_directory && !claim.take_over {
-                    return Ok(Ok(Claimed::HotElsewhere(former)));
+                    return tx.rollback().await.map(|()| Ok(Claimed::HotElsewhere(former)));
                 }
                 let fence: i64 = sqlx::query_scalar(
                     "UPDATE writer SET fence = fence + 1, holder = $1, directory = $2, host = $3, place = $4, pid = $5,

@@ -45,6 +45,36 @@ pub enum CatalogError {
         /// Newest schema version this program knows.
         known: u64,
     },
+    /// Another process became the catalog's writer, or this one never was: it must stop writing. Nothing was changed.
+    #[error("this process is not the catalog's writer (fence {held}, now {current}): that is {holder}")]
+    NotWriter {
+        /// The fence this process held; 0 for none.
+        held: u64,
+        /// The fence in force.
+        current: u64,
+        /// The writer.
+        holder: String,
+    },
+    /// Whether a commit happened cannot be known: its answer was lost and the database does not come back. Nothing that it
+    /// names may be dropped.
+    #[error("{0}")]
+    OutcomeUnknown(String),
+    /// The catalog's server does not answer, or went away: try again, or look after it. Nothing was changed.
+    #[error("catalog: {what}: {reason}")]
+    Unreachable {
+        /// What was being done.
+        what: String,
+        /// Why it did not work.
+        reason: String,
+    },
+    /// The catalog's server does not let us in, or not do this: correct the configuration or the server's grants.
+    #[error("catalog: {what}: {reason}")]
+    Refused {
+        /// What was being done.
+        what: String,
+        /// Why it was refused.
+        reason: String,
+    },
     /// The database under the catalog failed; may work later.
     #[error("catalog database {context}: {source}")]
     Store {

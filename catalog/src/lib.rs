@@ -26,7 +26,7 @@ pub use job::{Job, JobId, JobKind, JobPhase, LineageEntry};
 pub use partition::{Granularity, PartitionKey, Partitioning};
 pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};
 pub use snapshot::{Snapshot, TableState};
-pub use store::{CatalogStore, SqliteStore};
+pub use store::{CatalogStore, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 pub use table::{CheckDef, ColumnDef, EXTERNAL_FORMAT, EXTERNAL_LOCATION, TableDef, TableId};
 pub use tier::Tier;
 pub use value::Value;

@@ -11,8 +11,14 @@ use crate::segment::{Segment, SegmentId};
 use crate::snapshot::Snapshot;
 use crate::table::TableId;
 
+mod database;
+pub mod postgres;
+mod sql;
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
+pub use postgres::{PostgresCatalog, PostgresCatalogOptions};
 pub use sqlite::SqliteStore;
 
 /// A segment that is no longer visible and waits for its data to be dropped.

@@ -2,14 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
 use zxq_catalog::store::Commit;
+use zxq_catalog::store::postgres::writer::{Claim, Claimed};
 use zxq_catalog::{
-    CatalogStore, Change, ColumnDef, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, SegmentId, Snapshot,
-    SqliteStore, TableDef, Tier,
+    CatalogStore, Change, ColumnDef, JobId, PartitionKey, Partitioning, PostgresCatalog, PostgresCatalogOptions, Role,
+    RowHash, Segment, SegmentId, Snapshot, SqliteStore, TableDef, Tier,
 };
+
+#[path = "../../providers/tests/support/postgres_server.rs"]
+#[allow(dead_code)]
+mod postgres_server;
 
 /// What a commit does. Numbers are picks among what is there.
 #[derive(Debug, Clone)]
@@ -218,32 +225,63 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn the_store_agrees_with_memory(commits in prop::collection::vec(step(), 1..16)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("catalog.db");
-            let mut store = SqliteStore::open(&path).await.unwrap();
-            let mut model = Model::default();
-            let mut snapshot = Snapshot::default();
-            let mut changes = create();
-            for (i, step) in commits.iter().enumerate() {
-                let next = snapshot.apply(&changes).unwrap();
-                let commit = Commit { base_epoch: snapshot.epoch, epoch: next.epoch, changes, ..Commit::default() };
-                store.commit(&commit).await.unwrap();
-                snapshot = next;
-                if i % 4 == 3 {
-                    store = SqliteStore::open(&path).await.unwrap();
-                }
-                let loaded = store.load().await.unwrap();
-                assert_eq!(loaded.epoch, snapshot.epoch);
-                assert_eq!(durable_part(&loaded), durable_part(&snapshot));
-                assert_eq!(loaded.table("t").unwrap().wal_covered, snapshot.table("t").unwrap().wal_covered);
-                let live: BTreeSet<_> = loaded.table("t").unwrap().all().map(|s| s.id).collect();
-                for retired in store.retired().await.unwrap() {
-                    assert!(!live.contains(&retired.segment.id) && retired.retired_epoch <= snapshot.epoch);
-                }
-                changes = model.changes(step, &snapshot);
-            }
-        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let open = async || Box::new(SqliteStore::open(&path).await.unwrap()) as Box<dyn CatalogStore>;
+        run(agrees_with_memory(&commits, open));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn a_store_in_postgres_agrees_with_memory(commits in prop::collection::vec(step(), 1..16)) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if let Some(server) = postgres_server::shared() {
+            let schema = format!("random_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+            let options = PostgresCatalogOptions::parse(&server.superuser_url()).unwrap().with_schema(&schema).unwrap();
+            let claim = Claim {
+                directory: "a".to_owned(),
+                host: "here".to_owned(),
+                place: "/a".to_owned(),
+                lease: Duration::from_secs(60),
+                take_over: false,
+            };
+            let open = async || {
+                let catalog = PostgresCatalog::open(options.clone(), true).await.unwrap();
+                assert!(matches!(catalog.claim(&claim).await.unwrap(), Claimed::Taken(_)));
+                Box::new(catalog) as Box<dyn CatalogStore>
+            };
+            run(agrees_with_memory(&commits, open));
+        }
+    }
+}
+
+fn run(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+async fn agrees_with_memory(commits: &[Step], open: impl AsyncFn() -> Box<dyn CatalogStore>) {
+    let mut store = open().await;
+    let mut model = Model::default();
+    let mut snapshot = Snapshot::default();
+    let mut changes = create();
+    for (i, step) in commits.iter().enumerate() {
+        let next = snapshot.apply(&changes).unwrap();
+        let commit = Commit { base_epoch: snapshot.epoch, epoch: next.epoch, changes, ..Commit::default() };
+        store.commit(&commit).await.unwrap();
+        snapshot = next;
+        if i % 4 == 3 {
+            store = open().await;
+        }
+        let loaded = store.load().await.unwrap();
+        assert_eq!(loaded.epoch, snapshot.epoch);
+        assert_eq!(durable_part(&loaded), durable_part(&snapshot));
+        assert_eq!(loaded.table("t").unwrap().wal_covered, snapshot.table("t").unwrap().wal_covered);
+        let live: BTreeSet<_> = loaded.table("t").unwrap().all().map(|s| s.id).collect();
+        for retired in store.retired().await.unwrap() {
+            assert!(!live.contains(&retired.segment.id) && retired.retired_epoch <= snapshot.epoch);
+        }
+        changes = model.changes(step, &snapshot);
     }
 }

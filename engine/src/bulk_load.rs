@@ -114,6 +114,7 @@ impl Engine {
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
     ) -> Result<LoadReport> {
         let started = Instant::now();
+        self.check_write()?;
         let mut inputs = Inputs::open(source, request.on_error, request.asset_class.clone())?;
         let table = self.table_for_load(&request, &mut inputs).await?;
         let mut job = Job {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
-use zxq_catalog::{Change, Job, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, TableId, Tier};
+use zxq_catalog::{CatalogError, Change, Job, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, TableId, Tier};
 
 use crate::engine::Engine;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{EngineError, Result};
 
 /// What commits leave behind in memory.
 #[derive(Debug, Default)]
@@ -38,9 +38,7 @@ impl Engine {
     /// Commits durably: catalog transaction first, then the swap of the in-memory snapshot. Whoever waits for it may
     /// stop waiting: the two happen together all the same.
     pub(crate) async fn commit(self: &Arc<Self>, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
-        if self.is_closed() {
-            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
-        }
+        self.check_write()?;
         let engine = Arc::clone(self);
         let both = tokio::spawn(async move { engine.commit_and_swap(changes, record).await });
         both.await.map_err(|e| EngineError::internal(format!("a commit stopped: {e}")))?
@@ -58,7 +56,12 @@ impl Engine {
             fences: record.fences,
             lineage: record.lineage,
         };
-        self.catalog.commit(&commit).await?;
+        if let Err(error) = self.catalog.commit(&commit).await {
+            if let (Some(node), CatalogError::NotWriter { .. }) = (&self.node, &error) {
+                node.lose(&error);
+            }
+            return Err(error.into());
+        }
         state.durable_epoch = next.epoch;
         self.swap(&mut state, &current, next)
     }
@@ -111,7 +114,11 @@ impl Engine {
     /// log. Returns how many warm and cold segments were dropped.
     pub(crate) async fn collect(&self) -> Result<usize> {
         self.collect_hot().await?;
-        let oldest = self.pins.oldest();
+        let mut oldest = self.pins.oldest();
+        if let Some(node) = &self.node {
+            node.check_write()?;
+            oldest = oldest.min(node.oldest_reader().await?);
+        }
         let mut by_place: BTreeMap<(Tier, String), Vec<Segment>> = BTreeMap::new();
         for retired in self.catalog.retired().await?.into_iter().filter(|r| r.retired_epoch <= oldest) {
             by_place.entry((retired.segment.tier, retired.storage_name)).or_default().push(retired.segment);
@@ -148,7 +155,7 @@ impl Engine {
     /// Deletes write-ahead-log files whose every record lies elsewhere or belongs to a table that is gone.
     pub(crate) async fn truncate_wal(&self) -> Result<()> {
         let snapshot = self.snapshot();
-        self.wal.truncate(|table, partition, lsn| is_covered(&snapshot, table, partition, lsn)).await?;
+        self.wal()?.truncate(|table, partition, lsn| is_covered(&snapshot, table, partition, lsn)).await?;
         Ok(())
     }
 }

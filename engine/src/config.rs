@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zxq_catalog::PostgresCatalogOptions;
 use zxq_providers::objects::s3::S3Options;
 use zxq_providers::postgres::PostgresOptions;
 
@@ -18,6 +19,8 @@ pub const MIB: u64 = 1024 * 1024;
 pub struct EngineConfig {
     /// Folder that holds the catalog, the write-ahead log, the warm database and the cold tables.
     pub data_dir: PathBuf,
+    /// Catalog.
+    pub catalog: CatalogConfig,
     /// Hot tier.
     pub hot: HotConfig,
     /// Warm tier.
@@ -32,6 +35,32 @@ pub struct EngineConfig {
     pub target_partitions: usize,
     /// What time it is. Tests set it.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Catalog settings. All but the first mean something only with that.
+#[derive(Debug, Clone)]
+pub struct CatalogConfig {
+    /// A PostgreSQL database in place of the SQLite file, for several processes to share.
+    pub postgres: Option<PostgresCatalogOptions>,
+    /// Whether this process writes.
+    pub role: CatalogRole,
+    /// Write also where the last writer's data directory, another one, holds rows that lie nowhere else: do without them.
+    pub take_over: bool,
+    /// How long a writer or reader counts as alive after its last sign of life.
+    pub lease_time: Duration,
+    /// How long a process that has to write waits, beyond `lease_time`, for another that does.
+    pub writer_wait: Duration,
+}
+
+/// What a process does with a shared catalog, from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogRole {
+    /// Write if nobody does, else read.
+    Auto,
+    /// Write, or do not start.
+    Writer,
+    /// Read.
+    Reader,
 }
 
 /// Hot tier settings.
@@ -65,12 +94,21 @@ pub struct ColdConfig {
     pub compression: String,
     /// Bytes of Parquet footers kept in memory.
     pub metadata_cache_bytes: u64,
+    /// Folder of the tables in place of `cold` in the data directory, as for several processes to share.
+    pub folder: Option<PathBuf>,
     /// A bucket in place of the folder in the data directory.
     pub s3: Option<S3Options>,
     /// The format of new tables that name none.
     pub format: ColdFormat,
     /// Settings of Iceberg tables.
     pub iceberg: IcebergConfig,
+}
+
+impl ColdConfig {
+    /// True where other processes can be given the same place.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.folder.is_some() || self.s3.is_some()
+    }
 }
 
 /// When data moves by itself. Tables may override each with an option of the same name.
@@ -94,6 +132,13 @@ impl EngineConfig {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         EngineConfig {
             data_dir: data_dir.into(),
+            catalog: CatalogConfig {
+                postgres: None,
+                role: CatalogRole::Auto,
+                take_over: false,
+                lease_time: Duration::from_secs(10),
+                writer_wait: Duration::from_secs(5),
+            },
             hot: HotConfig {
                 memory_limit_bytes: 2048 * MIB,
                 full_wait: Duration::from_secs(10),
@@ -104,6 +149,7 @@ impl EngineConfig {
             cold: ColdConfig {
                 compression: "zstd(3)".to_owned(),
                 metadata_cache_bytes: 128 * MIB,
+                folder: None,
                 s3: None,
                 format: ColdFormat::default(),
                 iceberg: IcebergConfig::default(),

@@ -133,6 +133,7 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::DuplicateTable`]; what a store says about types it cannot hold.
     pub async fn create_table(self: &Arc<Self>, mut def: TableDef) -> Result<Arc<TableDef>> {
+        self.check_write()?;
         if self.snapshot().table(&def.name).is_some() {
             return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
         }
@@ -154,6 +155,7 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::UndefinedTable`].
     pub async fn drop_table(self: &Arc<Self>, name: &str) -> Result<()> {
+        self.check_write()?;
         let _no_move = self.moving.lock().await;
         let id = self.table(name)?.def.id;
         self.commit(vec![Change::DropTable(id)], Record::default()).await?;
@@ -163,6 +165,7 @@ impl Engine {
     }
 
     async fn alter_table(self: &Arc<Self>, def: TableDef) -> Result<()> {
+        self.check_write()?;
         let _no_move = self.moving.lock().await;
         let _no_ingest = self.ingest_gate.write().await;
         self.checkers.forget(def.id);

@@ -21,6 +21,7 @@ use crate::config::EngineConfig;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::ids::SegmentIds;
 use crate::lock::DirectoryLock;
+use crate::nodes::Node;
 use crate::pins::{Pin, Pins};
 use crate::query_log::QueryLog;
 use crate::row_checkers::RowCheckers;
@@ -33,7 +34,10 @@ pub struct Engine {
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) hot: Arc<HotStore>,
     pub(crate) stores: [Arc<dyn TierStore>; 3],
-    pub(crate) wal: Arc<Wal>,
+    /// The log; a reader has none.
+    pub(crate) wal: Option<Arc<Wal>>,
+    /// This process among others, with a catalog that is shared.
+    pub(crate) node: Option<Arc<Node>>,
     pub(crate) pins: Pins,
     /// Serialises commits; holds what has been retired and waits for its readers.
     pub(crate) commits: tokio::sync::Mutex<crate::commit::CommitState>,
@@ -66,8 +70,9 @@ pub(crate) struct Parts {
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) hot: Arc<HotStore>,
     pub(crate) stores: [Arc<dyn TierStore>; 3],
-    pub(crate) wal: Arc<Wal>,
-    pub(crate) logged: Recovery,
+    /// The log and what it holds; `None` for a reader.
+    pub(crate) wal: Option<(Arc<Wal>, Recovery)>,
+    pub(crate) node: Option<Arc<Node>>,
     pub(crate) snapshot: Snapshot,
     pub(crate) runtime: Arc<RuntimeEnv>,
 }
@@ -81,7 +86,7 @@ impl Engine {
     /// lies there cannot be read back exactly; [`ErrorKind::Io`] and [`ErrorKind::DiskFull`].
     pub async fn open(config: EngineConfig) -> Result<Arc<Engine>> {
         let parts = crate::recovery::open_parts(config).await?;
-        let logged = parts.logged;
+        let (wal, logged) = parts.wal.unzip();
         let engine = Arc::new(Engine {
             segment_ids: SegmentIds::new(Arc::clone(&parts.catalog)),
             config: parts.config,
@@ -89,8 +94,9 @@ impl Engine {
             catalog: parts.catalog,
             hot: parts.hot,
             stores: parts.stores,
-            wal: parts.wal,
-            pins: Pins::new(parts.snapshot),
+            wal,
+            pins: Pins::new(parts.snapshot, parts.node.clone()),
+            node: parts.node,
             commits: tokio::sync::Mutex::default(),
             ingest_gate: tokio::sync::RwLock::new(()),
             sealed: Mutex::default(),
@@ -102,8 +108,11 @@ impl Engine {
             stop: CancellationToken::new(),
             closed: AtomicBool::new(false),
         });
-        crate::recovery::recover(&engine, logged).await?;
-        crate::maintenance::start(&engine);
+        crate::nodes::start(&engine);
+        if let Some(logged) = logged {
+            crate::recovery::recover(&engine, logged).await?;
+            crate::maintenance::start(&engine);
+        }
         Ok(engine)
     }
 
@@ -142,6 +151,9 @@ impl Engine {
 
     /// Tells other processes where this one serves, so that their commands run through it.
     pub fn advertise(&self, address: SocketAddr) -> Result<()> {
+        if let Some(node) = &self.node {
+            node.serves_on(address);
+        }
         self.lock.advertise(address)
     }
 
@@ -171,13 +183,39 @@ impl Engine {
         self.stop.cancel();
         let _moves = self.moving.lock().await;
         let _ingests = self.ingest_gate.write().await;
-        let mut outcome = self.wal.close().await.map_err(EngineError::from);
+        let mut outcome = match &self.wal {
+            Some(wal) => wal.close().await.map_err(EngineError::from),
+            None => Ok(()),
+        };
         for store in &self.stores {
             if let Err(error) = store.close().await {
                 outcome = Err(error.into());
             }
         }
+        // Only after a clean end may others go on without this process's log.
+        if let Some(node) = &self.node
+            && outcome.is_ok()
+        {
+            outcome = node.leave(&self.snapshot()).await;
+        }
         outcome
+    }
+
+    /// Fails where this process may not change anything.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`]; with a shared catalog also [`ErrorKind::ReadOnly`], naming the writer, and
+    /// [`ErrorKind::Io`] while the catalog does not answer.
+    pub(crate) fn check_write(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
+        }
+        self.node.as_ref().map_or(Ok(()), |node| node.check_write())
+    }
+
+    /// The log.
+    pub(crate) fn wal(&self) -> Result<&Arc<Wal>> {
+        self.wal.as_ref().ok_or_else(|| EngineError::internal("a reader has no write-ahead log"))
     }
 
     pub(crate) fn is_closed(&self) -> bool {

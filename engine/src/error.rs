@@ -67,6 +67,12 @@ pub enum ErrorKind {
     InvalidFile,
     /// Another process took over the partition.
     FenceLost,
+    /// This process may read and not write, or not any more.
+    ReadOnly,
+    /// Whether a change was made is not known.
+    OutcomeUnknown,
+    /// The snapshot that a statement reads may be gone.
+    SnapshotTooOld,
     /// The statement was cancelled.
     Cancelled,
     /// The engine is shutting down.
@@ -144,7 +150,11 @@ impl From<CatalogError> for EngineError {
             CatalogError::UnknownTier(_) => ErrorKind::InvalidParameter,
             CatalogError::Fenced { .. } => ErrorKind::FenceLost,
             CatalogError::Corrupt(_) => ErrorKind::DataCorrupted,
-            CatalogError::Store { .. } => ErrorKind::Io,
+            CatalogError::NotWriter { .. } => ErrorKind::ReadOnly,
+            CatalogError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
+            CatalogError::Store { .. } | CatalogError::Unreachable { .. } | CatalogError::Refused { .. } => {
+                ErrorKind::Io
+            }
             _ => ErrorKind::Internal,
         };
         EngineError::new(kind, error.to_string()).with_source(error)

@@ -52,6 +52,7 @@ impl Engine {
         batches: Vec<RecordBatch>,
         source: &str,
     ) -> Result<IngestReport> {
+        self.check_write()?;
         let state = self.own_table(table)?;
         let checker = self.checkers.of(self, &state.def)?;
         let mut checked = Vec::with_capacity(batches.len());
@@ -72,9 +73,7 @@ impl Engine {
         rows: Vec<SortedRows>,
         source: &str,
     ) -> Result<IngestReport> {
-        if self.is_closed() {
-            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
-        }
+        self.check_write()?;
         if rows.is_empty() {
             return Ok(IngestReport::default());
         }
@@ -98,6 +97,8 @@ impl Engine {
         source: &str,
     ) -> Result<IngestReport> {
         let _gate = self.ingest_gate.read().await;
+        // Waiting for room may have taken longer than a lease runs.
+        self.check_write()?;
         let entries: Vec<WalEntry> = parts
             .iter()
             .map(|(_, part, _)| WalEntry {
@@ -106,7 +107,7 @@ impl Engine {
                 batch: part.rows.clone(),
             })
             .collect();
-        let lsns = self.wal.append(entries).await?;
+        let lsns = self.wal()?.append(entries).await?;
         let mut changes = Vec::with_capacity(parts.len());
         let mut report = IngestReport::default();
         let mut touched = Vec::with_capacity(parts.len());

@@ -37,6 +37,7 @@ impl Engine {
         let hot_bytes = self.store(zxq_catalog::Tier::Hot).bytes_used().await?;
         let moves = by_policy(&self.snapshot(), &self.config, hot_bytes, self.now_us());
         if !dry_run {
+            self.check_write()?;
             for planned in &moves {
                 if self.is_closed() {
                     break;

@@ -7,11 +7,16 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use zxq_catalog::Snapshot;
 
+use crate::error::Result;
+use crate::nodes::Node;
+
 /// The current snapshot and the epochs that readers hold.
 #[derive(Debug)]
 pub(crate) struct Pins {
     current: ArcSwap<Snapshot>,
     held: Arc<Mutex<BTreeMap<u64, usize>>>,
+    /// With a shared catalog, what says whether a snapshot is still kept.
+    node: Option<Arc<Node>>,
 }
 
 /// One reader's hold on a snapshot; released when dropped.
@@ -19,11 +24,13 @@ pub(crate) struct Pins {
 pub(crate) struct Pin {
     snapshot: Arc<Snapshot>,
     held: Arc<Mutex<BTreeMap<u64, usize>>>,
+    /// The node, and its generation when the snapshot was pinned.
+    node: Option<(Arc<Node>, u64)>,
 }
 
 impl Pins {
-    pub(crate) fn new(snapshot: Snapshot) -> Self {
-        Pins { current: ArcSwap::from_pointee(snapshot), held: Arc::default() }
+    pub(crate) fn new(snapshot: Snapshot, node: Option<Arc<Node>>) -> Self {
+        Pins { current: ArcSwap::from_pointee(snapshot), held: Arc::default(), node }
     }
 
     /// The current snapshot, without a hold: for metadata, not for reading rows.
@@ -41,10 +48,11 @@ impl Pins {
     /// Loading and registering happen under one lock, so [`Pins::oldest`] can never miss a reader that has loaded a
     /// snapshot but not yet registered.
     pub(crate) fn pin(&self) -> Arc<Pin> {
+        let node = self.node.as_ref().map(|node| (Arc::clone(node), node.generation()));
         let mut held = self.held.lock();
         let snapshot = self.current.load_full();
         *held.entry(snapshot.epoch).or_insert(0) += 1;
-        Arc::new(Pin { snapshot, held: Arc::clone(&self.held) })
+        Arc::new(Pin { snapshot, held: Arc::clone(&self.held), node })
     }
 
     /// The oldest epoch that any present or future reader can be at: a segment retired at or before it is invisible
@@ -59,6 +67,14 @@ impl Pins {
 impl Pin {
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Fails when what the snapshot names may have been dropped by another process.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.node {
+            Some((node, generation)) => node.check_pinned(*generation),
+            None => Ok(()),
+        }
     }
 }
 

@@ -261,6 +261,11 @@ fn note_scans(session: &EngineSession, reports: Vec<ScanReport>, entry: &mut Que
                 report.rows_left_out, report.table
             ));
         }
+        let elsewhere = session.engine.node.as_ref().and_then(|node| node.hot_elsewhere(report.table_id));
+        if let Some((rows, writer)) = elsewhere {
+            entry.rows_left_out += rows;
+            session.notice(format!("about {rows} rows of {} lie in the memory of {writer} only", report.table));
+        }
     }
 }
 

@@ -46,7 +46,9 @@ impl QueryPlanner for PinningPlanner {
         let Some(engine) = self.engine.upgrade() else {
             return self.inner.create_physical_plan(logical_plan, session_state).await;
         };
-        let pinned = pin_scans(logical_plan.clone(), &engine.pin())?;
+        let pin = engine.pin();
+        pin.check()?;
+        let pinned = pin_scans(logical_plan.clone(), &pin)?;
         self.inner.create_physical_plan(&pinned, session_state).await
     }
 }

@@ -21,24 +21,61 @@ use crate::engine::{Engine, Parts};
 use crate::error::{EngineError, Result};
 use crate::ingest::SortedRows;
 use crate::lock::DirectoryLock;
+use crate::nodes::{self, Node, NodeRole};
 
 /// Opens every part of the data directory; nothing is replayed yet.
 pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     let dir = config.data_dir.clone();
     let at = |name: &str| dir.join(name);
-    for folder in [dir.clone(), at("wal"), at("spill")] {
+    for folder in [dir.clone(), at("spill")] {
         std::fs::create_dir_all(&folder)
             .map_err(|e| EngineError::io(format!("cannot create {}", folder.display()), e))?;
     }
     let lock = DirectoryLock::take(&dir)?;
-    let catalog: Arc<dyn CatalogStore> = Arc::new(SqliteStore::open(&at("catalog.sqlite")).await?);
-    let snapshot = catalog.load().await?;
+    let (catalog, node, snapshot) = open_catalog(&config).await?;
+    let stores = open_stores(&config, &catalog, node.as_deref()).await;
+    if let (Err(_), Some(node)) = (&stores, &node) {
+        node.leave_unopened().await;
+    }
+    let Stores { hot, stores, wal } = stores?;
+    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal, node, snapshot, config })
+}
+
+/// The tiers, and the log that hot comes back from.
+struct Stores {
+    hot: Arc<HotStore>,
+    stores: [Arc<dyn TierStore>; 3],
+    wal: Option<(Arc<Wal>, Recovery)>,
+}
+
+async fn open_stores(config: &EngineConfig, catalog: &Arc<dyn CatalogStore>, node: Option<&Node>) -> Result<Stores> {
+    let is_reader = node.is_some_and(|node| node.role == NodeRole::Reader);
 
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
-    let warm = open_warm(&config).await?;
-    let cold = ColdStores::open(&config, cold_root(&config).await?, Arc::clone(&catalog))?;
+    let warm = open_warm(config, is_reader).await?;
+    let cold = ColdStores::open(config, cold_root(config).await?, Arc::clone(catalog))?;
+    let wal = if is_reader { None } else { Some(open_wal(config).await?) };
+    let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
+    Ok(Stores { hot, stores, wal })
+}
+
+/// The catalog: the PostgreSQL database where one is named, else the directory's own file.
+async fn open_catalog(config: &EngineConfig) -> Result<(Arc<dyn CatalogStore>, Option<Arc<Node>>, Snapshot)> {
+    if let Some(options) = &config.catalog.postgres {
+        let opened = nodes::open(config, options).await?;
+        return Ok((opened.catalog, Some(opened.node), opened.snapshot));
+    }
+    nodes::refuse_other_catalogs(&config.data_dir)?;
+    let catalog = SqliteStore::open(&config.data_dir.join("catalog.sqlite")).await?;
+    let snapshot = catalog.load().await?;
+    Ok((Arc::new(catalog), None, snapshot))
+}
+
+async fn open_wal(config: &EngineConfig) -> Result<(Arc<Wal>, Recovery)> {
     let wal_options = WalOptions { segment_bytes: config.hot.wal_segment_bytes, sync: config.hot.wal_sync };
-    let wal_dir = at("wal");
+    let wal_dir = config.data_dir.join("wal");
+    std::fs::create_dir_all(&wal_dir)
+        .map_err(|e| EngineError::io(format!("cannot create {}", wal_dir.display()), e))?;
     let (wal, logged) = tokio::task::spawn_blocking(move || Wal::open(&wal_dir, wal_options))
         .await
         .map_err(|e| EngineError::internal(format!("opening the write-ahead log stopped: {e}")))??;
@@ -49,22 +86,24 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
             "the write-ahead log ended in an unfinished record, from a crash while it was written; it was cut off"
         );
     }
-    let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
-    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal: Arc::new(wal), logged, snapshot, config })
+    Ok((Arc::new(wal), logged))
 }
 
-/// Where cold tables lie: the bucket where one is named, else a folder of the data directory, which the store makes.
+/// Where cold tables lie: the bucket or folder that is named, else a folder of the data directory. The store makes it.
 async fn cold_root(config: &EngineConfig) -> Result<StorageRoot> {
     Ok(match &config.cold.s3 {
         Some(options) => s3::connect(options).await?,
-        None => StorageRoot::Folder(config.data_dir.join("cold")),
+        None => StorageRoot::Folder(config.cold.folder.clone().unwrap_or_else(|| config.data_dir.join("cold"))),
     })
 }
 
 /// The warm tier's database: PostgreSQL where one is named, else the DuckDB file.
-async fn open_warm(config: &EngineConfig) -> Result<Arc<dyn TierStore>> {
+async fn open_warm(config: &EngineConfig, is_reader: bool) -> Result<Arc<dyn TierStore>> {
     if let Some(options) = &config.warm.postgres {
-        return Ok(Arc::new(PostgresStore::open(options.clone()).await?));
+        let options = options.clone();
+        let store =
+            if is_reader { PostgresStore::open_to_read(options).await } else { PostgresStore::open(options).await };
+        return Ok(Arc::new(store?));
     }
     let options = DuckDbOptions {
         memory_limit_bytes: config.warm.memory_limit_bytes,
@@ -90,7 +129,7 @@ pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()
     let covered = engine.snapshot().tables.values().flat_map(|t| t.wal_covered.values().copied()).max();
     if let Some(covered) = covered {
         // Should the log have been lost: new records must not look like ones that were moved long ago.
-        engine.wal.raise_lsn_above(covered).await?;
+        engine.wal()?.raise_lsn_above(covered).await?;
     }
     for job in engine.catalog.unfinished_jobs().await? {
         finish_or_sweep(engine, job).await?;

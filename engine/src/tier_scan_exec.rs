@@ -20,7 +20,7 @@ use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::Stream;
-use zxq_catalog::{Segment, Tier};
+use zxq_catalog::{Segment, TableId, Tier};
 
 use crate::cold_format::ColdFormat;
 use crate::pins::Pin;
@@ -30,6 +30,8 @@ use crate::pins::Pin;
 pub struct ScanReport {
     /// Table name.
     pub table: String,
+    /// Its id.
+    pub table_id: TableId,
     /// Epoch of the snapshot.
     pub epoch: u64,
     /// By [`Tier::index`]: segments read and segments ruled out.
@@ -186,7 +188,7 @@ impl ExecutionPlan for TierScanExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let inner = self.input.execute(partition, context)?;
-        Ok(Box::pin(PinnedStream { inner, _pin: Arc::clone(&self.pin) }))
+        Ok(Box::pin(PinnedStream { inner, pin: Arc::clone(&self.pin) }))
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
@@ -241,14 +243,21 @@ impl ExecutionPlan for TierScanExec {
 /// Keeps the snapshot pinned until the last batch has been taken, also where the plan is dropped before its stream.
 struct PinnedStream {
     inner: SendableRecordBatchStream,
-    _pin: Arc<Pin>,
+    pin: Arc<Pin>,
 }
 
 impl Stream for PinnedStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: StdPin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inner.as_mut().poll_next(cx)
+        let polled = self.inner.as_mut().poll_next(cx);
+        // Said in place of what a store says about data that another process has dropped meanwhile.
+        if polled.is_ready()
+            && let Err(error) = self.pin.check()
+        {
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        polled
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

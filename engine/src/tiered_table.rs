@@ -157,6 +157,7 @@ impl TableProvider for TieredTable {
         let statistics = zxq_providers::stats::statistics(&table_schema, &kept, &projection, exact);
         let report = ScanReport {
             table: table.def.name.clone(),
+            table_id: table.def.id,
             epoch: pin.snapshot().epoch,
             segments: std::array::from_fn(|i| (plan.tiers[i].segments.len(), plan.tiers[i].pruned)),
             rows: std::array::from_fn(|i| plan.tiers[i].segments.iter().map(|s| s.rows).sum()),

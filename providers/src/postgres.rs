@@ -48,6 +48,12 @@ use pool::Pool;
 /// The store's name in messages and EXPLAIN.
 const NAME: &str = "postgres";
 
+/// What a store is opened for.
+enum Access {
+    Read,
+    Write,
+}
+
 /// Keeps segments as tables of a PostgreSQL database.
 #[derive(Debug)]
 pub struct PostgresStore {
@@ -61,6 +67,18 @@ impl PostgresStore {
     /// [`crate::ProviderError::Unreachable`] when no server answers, [`crate::ProviderError::Refused`] when it does not let
     /// us in, has no such database, or the role may not write. No text holds the password.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore> {
+        PostgresStore::open_for(options, Access::Write).await
+    }
+
+    /// As [`PostgresStore::open`], for a process that only scans: nothing is made, and a role that may only read will do.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn open_to_read(options: PostgresOptions) -> Result<PostgresStore> {
+        PostgresStore::open_for(options, Access::Read).await
+    }
+
+    async fn open_for(options: PostgresOptions, access: Access) -> Result<PostgresStore> {
         let (schema, server) = (options.schema.clone(), options.server());
         let longest = names::LONGEST - names::segments_schema("").len();
         let safe = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -73,7 +91,10 @@ impl PostgresStore {
         }
         let pool = Arc::new(Pool::new(options)?);
         let mut connection = pool.first().await?;
-        layout::prepare(&mut connection, &schema, &server).await?;
+        match access {
+            Access::Write => layout::prepare(&mut connection, &schema, &server).await?,
+            Access::Read => layout::check_readable(&mut connection, &schema, &server).await?,
+        }
         connection.give_back();
         Ok(PostgresStore { pool })
     }

@@ -3,6 +3,7 @@
 //! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
+mod catalog;
 mod cold;
 mod iceberg;
 mod units;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
+use catalog::RawCatalog;
 use cold::RawCold;
 use units::{ByteSize, Span};
 use warm::RawWarm;
@@ -80,6 +82,8 @@ struct RawConfig {
     warm_to_cold_age: Option<Span>,
     maintenance_interval: Option<Span>,
     hot_usage_threshold: Option<f64>,
+    #[serde(default)]
+    catalog: RawCatalog,
     #[serde(default)]
     hot: RawHot,
     #[serde(default)]
@@ -156,6 +160,9 @@ impl RawConfig {
 
         let mut engine = EngineConfig::at(data_dir);
         if let Err((key, message)) = self.cold.apply(&mut engine.cold) {
+            return invalid(key, message);
+        }
+        if let Err((key, message)) = self.catalog.apply(&mut engine.catalog) {
             return invalid(key, message);
         }
         let size = |target: &mut u64, value: Option<ByteSize>| {

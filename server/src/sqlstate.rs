@@ -25,6 +25,8 @@ pub const INVALID_BINARY_REPRESENTATION: SqlState = "22P03";
 pub const BAD_COPY_FILE_FORMAT: SqlState = "22P04";
 /// 25001: not possible inside a transaction block.
 pub const ACTIVE_SQL_TRANSACTION: SqlState = "25001";
+/// 25006: this process, or this transaction, only reads.
+pub const READ_ONLY_SQL_TRANSACTION: SqlState = "25006";
 /// 25P01: there is no transaction to end.
 pub const NO_ACTIVE_SQL_TRANSACTION: SqlState = "25P01";
 /// 25P02: the transaction block has failed; only its end is accepted.
@@ -89,6 +91,9 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::FileNotFound => "58P01",
         ErrorKind::InvalidFile => BAD_COPY_FILE_FORMAT,
         ErrorKind::FenceLost => "40001",
+        ErrorKind::ReadOnly => READ_ONLY_SQL_TRANSACTION,
+        ErrorKind::OutcomeUnknown => "08007",
+        ErrorKind::SnapshotTooOld => "72000",
         ErrorKind::Cancelled => QUERY_CANCELED,
         ErrorKind::ShuttingDown => ADMIN_SHUTDOWN,
         // As a foreign-data wrapper reports it. Class 08 would tell clients that their own connection is broken.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use zxq_engine::{ColdFormat, EngineConfig, PostgresOptions};
+use zxq_engine::{ColdFormat, EngineConfig, PostgresCatalogOptions, PostgresOptions};
 
 use crate::{postgres_server, s3_server};
 
@@ -15,13 +15,15 @@ pub struct Backends {
     pub iceberg: bool,
     /// Cold in a bucket.
     pub s3: bool,
+    /// The catalog in PostgreSQL.
+    pub catalog: bool,
 }
 
 impl Backends {
     /// The stores that a name like `pg_iceberg_split` speaks of.
     pub fn named(name: &str) -> Backends {
         let says = |word: &str| name.split('_').any(|part| part == word);
-        Backends { postgres: says("pg"), iceberg: says("iceberg"), s3: says("s3") }
+        Backends { postgres: says("pg"), iceberg: says("iceberg"), s3: says("s3"), catalog: says("catalog") }
     }
 
     /// Makes an engine's configuration use these stores, in places of their own on the servers that all tests of this
@@ -37,6 +39,11 @@ impl Backends {
             let mut options = PostgresOptions::parse(&server.superuser_url()).expect("its address");
             options.schema.clone_from(&own);
             config.warm.postgres = Some(options);
+        }
+        if self.catalog {
+            let server = postgres_server::shared().expect("a PostgreSQL server");
+            let options = PostgresCatalogOptions::parse(&server.superuser_url()).expect("its address");
+            config.catalog.postgres = Some(options.with_schema(&format!("{own}_catalog")).expect("a schema"));
         }
         if self.iceberg {
             config.cold.format = ColdFormat::Iceberg;

@@ -2,7 +2,7 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed; `iceberg_…` are placements with Iceberg as the
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `pg_catalog` has its catalog there too; `iceberg_…` are placements with Iceberg as the
 //! format of cold, `s3_…` with cold in a bucket, and names of both kinds have both. Results that name the format are marked
 //! `onlyif iceberg` and `skipif iceberg`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -52,6 +52,7 @@ fn main() {
                 add("pg_warm", Some(Placement::Warm), Protocol::Simple);
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
                 add("pg_iceberg_split", Some(Placement::Split), Protocol::Simple);
+                add("pg_catalog", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);

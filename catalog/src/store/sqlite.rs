@@ -1,54 +1,32 @@
 //! The catalog in one SQLite file.
 //!
-//! One connection behind one lock: commits are serialised by construction, and readers of the catalog (system views,
-//! recovery) are rare and short. Queries never come here: they read the in-memory [`Snapshot`].
-//!
 //! The file is in write-ahead-log mode with `synchronous = FULL`, so a commit that returned survives a power cut, and
 //! the `sqlite3` shell can look at a live catalog.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use tokio::sync::Mutex;
+use futures::TryStreamExt;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
-use crate::error::Result;
-use crate::job::{Job, JobId, LineageEntry};
-use crate::partition::PartitionKey;
-use crate::segment::SegmentId;
-use crate::snapshot::Snapshot;
-use crate::store::{CatalogStore, Commit, RetiredSegment};
-use crate::table::TableId;
+use super::database::{Access, Database, Param, Row};
+use super::sql::{SqlBacked, SqlStore};
+use crate::error::{CatalogError, Result};
 
-mod changes;
-mod commit;
-mod iceberg;
-mod ids;
-mod read;
 mod schema;
-mod stored;
 
 #[cfg(test)]
 mod tests;
 
-use ids::SegmentIdBlock;
-use stored::failed;
-
 /// How long a commit waits for another process (a shell, a backup) that holds the file's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// [`CatalogStore`] in a SQLite file.
+/// [`crate::CatalogStore`] in a SQLite file.
+#[derive(Debug)]
 pub struct SqliteStore {
-    path: PathBuf,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    connection: SqliteConnection,
-    segment_ids: SegmentIdBlock,
+    pub(super) sql: SqlStore<Sqlite>,
 }
 
 impl SqliteStore {
@@ -66,12 +44,11 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(|e| failed(format!("{}: opening", path.display()), e))?;
-        schema::migrate(&mut connection, path).await?;
-        Ok(SqliteStore {
-            path: path.to_owned(),
-            inner: Mutex::new(Inner { connection, segment_ids: SegmentIdBlock::default() }),
-        })
+        let file = path.display().to_string();
+        let connection = options.connect().await.map_err(|e| Sqlite::failed(format!("{file}: opening"), e))?;
+        let mut db = Sqlite { connection, open: false };
+        schema::migrate(&mut db, &file).await?;
+        Ok(SqliteStore { sql: SqlStore::new(file, db) })
     }
 
     /// Folds SQLite's log back into the file and closes it. Dropping the store without this loses nothing.
@@ -79,69 +56,110 @@ impl SqliteStore {
     /// # Errors
     /// [`crate::CatalogError::Store`] when SQLite cannot finish.
     pub async fn close(self) -> Result<()> {
-        self.inner
-            .into_inner()
-            .connection
-            .close()
-            .await
-            .map_err(|e| failed(format!("{}: closing", self.path.display()), e))
+        let context = format!("{}: closing", self.sql.name);
+        self.sql.inner.into_inner().db.connection.close().await.map_err(|e| Sqlite::failed(context, e))
     }
 }
 
-impl fmt::Debug for SqliteStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+impl SqlBacked for SqliteStore {
+    type Db = Sqlite;
+
+    fn sql(&self) -> &SqlStore<Sqlite> {
+        &self.sql
     }
+}
+
+/// The connection to the file.
+pub(super) struct Sqlite {
+    pub(super) connection: SqliteConnection,
+    /// A transaction was begun and not ended yet.
+    open: bool,
 }
 
 #[async_trait]
-impl CatalogStore for SqliteStore {
-    async fn load(&self) -> Result<Snapshot> {
-        read::snapshot(&mut self.inner.lock().await.connection).await
+impl Database for Sqlite {
+    async fn begin(&mut self, access: Access) -> Result<()> {
+        if self.open {
+            self.rollback().await;
+        }
+        let sql = if access == Access::Write { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        self.open = true;
+        self.connection.execute(sql).await.map_err(|e| Sqlite::failed("beginning a transaction".to_owned(), e))?;
+        Ok(())
     }
 
-    async fn commit(&self, commit: &Commit) -> Result<()> {
-        commit::run(&mut self.inner.lock().await.connection, commit).await
+    async fn commit(&mut self) -> Result<()> {
+        self.connection.execute("COMMIT").await.map_err(|e| Sqlite::failed("committing".to_owned(), e))?;
+        self.open = false;
+        Ok(())
     }
 
-    async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId> {
-        let inner = &mut *self.inner.lock().await;
-        inner.segment_ids.take(&mut inner.connection, count).await
+    async fn commit_epoch(&mut self) -> Result<()> {
+        self.commit().await
     }
 
-    async fn reserve_table_id(&self) -> Result<TableId> {
-        ids::reserve(&mut self.inner.lock().await.connection, ids::NEXT_TABLE_ID, 1).await
+    async fn rollback(&mut self) {
+        // It fails where SQLite has rolled back already, or had not begun.
+        if let Err(error) = self.connection.execute("ROLLBACK").await {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+        self.open = false;
     }
 
-    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
-        commit::lease(&mut self.inner.lock().await.connection, table, partition).await
+    async fn execute(&mut self, sql: &str, params: Vec<Param>) -> Result<u64, sqlx::Error> {
+        Ok(bound(sql, &params).execute(&mut self.connection).await?.rows_affected())
     }
 
-    async fn put_job(&self, job: &Job) -> Result<()> {
-        commit::put_job(&mut self.inner.lock().await.connection, job).await
+    async fn fetch(
+        &mut self,
+        sql: &str,
+        params: Vec<Param>,
+        each: &mut (dyn for<'r> FnMut(&'r Row) -> Result<()> + Send),
+    ) -> Result<Result<()>, sqlx::Error> {
+        let mut rows = bound(sql, &params).fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await? {
+            if let Err(error) = each(&Row::Sqlite(row)) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
     }
 
-    async fn jobs(&self, limit: usize) -> Result<Vec<Job>> {
-        read::jobs(&mut self.inner.lock().await.connection, limit).await
+    fn ids_in(parameter: &str) -> String {
+        format!("SELECT value FROM json_each({parameter})")
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<Job>> {
-        read::unfinished_jobs(&mut self.inner.lock().await.connection).await
+    fn failed(context: String, error: sqlx::Error) -> CatalogError {
+        failed(context, error)
     }
+}
 
-    async fn job(&self, id: &JobId) -> Result<Option<Job>> {
-        read::job(&mut self.inner.lock().await.connection, id).await
-    }
+fn bound<'q>(sql: &'q str, params: &'q [Param]) -> sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments<'q>> {
+    params.iter().fold(sqlx::query(sql), |query, param| match param {
+        Param::Int(value) => query.bind(*value),
+        Param::Text(value) => query.bind(value.as_str()),
+    })
+}
 
-    async fn lineage(&self, table: TableId) -> Result<Vec<LineageEntry>> {
-        read::lineage(&mut self.inner.lock().await.connection, table).await
-    }
+/// SQLite's primary result codes that mean something to the user.
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_NOTADB: i32 = 26;
 
-    async fn retired(&self) -> Result<Vec<RetiredSegment>> {
-        read::retired(&mut self.inner.lock().await.connection).await
-    }
-
-    async fn forget_retired(&self, segments: &[SegmentId]) -> Result<()> {
-        commit::forget_retired(&mut self.inner.lock().await.connection, segments).await
+/// Names what was being done when SQLite failed, and tells a damaged file from a failing disk.
+fn failed(context: String, error: sqlx::Error) -> CatalogError {
+    // The primary code is the low byte of the extended one.
+    let code = error
+        .as_database_error()
+        .and_then(|e| e.code())
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
+    match code {
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => CatalogError::Corrupt(format!("{context}: {error}")),
+        Some(SQLITE_FULL) => CatalogError::Store {
+            context: format!("{context}: no space left on the device; nothing was changed, free some space and retry"),
+            source: Box::new(error),
+        },
+        _ => CatalogError::Store { context, source: Box::new(error) },
     }
 }

@@ -14,6 +14,7 @@ use crate::moves::plan::{Action, PlannedMove};
 impl Engine {
     /// Carries out one planned move. Returns the rows that changed place; 0 when there was nothing left to move.
     pub(crate) async fn run_move(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
+        self.check_write()?;
         let _one_at_a_time = self.moving.lock().await;
         match planned.action {
             Action::DropReplica => return self.drop_replicas(planned).await,
@@ -62,6 +63,11 @@ impl Engine {
     /// That the job is given up is recorded first: whoever asked for it is told that it failed, and may do it again. Should a
     /// store have published it all the same and be out of reach now, the next start must undo it, not complete it.
     pub(crate) async fn give_up(&self, job: &mut Job, error: &EngineError) {
+        if matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::ReadOnly) {
+            // What it wrote may be visible, or belongs to the writer that follows: the next start decides.
+            tracing::error!(job = %job.id, %error, "move or load abandoned; what became of it is found out at the next start");
+            return;
+        }
         tracing::error!(job = %job.id, %error, "move or load abandoned; nothing became visible");
         job.phase = JobPhase::Copying;
         if let Err(put) = self.catalog.put_job(job).await {

@@ -72,6 +72,24 @@ pub(super) async fn prepare(connection: &mut Connection, schema: &str, server: &
     transaction.commit().await.context(doing)
 }
 
+/// Checks the server, and that the segments can be read there.
+pub(super) async fn check_readable(connection: &mut Connection, schema: &str, server: &str) -> Result<()> {
+    let doing = || format!("looking for schema \"{schema}\" in {server}");
+    let refused = |reason: String| Err(ProviderError::Refused { store: NAME, what: doing(), reason });
+    let sql = "SELECT current_setting('server_version_num')::int, \
+               (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1)";
+    let segments = segments_schema(schema);
+    let row = connection.client()?.query_one(sql, &[&segments]).await.context(doing)?;
+    if row.get::<_, i32>(0) < OLDEST_VERSION {
+        return refused("PostgreSQL 14 or newer is needed".to_owned());
+    }
+    match row.get::<_, Option<bool>>(1) {
+        None => refused(format!("there is no schema \"{segments}\": start the writer first")),
+        Some(false) => refused(format!("the role may not use schema \"{segments}\": GRANT USAGE ON SCHEMA {segments}")),
+        Some(true) => Ok(()),
+    }
+}
+
 fn visible_table(schema: &str) -> String {
     place(&segments_schema(schema), "visible")
 }

@@ -19,6 +19,7 @@ pub(super) struct RawCold {
     format: Option<String>,
     compression: Option<String>,
     metadata_cache: Option<ByteSize>,
+    folder: Option<PathBuf>,
     url: Option<String>,
     endpoint: Option<String>,
     region: Option<String>,
@@ -67,6 +68,13 @@ impl RawCold {
         cold.iceberg = self.iceberg.config()?;
         if let Some(ByteSize(bytes)) = self.metadata_cache {
             cold.metadata_cache_bytes = bytes;
+        }
+        match (&self.folder, &self.url) {
+            (Some(_), Some(_)) => return Err(("cold.folder", "cannot stand beside cold.url: choose one".to_owned())),
+            (Some(folder), None) if !folder.is_absolute() => {
+                return Err(("cold.folder", "must be an absolute path: several processes may share it".to_owned()));
+            }
+            _ => cold.folder.clone_from(&self.folder),
         }
         match &self.url {
             Some(url) => cold.s3 = Some(self.bucket(url)?),

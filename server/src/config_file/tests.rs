@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zxq_engine::{S3Credentials, S3Encryption};
+use zxq_engine::{CatalogRole, S3Credentials, S3Encryption};
 
 use super::*;
 
@@ -102,6 +102,21 @@ fn a_url_makes_cold_a_bucket() {
 }
 
 #[test]
+fn a_catalog_of_several_nodes() {
+    let settings = parse(
+        "catalog:\n  url: postgres://ann:s3cret@h:1/d\n  schema: x\n  role: reader\n  lease_time: 4 s\n  writer_wait: 0\n\
+         cold:\n  folder: /srv/cold\n",
+    )
+    .unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let (catalog, cold) = (settings.engine.catalog, settings.engine.cold);
+    assert_eq!(catalog.postgres.unwrap().server(), "postgres://ann@h:1/d");
+    assert_eq!((catalog.role, catalog.take_over), (CatalogRole::Reader, false));
+    assert_eq!((catalog.lease_time, catalog.writer_wait), (Duration::from_secs(4), Duration::ZERO));
+    assert_eq!(cold.folder.as_deref(), Some(Path::new("/srv/cold")));
+}
+
+#[test]
 fn never_keeps_data_where_it_is() {
     let policy = parse("hot_to_warm_age: 1.5h\nwarm_to_cold_age: never\n").unwrap().engine.policy;
     assert_eq!((policy.hot_to_warm_age, policy.warm_to_cold_age), (Duration::from_secs(5_400), Duration::MAX));
@@ -132,6 +147,15 @@ fn wrong_values_name_their_key() {
         ("warm:\n  url: postgres://a:s3cret@h/d\n  pool_size: 0\n", "warm.pool_size: must be at least 1"),
         ("warm:\n  url: postgres://a:s3cret@h\n", "warm.url: postgres: the database's URL cannot be used"),
         ("warm:\n  url: postgres://a:s3cret@h/d\n  pool_timout: 3\n", "unknown key \"pool_timout\""),
+        ("catalog:\n  role: writer\n", "catalog.role: has an effect only with catalog.url"),
+        ("catalog:\n  url: postgres://a:s3cret@h/d\n  role: boss\n", "catalog.role: unknown role \"boss\""),
+        ("catalog:\n  url: postgres://a:s3cret@h/d\n  lease_time: 1 s\n", "catalog.lease_time: must be"),
+        ("catalog:\n  url: postgres://a:s3cret@h/d\n  writer_wait: never\n", "catalog.writer_wait: cannot be never"),
+        ("catalog:\n  url: postgres://a:s3cret@h/d\n  role: reader\n  take_over: true\n", "catalog.take_over: is for"),
+        ("catalog:\n  url: postgres://a:s3cret@h/d\n  schema: a-b\n", "catalog.schema: "),
+        ("catalog:\n  url: postgres://a:s3cret@h\n", "catalog.url: "),
+        ("catalog:\n  urll: postgres://a:s3cret@h/d\n", "unknown key \"urll\""),
+        ("cold:\n  folder: here\n", "cold.folder: must be an absolute path"),
         ("cold:\n  compression: zstd(99)\n", "cold.compression: unknown compression"),
         ("cold:\n  url: https://b\n", "cold.url: s3: the address"),
         ("cold:\n  region: x\n", "cold.region: has an effect only with cold.url"),

@@ -12,6 +12,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tokio_postgres::Client;
 
+use crate::postgres_server;
 use crate::server::{Server, batches, number, rows, run, verify, zxq};
 
 const INSERTED: i64 = 20;
@@ -86,10 +87,20 @@ fn check(what: &str, found: &BTreeMap<i64, [i64; 3]>, size: i64, known: &mut Vec
 
 #[test]
 fn nothing_is_lost_or_doubled_when_the_server_is_killed() {
+    kill_again_and_again(CONFIG);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_with_a_catalog_in_postgres() {
+    let Some(postgres) = postgres_server::shared() else { return };
+    kill_again_and_again(&format!("{CONFIG}catalog:\n  url: {}\n  schema: kills\n", postgres.superuser_url()));
+}
+
+fn kill_again_and_again(settings: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (data, config) = (folder.path().join("data"), folder.path().join("storage.yaml"));
-    std::fs::write(&config, CONFIG).unwrap();
+    std::fs::write(&config, settings).unwrap();
     let seed = std::env::var("ZXQ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
     eprintln!("crash test: ZXQ_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);

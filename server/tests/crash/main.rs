@@ -1,8 +1,12 @@
 //! The real program, killed at any moment: what it acknowledged is there once, what it did not is there wholly or not at
-//! all, and what it finds damaged it says.
+//! all, and what it finds damaged it says. Also several of them on one catalog.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod full_disk;
 mod kills;
 mod log_damage;
+mod nodes;
+#[path = "../../../providers/tests/support/postgres_server.rs"]
+#[allow(dead_code)]
+mod postgres_server;
 mod server;

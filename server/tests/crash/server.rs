@@ -25,7 +25,8 @@ pub(crate) fn zxq(args: &[&str]) -> Command {
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
-    address: String,
+    /// Where it serves.
+    pub(crate) address: String,
     errors: std::thread::JoinHandle<String>,
 }
 
@@ -74,6 +75,26 @@ impl Server {
             tokio_postgres::connect(&format!("host={host} port={port} user=zxq dbname=zxq"), NoTls).await.unwrap();
         tokio::spawn(connection);
         client
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Asks it to end, which it must do well.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        let deadline = std::time::Instant::now() + START;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "ended with {status}");
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "did not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// SIGKILL, without a word. Gives what it had written to standard error.

@@ -1,10 +1,8 @@
 //! The file's tables, and how an older file is brought up to date.
 
-use std::path::Path;
-
-use sqlx::{Connection, Row, SqliteConnection};
-
-use super::stored::{failed, from_db};
+use super::super::database::{Access, Database, end, query};
+use super::super::sql::meta::{meta, set_meta};
+use super::Sqlite;
 use crate::error::{CatalogError, Result};
 use crate::iceberg_pointers::CREATE_TABLES;
 
@@ -95,38 +93,31 @@ const VERSION_1: &str = "
 ";
 
 /// Brings the file to the newest schema, each step in one transaction.
-pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-    let file = path.display();
-    let found = version(connection, path).await?;
-    if found > STEPS.len() as u64 {
-        return Err(CatalogError::NewerSchema { found, known: STEPS.len() as u64 });
+pub(super) async fn migrate(db: &mut Sqlite, file: &str) -> Result<()> {
+    let known = STEPS.len() as u64;
+    let found = version(db, file).await?;
+    if found > known {
+        return Err(CatalogError::NewerSchema { found, known });
     }
     for (step, sql) in STEPS.iter().enumerate().skip(found as usize) {
-        let context = || format!("{file}: upgrading to schema version {}", step + 1);
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(context(), e))?;
-        sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(|e| failed(context(), e))?;
-        sqlx::query("UPDATE meta SET value = ? WHERE key = 'schema_version'")
-            .bind(step as i64 + 1)
-            .execute(&mut *tx)
-            .await
-            .map_err(|e| failed(context(), e))?;
-        tx.commit().await.map_err(|e| failed(context(), e))?;
+        db.begin(Access::Write).await?;
+        let outcome = run_step(db, file, sql, step as i64 + 1).await;
+        end(db, outcome).await?;
     }
     Ok(())
 }
 
+async fn run_step(db: &mut Sqlite, file: &str, sql: &str, version: i64) -> Result<()> {
+    let context = || format!("{file}: upgrading to schema version {version}");
+    sqlx::raw_sql(sql).execute(&mut db.connection).await.map_err(|e| Sqlite::failed(context(), e))?;
+    set_meta(db, "schema_version", version).await
+}
+
 /// The schema version of the file; 0 for an empty one.
-async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<u64> {
-    let file = path.display();
+async fn version(db: &mut Sqlite, file: &str) -> Result<u64> {
     let context = || format!("{file}: reading the schema version");
-    let tables: Vec<String> = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|e| failed(context(), e))?
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()
-        .map_err(|e| failed(context(), e))?;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let tables = query(db, sql, Vec::new(), context, |row| row.text(0, "a table of the file")).await?;
     if tables.is_empty() {
         return Ok(0);
     }
@@ -135,27 +126,5 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<u64> 
             "{file} is a SQLite database, but not a catalog: it has no meta table"
         )));
     }
-    meta(connection, "schema_version").await
-}
-
-/// One number of the `meta` table.
-pub(super) async fn meta(connection: &mut SqliteConnection, key: &'static str) -> Result<u64> {
-    let row = sqlx::query("SELECT value FROM meta WHERE key = ?")
-        .bind(key)
-        .fetch_optional(connection)
-        .await
-        .map_err(|e| failed(format!("reading {key}"), e))?
-        .ok_or_else(|| CatalogError::Corrupt(format!("the meta table has no {key}")))?;
-    from_db(row.try_get(0).map_err(|e| failed(format!("reading {key}"), e))?, key)
-}
-
-/// Sets one number of the `meta` table.
-pub(super) async fn set_meta(connection: &mut SqliteConnection, key: &'static str, value: i64) -> Result<()> {
-    let done = sqlx::query("UPDATE meta SET value = ? WHERE key = ?")
-        .bind(value)
-        .bind(key)
-        .execute(connection)
-        .await
-        .map_err(|e| failed(format!("setting {key}"), e))?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(CatalogError::Corrupt(format!("the meta table has no {key}"))) }
+    meta(db, "schema_version").await
 }

@@ -1,9 +1,8 @@
 //! Ids and fence tokens that are handed out once, for ever.
 
-use sqlx::{Connection, SqliteConnection};
-
-use super::schema::{meta, set_meta};
-use super::stored::{failed, to_db};
+use super::super::database::{Access, Database, end};
+use super::meta::{meta, set_meta};
+use super::stored::to_db;
 use crate::error::{CatalogError, Result};
 use crate::segment::SegmentId;
 
@@ -25,13 +24,15 @@ pub(super) struct SegmentIdBlock {
 
 impl SegmentIdBlock {
     /// Hands out `count` consecutive ids, returning the first.
-    pub(super) async fn take(&mut self, connection: &mut SqliteConnection, count: u64) -> Result<SegmentId> {
+    pub(super) async fn take<D: Database>(&mut self, db: &mut D, count: u64) -> Result<SegmentId> {
         let count = count.max(1);
         if self.end - self.next < count {
             let size = count
                 .checked_add(BLOCK)
                 .ok_or_else(|| CatalogError::Conflict(format!("{count} segment ids are more than there are")))?;
-            self.next = reserve(connection, NEXT_SEGMENT_ID, size).await?;
+            db.begin(Access::Write).await?;
+            let outcome = advance(db, NEXT_SEGMENT_ID, size).await;
+            self.next = end(db, outcome).await?;
             self.end = self.next + size;
         }
         let first = self.next;
@@ -40,18 +41,9 @@ impl SegmentIdBlock {
     }
 }
 
-/// Durably reserves `count` consecutive numbers of a meta counter, in a transaction of its own.
-pub(super) async fn reserve(connection: &mut SqliteConnection, key: &'static str, count: u64) -> Result<u64> {
-    let context = || format!("reserving {key}");
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(context(), e))?;
-    let first = advance(&mut tx, key, count).await?;
-    tx.commit().await.map_err(|e| failed(context(), e))?;
-    Ok(first)
-}
-
-/// As [`reserve`], inside the caller's transaction.
-pub(super) async fn advance(connection: &mut SqliteConnection, key: &'static str, count: u64) -> Result<u64> {
-    let first = meta(connection, key).await?;
-    set_meta(connection, key, to_db(first.saturating_add(count), key)?).await?;
+/// Reserves `count` consecutive numbers of a meta counter, inside the caller's transaction.
+pub(super) async fn advance<D: Database>(db: &mut D, key: &'static str, count: u64) -> Result<u64> {
+    let first = meta(db, key).await?;
+    set_meta(db, key, to_db(first.saturating_add(count), key)?).await?;
     Ok(first)
 }

@@ -1,0 +1,132 @@
+//! The catalog in a SQL database, whichever it is.
+//!
+//! One connection behind one lock: commits are serialised by construction, and readers of the catalog (system views,
+//! recovery) are rare and short. Queries never come here: they read the in-memory [`Snapshot`].
+
+use std::fmt;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::database::{Access, Database, end};
+use crate::error::Result;
+use crate::job::{Job, JobId, LineageEntry};
+use crate::partition::PartitionKey;
+use crate::segment::SegmentId;
+use crate::snapshot::Snapshot;
+use crate::store::{CatalogStore, Commit, RetiredSegment};
+use crate::table::TableId;
+
+/// Begins a transaction, does something in it, ends it.
+macro_rules! transaction {
+    ($store:expr, $access:expr, $function:path $(, $argument:expr)*) => {{
+        let db = &mut $store.sql().inner.lock().await.db;
+        db.begin($access).await?;
+        let outcome = $function(db $(, $argument)*).await;
+        end(db, outcome).await
+    }};
+}
+
+mod changes;
+mod commit;
+mod iceberg;
+mod ids;
+pub(super) mod meta;
+mod read;
+pub(super) mod stored;
+
+use ids::SegmentIdBlock;
+
+/// The state of a store in a SQL database.
+pub(super) struct SqlStore<D> {
+    /// The file or server, for messages.
+    pub(super) name: String,
+    pub(super) inner: Mutex<Inner<D>>,
+}
+
+pub(super) struct Inner<D> {
+    pub(super) db: D,
+    segment_ids: SegmentIdBlock,
+}
+
+impl<D> SqlStore<D> {
+    /// A store in a database that has the catalog's tables.
+    pub(super) fn new(name: String, db: D) -> Self {
+        SqlStore { name, inner: Mutex::new(Inner { db, segment_ids: SegmentIdBlock::default() }) }
+    }
+}
+
+impl<D> fmt::Debug for SqlStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SqlStore").field(&self.name).finish()
+    }
+}
+
+/// A store that keeps the catalog in a SQL database: it is a [`CatalogStore`].
+pub(super) trait SqlBacked: Send + Sync + fmt::Debug {
+    /// The kind of database.
+    type Db: Database;
+
+    /// The database.
+    fn sql(&self) -> &SqlStore<Self::Db>;
+}
+
+#[async_trait]
+impl<T: SqlBacked> CatalogStore for T {
+    async fn load(&self) -> Result<Snapshot> {
+        transaction!(self, Access::Read, read::snapshot)
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<()> {
+        let db = &mut self.sql().inner.lock().await.db;
+        db.begin(Access::Write).await?;
+        match commit::run(db, commit).await {
+            Ok(()) => db.commit_epoch().await,
+            Err(error) => {
+                db.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId> {
+        let inner = &mut *self.sql().inner.lock().await;
+        inner.segment_ids.take(&mut inner.db, count).await
+    }
+
+    async fn reserve_table_id(&self) -> Result<TableId> {
+        transaction!(self, Access::Write, ids::advance, ids::NEXT_TABLE_ID, 1)
+    }
+
+    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
+        transaction!(self, Access::Write, commit::lease, table, partition)
+    }
+
+    async fn put_job(&self, job: &Job) -> Result<()> {
+        transaction!(self, Access::Write, commit::put_job, job)
+    }
+
+    async fn jobs(&self, limit: usize) -> Result<Vec<Job>> {
+        transaction!(self, Access::Read, read::jobs, limit)
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<Job>> {
+        transaction!(self, Access::Read, read::unfinished_jobs)
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<Job>> {
+        transaction!(self, Access::Read, read::job, id)
+    }
+
+    async fn lineage(&self, table: TableId) -> Result<Vec<LineageEntry>> {
+        transaction!(self, Access::Read, read::lineage, table)
+    }
+
+    async fn retired(&self) -> Result<Vec<RetiredSegment>> {
+        transaction!(self, Access::Read, read::retired)
+    }
+
+    async fn forget_retired(&self, segments: &[SegmentId]) -> Result<()> {
+        transaction!(self, Access::Write, commit::forget_retired, segments)
+    }
+}

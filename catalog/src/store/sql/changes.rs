@@ -1,0 +1,323 @@
+//! Writes the changes of one commit.
+//!
+//! Runs of additions and of retirements are gathered and written by one statement each, so that a commit of thousands
+//! of segments takes milliseconds. Segments of the hot tier are not written at all: the write-ahead log keeps them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::database::{Database, Param, execute, query};
+use super::commit::key_text;
+use super::stored::{encode, from_db, id_list, to_db};
+use crate::change::Change;
+use crate::error::{CatalogError, Result};
+use crate::job::LineageEntry;
+use crate::segment::{Role, Segment, SegmentId};
+use crate::store::Commit;
+use crate::table::{TableDef, TableId};
+use crate::tier::Tier;
+
+/// Rows per INSERT: 10 values each stay far below the limits of 32,766 (SQLite) and 65,535 (PostgreSQL) per statement,
+/// and long statements gain nothing.
+const ROWS_PER_INSERT: usize = 256;
+/// Columns of `segments`.
+const SEGMENT_COLUMNS: [&str; 10] =
+    ["id", "table_id", "tier", "role", "partition", "location", "rows", "bytes", "created_epoch", "body"];
+
+/// Writes changes in order; [`ChangeWriter::finish`] writes what is still gathered.
+pub(super) struct ChangeWriter<'a, D> {
+    db: &'a mut D,
+    epoch: i64,
+    epoch_u64: u64,
+    /// Live tables as of the last change: name and storage name.
+    tables: BTreeMap<TableId, (String, String)>,
+    /// Table of every segment this commit adds, hot ones too: lineage entries do not say it.
+    added: HashMap<SegmentId, TableId>,
+    adds: Vec<Segment>,
+    retires: Vec<(TableId, SegmentId)>,
+}
+
+impl<'a, D: Database> ChangeWriter<'a, D> {
+    /// Starts a commit inside the caller's transaction.
+    pub(super) async fn new(db: &'a mut D, commit: &Commit) -> Result<ChangeWriter<'a, D>> {
+        let sql = "SELECT id, name, storage_name FROM tables";
+        let tables = query(
+            &mut *db,
+            sql,
+            Vec::new(),
+            || "reading tables".to_owned(),
+            |row| {
+                let id = from_db(row.int(0, "a table")?, "a table id")?;
+                Ok((id, (row.text(1, "a table")?, row.text(2, "a table")?)))
+            },
+        );
+        Ok(ChangeWriter {
+            tables: tables.await?.into_iter().collect(),
+            db,
+            epoch: to_db(commit.epoch, "epoch")?,
+            epoch_u64: commit.epoch,
+            added: HashMap::new(),
+            adds: Vec::new(),
+            retires: Vec::new(),
+        })
+    }
+
+    /// Writes one change, or gathers it.
+    pub(super) async fn write(&mut self, change: &Change) -> Result<()> {
+        if !matches!(change, Change::AddSegment(_)) {
+            self.write_adds().await?;
+        }
+        if !matches!(change, Change::RetireSegment { .. }) {
+            self.write_retires().await?;
+        }
+        match change {
+            Change::CreateTable(def) => self.create_table(def).await,
+            Change::AlterTable(def) => self.alter_table(def).await,
+            Change::DropTable(table) => self.drop_table(*table).await,
+            Change::AddSegment(segment) => self.add(segment),
+            Change::RetireSegment { table, segment } => {
+                self.need_table(*table)?;
+                self.retires.push((*table, *segment));
+                Ok(())
+            }
+            Change::CoverWal { table, partition, lsn } => {
+                self.need_table(*table)?;
+                self.cover_wal(*table, &key_text(partition)?, *lsn).await
+            }
+        }
+    }
+
+    /// Writes what is still gathered, then the lineage of the segments added.
+    pub(super) async fn finish(mut self, lineage: &[LineageEntry]) -> Result<()> {
+        self.write_adds().await?;
+        self.write_retires().await?;
+        for entry in lineage {
+            self.write_lineage(entry).await?;
+        }
+        Ok(())
+    }
+
+    fn need_table(&self, table: TableId) -> Result<&(String, String)> {
+        self.tables.get(&table).ok_or_else(|| CatalogError::Conflict(format!("no table with id {table}")))
+    }
+
+    fn need_free_name(&self, def: &TableDef) -> Result<()> {
+        if self.tables.iter().any(|(id, (name, _))| *name == def.name && *id != def.id) {
+            return Err(CatalogError::TableExists(def.name.clone()));
+        }
+        Ok(())
+    }
+
+    async fn create_table(&mut self, def: &TableDef) -> Result<()> {
+        self.need_free_name(def)?;
+        if def.id == 0 || self.tables.contains_key(&def.id) {
+            return Err(CatalogError::Conflict(format!("table id {} is not fresh", def.id)));
+        }
+        let sql = "INSERT INTO tables (id, name, storage_name, body) VALUES ($1, $2, $3, $4)";
+        execute(self.db, sql, table_params(def)?, || format!("creating table \"{}\"", def.name)).await?;
+        self.tables.insert(def.id, (def.name.clone(), def.storage_name()));
+        Ok(())
+    }
+
+    async fn alter_table(&mut self, def: &TableDef) -> Result<()> {
+        self.need_table(def.id)?;
+        self.need_free_name(def)?;
+        let sql = "UPDATE tables SET name = $2, storage_name = $3, body = $4 WHERE id = $1";
+        execute(self.db, sql, table_params(def)?, || format!("altering table \"{}\"", def.name)).await?;
+        self.tables.insert(def.id, (def.name.clone(), def.storage_name()));
+        Ok(())
+    }
+
+    async fn drop_table(&mut self, table: TableId) -> Result<()> {
+        let (name, storage_name) = self.need_table(table)?.clone();
+        let context = || format!("dropping table \"{name}\"");
+        let id = to_db(table, "table id")?;
+        let sql = "INSERT INTO retired (id, table_id, storage_name, retired_epoch, body)
+             SELECT id, table_id, $1, $2, body FROM segments WHERE table_id = $3";
+        execute(self.db, sql, vec![storage_name.into(), self.epoch.into(), id.into()], context).await?;
+        for sql in [
+            "DELETE FROM segments WHERE table_id = $1",
+            "DELETE FROM wal_covered WHERE table_id = $1",
+            "DELETE FROM leases WHERE table_id = $1",
+            "DELETE FROM tables WHERE id = $1",
+        ] {
+            execute(self.db, sql, vec![id.into()], context).await?;
+        }
+        self.tables.remove(&table);
+        Ok(())
+    }
+
+    fn add(&mut self, segment: &Segment) -> Result<()> {
+        self.need_table(segment.table)?;
+        if self.added.insert(segment.id, segment.table).is_some() {
+            return Err(CatalogError::Conflict(format!("segment {} is added twice", segment.id)));
+        }
+        if segment.tier != Tier::Hot {
+            self.adds.push(Segment { created_epoch: self.epoch_u64, ..segment.clone() });
+        }
+        Ok(())
+    }
+
+    async fn write_adds(&mut self) -> Result<()> {
+        let adds = std::mem::take(&mut self.adds);
+        if adds.is_empty() {
+            return Ok(());
+        }
+        let ids = adds.iter().map(|s| to_db(s.id, "segment id")).collect::<Result<Vec<_>>>()?;
+        self.need_fresh(&ids).await?;
+        for (chunk, ids) in adds.chunks(ROWS_PER_INSERT).zip(ids.chunks(ROWS_PER_INSERT)) {
+            self.insert_segments(chunk, ids).await?;
+        }
+        for segment in &adds {
+            if let Role::ReplicaOf(owners) = &segment.role {
+                self.insert_replica(segment, owners).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses ids that are, or were until they were collected, of other segments.
+    async fn need_fresh(&mut self, ids: &[i64]) -> Result<()> {
+        let among = D::ids_in("$1");
+        let sql = format!(
+            "SELECT id FROM segments WHERE id IN ({among})
+             UNION ALL SELECT id FROM retired WHERE id IN ({among}) LIMIT 1"
+        );
+        let context = || "checking segment ids".to_owned();
+        let taken = query(self.db, &sql, vec![id_list(ids).into()], context, |row| row.int(0, "a segment"));
+        match taken.await?.first() {
+            None => Ok(()),
+            Some(id) => Err(CatalogError::Conflict(format!("segment {id} exists already"))),
+        }
+    }
+
+    async fn insert_segments(&mut self, segments: &[Segment], ids: &[i64]) -> Result<()> {
+        let mut params: Vec<Param> = Vec::with_capacity(segments.len() * SEGMENT_COLUMNS.len());
+        let mut rows = Vec::with_capacity(segments.len());
+        for (segment, id) in segments.iter().zip(ids) {
+            let first = params.len() + 1;
+            params.extend([
+                Param::Int(*id),
+                to_db(segment.table, "table id")?.into(),
+                segment.tier.name().into(),
+                if segment.is_owner() { "owner" } else { "replica" }.into(),
+                key_text(&segment.partition)?.into(),
+                segment.location.as_str().into(),
+                to_db(segment.rows, "row count")?.into(),
+                to_db(segment.bytes, "size")?.into(),
+                self.epoch.into(),
+                encode(segment, || format!("segment {}", segment.id))?.into(),
+            ]);
+            let places: Vec<String> = (first..=params.len()).map(|n| format!("${n}")).collect();
+            rows.push(format!("({})", places.join(", ")));
+        }
+        let sql = format!("INSERT INTO segments ({}) VALUES {}", SEGMENT_COLUMNS.join(", "), rows.join(", "));
+        execute(self.db, &sql, params, || "adding segments".to_owned()).await.map(|_| ())
+    }
+
+    async fn insert_replica(&mut self, replica: &Segment, owners: &[SegmentId]) -> Result<()> {
+        for owner in owners {
+            let sql = "INSERT INTO replicas (owner, replica)
+                 SELECT id, $1 FROM segments WHERE id = $2 AND table_id = $3 AND role = 'owner'
+                 ON CONFLICT DO NOTHING";
+            let params = vec![
+                to_db(replica.id, "segment id")?.into(),
+                to_db(*owner, "segment id")?.into(),
+                to_db(replica.table, "table id")?.into(),
+            ];
+            if execute(self.db, sql, params, || format!("adding replica {}", replica.id)).await? == 0 {
+                return Err(CatalogError::Conflict(format!(
+                    "{} replica {} names owner {owner}, which is not in the catalog",
+                    replica.tier, replica.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_retires(&mut self) -> Result<()> {
+        let mut by_table: BTreeMap<TableId, Vec<i64>> = BTreeMap::new();
+        let mut seen = HashSet::new();
+        for (table, segment) in std::mem::take(&mut self.retires) {
+            if !seen.insert(segment) {
+                return Err(CatalogError::Conflict(format!("segment {segment} is retired twice")));
+            }
+            by_table.entry(table).or_default().push(to_db(segment, "segment id")?);
+        }
+        for (table, ids) in by_table {
+            self.retire(table, &ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves segments, and replicas of them, to the retired list. Ids the catalog never saw are of hot segments.
+    async fn retire(&mut self, table: TableId, ids: &[i64]) -> Result<()> {
+        let context = || format!("retiring segments of table {table}");
+        let list = id_list(ids);
+        let table_id = to_db(table, "table id")?;
+        let among = D::ids_in("$1");
+        let sql = format!(
+            "SELECT id FROM retired WHERE id IN ({among})
+             UNION ALL SELECT id FROM segments WHERE id IN ({among}) AND table_id <> $2 LIMIT 1"
+        );
+        let params = vec![list.as_str().into(), table_id.into()];
+        let misfits = query(self.db, &sql, params, context, |row| row.int(0, "a segment"));
+        if let Some(id) = misfits.await?.first() {
+            return Err(CatalogError::Conflict(format!("segment {id} is not there to retire")));
+        }
+        let sql = format!(
+            "SELECT id FROM segments WHERE id IN ({among})
+             UNION SELECT replica FROM replicas WHERE owner IN ({among})"
+        );
+        let gone = query(self.db, &sql, vec![list.into()], context, |row| row.int(0, "a segment")).await?;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let list = id_list(&gone);
+        let storage_name = self.need_table(table)?.1.clone();
+        let sql = format!(
+            "INSERT INTO retired (id, table_id, storage_name, retired_epoch, body)
+             SELECT id, table_id, $2, $3, body FROM segments WHERE id IN ({among})"
+        );
+        let params = vec![list.as_str().into(), storage_name.into(), self.epoch.into()];
+        execute(self.db, &sql, params, context).await?;
+        let sql = format!("DELETE FROM segments WHERE id IN ({among})");
+        execute(self.db, &sql, vec![list.into()], context).await.map(|_| ())
+    }
+
+    async fn cover_wal(&mut self, table: TableId, partition: &str, lsn: u64) -> Result<()> {
+        let sql = "INSERT INTO wal_covered (table_id, partition, lsn) VALUES ($1, $2, $3)
+             ON CONFLICT (table_id, partition) DO UPDATE SET lsn = excluded.lsn WHERE wal_covered.lsn < excluded.lsn";
+        let params = vec![to_db(table, "table id")?.into(), partition.into(), to_db(lsn, "log position")?.into()];
+        execute(self.db, sql, params, || format!("covering the log of table {table}")).await.map(|_| ())
+    }
+
+    async fn write_lineage(&mut self, entry: &LineageEntry) -> Result<()> {
+        let Some(table) = self.added.get(&entry.segment) else {
+            return Err(CatalogError::Conflict(format!(
+                "lineage names segment {}, which this commit does not add",
+                entry.segment
+            )));
+        };
+        let sql = "INSERT INTO lineage (segment, table_id, at_us, body) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (segment) DO UPDATE SET table_id = excluded.table_id, at_us = excluded.at_us,
+                 body = excluded.body";
+        let what = || format!("the lineage of segment {}", entry.segment);
+        let params = vec![
+            to_db(entry.segment, "segment id")?.into(),
+            to_db(*table, "table id")?.into(),
+            entry.at_us.into(),
+            encode(entry, what)?.into(),
+        ];
+        execute(self.db, sql, params, || format!("recording {}", what())).await.map(|_| ())
+    }
+}
+
+/// A table's row: id, name, storage name, definition.
+fn table_params(def: &TableDef) -> Result<Vec<Param>> {
+    Ok(vec![
+        to_db(def.id, "table id")?.into(),
+        def.name.as_str().into(),
+        def.storage_name().into(),
+        encode(def, || format!("table {}", def.id))?.into(),
+    ])
+}

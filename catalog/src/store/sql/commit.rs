@@ -1,0 +1,113 @@
+//! Everything that is written, each inside the caller's transaction.
+
+use super::super::database::{Database, execute, query};
+use super::changes::ChangeWriter;
+use super::ids::{NEXT_FENCE, advance};
+use super::meta::{meta, set_meta};
+use super::stored::{encode, from_db, id_list, to_db};
+use crate::error::{CatalogError, Result};
+use crate::job::{Job, JobPhase};
+use crate::partition::PartitionKey;
+use crate::segment::SegmentId;
+use crate::store::Commit;
+use crate::table::TableId;
+
+/// Writes a commit.
+pub(super) async fn run<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+    check_epoch(db, commit).await?;
+    check_fences(db, commit).await?;
+    let mut writer = ChangeWriter::new(db, commit).await?;
+    for change in &commit.changes {
+        writer.write(change).await?;
+    }
+    writer.finish(&commit.lineage).await?;
+    for job in &commit.jobs {
+        put_job(db, job).await?;
+    }
+    set_meta(db, "epoch", to_db(commit.epoch, "epoch")?).await
+}
+
+async fn check_epoch<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+    if commit.epoch <= commit.base_epoch {
+        return Err(CatalogError::Conflict(format!(
+            "epoch {} does not follow its base epoch {}",
+            commit.epoch, commit.base_epoch
+        )));
+    }
+    let durable = meta(db, "epoch").await?;
+    if durable > commit.base_epoch {
+        return Err(CatalogError::Conflict(format!(
+            "computed against epoch {}, but the catalog is at {durable}",
+            commit.base_epoch
+        )));
+    }
+    Ok(())
+}
+
+async fn check_fences<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+    for (table, partition, held) in &commit.fences {
+        let rows = query(
+            db,
+            "SELECT fence FROM leases WHERE table_id = $1 AND partition = $2",
+            vec![to_db(*table, "table id")?.into(), key_text(partition)?.into()],
+            || format!("checking the lease on partition {partition} of table {table}"),
+            |row| from_db(row.int(0, "a lease")?, "a fence"),
+        );
+        // Without a row, the table was dropped, and its leases with it.
+        let current = rows.await?.first().copied().unwrap_or(0);
+        if current != *held {
+            let job = commit
+                .jobs
+                .iter()
+                .find(|j| j.table == *table && j.partition.as_ref().is_none_or(|p| p == partition))
+                .map_or_else(|| format!("on partition {partition} of table {table}"), |j| j.id.to_string());
+            return Err(CatalogError::Fenced { job, held: *held, current });
+        }
+    }
+    Ok(())
+}
+
+/// Takes the lease on a partition over.
+pub(super) async fn lease<D: Database>(db: &mut D, table: TableId, partition: &PartitionKey) -> Result<u64> {
+    let context = || format!("leasing partition {partition} of table {table}");
+    // One counter for all partitions: a fence stays newer than every earlier one whatever becomes of the lease's row.
+    let fence = advance(db, NEXT_FENCE, 1).await?;
+    let sql = "INSERT INTO leases (table_id, partition, fence) VALUES ($1, $2, $3)
+         ON CONFLICT (table_id, partition) DO UPDATE SET fence = excluded.fence";
+    let params = vec![to_db(table, "table id")?.into(), key_text(partition)?.into(), to_db(fence, "fence")?.into()];
+    match db.execute(sql, params).await {
+        Ok(_) => Ok(fence),
+        Err(e) if e.as_database_error().is_some_and(|d| d.is_foreign_key_violation()) => {
+            Err(CatalogError::Conflict(format!("no table with id {table} to lease a partition of")))
+        }
+        Err(e) => Err(D::failed(context(), e)),
+    }
+}
+
+/// Inserts or replaces a job record.
+pub(super) async fn put_job<D: Database>(db: &mut D, job: &Job) -> Result<()> {
+    let finished = matches!(job.phase, JobPhase::Done | JobPhase::Failed);
+    let sql = "INSERT INTO jobs (id, table_id, finished, started_us, body) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET table_id = excluded.table_id, finished = excluded.finished,
+             started_us = excluded.started_us, body = excluded.body";
+    let params = vec![
+        job.id.0.as_str().into(),
+        to_db(job.table, "table id")?.into(),
+        i64::from(finished).into(),
+        job.started_us.into(),
+        encode(job, || format!("job {}", job.id))?.into(),
+    ];
+    execute(db, sql, params, || format!("recording job {}", job.id)).await.map(|_| ())
+}
+
+/// Forgets retired segments.
+pub(super) async fn forget_retired<D: Database>(db: &mut D, segments: &[SegmentId]) -> Result<()> {
+    let ids = segments.iter().map(|id| to_db(*id, "segment id")).collect::<Result<Vec<_>>>()?;
+    let sql = format!("DELETE FROM retired WHERE id IN ({})", D::ids_in("$1"));
+    execute(db, &sql, vec![id_list(&ids).into()], || "forgetting retired segments".to_owned()).await.map(|_| ())
+}
+
+/// A partition key as part of a primary key: the same key always gives the same text.
+pub(super) fn key_text(partition: &PartitionKey) -> Result<String> {
+    encode(partition, || format!("partition {partition}"))
+}

@@ -51,7 +51,7 @@ pub enum JobKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobPhase {
-    /// Copying; nothing is visible. A crash leaves litter under the job's id.
+    /// Copying, or given up and not yet cleaned up; nothing is visible. A crash leaves litter under the job's id.
     Copying,
     /// The copy is written; the store's own log may or may not show it yet, and [`Job::pending`] holds the flip. After
     /// a crash: complete the flip if the store says the job is published, else sweep.

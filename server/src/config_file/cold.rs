@@ -32,7 +32,7 @@ pub(super) struct RawCold {
     encryption: Option<String>,
     kms_key_id: Option<String>,
     max_retries: Option<usize>,
-    retry_pause: Option<Span>,
+    retry_pause_ms: Option<u64>,
     retry_timeout: Option<Span>,
     timeout: Option<Span>,
     connect_timeout: Option<Span>,
@@ -103,7 +103,7 @@ impl RawCold {
             ("cold.encryption", self.encryption.is_some()),
             ("cold.kms_key_id", self.kms_key_id.is_some()),
             ("cold.max_retries", self.max_retries.is_some()),
-            ("cold.retry_pause", self.retry_pause.is_some()),
+            ("cold.retry_pause_ms", self.retry_pause_ms.is_some()),
             ("cold.retry_timeout", self.retry_timeout.is_some()),
             ("cold.timeout", self.timeout.is_some()),
             ("cold.connect_timeout", self.connect_timeout.is_some()),
@@ -131,7 +131,8 @@ impl RawCold {
         options.credentials = self.who()?;
         options.encryption = self.encryption()?;
         options.retry.max_retries = self.max_retries.unwrap_or(options.retry.max_retries);
-        time(&mut options.retry.first_pause, "cold.retry_pause", self.retry_pause)?;
+        // In its unit: times such as `5 s` are kept in whole seconds.
+        options.retry.first_pause = self.retry_pause_ms.map_or(options.retry.first_pause, Duration::from_millis);
         time(&mut options.retry.give_up_after, "cold.retry_timeout", self.retry_timeout)?;
         time(&mut options.timeout, "cold.timeout", self.timeout)?;
         time(&mut options.connect_timeout, "cold.connect_timeout", self.connect_timeout)?;

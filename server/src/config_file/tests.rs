@@ -79,7 +79,7 @@ fn a_url_makes_warm_a_postgresql_database() {
 fn a_url_makes_cold_a_bucket() {
     let text = "cold:\n  url: s3://market/zxq\n  endpoint: http://localhost:9000\n  access_key_id: ann\n  \
                 secret_access_key: s3cret\n  encryption: sse-kms\n  kms_key_id: k\n  part_size: 8MiB\n  \
-                max_retries: 3\n  retry_pause: 50 ms\n  timeout: 20 s\n  range_cache: 0\n  disk_cache: /fast/cache\n  \
+                max_retries: 3\n  retry_pause_ms: 50\n  timeout: 20 s\n  range_cache: 0\n  disk_cache: /fast/cache\n  \
                 disk_cache_size: 5GiB\n";
     let settings = parse(text).unwrap();
     assert!(!format!("{settings:?}").contains("s3cret"));

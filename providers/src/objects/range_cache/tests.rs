@@ -1,5 +1,5 @@
 //! What is kept, what is fetched, and what is forgotten.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::single_range_in_vec_init)]
 
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;

@@ -235,8 +235,8 @@ fn evolved_schema(metadata: &TableMetadata, table: &TableDef) -> Result<Option<S
     let present = current.as_struct().fields();
     let names: Vec<&str> = present.iter().map(|f| f.name.as_str()).collect();
     // An ALTER TABLE that a crash undid leaves columns that no file holds: those are zxq's own, and may be replaced.
-    let is_ours =
-        metadata.properties().get(COLUMNS).is_some_and(|known| *known == serde_json::json!(names).to_string());
+    let names = serde_json::json!(names).to_string();
+    let is_ours = metadata.properties().get(COLUMNS) == Some(&names);
     let mut wanted = fields(table)?;
     let mut differs = present.len() != wanted.len();
     for (position, field) in wanted.iter_mut().enumerate() {

@@ -2,9 +2,8 @@
 //!
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
-//! `split` with PostgreSQL as the warm tier, where a server is installed; `pg_catalog` has its catalog there too; `iceberg_…` are placements with Iceberg as the
-//! format of cold, `s3_…` with cold in a bucket, and names of both kinds have both. Results that name the format are marked
-//! `onlyif iceberg` and `skipif iceberg`.
+//! `split` with PostgreSQL as the warm tier, where a server is installed; `pg_catalog` has its catalog there too;
+//! `iceberg_…` are placements with Iceberg as the format of cold, `s3_…` with cold in a bucket; a name may say several.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -101,9 +100,6 @@ fn run(
                 placer.clone(),
             ))
         });
-        if backends.iceberg {
-            runner.add_label("iceberg");
-        }
         if rewrite {
             runner
                 .update_test_file(file, " ", default_validator, default_normalizer, default_column_validator)

@@ -4,12 +4,13 @@
 //! there are many. Before anything is committed the result is read back from its bytes and compared (`gate`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use iceberg::spec::{
-    DataFile, MAIN_BRANCH, ManifestContentType, ManifestEntry, ManifestFile, ManifestList, ManifestListWriter,
-    ManifestWriterBuilder, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
-    UNASSIGNED_SEQUENCE_NUMBER,
+    DataFile, MAIN_BRANCH, ManifestContentType, ManifestEntry, ManifestEntryRef, ManifestFile, ManifestList,
+    ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary,
+    TableMetadata, UNASSIGNED_SEQUENCE_NUMBER,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -73,9 +74,9 @@ pub(crate) fn requirements(base: &TableMetadata) -> Vec<TableRequirement> {
 }
 
 enum Entry {
-    Added(DataFile),
-    Existing(ManifestEntry),
-    Deleted(ManifestEntry),
+    Added(Box<DataFile>),
+    Existing(ManifestEntryRef),
+    Deleted(ManifestEntryRef),
 }
 
 /// What becomes of the manifests.
@@ -98,12 +99,12 @@ async fn plan(reader: &SnapshotReader, table: &TableMetadata, change: &SnapshotC
                 continue;
             }
             let entries = reader.entries(manifest).await?;
-            let live: Vec<&ManifestEntry> = entries.iter().filter(|entry| entry.is_alive()).collect();
+            let live: Vec<&ManifestEntryRef> = entries.iter().filter(|entry| entry.is_alive()).collect();
             plan.before.extend(live.iter().map(|entry| (entry.file_path().to_owned(), entry.record_count())));
             if live.iter().any(|entry| change.removed.contains(entry.file_path())) {
-                let sort = |entry: &ManifestEntry| match change.removed.contains(entry.file_path()) {
-                    true => Entry::Deleted(entry.clone()),
-                    false => Entry::Existing(entry.clone()),
+                let sort = |entry: &ManifestEntryRef| match change.removed.contains(entry.file_path()) {
+                    true => Entry::Deleted(Arc::clone(entry)),
+                    false => Entry::Existing(Arc::clone(entry)),
                 };
                 plan.written.push((manifest.partition_spec_id, live.into_iter().map(sort).collect()));
             } else if !live.is_empty() {
@@ -112,7 +113,7 @@ async fn plan(reader: &SnapshotReader, table: &TableMetadata, change: &SnapshotC
         }
     }
     if !change.added.is_empty() {
-        let added = change.added.iter().cloned().map(Entry::Added).collect();
+        let added = change.added.iter().cloned().map(|file| Entry::Added(Box::new(file))).collect();
         plan.written.push((table.default_partition_spec_id(), added));
     }
     Ok(plan)
@@ -166,14 +167,14 @@ async fn encode(
         for entry in entries {
             let numbers = |e: &ManifestEntry| (e.snapshot_id.unwrap_or(-1), e.sequence_number.unwrap_or(0));
             match entry {
-                Entry::Added(file) => writer.add_file(file, UNASSIGNED_SEQUENCE_NUMBER)?,
+                Entry::Added(file) => writer.add_file(*file, UNASSIGNED_SEQUENCE_NUMBER)?,
                 Entry::Existing(e) => {
                     let (snapshot, sequence) = numbers(&e);
-                    writer.add_existing_file(e.data_file, snapshot, sequence, e.file_sequence_number)?;
+                    writer.add_existing_file(e.data_file.clone(), snapshot, sequence, e.file_sequence_number)?;
                 }
                 Entry::Deleted(e) => {
                     let (_, sequence) = numbers(&e);
-                    writer.add_delete_file(e.data_file, sequence, e.file_sequence_number)?;
+                    writer.add_delete_file(e.data_file.clone(), sequence, e.file_sequence_number)?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
 use iceberg::spec::{
     NestedField, NullOrder, PrimitiveType, Schema, SortDirection, SortField, SortOrder, TableMetadata, Transform, Type,
-    UnboundPartitionSpec,
+    UnboundPartitionField, UnboundPartitionSpec,
 };
 use iceberg::{TableCreation, TableUpdate};
 use zxq_catalog::{Granularity, TableDef};
@@ -19,6 +19,8 @@ use crate::iceberg::STORE;
 use crate::iceberg::errors::{changed, failed};
 use crate::parquet_files::layout::field_id;
 
+/// Partition fields are numbered above this.
+const UNPARTITIONED_LAST_ID: i32 = 999;
 /// Table property: the name of the table in SQL.
 const TABLE_NAME: &str = "zxq.table";
 /// Table property: the names of the columns that zxq gave the table, as a JSON list.
@@ -88,9 +90,21 @@ pub(crate) fn period_transform(granularity: Granularity) -> Transform {
     }
 }
 
-/// The partition spec: the date, its month or its year, then the class.
-fn partition_spec(table: &TableDef) -> Result<UnboundPartitionSpec> {
-    let mut builder = UnboundPartitionSpec::builder();
+/// The partition spec: the date, its month or its year, then the class. Its fields have the numbers that the same fields
+/// have in the specs of `known`, and new ones above (some REST servers want numbers rather than choose them).
+fn partition_spec(table: &TableDef, known: Option<&TableMetadata>) -> Result<UnboundPartitionSpec> {
+    let mut fields = Vec::with_capacity(2);
+    let mut last_id = known.map_or(UNPARTITIONED_LAST_ID, TableMetadata::last_partition_id);
+    let mut number = |source_id: i32, transform: Transform| {
+        let mut earlier = known.into_iter().flat_map(|k| k.partition_specs_iter()).flat_map(|spec| spec.fields());
+        match earlier.find(|field| (field.source_id, field.transform) == (source_id, transform)) {
+            Some(field) => field.field_id,
+            None => {
+                last_id += 1;
+                last_id
+            }
+        }
+    };
     let partitioning = &table.partitioning;
     let period = partitioning.date_column.as_ref().map(|name| {
         let transform = period_transform(partitioning.granularity);
@@ -99,11 +113,16 @@ fn partition_spec(table: &TableDef) -> Result<UnboundPartitionSpec> {
     let class = partitioning.class_column.as_ref().map(|name| (name, Transform::Identity, ""));
     for (column, transform, suffix) in period.into_iter().chain(class) {
         let Some(position) = table.column_index(column) else { continue };
-        builder = builder
-            .add_partition_field(field_id(position), partition_name(table, column, suffix), transform)
-            .map_err(|e| failed(&table.storage_name(), "make the partition spec", e))?;
+        let source_id = field_id(position);
+        fields.push(UnboundPartitionField {
+            source_id,
+            field_id: Some(number(source_id, transform)),
+            name: partition_name(table, column, suffix),
+            transform,
+        });
     }
-    Ok(builder.build())
+    let builder = UnboundPartitionSpec::builder().add_partition_fields(fields);
+    Ok(builder.map_err(|e| failed(&table.storage_name(), "make the partition spec", e))?.build())
 }
 
 /// Partition fields become names in Avro, which allows letters, digits and `_`; and only a column's own value may have the
@@ -168,7 +187,7 @@ pub(crate) fn creation(table: &TableDef, address: String, metadata_files_kept: u
         .name(table.storage_name())
         .location(address)
         .schema(schema(table)?)
-        .partition_spec(partition_spec(table)?)
+        .partition_spec(partition_spec(table, None)?)
         .sort_order(sort_order(table)?)
         .properties(properties)
         .build())
@@ -184,7 +203,7 @@ pub(crate) fn evolution(metadata: &TableMetadata, table: &TableDef) -> Result<Ve
         updates.push(TableUpdate::AddSchema { schema });
         updates.push(TableUpdate::SetCurrentSchema { schema_id: -1 });
     }
-    let spec = partition_spec(table)?;
+    let spec = partition_spec(table, Some(metadata))?;
     let same = |a: &UnboundPartitionSpec, b: &UnboundPartitionSpec| {
         a.fields().len() == b.fields().len()
             && a.fields().iter().zip(b.fields()).all(|(a, b)| (a.source_id, a.transform) == (b.source_id, b.transform))
@@ -216,8 +235,8 @@ fn evolved_schema(metadata: &TableMetadata, table: &TableDef) -> Result<Option<S
     let present = current.as_struct().fields();
     let names: Vec<&str> = present.iter().map(|f| f.name.as_str()).collect();
     // An ALTER TABLE that a crash undid leaves columns that no file holds: those are zxq's own, and may be replaced.
-    let is_ours =
-        metadata.properties().get(COLUMNS).is_some_and(|known| *known == serde_json::json!(names).to_string());
+    let names = serde_json::json!(names).to_string();
+    let is_ours = metadata.properties().get(COLUMNS) == Some(&names);
     let mut wanted = fields(table)?;
     let mut differs = present.len() != wanted.len();
     for (position, field) in wanted.iter_mut().enumerate() {

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use iceberg::spec::{
-    Manifest, ManifestContentType, ManifestEntry, ManifestFile, ManifestList, ManifestStatus, Snapshot, TableMetadata,
+    Manifest, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestList, ManifestStatus, Snapshot,
+    TableMetadata,
 };
 use moka::sync::Cache;
 
@@ -23,7 +24,7 @@ const ENTRY_BYTES: usize = 1024;
 pub(crate) struct SnapshotReader {
     files: MetadataFiles,
     lists: Cache<String, Arc<Vec<ManifestFile>>>,
-    manifests: Cache<String, Arc<Vec<ManifestEntry>>>,
+    manifests: Cache<String, Arc<Vec<ManifestEntryRef>>>,
 }
 
 impl SnapshotReader {
@@ -35,7 +36,7 @@ impl SnapshotReader {
         SnapshotReader {
             files,
             lists: Cache::builder().max_capacity(CACHE_BYTES / 4).weigher(weight::<ManifestFile>).build(),
-            manifests: Cache::builder().max_capacity(CACHE_BYTES).weigher(weight::<ManifestEntry>).build(),
+            manifests: Cache::builder().max_capacity(CACHE_BYTES).weigher(weight::<ManifestEntryRef>).build(),
         }
     }
 
@@ -58,7 +59,7 @@ impl SnapshotReader {
     }
 
     /// The entries of a manifest, those of deleted files included, with what they inherit from the list.
-    pub(crate) async fn entries(&self, manifest: &ManifestFile) -> Result<Arc<Vec<ManifestEntry>>> {
+    pub(crate) async fn entries(&self, manifest: &ManifestFile) -> Result<Arc<Vec<ManifestEntryRef>>> {
         if let Some(known) = self.manifests.get(&manifest.manifest_path) {
             return Ok(known);
         }
@@ -70,7 +71,7 @@ impl SnapshotReader {
 
     /// The live data files of a snapshot: address, partition values, counts, bounds and sequence number of each. (Which
     /// partition spec the values belong to, and whether a manifest names deletes, [`SnapshotReader::manifests`] says.)
-    pub(crate) async fn live_files(&self, table: &TableMetadata, snapshot: &Snapshot) -> Result<Vec<ManifestEntry>> {
+    pub(crate) async fn live_files(&self, table: &TableMetadata, snapshot: &Snapshot) -> Result<Vec<ManifestEntryRef>> {
         let mut found = Vec::new();
         let manifests = self.manifests(table, snapshot).await?;
         for manifest in manifests.iter().filter(|m| m.content == ManifestContentType::Data) {
@@ -85,9 +86,9 @@ fn damaged(address: &str, error: impl ToString) -> ProviderError {
 }
 
 /// The entries in the bytes of a manifest. Entries of the snapshot that wrote it leave out what `manifest` says for all.
-pub(crate) fn parse_manifest(manifest: &ManifestFile, bytes: &[u8]) -> Result<Vec<ManifestEntry>> {
+pub(crate) fn parse_manifest(manifest: &ManifestFile, bytes: &[u8]) -> Result<Vec<ManifestEntryRef>> {
     let (entries, _) = Manifest::parse_avro(bytes).map_err(|e| damaged(&manifest.manifest_path, e))?.into_parts();
-    let resolve = |entry: Arc<ManifestEntry>| {
+    let resolve = |entry: ManifestEntryRef| {
         let mut entry = Arc::unwrap_or_clone(entry);
         entry.snapshot_id = entry.snapshot_id.or(Some(manifest.added_snapshot_id));
         // Tables of format version 1 have no sequence numbers: all are 0.
@@ -95,7 +96,7 @@ pub(crate) fn parse_manifest(manifest: &ManifestFile, bytes: &[u8]) -> Result<Ve
             entry.sequence_number = entry.sequence_number.or(Some(manifest.sequence_number));
             entry.file_sequence_number = entry.file_sequence_number.or(Some(manifest.sequence_number));
         }
-        entry
+        Arc::new(entry)
     };
     Ok(entries.into_iter().map(resolve).collect())
 }

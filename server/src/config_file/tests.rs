@@ -156,6 +156,19 @@ fn wrong_values_name_their_key() {
         ("catalog:\n  url: postgres://a:s3cret@h\n", "catalog.url: "),
         ("catalog:\n  urll: postgres://a:s3cret@h/d\n", "unknown key \"urll\""),
         ("cold:\n  folder: here\n", "cold.folder: must be an absolute path"),
+        ("cold:\n  format: hudi\n", "cold.format: \"hudi\" is no table format"),
+        ("cold:\n  iceberg:\n    catalog: hive\n", "cold.iceberg.catalog: unknown catalog \"hive\""),
+        ("cold:\n  iceberg:\n    catalog: rest\n", "cold.iceberg.uri: is missing"),
+        ("cold:\n  iceberg:\n    catalog: sql\n    uri: http://h\n", "cold.iceberg.uri: is for catalog rest"),
+        ("cold:\n  iceberg:\n    uri: h:8181\n", "cold.iceberg.uri: \"h:8181\" is no address"),
+        ("cold:\n  iceberg:\n    token: s3cret\n", "cold.iceberg.token: has an effect only with cold.iceberg.uri"),
+        ("cold:\n  iceberg:\n    uri: http://h\n    credential: s3cret\n", "must be CLIENT_ID:CLIENT_SECRET"),
+        ("cold:\n  iceberg:\n    uri: http://h\n    token: s3cret\n    credential: a:s3cret\n", "exclude each other"),
+        (
+            "cold:\n  iceberg:\n    uri: http://h\n    token: s3cret\n    scope: x\n",
+            "only with cold.iceberg.credential",
+        ),
+        ("cold:\n  iceberg:\n    snapshots_kept: 0\n", "cold.iceberg.snapshots_kept: must be at least 1"),
         ("cold:\n  compression: zstd(99)\n", "cold.compression: unknown compression"),
         ("cold:\n  url: https://b\n", "cold.url: s3: the address"),
         ("cold:\n  region: x\n", "cold.region: has an effect only with cold.url"),
@@ -181,6 +194,27 @@ fn wrong_values_name_their_key() {
         assert!(error.contains(words) && error.starts_with("storage.yaml"), "{text}: {error}");
         assert!(!error.contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn iceberg_settings_reach_the_engine() {
+    let text = "cold:\n  format: Iceberg\n  iceberg:\n    uri: https://c.example.com\n    warehouse: w\n    namespace: n\n    \
+                credential: me:s3:cret\n    oauth2_uri: https://l.example.com/token\n    snapshots_kept: 5\n";
+    let cold = parse(text).unwrap().engine.cold;
+    assert_eq!((cold.format, cold.iceberg.snapshots_kept), (ColdFormat::Iceberg, 5));
+    let rest = cold.iceberg.rest.clone().unwrap();
+    assert_eq!((rest.uri.as_str(), rest.warehouse.as_deref()), ("https://c.example.com", Some("w")));
+    assert_eq!(rest.namespace, "n");
+    let expected = zxq_engine::RestAuth::ClientCredentials {
+        client_id: "me".to_owned(),
+        client_secret: "s3:cret".to_owned(),
+        token_uri: Some("https://l.example.com/token".to_owned()),
+        scope: "catalog".to_owned(),
+    };
+    assert_eq!(rest.auth, expected);
+    assert!(!format!("{cold:?}").contains("s3:cret"), "{cold:?}");
+    let usual = parse("").unwrap().engine.cold;
+    assert!(usual.format == ColdFormat::Delta && usual.iceberg.rest.is_none());
 }
 
 #[test]

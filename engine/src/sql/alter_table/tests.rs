@@ -78,3 +78,12 @@ fn what_zxq_does_not_do_is_refused() {
         assert!(error.to_string().starts_with("ALTER TABLE trades_data: "), "{error}");
     }
 }
+
+#[test]
+fn a_table_keeps_its_cold_format() {
+    let def = table(TRADES).unwrap();
+    let error = alter(&def, "ALTER TABLE t SET (cold_format = 'iceberg')", false).expect_err("it is a Delta table");
+    assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
+    assert!(error.to_string().contains("INSERT INTO it SELECT"), "{error}");
+    assert!(alter(&def, "ALTER TABLE t SET (cold_format = 'Delta')", true).is_ok());
+}

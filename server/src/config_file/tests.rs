@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zxq_engine::{CatalogRole, S3Credentials, S3Encryption};
+use zxq_engine::{CatalogRole, ColdFormat, S3Credentials, S3Encryption};
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! All of the recorded market data in the five shipped tables, at four placements: DuckDB's answers over the raw files.
+//! All of the recorded market data in the five shipped tables, at four placements and over every pair of stores: DuckDB's
+//! answers over the raw files.
 //!
 //! Needs `ZXQ_REAL_DATA`, the folder of the recorded data; the queries lie beside it in `queries/market20.sql`.
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_engine::{Engine, LoadRequest, LoadSource, MIB, OnError, Tier};
+use zxq_tests::backends::Backends;
 use zxq_tests::placement::verify;
 use zxq_tests::test_server::TestEngine;
 
@@ -85,10 +87,13 @@ fn answers(data: &Path) -> Vec<Query> {
         .collect()
 }
 
-async fn create_tables(engine: &Arc<Engine>) {
+/// The shipped tables, with this format of cold.
+async fn create_tables(engine: &Arc<Engine>, format: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql/schema");
     for (table, _) in TABLES {
         let sql = std::fs::read_to_string(folder.join(format!("{table}.sql"))).unwrap();
+        assert!(sql.contains("cold_format = 'delta'"), "{table}");
+        let sql = sql.replace("cold_format = 'delta'", &format!("cold_format = '{format}'"));
         engine.sql(&sql).await.unwrap_or_else(|e| panic!("{table}: {e}"));
     }
 }
@@ -139,18 +144,23 @@ async fn ask(engine: &Arc<Engine>, placement: &str, queries: &[Query]) -> Vec<St
 
 /// The oldest third of each table's partitions to cold, the middle third to warm; the newest stays hot.
 async fn split_by_date(engine: &Arc<Engine>) {
+    move_by_date(engine, |position, all| match position {
+        p if p < all / 3 => Some("cold"),
+        p if p < 2 * (all / 3) => Some("warm"),
+        _ => None,
+    })
+    .await;
+}
+
+/// Moves each partition where its position among all of its table's, the oldest first, says.
+async fn move_by_date(engine: &Arc<Engine>, to: impl Fn(usize, usize) -> Option<&'static str>) {
     for (table, _) in TABLES {
         let state = engine.table(table).unwrap();
         let mut partitions: Vec<String> = state.owners().map(|s| s.partition.text(&state.def.partitioning)).collect();
         partitions.sort();
         partitions.dedup();
-        let third = partitions.len() / 3;
         for (position, partition) in partitions.iter().enumerate() {
-            let to = match position {
-                p if p < third => "cold",
-                p if p < 2 * third => "warm",
-                _ => continue,
-            };
+            let Some(to) = to(position, partitions.len()) else { continue };
             let sql = format!("CALL zxq.migrate('{table}', '{to}', partition => '{partition}')");
             engine.sql(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
@@ -164,23 +174,29 @@ async fn migrate_all(engine: &Arc<Engine>, to: Tier) {
     }
 }
 
+fn room(config: &mut zxq_engine::EngineConfig) {
+    config.hot.memory_limit_bytes = 4096 * MIB;
+    config.hot.wal_segment_bytes = 64 * MIB;
+    config.warm.memory_limit_bytes = 512 * MIB;
+    config.query_memory_bytes = 1024 * MIB;
+}
+
+fn real_data() -> Option<PathBuf> {
+    let data = std::env::var_os("ZXQ_REAL_DATA").map(PathBuf::from);
+    if data.is_none() {
+        zxq_tests::say_skipped("market data", "set ZXQ_REAL_DATA to the folder of the recorded data");
+    }
+    data
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_queries_over_real_data_give_duckdbs_answers() {
-    let Some(data) = std::env::var_os("ZXQ_REAL_DATA").map(PathBuf::from) else {
-        zxq_tests::say_skipped("market data", "set ZXQ_REAL_DATA to the folder of the recorded data");
-        return;
-    };
+    let Some(data) = real_data() else { return };
     let queries = answers(&data);
-    let room = |config: &mut zxq_engine::EngineConfig| {
-        config.hot.memory_limit_bytes = 4096 * MIB;
-        config.hot.wal_segment_bytes = 64 * MIB;
-        config.warm.memory_limit_bytes = 512 * MIB;
-        config.query_memory_bytes = 1024 * MIB;
-    };
     let mut wrong = Vec::new();
     {
         let test = TestEngine::open(room).await;
-        create_tables(&test.engine).await;
+        create_tables(&test.engine, "delta").await;
         load(&test.engine, &data, Tier::Cold).await;
         wrong.extend(ask(&test.engine, "all cold", &queries).await);
         let files = test.engine.table("ohlcv_data").unwrap().tier(Tier::Cold).len();
@@ -192,7 +208,7 @@ async fn twenty_queries_over_real_data_give_duckdbs_answers() {
         test.engine.shutdown().await.unwrap();
     }
     let test = TestEngine::open(room).await;
-    create_tables(&test.engine).await;
+    create_tables(&test.engine, "delta").await;
     load(&test.engine, &data, Tier::Hot).await;
     wrong.extend(ask(&test.engine, "all hot", &queries).await);
     split_by_date(&test.engine).await;
@@ -202,4 +218,49 @@ async fn twenty_queries_over_real_data_give_duckdbs_answers() {
     verify(&test.engine).await;
     test.engine.shutdown().await.unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The other stores: split over the tiers, then all in cold, after all of it has been through warm.
+async fn other_stores(name: &str) {
+    let Some(data) = real_data() else { return };
+    let backends = Backends::named(name);
+    if backends.postgres && !zxq_tests::postgres_server::is_installed() {
+        return;
+    }
+    let queries = answers(&data);
+    let test = TestEngine::open(|config| {
+        room(config);
+        backends.apply(config);
+    })
+    .await;
+    create_tables(&test.engine, if backends.iceberg { "iceberg" } else { "delta" }).await;
+    load(&test.engine, &data, Tier::Warm).await;
+    let mut wrong = ask(&test.engine, &format!("{name}: all warm"), &queries).await;
+    move_by_date(&test.engine, |position, all| (position < all / 2).then_some("cold")).await;
+    wrong.extend(ask(&test.engine, &format!("{name}: split by date"), &queries).await);
+    migrate_all(&test.engine, Tier::Cold).await;
+    wrong.extend(ask(&test.engine, &format!("{name}: all cold"), &queries).await);
+    verify(&test.engine).await;
+    test.engine.shutdown().await.unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_queries_over_postgresql_and_delta() {
+    other_stores("pg").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_queries_over_postgresql_and_iceberg() {
+    other_stores("pg_iceberg").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_queries_over_duckdb_and_iceberg_in_a_bucket() {
+    other_stores("iceberg_s3").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_queries_over_duckdb_and_delta_in_a_bucket() {
+    other_stores("s3").await;
 }

@@ -59,6 +59,9 @@ pub struct Commit {
 /// The same database holds the pointers of Iceberg tables, which other programs read by name.
 #[async_trait]
 pub trait CatalogStore: MetadataPointers {
+    /// Names this catalog among all others, for ever.
+    fn identity(&self) -> &str;
+
     /// The last committed snapshot (without hot segments).
     async fn load(&self) -> Result<Snapshot>;
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zxq_catalog::{Segment, TableDef, Tier};
+
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::moves::plan::{PlannedMove, by_policy};
@@ -34,8 +36,9 @@ impl Engine {
     /// # Errors
     /// The first failing move's; the moves before it stay done, the others are tried at the next run.
     pub(crate) async fn maintain(self: &Arc<Self>, dry_run: bool) -> Result<Vec<PlannedMove>> {
-        let hot_bytes = self.store(zxq_catalog::Tier::Hot).bytes_used().await?;
-        let moves = by_policy(&self.snapshot(), &self.config, hot_bytes, self.now_us());
+        let hot_bytes = self.store(Tier::Hot).bytes_used().await?;
+        let is_due = |table: &TableDef, segment: &Segment, age| self.store(segment.tier).is_due(table, segment, age);
+        let moves = by_policy(&self.snapshot(), &self.config, hot_bytes, self.now_us(), &is_due);
         if !dry_run {
             self.check_write()?;
             for planned in &moves {

@@ -6,19 +6,19 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use zxq_catalog::store::SqliteStore;
-use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Snapshot};
+use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Segment, Snapshot, TableDef, Tier};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::PostgresStore;
-use zxq_providers::{TierStore, sort};
+use zxq_providers::{Publication, TierStore, sort};
 
 use crate::cold_stores::ColdStores;
 use crate::commit::{Record, is_covered};
 use crate::config::EngineConfig;
 use crate::engine::{Engine, Parts};
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, ErrorKind, Result};
 use crate::ingest::SortedRows;
 use crate::lock::DirectoryLock;
 use crate::nodes::{self, Node, NodeRole};
@@ -33,7 +33,7 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     }
     let lock = DirectoryLock::take(&dir)?;
     let (catalog, node, snapshot) = open_catalog(&config).await?;
-    let stores = open_stores(&config, &catalog, node.as_deref()).await;
+    let stores = open_stores(&config, &catalog, node.as_deref(), &snapshot).await;
     if let (Err(_), Some(node)) = (&stores, &node) {
         node.leave_unopened().await;
     }
@@ -48,11 +48,16 @@ struct Stores {
     wal: Option<(Arc<Wal>, Recovery)>,
 }
 
-async fn open_stores(config: &EngineConfig, catalog: &Arc<dyn CatalogStore>, node: Option<&Node>) -> Result<Stores> {
+async fn open_stores(
+    config: &EngineConfig,
+    catalog: &Arc<dyn CatalogStore>,
+    node: Option<&Node>,
+    snapshot: &Snapshot,
+) -> Result<Stores> {
     let is_reader = node.is_some_and(|node| node.role == NodeRole::Reader);
-
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
-    let warm = open_warm(config, is_reader).await?;
+    let warm = open_warm(config, is_reader, catalog.identity()).await?;
+    check_places(snapshot, warm.as_ref())?;
     let cold = ColdStores::open(config, cold_root(config).await?, Arc::clone(catalog))?;
     let wal = if is_reader { None } else { Some(open_wal(config).await?) };
     let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
@@ -98,9 +103,10 @@ async fn cold_root(config: &EngineConfig) -> Result<StorageRoot> {
 }
 
 /// The warm tier's database: PostgreSQL where one is named, else the DuckDB file.
-async fn open_warm(config: &EngineConfig, is_reader: bool) -> Result<Arc<dyn TierStore>> {
+async fn open_warm(config: &EngineConfig, is_reader: bool, catalog: &str) -> Result<Arc<dyn TierStore>> {
     if let Some(options) = &config.warm.postgres {
-        let options = options.clone();
+        let mut options = options.clone();
+        options.owner = Some(catalog.to_owned());
         let store =
             if is_reader { PostgresStore::open_to_read(options).await } else { PostgresStore::open(options).await };
         return Ok(Arc::new(store?));
@@ -115,6 +121,27 @@ async fn open_warm(config: &EngineConfig, is_reader: bool) -> Result<Arc<dyn Tie
         .await
         .map_err(|e| EngineError::internal(format!("opening the warm database stopped: {e}")))??;
     Ok(Arc::new(warm))
+}
+
+/// Fails where warm rows lie elsewhere than in the store that the configuration names.
+fn check_places(snapshot: &Snapshot, warm: &dyn TierStore) -> Result<()> {
+    for state in snapshot.tables.values() {
+        if let Some(segment) = state.tier(Tier::Warm).iter().find(|segment| !warm.may_hold(&state.def, segment)) {
+            return Err(EngineError::new(
+                ErrorKind::InvalidParameter,
+                format!(
+                    "warm rows of table {} do not lie in the warm store that the configuration names ({}), but at {}: start \
+                     with the former setting of warm, move them out (CALL zxq.migrate('{}', 'cold', from => 'warm')), and \
+                     change it then",
+                    state.def.name,
+                    warm.name(),
+                    segment.location,
+                    state.def.name
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
@@ -160,8 +187,9 @@ async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
     }
     if published && !touches_hot(&job) {
         tracing::info!(job = %job.id, "completing a move that a crash interrupted after its copy was durable");
+        show_again(engine, &table, &job).await?;
         let mut pending = std::mem::take(&mut job.pending);
-        if job.from == Some(zxq_catalog::Tier::Hot) {
+        if job.from == Some(Tier::Hot) {
             // Sources in hot went with the process; replay leaves out the rows that the job covers.
             pending.retain(|change| match change {
                 Change::RetireSegment { segment, .. } => state.segment(*segment).is_some(),
@@ -184,6 +212,26 @@ async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
     Ok(())
 }
 
+/// A store without a log may not have shown the job's segments to people yet; where it has, showing them changes nothing.
+async fn show_again(engine: &Arc<Engine>, table: &TableDef, job: &Job) -> Result<()> {
+    let removed = engine.replaced_by(job);
+    for store in engine.stores.iter().filter(|store| !store.has_log()) {
+        let added = job.pending.iter().filter_map(|change| match change {
+            Change::AddSegment(segment) if names_store(change, store.as_ref(), engine) => {
+                Some(segment.as_ref().clone())
+            }
+            _ => None,
+        });
+        let added: Vec<Segment> = added.collect();
+        if !added.is_empty() {
+            let data_change = removed.is_empty();
+            let publication = Publication { job: &job.id, added: &added, removed: &removed, data_change };
+            store.publish(table, &publication).await?;
+        }
+    }
+    Ok(())
+}
+
 fn names_store(change: &Change, store: &dyn TierStore, engine: &Engine) -> bool {
     match change {
         Change::AddSegment(segment) => engine.store(segment.tier).name() == store.name(),
@@ -192,7 +240,7 @@ fn names_store(change: &Change, store: &dyn TierStore, engine: &Engine) -> bool 
 }
 
 fn touches_hot(job: &Job) -> bool {
-    job.pending.iter().any(|c| matches!(c, Change::AddSegment(s) if s.tier == zxq_catalog::Tier::Hot))
+    job.pending.iter().any(|c| matches!(c, Change::AddSegment(s) if s.tier == Tier::Hot))
 }
 
 /// Brings back hot rows that no other tier covers.

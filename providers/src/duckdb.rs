@@ -131,6 +131,10 @@ impl TierStore for DuckDbStore {
         Ok(partial_aggregate(aggregate, scan))
     }
 
+    fn may_hold(&self, table: &TableDef, segment: &Segment) -> bool {
+        segment.location.split_once('.').is_some_and(|(schema, _)| schema == table.storage_name())
+    }
+
     async fn drop_segments(&self, _storage_name: &str, segments: &[Segment]) -> Result<()> {
         let places = segments.iter().map(|s| names::location_sql(&s.location)).collect::<Result<Vec<String>>>()?;
         self.database.run(move |database, connection| write::drop_tables(database, connection, &places)).await

@@ -19,6 +19,7 @@ use url::Url;
 use crate::error::{ProviderError, Result};
 
 mod delta;
+mod file_scan;
 mod iceberg;
 mod iceberg_predicate;
 mod parquet;

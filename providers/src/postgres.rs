@@ -6,10 +6,11 @@
 //! the answers that DataFusion would.
 //!
 //! Reading order: [`PostgresStore`] here, `options`, `passfile`, `tls` and `pool` (connections), `errors`, `names` and
-//! `layout` (where things lie), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
+//! `layout` (where things lie), `hypertable` (TimescaleDB), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
 //! `snapshot`, `stream` and `decode` (rows out), `source`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ mod decode;
 mod dialect;
 mod encode;
 mod errors;
+mod hypertable;
 mod layout;
 mod names;
 mod numeric;
@@ -41,6 +43,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
 pub use options::{PoolOptions, PostgresOptions, SslMode};
 
 use pool::Pool;
@@ -79,7 +82,7 @@ impl PostgresStore {
     }
 
     async fn open_for(options: PostgresOptions, access: Access) -> Result<PostgresStore> {
-        let (schema, server) = (options.schema.clone(), options.server());
+        let (schema, server, owner) = (options.schema.clone(), options.server(), options.owner.clone());
         let longest = names::LONGEST - names::segments_schema("").len();
         let safe = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if schema.is_empty() || schema.len() > longest || !schema.chars().all(safe) {
@@ -92,7 +95,7 @@ impl PostgresStore {
         let pool = Arc::new(Pool::new(options)?);
         let mut connection = pool.first().await?;
         match access {
-            Access::Write => layout::prepare(&mut connection, &schema, &server).await?,
+            Access::Write => layout::prepare(&mut connection, &schema, &server, owner.as_deref()).await?,
             Access::Read => layout::check_readable(&mut connection, &schema, &server).await?,
         }
         connection.give_back();
@@ -128,10 +131,7 @@ impl TierStore for PostgresStore {
         _partition: &PartitionKey,
         rows: Vec<RecordBatch>,
     ) -> Result<WrittenSegment> {
-        let schema = names::segments_schema(&self.pool.options().schema);
-        let name = names::segment_table(&table.storage_name(), id, job);
-        let bytes = write::write_segment(&self.pool, table, id, &schema, &name, &rows).await?;
-        Ok(WrittenSegment { location: names::location(&schema, &name), bytes })
+        write::write_segment(&self.pool, table, job, id, &rows).await
     }
 
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
@@ -161,6 +161,15 @@ impl TierStore for PostgresStore {
         scan: &Arc<dyn ExecutionPlan>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         Ok(partial_aggregate(aggregate, scan))
+    }
+
+    fn may_hold(&self, _table: &TableDef, segment: &Segment) -> bool {
+        let own = names::segments_schema(&self.pool.options().schema);
+        names::parts(&segment.location).is_ok_and(|(schema, _)| schema == own)
+    }
+
+    fn is_due(&self, table: &TableDef, segment: &Segment, age: Duration) -> bool {
+        hypertable::is_due(table, segment, age)
     }
 
     async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {

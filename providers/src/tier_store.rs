@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -118,6 +119,18 @@ pub trait TierStore: Send + Sync + Debug {
         _filter: &Arc<dyn PhysicalExpr>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         Ok(None)
+    }
+
+    /// False where a segment lies in a store of another kind, or in another place, than this one: the configuration names
+    /// another than the one it was written to.
+    fn may_hold(&self, _table: &TableDef, _segment: &Segment) -> bool {
+        true
+    }
+
+    /// True where a visible segment should be written anew in this store, now that its rows are so old (compressed, for
+    /// example, which a store does to segments that nobody reads yet).
+    fn is_due(&self, _table: &TableDef, _segment: &Segment, _age: Duration) -> bool {
+        false
     }
 
     /// Drops segments nobody can see any more. Segments that are already gone are skipped.

@@ -61,6 +61,10 @@ impl SqlBacked for PostgresCatalog {
     fn sql(&self) -> &SqlStore<Postgres> {
         &self.sql
     }
+
+    fn own_identity(&self) -> &str {
+        &self.catalog
+    }
 }
 
 impl PostgresCatalog {
@@ -87,11 +91,6 @@ impl PostgresCatalog {
             options,
             catalog,
         })
-    }
-
-    /// Names this catalog among all others, for ever.
-    pub fn identity(&self) -> &str {
-        &self.catalog
     }
 
     /// The server and schema, without the password.

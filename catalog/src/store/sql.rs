@@ -69,10 +69,17 @@ pub(super) trait SqlBacked: Send + Sync + fmt::Debug {
 
     /// The database.
     fn sql(&self) -> &SqlStore<Self::Db>;
+
+    /// As [`CatalogStore::identity`].
+    fn own_identity(&self) -> &str;
 }
 
 #[async_trait]
 impl<T: SqlBacked> CatalogStore for T {
+    fn identity(&self) -> &str {
+        self.own_identity()
+    }
+
     async fn load(&self) -> Result<Snapshot> {
         transaction!(self, Access::Read, read::snapshot)
     }

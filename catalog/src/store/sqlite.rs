@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, Sql
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
 use super::database::{Access, Database, Param, Row};
+use super::sql::meta::meta;
 use super::sql::{SqlBacked, SqlStore};
 use crate::error::{CatalogError, Result};
 
@@ -27,6 +28,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct SqliteStore {
     pub(super) sql: SqlStore<Sqlite>,
+    identity: String,
 }
 
 impl SqliteStore {
@@ -48,7 +50,8 @@ impl SqliteStore {
         let connection = options.connect().await.map_err(|e| Sqlite::failed(format!("{file}: opening"), e))?;
         let mut db = Sqlite { connection, open: false };
         schema::migrate(&mut db, &file).await?;
-        Ok(SqliteStore { sql: SqlStore::new(file, db) })
+        let identity = format!("{:016x}", meta(&mut db, "identity").await?);
+        Ok(SqliteStore { sql: SqlStore::new(file, db), identity })
     }
 
     /// Folds SQLite's log back into the file and closes it. Dropping the store without this loses nothing.
@@ -66,6 +69,10 @@ impl SqlBacked for SqliteStore {
 
     fn sql(&self) -> &SqlStore<Sqlite> {
         &self.sql
+    }
+
+    fn own_identity(&self) -> &str {
+        &self.identity
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Action {
     DropReplica,
     /// The rows are deleted: they are older than the table's retention.
     Delete,
+    /// The rows get new owners in the same tier, whose store keeps rows of their age differently.
+    Rewrite,
 }
 
 impl Action {
@@ -36,6 +38,7 @@ impl Action {
             Action::Promote => "promote",
             Action::DropReplica => "drop replica",
             Action::Delete => "delete",
+            Action::Rewrite => "rewrite",
         }
     }
 }
@@ -118,8 +121,15 @@ pub(crate) fn age(newest_of_part: Option<i64>, newest_of_table: Option<i64>, now
     Some(Duration::from_micros(u64::try_from(reference.saturating_sub(part)).unwrap_or(0)))
 }
 
-/// Moves that the age policy asks for, and, where hot is fuller than its threshold, the oldest hot partitions too.
-pub(crate) fn by_policy(snapshot: &Snapshot, config: &EngineConfig, hot_bytes: u64, now_us: i64) -> Vec<PlannedMove> {
+/// Moves that the age policy asks for, and, where hot is fuller than its threshold, the oldest hot partitions too. `is_due`
+/// says what [`zxq_providers::TierStore::is_due`] says of a segment in its tier.
+pub(crate) fn by_policy(
+    snapshot: &Snapshot,
+    config: &EngineConfig,
+    hot_bytes: u64,
+    now_us: i64,
+    is_due: &dyn Fn(&TableDef, &Segment, Duration) -> bool,
+) -> Vec<PlannedMove> {
     let mut moves = Vec::new();
     let mut staying_hot: Vec<(Option<Duration>, PlannedMove)> = Vec::new();
     for state in snapshot.tables.values() {
@@ -139,6 +149,9 @@ pub(crate) fn by_policy(snapshot: &Snapshot, config: &EngineConfig, hot_bytes: u
                 } else if tier == Tier::Hot {
                     let reason = format!("hot is over its usage threshold; {age_text} old");
                     staying_hot.push((age, planned(state, &partition, &segments, tier, Tier::Warm, reason)));
+                } else if age.is_some_and(|age| segments.iter().any(|segment| is_due(&state.def, segment, age))) {
+                    let rewrite = planned(state, &partition, &segments, tier, tier, format!("{age_text} old"));
+                    moves.push(PlannedMove { action: Action::Rewrite, ..rewrite });
                 }
             }
         }

@@ -19,12 +19,16 @@ impl Engine {
         match planned.action {
             Action::DropReplica => return self.drop_replicas(planned).await,
             Action::Delete => return self.delete_partition(planned).await,
-            Action::Move | Action::Promote => {}
+            Action::Move | Action::Promote | Action::Rewrite => {}
         }
         let fence = self.catalog.lease(planned.table, &planned.partition).await?;
         let mut job = Job {
             id: JobId::new(),
-            kind: if planned.action == Action::Promote { JobKind::Promote } else { JobKind::Move },
+            kind: match planned.action {
+                Action::Promote => JobKind::Promote,
+                Action::Rewrite => JobKind::Compact,
+                _ => JobKind::Move,
+            },
             table: planned.table,
             partition: Some(planned.partition.clone()),
             from: Some(planned.from),
@@ -89,11 +93,27 @@ impl Engine {
         }
     }
 
+    /// The visible segments that a job within one tier is to replace; none for a job between tiers, whose sources are
+    /// taken out of their store's log after the flip.
+    pub(crate) fn replaced_by(&self, job: &Job) -> Vec<Segment> {
+        let snapshot = self.snapshot();
+        let Some(state) = snapshot.table_by_id(job.table).filter(|_| job.from == Some(job.to)) else {
+            return Vec::new();
+        };
+        let replaced = job.pending.iter().filter_map(|change| match change {
+            Change::RetireSegment { segment, .. } => state.segment(*segment).map(|s| s.as_ref().clone()),
+            _ => None,
+        });
+        replaced.collect()
+    }
+
     /// Drops everything a job has written. If a store's log names it already, the log is told first.
     pub(crate) async fn sweep(&self, table: &TableDef, job: &Job) -> Result<()> {
         let undo = JobId(format!("{}-undo", job.id));
+        let replaced = self.replaced_by(job);
         for tier in Tier::ALL {
             let store = self.store(tier);
+            let back: Vec<Segment> = replaced.iter().filter(|s| s.tier == tier).cloned().collect();
             let written: Vec<Segment> = job
                 .pending
                 .iter()
@@ -102,8 +122,11 @@ impl Engine {
                     _ => None,
                 })
                 .collect();
-            if !written.is_empty() && store.is_published(table, &job.id).await? {
-                let publication = Publication { job: &undo, added: &[], removed: &written, data_change: true };
+            // What a store without a log has shown to people is not known: showing it again changes nothing.
+            let is_shown = !back.is_empty() && !store.has_log();
+            if !written.is_empty() && (is_shown || store.is_published(table, &job.id).await?) {
+                let data_change = back.is_empty();
+                let publication = Publication { job: &undo, added: &back, removed: &written, data_change };
                 store.publish(table, &publication).await?;
             }
             store.sweep_job(&table.storage_name(), &job.id).await?;
@@ -143,7 +166,7 @@ impl Engine {
         let lineage = self.lineage_of(&copied.segments, &job.id, &from, &[]);
         self.publish_and_flip(table, job, copied.segments, changes, lineage).await?;
         drop(seal);
-        if planned.from != Tier::Hot {
+        if planned.from != Tier::Hot && planned.from != planned.to {
             let removed: Vec<Segment> = sources.iter().map(|s| s.as_ref().clone()).collect();
             let id = JobId(format!("{}-source", job.id));
             let publication = Publication { job: &id, added: &[], removed: &removed, data_change: true };
@@ -167,10 +190,13 @@ impl Engine {
         job.phase = JobPhase::Durable;
         job.pending = changes.clone();
         self.catalog.put_job(job).await?;
+        let removed = self.replaced_by(job);
         for tier in Tier::ALL {
             let part: Vec<Segment> = added.iter().filter(|s| s.tier == tier).cloned().collect();
             if !part.is_empty() {
-                let publication = Publication { job: &job.id, added: &part, removed: &[], data_change: true };
+                // A rewrite stays within its tier: nobody sees both its sources and its result, or neither.
+                let data_change = removed.is_empty();
+                let publication = Publication { job: &job.id, added: &part, removed: &removed, data_change };
                 self.store(tier).publish(table, &publication).await?;
             }
         }

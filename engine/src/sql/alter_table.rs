@@ -8,7 +8,7 @@ use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
-use crate::sql::options::{COLD_FORMAT, Layout, kept_options, read_options};
+use crate::sql::options::{COLD_FORMAT, Layout, check_hypertable, kept_options, read_options};
 
 #[cfg(test)]
 mod tests;
@@ -162,5 +162,5 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
     def.time_column = layout.time_column;
     def.sort_by = layout.sort_by;
     def.lookup = layout.lookup;
-    Ok(())
+    check_hypertable(def)
 }

@@ -13,7 +13,7 @@ use zxq_catalog::{CheckDef, ColumnDef, TableDef};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::from_schema::columns_of;
 use crate::sql::ident::{check_name, normalise, table_name};
-use crate::sql::options::{Layout, kept_options, read_options};
+use crate::sql::options::{Layout, check_hypertable, kept_options, read_options};
 use crate::sql::types::column_type;
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
     };
     let options = read_options(&options)?;
     let layout = Layout::with_options(&columns, &options)?;
-    Ok(TableDef {
+    let table = TableDef {
         renamed_from: None,
         id: 0,
         name,
@@ -84,7 +84,9 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
         sort_by: layout.sort_by,
         lookup: layout.lookup,
         options: kept_options(&options)?,
-    })
+    };
+    check_hypertable(&table)?;
+    Ok(table)
 }
 
 /// Refuses column lists that no tier could keep.

@@ -6,14 +6,19 @@ use std::time::Duration;
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{Expr, SqlOption, UnaryOperator, Value};
 use zxq_catalog::{ColumnDef, Granularity, Partitioning, TableDef};
+use zxq_providers::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE};
 
 use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::interval_text::{approximate_seconds, parse_interval};
 use crate::sql::ident::normalise;
 
+mod hypertable;
+
 #[cfg(test)]
 mod tests;
+
+pub(super) use hypertable::check_hypertable;
 
 /// Age at which a partition leaves hot.
 pub const HOT_TO_WARM_AGE: &str = "hot_to_warm_age";
@@ -29,7 +34,18 @@ pub const COLD_COMPRESSION: &str = "cold_compression";
 /// Options that say how the table is laid out; they become fields of the definition.
 const LAYOUT: [&str; 5] = ["time_column", "partition_by", "granularity", "sort_by", "lookup"];
 /// Options that are kept in [`TableDef::options`].
-const KEPT: [&str; 5] = [HOT_TO_WARM_AGE, WARM_TO_COLD_AGE, RETENTION, COLD_FORMAT, COLD_COMPRESSION];
+const KEPT: [&str; 8] = [
+    HOT_TO_WARM_AGE,
+    WARM_TO_COLD_AGE,
+    RETENTION,
+    COLD_FORMAT,
+    COLD_COMPRESSION,
+    HYPERTABLE,
+    CHUNK_TIME_INTERVAL,
+    COMPRESS_AFTER,
+];
+/// Options of [`KEPT`] that are lengths of time, kept as seconds or `never`.
+pub(super) const TIMES: [&str; 5] = [HOT_TO_WARM_AGE, WARM_TO_COLD_AGE, RETENTION, CHUNK_TIME_INTERVAL, COMPRESS_AFTER];
 
 /// A table's own age limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,7 +347,7 @@ pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMa
     let mut kept = BTreeMap::new();
     for (name, value) in options {
         let normal = match name.as_str() {
-            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => {
+            time if TIMES.contains(&time) => {
                 match parse_age(value).map_err(|e| e.context(format!("table option \"{name}\"")))? {
                     Age::Never => "never".to_owned(),
                     Age::After(age) if name == RETENTION && age.is_zero() => {
@@ -342,6 +358,7 @@ pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMa
             }
             COLD_FORMAT => cold_format(value)?,
             COLD_COMPRESSION => cold_compression(value)?,
+            HYPERTABLE => hypertable::flag(value)?,
             _ => continue,
         };
         kept.insert(name.clone(), normal);

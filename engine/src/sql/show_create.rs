@@ -5,7 +5,7 @@ use std::fmt::Write;
 use zxq_catalog::{Granularity, TableDef};
 
 use crate::sql::ident::{quote_ident, quote_text};
-use crate::sql::options::{HOT_TO_WARM_AGE, Layout, RETENTION, WARM_TO_COLD_AGE, render_age};
+use crate::sql::options::{Layout, TIMES, render_age};
 
 #[cfg(test)]
 mod tests;
@@ -62,7 +62,7 @@ fn options(def: &TableDef) -> Vec<(&str, String)> {
     }
     for (name, value) in &def.options {
         let value = match name.as_str() {
-            HOT_TO_WARM_AGE | WARM_TO_COLD_AGE | RETENTION => value.parse().map_or_else(|_| value.clone(), render_age),
+            time if TIMES.contains(&time) => value.parse().map_or_else(|_| value.clone(), render_age),
             _ => value.clone(),
         };
         options.push((name, value));

@@ -2,23 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::StringArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::Session;
-use datafusion::common::config::TableParquetOptions;
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::expr_rewriter::unnormalize_col;
-use datafusion::physical_expr::conjunction_opt;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 use deltalake_core::kernel::Remove;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
@@ -26,9 +15,9 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use url::Url;
 
+use super::file_scan::{self, InFolders};
 use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused};
 use crate::error::Result;
-use crate::parquet_files::source::NamingSource;
 
 const FORMAT: ExternalFormat = ExternalFormat::Delta;
 
@@ -102,7 +91,7 @@ impl DeltaFiles {
     }
 
     /// A file of the log as the scan wants it.
-    fn file(&self, listed: &Remove, folders: &[FieldRef]) -> Result<PartitionedFile> {
+    fn file(&self, listed: &Remove) -> Result<InFolders> {
         let reading = |what: String| refused(FORMAT, &self.location, &what);
         // The log names files relative to the table's folder, or by whole URLs; the library has decoded the names.
         let path = match Url::parse(&listed.path) {
@@ -114,24 +103,13 @@ impl DeltaFiles {
         let size = size.ok_or_else(|| reading(format!("the log gives no size of file {}", listed.path)))?;
         let last_modified = DateTime::UNIX_EPOCH;
         let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
-        let values = folders.iter().map(|field| {
-            let text = listed.partition_values.as_ref().and_then(|values| values.get(field.name()).cloned().flatten());
+        let values = self.partition_columns.iter().map(|name| {
+            let text = listed.partition_values.as_ref().and_then(|values| values.get(name).cloned().flatten());
             // An empty text stands for NULL in Delta's partition values.
-            partition_value(text.filter(|text| !text.is_empty()), field.data_type())
+            text.filter(|text| !text.is_empty())
         });
-        let values = values.collect::<Result<Vec<ScalarValue>>>()?;
-        Ok(PartitionedFile::new_from_meta(meta).with_partition_values(values))
+        Ok(InFolders { meta, values: values.collect() })
     }
-}
-
-fn partition_value(text: Option<String>, data_type: &DataType) -> Result<ScalarValue> {
-    let text = StringArray::from(vec![text]);
-    let value = arrow::compute::cast_with_options(
-        &text,
-        data_type,
-        &arrow::compute::CastOptions { safe: false, ..Default::default() },
-    )?;
-    Ok(ScalarValue::try_from_array(&cast(&value, data_type)?, 0)?)
 }
 
 #[async_trait]
@@ -141,42 +119,7 @@ impl ExternalTable for DeltaFiles {
     }
 
     async fn scan(&self, scan: ExternalScan<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let in_folder = |field: &Field| self.partition_columns.contains(field.name());
-        let (mut order, mut file_fields, mut folders) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, field) in scan.schema.fields().iter().enumerate().filter(|(_, field)| !in_folder(field)) {
-            order.push(index);
-            file_fields.push(Arc::clone(field));
-        }
-        for name in &self.partition_columns {
-            let index = scan.schema.index_of(name)?;
-            order.push(index);
-            folders.push(Arc::clone(&scan.schema.fields()[index]));
-        }
-        let wanted: Vec<usize> = scan.projection.cloned().unwrap_or_else(|| (0..scan.schema.fields().len()).collect());
-        if self.files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(scan.schema.project(&wanted)?))));
-        }
-        let mut files = Vec::with_capacity(self.files.len());
-        for listed in &self.files {
-            files.push(self.file(listed, &folders)?);
-        }
-        let schema = TableSchema::new(Arc::new(Schema::new(file_fields)), folders);
-        let global = scan.state.config_options().execution.parquet.clone();
-        let options = TableParquetOptions { global, ..Default::default() };
-        let mut source = ParquetSource::new(schema.clone()).with_table_parquet_options(options);
-        let columns = DFSchema::try_from(schema.table_schema().as_ref().clone())?;
-        let filters = scan.filters.iter().map(|filter| unnormalize_col(filter.clone()));
-        let conjuncts = filters.filter_map(|filter| scan.state.create_physical_expr(filter, &columns).ok());
-        if let Some(predicate) = conjunction_opt(conjuncts) {
-            source = source.with_predicate(predicate);
-        }
-        let groups = FileGroup::new(files).split_files(scan.state.config().target_partitions().max(1));
-        let position = |index: &usize| order.iter().position(|at| at == index);
-        let config = FileScanConfigBuilder::new(self.store.clone(), NamingSource::wrap(Arc::new(source)))
-            .with_file_groups(groups)
-            .with_limit(scan.limit)
-            .with_projection_indices(Some(wanted.iter().filter_map(position).collect()))?
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let files = self.files.iter().map(|listed| self.file(listed)).collect::<Result<Vec<InFolders>>>()?;
+        file_scan::plan(&scan, self.store.clone(), &self.partition_columns, files)
     }
 }

@@ -16,11 +16,13 @@ use zxq_catalog::{Segment, TableDef};
 use super::errors::Context;
 use super::names::{SEGMENT_COLUMN, parent, parts, pattern, place, segments_schema};
 use super::pool::{Connection, Pool};
-use super::{NAME, types};
+use super::{NAME, hypertable, types};
 use crate::error::{ProviderError, Result};
 use crate::scalar::constant_default;
 use crate::sql::dialect::text_literal;
 use crate::sql::quote;
+
+mod union_view;
 
 /// Oldest server: `date_bin`, and `extract` with all digits.
 const OLDEST_VERSION: i32 = 140_000;
@@ -34,7 +36,12 @@ pub(super) fn places(segments: &[Segment]) -> Result<Vec<(String, String)>> {
 }
 
 /// Checks the server and makes the two schemas.
-pub(super) async fn prepare(connection: &mut Connection, schema: &str, server: &str) -> Result<()> {
+pub(super) async fn prepare(
+    connection: &mut Connection,
+    schema: &str,
+    server: &str,
+    owner: Option<&str>,
+) -> Result<()> {
     let doing = || format!("preparing schema \"{schema}\" in {server}");
     let refused = |reason: String| ProviderError::Refused { store: NAME, what: doing(), reason };
     let transaction = connection.client_mut()?.transaction().await.context(doing)?;
@@ -69,7 +76,32 @@ pub(super) async fn prepare(connection: &mut Connection, schema: &str, server: &
         visible_table(schema)
     );
     transaction.batch_execute(&visible).await.context(doing)?;
+    if let Some(owner) = owner {
+        claim(&transaction, schema, owner).await?.map_err(refused)?;
+    }
     transaction.commit().await.context(doing)
+}
+
+/// Notes whose schema it is. The inner error says that it is somebody else's: names of tables and segments would clash.
+async fn claim(transaction: &Transaction<'_>, schema: &str, owner: &str) -> Result<std::result::Result<(), String>> {
+    let table = place(&segments_schema(schema), "owner");
+    let doing = || format!("looking whose schema \"{schema}\" is");
+    let create = format!("CREATE TABLE IF NOT EXISTS {table} (catalog text COLLATE \"C\" PRIMARY KEY)");
+    transaction.batch_execute(&create).await.context(doing)?;
+    let found = transaction.query_opt(&format!("SELECT catalog FROM {table}"), &[]).await.context(doing)?;
+    match found.map(|row| row.get::<_, String>(0)) {
+        None => {
+            transaction.execute(&format!("INSERT INTO {table} VALUES ($1)"), &[&owner]).await.context(doing)?;
+            Ok(Ok(()))
+        }
+        Some(found) if found == owner => Ok(Ok(())),
+        Some(_) => Ok(Err(format!(
+            "it holds the rows of another data directory: set warm.schema to another name, or, if that directory is gone \
+             for good, DROP SCHEMA {} CASCADE and DROP SCHEMA {} CASCADE",
+            quote(schema),
+            quote(&segments_schema(schema))
+        ))),
+    }
 }
 
 /// Checks the server, and that the segments can be read there.
@@ -104,10 +136,34 @@ async fn lock(transaction: &Transaction<'_>, schema: &str, table: &str) -> Resul
 
 fn columns_sql(table: &TableDef) -> Result<Vec<String>> {
     let columns = table.columns.iter().map(|c| {
-        let collation = if types::column_sql_type(&c.name, &c.data_type)? == "text" { " COLLATE \"C\"" } else { "" };
-        Ok(format!("{} {}{collation}", quote(&c.name), types::column_sql_type(&c.name, &c.data_type)?))
+        let sql_type = types::column_sql_type(&c.name, &c.data_type)?;
+        Ok(format!("{} {sql_type}{}", quote(&c.name), text_collation(&sql_type)))
     });
     columns.collect()
+}
+
+/// Text is in the order of its bytes, as in every tier.
+fn text_collation(sql_type: &str) -> &'static str {
+    if sql_type == "text" { " COLLATE \"C\"" } else { "" }
+}
+
+/// What the thing is that people query: `p` for a partitioned table, `v` for a view; `None` where nothing is there.
+async fn kind_of(client: &impl GenericClient, schema: &str, name: &str) -> Result<Option<String>> {
+    let sql = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass($1)";
+    let row = client.query_opt(sql, &[&place(schema, name)]).await.context(|| format!("reading {schema}.{name}"))?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// True where people query a view: then the segments of a table that asks for hypertables are some.
+pub(super) async fn is_view(client: &impl GenericClient, schema: &str, table: &TableDef) -> Result<bool> {
+    Ok(kind_of(client, schema, &parent(&table.storage_name())).await?.as_deref() == Some("v"))
+}
+
+/// Tells people whose the thing is.
+async fn comment(transaction: &Transaction<'_>, what: &str, target: &str, table: &TableDef) -> Result<()> {
+    let text = text_literal(&format!("zxq table {}: managed by zxq, do not change", table.name));
+    let sql = format!("COMMENT ON {what} {target} IS {}", text.as_deref().unwrap_or("NULL"));
+    transaction.batch_execute(&sql).await.context(|| format!("commenting on {target}"))
 }
 
 /// The columns of a segment, as `CREATE TABLE` names them.
@@ -125,21 +181,36 @@ pub(super) async fn ensure_parent(pool: &Arc<Pool>, table: &TableDef) -> Result<
     let mut connection = pool.get().await?;
     let transaction = connection.client_mut()?.transaction().await.context(doing)?;
     lock(&transaction, &schema, &name).await?;
+    let wants_view = hypertable::is_asked_for(table) && {
+        let is_there = hypertable::functions(&transaction).await?.is_some();
+        if !is_there {
+            hypertable::say_that_it_is_missing(table, &pool.options().server());
+        }
+        is_there
+    };
     let found = columns_of(&transaction, &schema, &name).await?;
-    let mut columns = columns_sql(table)?;
-    if found.is_none() {
-        columns.push(format!("{SEGMENT_COLUMN} bigint NOT NULL"));
-        let comment = text_literal(&format!("zxq table {}: managed by zxq, do not change", table.name));
-        let comment = comment.unwrap_or_else(|| "NULL".to_owned());
-        let sql = format!(
-            "CREATE TABLE {target} ({}) PARTITION BY LIST ({SEGMENT_COLUMN}); COMMENT ON TABLE {target} IS {comment}",
-            columns.join(", ")
-        );
-        transaction.batch_execute(&sql).await.context(doing)?;
-    } else {
-        let found = found.unwrap_or_default();
-        check_columns(&format!("table {schema}.{name}"), table, &found, true)?;
-        add_columns(&transaction, &target, table, &found, "10s").await?;
+    if let Some(found) = &found {
+        check_columns(&format!("table {schema}.{name}"), table, found, true)?;
+    }
+    match (kind_of(&transaction, &schema, &name).await?.as_deref(), found) {
+        (None, _) if wants_view => {
+            union_view::ensure(&transaction, &schema, &name, table, None).await?;
+            comment(&transaction, "VIEW", &target, table).await?;
+        }
+        (None, _) => {
+            let mut columns = columns_sql(table)?;
+            columns.push(format!("{SEGMENT_COLUMN} bigint NOT NULL"));
+            let sql = format!("CREATE TABLE {target} ({}) PARTITION BY LIST ({SEGMENT_COLUMN})", columns.join(", "));
+            transaction.batch_execute(&sql).await.context(doing)?;
+            comment(&transaction, "TABLE", &target, table).await?;
+        }
+        (Some("v"), found) => union_view::ensure(&transaction, &schema, &name, table, found).await?,
+        (Some(_), found) => {
+            add_columns(&transaction, &target, table, &found.unwrap_or_default(), "10s").await?;
+            if wants_view {
+                union_view::replace_partitioned(&transaction, &schema, &name, table).await?;
+            }
+        }
     }
     transaction.commit().await.context(doing)?;
     connection.give_back();
@@ -253,6 +324,10 @@ async fn attach(connection: &mut Connection, schema: &str, name: &str, table: &T
     };
     check_columns(&format!("table {schema}.{name}"), table, &found, true)?;
     transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await.context(doing)?;
+    if is_view(&transaction, schema, table).await? {
+        union_view::show(&transaction, schema, name, table, &found).await?;
+        return transaction.commit().await.context(doing);
+    }
     let segments = segments_schema(schema);
     let differing = format!(
         "WITH attached AS (SELECT c.relname::text AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
@@ -295,13 +370,16 @@ pub(super) async fn drop_segments(pool: &Arc<Pool>, storage_name: &str, places: 
     for some in places.chunks(DROPS_AT_ONCE) {
         let transaction = connection.client_mut()?.transaction().await.context(doing)?;
         lock(&transaction, &schema, &name).await?;
-        let drops: Vec<String> =
-            some.iter().map(|(schema, table)| format!("DROP TABLE IF EXISTS {};", place(schema, table))).collect();
-        let sql = format!("SET LOCAL lock_timeout = '10s'; {}", drops.concat());
-        transaction.batch_execute(&sql).await.context(doing)?;
+        transaction.batch_execute("SET LOCAL lock_timeout = '10s'").await.context(doing)?;
         let names: Vec<&str> = some.iter().map(|(_, table)| table.as_str()).collect();
         let forget = format!("DELETE FROM {} WHERE name = ANY($1)", visible_table(&schema));
         transaction.execute(&forget, &[&names]).await.context(doing)?;
+        if kind_of(&transaction, &schema, &name).await?.as_deref() == Some("v") {
+            union_view::forget(&transaction, &schema, &name, &names).await?;
+        }
+        let drops: Vec<String> =
+            some.iter().map(|(schema, table)| format!("DROP TABLE IF EXISTS {};", place(schema, table))).collect();
+        transaction.batch_execute(&drops.concat()).await.context(doing)?;
         transaction.commit().await.context(doing)?;
     }
     connection.give_back();
@@ -324,12 +402,17 @@ pub(super) async fn segments_like(
     Ok(rows.iter().map(|row| (segments.clone(), row.get(0))).collect())
 }
 
-/// Drops the table that people query.
+/// Drops the table or view that people query.
 pub(super) async fn drop_parent(pool: &Arc<Pool>, storage_name: &str) -> Result<()> {
     let schema = pool.options().schema.clone();
     let name = parent(storage_name);
     let connection = pool.get().await?;
-    let sql = format!("SET lock_timeout = '10s'; DROP TABLE IF EXISTS {}; SET lock_timeout = 0", place(&schema, &name));
+    let what = match kind_of(connection.client()?, &schema, &name).await?.as_deref() {
+        Some("v") => "VIEW",
+        _ => "TABLE",
+    };
+    let sql =
+        format!("SET lock_timeout = '10s'; DROP {what} IF EXISTS {}; SET lock_timeout = 0", place(&schema, &name));
     connection.client()?.batch_execute(&sql).await.context(|| format!("dropping table {schema}.{name}"))?;
     connection.give_back();
     Ok(())
@@ -337,12 +420,20 @@ pub(super) async fn drop_parent(pool: &Arc<Pool>, storage_name: &str) -> Result<
 
 /// Bytes of all segments with their indexes.
 pub(super) async fn bytes_used(pool: &Arc<Pool>) -> Result<u64> {
-    let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c \
-               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'";
+    // A hypertable holds no rows itself: its chunks do, elsewhere.
+    let plain = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c \
+                 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r' \
+                 AND NOT c.relhassubclass";
     let connection = pool.get().await?;
     let segments = segments_schema(&pool.options().schema);
-    let row =
-        connection.client()?.query_one(sql, &[&segments]).await.context(|| "measuring the segments".to_owned())?;
+    let doing = || "measuring the segments".to_owned();
+    let mut statements = vec![plain.to_owned()];
+    statements.extend(hypertable::functions(connection.client()?).await?.map(|schema| hypertable::sizes_sql(&schema)));
+    let mut bytes = 0;
+    for sql in statements {
+        let row = connection.client()?.query_one(&sql, &[&segments]).await.context(doing)?;
+        bytes += u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    }
     connection.give_back();
-    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+    Ok(bytes)
 }

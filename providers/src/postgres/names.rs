@@ -2,8 +2,8 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | a zxq table, for people | `zxq.trades_data_7`, partitioned by the hidden column `zxq_segment` |
-//! | a segment | `zxq_segments.t7_s42_<job>`: table id, segment id, and the job that wrote it |
+//! | a zxq table, for people | `zxq.trades_data_7`, partitioned by the hidden column `zxq_segment`, or a view |
+//! | a segment | `zxq_segments.t7_s42_<job>`: table id, segment id, the job that wrote it, and `_h` or `_c` for a hypertable |
 //! | which segments people see | `zxq_segments.visible` |
 //!
 //! The job is in the name so that the litter of a crashed job can be found.
@@ -11,6 +11,7 @@
 use zxq_catalog::{JobId, SegmentId};
 
 use super::NAME;
+use super::hypertable::Kind;
 use crate::error::{ProviderError, Result};
 use crate::sql::quote;
 
@@ -47,8 +48,8 @@ pub(super) fn segment_prefix(storage_name: &str) -> String {
 }
 
 /// The table that `job` writes segment `id` to, without its schema.
-pub(super) fn segment_table(storage_name: &str, id: SegmentId, job: &JobId) -> String {
-    format!("{}{id}_{}", segment_prefix(storage_name), job_name(job))
+pub(super) fn segment_table(storage_name: &str, id: SegmentId, job: &JobId, kind: Kind) -> String {
+    format!("{}{id}_{}{}", segment_prefix(storage_name), job_name(job), kind.suffix())
 }
 
 /// The job as part of a name: itself where it is a UUID as it should be, else a hash of it.
@@ -63,8 +64,8 @@ pub(super) fn job_name(job: &JobId) -> String {
 pub(super) fn pattern(storage_name: &str, job: Option<&JobId>) -> String {
     let id: String = table_id(storage_name).chars().filter(char::is_ascii_alphanumeric).collect();
     match job {
-        Some(job) => format!("^t{id}_s[0-9]+_{}$", job_name(job)),
-        None => format!("^t{id}_s[0-9]+_[A-Za-z0-9]+$"),
+        Some(job) => format!("^t{id}_s[0-9]+_{}(_[hc])?$", job_name(job)),
+        None => format!("^t{id}_s[0-9]+_[A-Za-z0-9]+(_[hc])?$"),
     }
 }
 

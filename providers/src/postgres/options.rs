@@ -60,8 +60,10 @@ pub struct PostgresOptions {
     pub(super) ssl_root: Option<PathBuf>,
     /// Connections.
     pub pool: PoolOptions,
-    /// The schema for the tables that people query; segments lie in a second one with `_segments` added. One data directory
-    /// each: two of them must not share a schema.
+    /// Whose rows the schema holds: the catalog that lists them. A schema of another owner is refused. `None`: not looked at.
+    pub owner: Option<String>,
+    /// The schema for the tables that people query; segments lie in a second one with `_segments` added. Two catalogs cannot
+    /// share a schema.
     pub schema: String,
 }
 
@@ -147,7 +149,14 @@ impl PostgresOptions {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }
-        Ok(PostgresOptions { config, ssl_mode, ssl_root, pool: PoolOptions::default(), schema: "zxq".to_owned() })
+        Ok(PostgresOptions {
+            config,
+            ssl_mode,
+            ssl_root,
+            pool: PoolOptions::default(),
+            owner: None,
+            schema: "zxq".to_owned(),
+        })
     }
 
     /// The server as messages name it: without the password.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use zxq_catalog::JobId;
 
+use super::hypertable::Kind;
 use super::names;
 use super::options::{PostgresOptions, SslMode};
 
@@ -75,10 +76,11 @@ fn names_fit_and_stay_apart() {
     assert_eq!(names::parent(&long).len(), 63);
     assert!(names::parent(&long).ends_with("_17"));
     let job = JobId::new();
-    let name = names::segment_table("t_7", 42, &job);
+    let name = names::segment_table("t_7", 42, &job, Kind::Plain);
     assert_eq!(name, format!("t7_s42_{job}"));
     assert!(
-        names::segment_table("t_99999999", 9_999_999_999_999, &JobId("x-source".repeat(9))).len() <= names::LONGEST
+        names::segment_table("t_99999999", 9_999_999_999_999, &JobId("x-source".repeat(9)), Kind::Chunked).len()
+            <= names::LONGEST
     );
     assert!(names::parts(&names::location("zxq_segments", &name)).is_ok());
     assert!(names::parts("zxq_segments.a;b").is_err());

@@ -10,16 +10,18 @@ use arrow::record_batch::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use tokio_postgres::Transaction;
-use zxq_catalog::{SegmentId, TableDef};
+use zxq_catalog::{JobId, SegmentId, TableDef};
 
 use super::encode::{Encoder, HEADER};
 use super::errors::Context;
-use super::names::{LONGEST, SEGMENT_COLUMN, place};
+use super::hypertable::{self, Kind};
+use super::names::{LONGEST, SEGMENT_COLUMN, location, place, segment_table, segments_schema};
 use super::pool::Pool;
 use super::{NAME, layout, types};
 use crate::adapt::adapt_batch;
 use crate::error::{ProviderError, Result};
 use crate::sql::quote;
+use crate::tier_store::WrittenSegment;
 
 /// Bytes sent at once.
 const CHUNK: usize = 256 * 1024;
@@ -51,30 +53,46 @@ pub(super) fn check_table(table: &TableDef) -> Result<()> {
     Ok(())
 }
 
-/// Writes the rows to a table of this schema, durably when it returns, and returns how many bytes it takes. Nothing is left
-/// when it fails. Rows of an earlier attempt under the same name are replaced.
+/// Writes the rows to a table of their own, durably when it returns. Nothing is left when it fails. Rows of an earlier
+/// attempt by the same job are replaced.
 pub(super) async fn write_segment(
     pool: &Arc<Pool>,
     table: &TableDef,
+    job: &JobId,
     id: SegmentId,
-    schema: &str,
-    name: &str,
     rows: &[RecordBatch],
-) -> Result<u64> {
+) -> Result<WrittenSegment> {
     check_table(table)?;
-    let doing = || format!("writing segment {schema}.{name}");
+    let (people, schema) = (&pool.options().schema, segments_schema(&pool.options().schema));
+    let name_of = |kind| segment_table(&table.storage_name(), id, job, kind);
+    let doing = || format!("writing segment {schema}.{}", name_of(Kind::Plain));
     let expected: usize = rows.iter().map(RecordBatch::num_rows).sum();
     if expected == 0 {
-        return Err(ProviderError::Unsupported { store: NAME, what: format!("write segment {name} without rows") });
+        let what = format!("write segment {} without rows", name_of(Kind::Plain));
+        return Err(ProviderError::Unsupported { store: NAME, what });
     }
     let target = table.schema();
     let rows = rows.iter().map(|batch| adapt_batch(batch, &target)).collect::<Result<Vec<RecordBatch>>>()?;
-    let at = place(schema, name);
     let mut connection = pool.get().await?;
     let transaction = connection.client_mut()?.transaction().await.context(doing)?;
-    let create = format!("DROP TABLE IF EXISTS {at}; CREATE TABLE {at} ({})", layout::segment_columns(table)?);
-    transaction.batch_execute(&create).await.context(doing)?;
-    let found = copy_in(&transaction, &at, &rows, doing).await?;
+    // Asked of each table once it is there: only the segments of a view may be hypertables.
+    let timescale = match hypertable::is_asked_for(table) && layout::is_view(&transaction, people, table).await? {
+        true => hypertable::functions(&transaction).await?,
+        false => None,
+    };
+    let kind = if timescale.is_some() { hypertable::kind_for(table, &rows) } else { Kind::Plain };
+    let name = name_of(kind);
+    let at = place(&schema, &name);
+    let mut start: Vec<String> =
+        Kind::ALL.iter().map(|kind| format!("DROP TABLE IF EXISTS {}", place(&schema, &name_of(*kind)))).collect();
+    start.push(format!("CREATE TABLE {at} ({})", layout::segment_columns(table)?));
+    transaction.batch_execute(&start.join("; ")).await.context(doing)?;
+    if let Some(functions) = &timescale {
+        hypertable::make(&transaction, functions, &at, table).await?;
+    }
+    // A table made in this transaction: its rows need no second writing to be seen as old. (Chunks are made by the rows.)
+    let freeze = if timescale.is_some() { "" } else { ", FREEZE" };
+    let found = copy_in(&transaction, &format!("COPY {at} FROM STDIN (FORMAT binary{freeze})"), &rows, doing).await?;
     if usize::try_from(found) != Ok(expected) {
         return Err(ProviderError::Corrupt {
             store: NAME,
@@ -82,31 +100,39 @@ pub(super) async fn write_segment(
             reason: format!("{expected} rows were sent and {found} are there"),
         });
     }
-    // Added after the rows, the hidden column takes no space in them; the check lets the segment be attached unread.
-    let mut finish = vec![format!(
-        "ALTER TABLE {at} ADD COLUMN {SEGMENT_COLUMN} bigint NOT NULL DEFAULT {id}, ADD CHECK ({SEGMENT_COLUMN} = {id})"
-    )];
+    let mut finish = Vec::new();
+    if timescale.is_none() {
+        // Added after the rows, the hidden column takes no space in them; the check lets the segment be attached unread.
+        finish.push(format!(
+            "ALTER TABLE {at} ADD COLUMN {SEGMENT_COLUMN} bigint NOT NULL DEFAULT {id}, ADD CHECK ({SEGMENT_COLUMN} = {id})"
+        ));
+    }
     for keys in indexes(table, &rows) {
         finish.push(format!("CREATE INDEX ON {at} ({})", keys.join(", ")));
     }
     transaction.batch_execute(&finish.join("; ")).await.context(doing)?;
+    if let Some(functions) = timescale.as_ref().filter(|_| kind == Kind::Compressed) {
+        hypertable::compress(&transaction, functions, &at, table).await?;
+    }
     transaction.commit().await.context(doing)?;
     connection.client()?.batch_execute(&format!("ANALYZE {at}")).await.context(doing)?;
-    let size = format!("SELECT pg_total_relation_size('{at}'::regclass)");
+    let size = match &timescale {
+        Some(functions) => hypertable::size_sql(functions, &at),
+        None => format!("SELECT pg_total_relation_size('{at}'::regclass)"),
+    };
     let row = connection.client()?.query_one(&size, &[]).await.context(doing)?;
     connection.give_back();
-    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+    let bytes = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    Ok(WrittenSegment { location: location(&schema, &name), bytes })
 }
 
 async fn copy_in(
     transaction: &Transaction<'_>,
-    at: &str,
+    copy: &str,
     rows: &[RecordBatch],
     doing: impl Fn() -> String,
 ) -> Result<u64> {
-    // The table was made in this transaction: its rows need no second writing to be seen as old.
-    let copy = format!("COPY {at} FROM STDIN (FORMAT binary, FREEZE)");
-    let mut sink = pin!(transaction.copy_in::<_, Bytes>(&copy).await.context(&doing)?);
+    let mut sink = pin!(transaction.copy_in::<_, Bytes>(copy).await.context(&doing)?);
     let mut out = BytesMut::with_capacity(CHUNK + 4096);
     out.extend_from_slice(HEADER);
     for batch in rows {

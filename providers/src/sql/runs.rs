@@ -63,7 +63,6 @@ mod tests {
             has_bounds: bounds.is_some(),
             min: bounds.map(|b| Value::Int(b.0)),
             max: bounds.map(|b| Value::Int(b.1)),
-            ..Default::default()
         };
         Arc::new(Segment {
             id,

@@ -24,6 +24,7 @@ mod s3_only;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 mod stores;
+mod timescale_only;
 
 macro_rules! suite {
     ($store:ident, $kind:expr, $($module:ident :: { $($case:ident),+ $(,)? }),+ $(,)?) => {
@@ -70,6 +71,8 @@ macro_rules! suite {
 suite!(hot, crate::stores::Hot);
 suite!(duckdb, crate::stores::DuckDb);
 suite!(postgres, crate::stores::Postgres);
+suite!(timescale, crate::stores::Timescale { compressed: false });
+suite!(timescale_compressed, crate::stores::Timescale { compressed: true });
 suite!(delta, crate::stores::Delta { pushdown_filters: false });
 suite!(iceberg, crate::stores::Iceberg { pushdown_filters: false });
 suite!(iceberg_pushdown, crate::stores::Iceberg { pushdown_filters: true });

@@ -3,20 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableConfig};
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
-use zxq_catalog::{MetadataPointers, SqliteStore, TableDef};
-use zxq_providers::TierStore;
+use zxq_catalog::{JobId, MetadataPointers, PartitionKey, Segment, SqliteStore, TableDef};
 use zxq_providers::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
 use zxq_providers::objects::{StorageRoot, s3};
-use zxq_providers::postgres::{PostgresOptions, PostgresStore};
+use zxq_providers::postgres::{
+    CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresOptions, PostgresStore, hypertable_column,
+};
+use zxq_providers::{Publication, Result, ScanRequest, TierStore, WrittenSegment};
 
 use crate::harness::Kind;
 use crate::{postgres_server, rest_server, s3_server};
@@ -66,6 +71,140 @@ impl Kind for Postgres {
 
     fn is_available(&self) -> bool {
         postgres_server::is_installed()
+    }
+}
+
+/// PostgreSQL with TimescaleDB: every table that can asks for hypertables.
+pub struct Timescale {
+    /// All segments are old enough to be compressed, or none.
+    pub compressed: bool,
+}
+
+impl Timescale {
+    pub fn options(folder: &Path) -> PostgresOptions {
+        let mut options = PostgresOptions::parse(&postgres_server::timescale_url().unwrap()).unwrap();
+        options.schema = Postgres::options(folder).schema;
+        options
+    }
+}
+
+#[async_trait]
+impl Kind for Timescale {
+    async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
+        let store = PostgresStore::open(Timescale::options(folder)).await.unwrap();
+        Arc::new(AsHypertables { store, compressed: self.compressed })
+    }
+
+    fn is_available(&self) -> bool {
+        postgres_server::timescale_url().is_some()
+    }
+}
+
+/// A store whose tables ask for hypertables.
+#[derive(Debug)]
+struct AsHypertables {
+    store: PostgresStore,
+    compressed: bool,
+}
+
+impl AsHypertables {
+    fn asking(&self, table: &TableDef) -> TableDef {
+        let mut table = table.clone();
+        if hypertable_column(&table).is_some_and(|column| !column.nullable) {
+            let compress_after = if self.compressed { "0" } else { "never" };
+            // Test data reach from year 1 to 9999: chunks of a century, so that there are few.
+            for (option, value) in
+                [(HYPERTABLE, "true"), (CHUNK_TIME_INTERVAL, "3153600000"), (COMPRESS_AFTER, compress_after)]
+            {
+                table.options.insert(option.to_owned(), value.to_owned());
+            }
+        }
+        table
+    }
+}
+
+#[async_trait]
+impl TierStore for AsHypertables {
+    fn name(&self) -> &'static str {
+        self.store.name()
+    }
+
+    async fn create_table(&self, table: &TableDef) -> Result<()> {
+        self.store.create_table(&self.asking(table)).await
+    }
+
+    async fn alter_table(&self, table: &TableDef) -> Result<()> {
+        self.store.alter_table(&self.asking(table)).await
+    }
+
+    async fn drop_table(&self, storage_name: &str) -> Result<()> {
+        self.store.drop_table(storage_name).await
+    }
+
+    async fn write_segment(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        id: u64,
+        partition: &PartitionKey,
+        rows: Vec<RecordBatch>,
+    ) -> Result<WrittenSegment> {
+        let table = self.asking(table);
+        let written = self.store.write_segment(&table, job, id, partition, rows).await?;
+        // Rows without a date, or of days to come, are not old.
+        let is_old = partition.period.is_some_and(|day| day <= crate::data::NEW_YEAR_2024);
+        let kind = match (table.options.contains_key(HYPERTABLE), self.compressed && is_old) {
+            (true, true) => "_c",
+            (true, false) => "_h",
+            (false, _) => "",
+        };
+        let at = &written.location;
+        assert!(at.ends_with(kind) || (self.compressed && !is_old && at.ends_with("_c")), "{at}");
+        Ok(written)
+    }
+
+    async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
+        self.store.publish(&self.asking(table), publication).await
+    }
+
+    async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool> {
+        self.store.is_published(table, job).await
+    }
+
+    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.store.scan(request).await
+    }
+
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        self.store.partial_aggregate(aggregate, scan)
+    }
+
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        self.store.exact_filter(scan, filter)
+    }
+
+    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {
+        self.store.drop_segments(storage_name, segments).await
+    }
+
+    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
+        self.store.sweep_job(storage_name, job).await
+    }
+
+    async fn bytes_used(&self) -> Result<u64> {
+        self.store.bytes_used().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.store.close().await
     }
 }
 

@@ -44,6 +44,22 @@ pub fn is_installed() -> bool {
     binaries().is_some() || shared().is_some()
 }
 
+/// The address of a database of [`shared`]'s server that has the extension timescaledb; `None` where that is not installed,
+/// said aloud once.
+///
+/// # Panics
+/// Without it when `ZXQ_REQUIRE_TIMESCALE` is set, and when it is there and cannot be used.
+pub fn timescale_url() -> Option<String> {
+    static URL: OnceLock<Option<String>> = OnceLock::new();
+    URL.get_or_init(|| shared()?.make_timescale()).clone()
+}
+
+/// True where the extension lies beside these programs, as Debian's packages lay it.
+fn has_timescale(binaries: &Path) -> bool {
+    let version = binaries.parent().and_then(Path::file_name).unwrap_or_default();
+    Path::new("/usr/share/postgresql").join(version).join("extension/timescaledb.control").exists()
+}
+
 /// The newest installed server's programs.
 fn binaries() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
@@ -76,6 +92,10 @@ impl PostgresServer {
         std::fs::write(folder.join("password"), PASSWORD).expect("the password file");
         // A free port: the listener is closed right before the server opens it.
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let preload = match has_timescale(binaries) {
+            true => "shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off",
+            false => "",
+        };
         let script = format!(
             r#"cd "$1" || exit 1
 umask 077
@@ -90,6 +110,7 @@ fsync = off
 max_connections = 400
 shared_buffers = 64MB
 max_locks_per_transaction = 256
+{preload}
 CONF
 while true; do
   "$2/postgres" -D data >>server.log 2>&1 &
@@ -152,6 +173,27 @@ cd / && rm -rf "$1"
     /// A URL for the superuser and its database.
     pub fn superuser_url(&self) -> String {
         self.url("postgres", PASSWORD, "postgres")
+    }
+
+    /// Makes a database with the extension timescaledb, once. Its address; `None` where that is not installed, said aloud.
+    pub fn make_timescale(&self) -> Option<String> {
+        let binaries = binaries()?;
+        if !has_timescale(&binaries) {
+            let required = std::env::var_os("ZXQ_REQUIRE_TIMESCALE").is_some();
+            assert!(!required, "ZXQ_REQUIRE_TIMESCALE is set and PostgreSQL has no extension timescaledb");
+            eprintln!("SKIPPED: PostgreSQL has no extension timescaledb: hypertables are not tested");
+            return None;
+        }
+        for (database, sql) in
+            [("postgres", "CREATE DATABASE timescale"), ("timescale", "CREATE EXTENSION timescaledb")]
+        {
+            let made = Command::new(binaries.join("psql"))
+                .args(["-qX", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.url("postgres", PASSWORD, database)])
+                .output()
+                .expect("psql runs");
+            assert!(made.status.success(), "{sql}: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        Some(self.url("postgres", PASSWORD, "timescale"))
     }
 
     /// The port it listens on.

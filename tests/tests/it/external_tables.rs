@@ -64,9 +64,10 @@ async fn tables_that_others_wrote_are_read_exactly() {
         assert_eq!(texts(engine, &count).await, [expected.len().to_string()], "{name}");
         // Each filter prunes by something else: rows and files, partitions, text, time.
         type Keep = fn(&[&str]) -> bool;
-        let filters: [(&str, Keep); 6] = [
+        let filters: [(&str, Keep); 7] = [
             ("id >= 40 AND id < 55", |row| (40..55).contains(&row[0].parse::<i64>().unwrap())),
             ("symbol = 'S3'", |row| row[1] == "S3"),
+            ("symbol = 'BRK/B %2F=1'", |row| row[1] == "BRK/B %2F=1"),
             ("symbol IS NULL", |row| row[1] == "NULL"),
             ("trade_date = DATE '2024-02-05'", |row| row[4] == "2024-02-05"),
             ("ts < TIMESTAMPTZ '2024-02-08 00:00:00Z'", |row| row[2] < "2024-02-08"),

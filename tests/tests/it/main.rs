@@ -3,6 +3,7 @@
 
 mod damage;
 mod external_tables;
+mod hypertables;
 mod market;
 mod oracle;
 mod postgres_crash;
@@ -10,4 +11,5 @@ mod s3_deploy;
 mod s3_moves;
 mod snapshot;
 mod tidy;
+mod warm_places;
 mod wire;

@@ -19,7 +19,9 @@ async fn a_move_into_a_server_that_dies_ends_exact_when_repeated() {
         return;
     }
     let postgres = PostgresServer::start_another().unwrap();
-    let options = PostgresOptions::parse(&postgres.superuser_url()).unwrap();
+    let mut options = PostgresOptions::parse(&postgres.superuser_url()).unwrap();
+    // How long to wait for a server that is down.
+    options.pool.pool_timeout = Duration::from_secs(5);
     let server = TestServer::start_with(|config| config.warm.postgres = Some(options)).await;
     let client = zxq_tests::test_server::connect(server.address).await;
     client

@@ -116,43 +116,41 @@ impl PostgresCatalog {
     pub async fn claim(&self, claim: &Claim) -> Result<Claimed> {
         let doing = || "taking the writer's lease".to_owned();
         let mut side = self.side().await?;
-        let outcome = side
-            .run(doing, async |connection| {
-                let mut tx = connection.begin().await?;
-                let sql = format!("SELECT {COLUMNS} FROM writer WHERE id = 1 FOR UPDATE");
-                let row = sqlx::query(&sql).fetch_one(&mut *tx).await?;
-                // Every way out ends the transaction: the row's lock holds all writing up.
-                let former = match read(&row, 0)? {
-                    Ok(former) => former,
-                    Err(corrupt) => return tx.rollback().await.map(|()| Err(corrupt)),
-                };
-                let same_directory = former.directory == claim.directory;
-                let ours = former.holder == self.process || same_directory && former.host == claim.host;
-                if former.alive && !ours {
-                    return tx.rollback().await.map(|()| Ok(Claimed::Held(former)));
-                }
-                if former.fence > 0 && !former.settled && !same_directory && !claim.take_over {
-                    return tx.rollback().await.map(|()| Ok(Claimed::HotElsewhere(former)));
-                }
-                let fence: i64 = sqlx::query_scalar(
-                    "UPDATE writer SET fence = fence + 1, holder = $1, directory = $2, host = $3, place = $4, pid = $5,
+        side.run(doing, async |connection| {
+            let mut tx = connection.begin().await?;
+            let sql = format!("SELECT {COLUMNS} FROM writer WHERE id = 1 FOR UPDATE");
+            let row = sqlx::query(&sql).fetch_one(&mut *tx).await?;
+            // Every way out ends the transaction: the row's lock holds all writing up.
+            let former = match read(&row, 0)? {
+                Ok(former) => former,
+                Err(corrupt) => return tx.rollback().await.map(|()| Err(corrupt)),
+            };
+            let same_directory = former.directory == claim.directory;
+            let ours = former.holder == self.process || same_directory && former.host == claim.host;
+            if former.alive && !ours {
+                return tx.rollback().await.map(|()| Ok(Claimed::Held(former)));
+            }
+            if former.fence > 0 && !former.settled && !same_directory && !claim.take_over {
+                return tx.rollback().await.map(|()| Ok(Claimed::HotElsewhere(former)));
+            }
+            let fence: i64 = sqlx::query_scalar(
+                "UPDATE writer SET fence = fence + 1, holder = $1, directory = $2, host = $3, place = $4, pid = $5,
                          address = '', expires = clock_timestamp() + make_interval(secs => $6), settled = 0, hot = '{}'
                      WHERE id = 1 RETURNING fence",
-                )
-                .bind(&self.process)
-                .bind(&claim.directory)
-                .bind(&claim.host)
-                .bind(&claim.place)
-                .bind(i64::from(std::process::id()))
-                .bind(seconds(claim.lease))
-                .fetch_one(&mut *tx)
-                .await?;
-                tx.commit().await?;
-                self.fence.set(u64::try_from(fence).unwrap_or(0));
-                Ok(Ok(Claimed::Taken(former)))
-            })
+            )
+            .bind(&self.process)
+            .bind(&claim.directory)
+            .bind(&claim.host)
+            .bind(&claim.place)
+            .bind(i64::from(std::process::id()))
+            .bind(seconds(claim.lease))
+            .fetch_one(&mut *tx)
             .await?;
-        outcome
+            tx.commit().await?;
+            self.fence.set(u64::try_from(fence).unwrap_or(0));
+            Ok(Ok(Claimed::Taken(former)))
+        })
+        .await?
     }
 
     /// The heartbeat: keeps the lease, and publishes where this process serves and how many rows only it has.

@@ -7,7 +7,10 @@ use crate::error::{CatalogError, Result};
 use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, IDENTITY];
+
+/// A number that no other catalog has.
+const IDENTITY: &str = "INSERT INTO meta (key, value) VALUES ('identity', random() & 0x7fffffffffffffff);";
 
 /// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.
 const VERSION_1: &str = "

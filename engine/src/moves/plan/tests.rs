@@ -47,6 +47,11 @@ fn summary(moves: &[PlannedMove]) -> Vec<(i32, Tier, Tier, Action)> {
     moves.iter().map(|m| (m.partition.period.unwrap(), m.from, m.to, m.action)).collect()
 }
 
+/// A store that keeps rows of every age alike.
+fn never(_: &TableDef, _: &Segment, _: Duration) -> bool {
+    false
+}
+
 /// A moment long after all test data: only the table's own newest date counts.
 const LATE: i64 = 30_000 * DAY_US;
 
@@ -54,7 +59,7 @@ const LATE: i64 = 30_000 * DAY_US;
 fn age_is_measured_from_the_newest_date_of_the_table() {
     let snapshot =
         snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 94), (Tier::Hot, 93), (Tier::Hot, 70), (Tier::Warm, 69)]);
-    let moves = by_policy(&snapshot, &config(), 0, LATE);
+    let moves = by_policy(&snapshot, &config(), 0, LATE, &never);
     assert_eq!(
         summary(&moves),
         vec![
@@ -68,21 +73,24 @@ fn age_is_measured_from_the_newest_date_of_the_table() {
 #[test]
 fn the_wall_clock_counts_when_it_is_earlier() {
     let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 93)]);
-    assert!(by_policy(&snapshot, &config(), 0, 95 * DAY_US).is_empty());
+    assert!(by_policy(&snapshot, &config(), 0, 95 * DAY_US, &never).is_empty());
 }
 
 #[test]
 fn table_options_go_before_the_configuration() {
     let snapshot =
         snapshot(&[("hot_to_warm_age", "never"), ("warm_to_cold_age", "never")], &[(Tier::Hot, 100), (Tier::Hot, 1)]);
-    assert!(by_policy(&snapshot, &config(), 0, LATE).is_empty());
+    assert!(by_policy(&snapshot, &config(), 0, LATE, &never).is_empty());
 }
 
 #[test]
 fn retention_deletes_in_every_tier() {
     let retention = (50 * DAY).to_string();
     let snapshot = snapshot(&[("retention", &retention)], &[(Tier::Hot, 100), (Tier::Cold, 50), (Tier::Cold, 51)]);
-    assert_eq!(summary(&by_policy(&snapshot, &config(), 0, LATE)), vec![(50, Tier::Cold, Tier::Cold, Action::Delete)]);
+    assert_eq!(
+        summary(&by_policy(&snapshot, &config(), 0, LATE, &never)),
+        vec![(50, Tier::Cold, Tier::Cold, Action::Delete)]
+    );
 }
 
 #[test]
@@ -91,10 +99,22 @@ fn a_full_hot_tier_flushes_its_oldest_partitions_first() {
     config.hot.memory_limit_bytes = 2000;
     config.policy.hot_usage_threshold = 0.8;
     let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 99), (Tier::Hot, 98)]);
-    let moves = by_policy(&snapshot, &config, 3000, LATE);
+    let moves = by_policy(&snapshot, &config, 3000, LATE, &never);
     assert_eq!(
         summary(&moves),
         vec![(98, Tier::Hot, Tier::Warm, Action::Move), (99, Tier::Hot, Tier::Warm, Action::Move)]
+    );
+}
+
+#[test]
+fn what_its_store_wants_anew_is_rewritten_where_it_lies() {
+    let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Warm, 99), (Tier::Warm, 80), (Tier::Warm, 60)]);
+    let is_due = |_: &TableDef, segment: &Segment, age: Duration| {
+        segment.tier == Tier::Warm && age >= Duration::from_secs(10 * DAY)
+    };
+    assert_eq!(
+        summary(&by_policy(&snapshot, &config(), 0, LATE, &is_due)),
+        vec![(60, Tier::Warm, Tier::Cold, Action::Move), (80, Tier::Warm, Tier::Warm, Action::Rewrite)]
     );
 }
 

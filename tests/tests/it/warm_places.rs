@@ -1,0 +1,67 @@
+//! A data directory finds its warm rows where it left them, or does not open.
+
+use zxq_engine::{Engine, EngineConfig, ErrorKind, PostgresOptions};
+use zxq_tests::postgres_server;
+use zxq_tests::test_server::{close, test_config};
+
+fn in_schema(mut config: EngineConfig, schema: &str) -> EngineConfig {
+    let server = postgres_server::shared().unwrap();
+    let mut options = PostgresOptions::parse(&server.superuser_url()).unwrap();
+    options.schema = schema.to_owned();
+    config.warm.postgres = Some(options);
+    config
+}
+
+const ROWS: &str = "CREATE TABLE t (day DATE, n BIGINT) WITH (partition_by = 'day', sort_by = 'n')";
+
+async fn fill(engine: &std::sync::Arc<Engine>) {
+    for sql in [ROWS, "INSERT INTO t VALUES ('2024-01-01', 1), ('2024-01-02', 2)", "CALL zxq.migrate('t', 'warm')"] {
+        engine.sql(sql).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_warm_store_is_refused_while_rows_lie_in_the_first() {
+    if postgres_server::shared().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let duckdb = || test_config(folder.path());
+    let postgres = |schema: &str| in_schema(test_config(folder.path()), schema);
+    let engine = Engine::open(duckdb()).await.unwrap();
+    fill(&engine).await;
+    close(engine).await;
+    let error = Engine::open(postgres("places")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+    assert!(error.to_string().contains("warm rows of table t") && error.to_string().contains("(postgres)"), "{error}");
+
+    // As the error says: out of warm, then the other store; a third is refused again.
+    let engine = Engine::open(duckdb()).await.unwrap();
+    engine.sql("CALL zxq.migrate('t', 'cold', from => 'warm')").await.unwrap();
+    close(engine).await;
+    let engine = Engine::open(postgres("places")).await.unwrap();
+    engine.sql("INSERT INTO t VALUES ('2024-01-03', 3)").await.unwrap();
+    engine.sql("CALL zxq.migrate('t', 'warm')").await.unwrap();
+    close(engine).await;
+    for other in [postgres("elsewhere"), duckdb()] {
+        let error = Engine::open(other).await.unwrap_err();
+        assert!(error.to_string().contains("at places_segments.t"), "{error}");
+    }
+    close(Engine::open(postgres("places")).await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_data_directories_do_not_share_a_schema() {
+    if postgres_server::shared().is_none() {
+        return;
+    }
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let engine = Engine::open(in_schema(test_config(first.path()), "shared_by_two")).await.unwrap();
+    fill(&engine).await;
+    let refused = Engine::open(in_schema(test_config(second.path()), "shared_by_two")).await.unwrap_err();
+    assert!(refused.to_string().contains("rows of another data directory: set warm.schema"), "{refused}");
+    close(engine).await;
+    let engine = Engine::open(in_schema(test_config(first.path()), "shared_by_two")).await.unwrap();
+    assert_eq!(engine.snapshot().table("t").unwrap().row_count(), 2);
+    close(engine).await;
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use object_store::ObjectStore;
+use url::Url;
 use zxq_catalog::store::SqliteStore;
 use zxq_catalog::{CatalogStore, Change, Job, JobPhase, Segment, Snapshot, TableDef, Tier};
 use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
@@ -12,7 +14,7 @@ use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::PostgresStore;
-use zxq_providers::{Publication, TierStore, sort};
+use zxq_providers::{ProviderError, Publication, TierStore, sort};
 
 use crate::cold_stores::ColdStores;
 use crate::commit::{Record, is_covered};
@@ -37,8 +39,13 @@ pub(crate) async fn open_parts(config: EngineConfig) -> Result<Parts> {
     if let (Err(_), Some(node)) = (&stores, &node) {
         node.leave_unopened().await;
     }
-    let Stores { hot, stores, wal } = stores?;
-    Ok(Parts { runtime: runtime(&config)?, lock, catalog, hot, stores, wal, node, snapshot, config })
+    let Stores { hot, stores, wal, bucket } = stores?;
+    let runtime = runtime(&config)?;
+    if let Some((bucket, store)) = bucket {
+        // Tables that others keep in the same bucket can be read, too.
+        runtime.register_object_store(&bucket, store);
+    }
+    Ok(Parts { runtime, lock, catalog, hot, stores, wal, node, snapshot, config })
 }
 
 /// The tiers, and the log that hot comes back from.
@@ -46,6 +53,8 @@ struct Stores {
     hot: Arc<HotStore>,
     stores: [Arc<dyn TierStore>; 3],
     wal: Option<(Arc<Wal>, Recovery)>,
+    /// Where cold lies in a bucket: its address and client.
+    bucket: Option<(Url, Arc<dyn ObjectStore>)>,
 }
 
 async fn open_stores(
@@ -58,10 +67,15 @@ async fn open_stores(
     let hot = Arc::new(HotStore::new(HotOptions { memory_limit_bytes: config.hot.memory_limit_bytes }));
     let warm = open_warm(config, is_reader, catalog.identity()).await?;
     check_places(snapshot, warm.as_ref())?;
-    let cold = ColdStores::open(config, cold_root(config).await?, Arc::clone(catalog))?;
+    let root = cold_root(config).await?;
+    let bucket = match &root {
+        StorageRoot::ObjectStore { store, url } => Some((url.clone(), Arc::clone(store))),
+        StorageRoot::Folder(_) => None,
+    };
+    let cold = ColdStores::open(config, root, Arc::clone(catalog))?;
     let wal = if is_reader { None } else { Some(open_wal(config).await?) };
     let stores: [Arc<dyn TierStore>; 3] = [Arc::clone(&hot) as Arc<dyn TierStore>, warm, Arc::new(cold)];
-    Ok(Stores { hot, stores, wal })
+    Ok(Stores { hot, stores, wal, bucket })
 }
 
 /// The catalog: the PostgreSQL database where one is named, else the directory's own file.
@@ -151,6 +165,19 @@ fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
     Ok(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spill).build_arc()?)
 }
 
+/// Makes sure that the warm store knows every table: it may be another than the one that the tables were made in.
+async fn make_warm_tables(engine: &Arc<Engine>) -> Result<()> {
+    let snapshot = engine.snapshot();
+    for state in snapshot.tables.values().filter(|state| state.def.external().is_none()) {
+        match engine.store(Tier::Warm).create_table(&state.def).await {
+            // What somebody changed there is no reason not to start: statements that need it say so again.
+            Err(error @ ProviderError::Changed { .. }) => tracing::error!(table = %state.def.name, %error),
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
 /// Completes or sweeps unfinished jobs, then replays the write-ahead log, then collects.
 pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()> {
     let covered = engine.snapshot().tables.values().flat_map(|t| t.wal_covered.values().copied()).max();
@@ -158,6 +185,7 @@ pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()
         // Should the log have been lost: new records must not look like ones that were moved long ago.
         engine.wal()?.raise_lsn_above(covered).await?;
     }
+    make_warm_tables(engine).await?;
     for job in engine.catalog.unfinished_jobs().await? {
         finish_or_sweep(engine, job).await?;
     }

@@ -14,10 +14,12 @@ use datafusion::catalog::Session;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
+use object_store::ObjectStore;
 use url::Url;
 
 use crate::error::{ProviderError, Result};
 
+mod bucket_files;
 mod delta;
 mod file_scan;
 mod iceberg;
@@ -99,7 +101,7 @@ pub async fn open(state: &dyn Session, format: ExternalFormat, location: &str) -
     Ok(match format {
         ExternalFormat::Parquet => Arc::new(parquet::ParquetFiles::open(state, location).await?),
         ExternalFormat::Delta => Arc::new(delta::DeltaFiles::open(state, location).await?),
-        ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(location).await?),
+        ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(state, location).await?),
     })
 }
 
@@ -113,6 +115,21 @@ fn address(format: ExternalFormat, location: &str) -> Result<ListingTableUrl> {
         }
     }
     Ok(parsed)
+}
+
+/// The store that a location names, where this session can reach it.
+fn store_of(
+    state: &dyn Session,
+    format: ExternalFormat,
+    location: &str,
+    url: &ListingTableUrl,
+) -> Result<Arc<dyn ObjectStore>> {
+    let place = url.object_store();
+    state.runtime_env().object_store(&place).map_err(|_| {
+        let what =
+            format!("zxq has no access to {place}: only the bucket of cold.url, and this machine's disk, can be read");
+        refused(format, location, &what)
+    })
 }
 
 fn missing(format: ExternalFormat, location: &str) -> ProviderError {

@@ -375,7 +375,7 @@ async fn a_catalog_of_a_newer_program_is_refused(kind: Kind) {
     let catalog = Catalog::with_table(kind).await;
     catalog.raw("UPDATE meta SET value = 1000 WHERE key = 'schema_version'").await;
     let error = catalog.open_again().await.unwrap_err();
-    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, known: 2 }), "{error}");
+    assert!(matches!(error, CatalogError::NewerSchema { found: 1000, .. }), "{error}");
 }
 
 async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
@@ -397,13 +397,18 @@ async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
     assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2"]);
 }
 
-/// A catalog from before there were Iceberg tables gets theirs.
+/// A catalog from before there were Iceberg tables gets theirs, and one without a name of its own gets one.
 async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
     let catalog = Catalog::with_table(kind).await;
     catalog
-        .raw("DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        .raw("DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; DELETE FROM meta WHERE key = 'identity'; \
+              UPDATE meta SET value = 1 WHERE key = 'schema_version'")
         .await;
     let catalog = catalog.reopen().await;
+    let identity = catalog.store.identity().to_owned();
+    let catalog = catalog.reopen().await;
+    assert_eq!(catalog.store.identity(), identity);
+    assert_ne!(Catalog::empty(kind).await.store.identity(), identity);
     assert!(catalog.store.create_pointer("t", "l").await.unwrap());
     assert!(catalog.store.load().await.unwrap().table("trades").is_some());
 }

@@ -10,13 +10,15 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake_core::kernel::Remove;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
-use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use deltalake_core::logstore::{StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, DeltaTableConfig, DeltaTableError};
 use object_store::ObjectMeta;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use url::Url;
 
 use super::file_scan::{self, InFolders};
-use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused};
+use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
 use crate::error::Result;
 
 const FORMAT: ExternalFormat = ExternalFormat::Delta;
@@ -46,11 +48,13 @@ impl DeltaFiles {
             url.set_path(&format!("{}/", url.path()));
         }
         let store = place.object_store();
-        let backend = state.runtime_env().object_store(&store)?;
+        let backend = store_of(state, FORMAT, location, &place)?;
         let reading = |e: DeltaTableError| failed(FORMAT, "read the log of", location, e);
-        let builder =
-            DeltaTableBuilder::from_url(url.clone()).map_err(reading)?.with_storage_backend(backend, url.clone());
-        let mut table = builder.build().map_err(reading)?;
+        let folder = Path::from_url_path(url.path()).map_err(|e| failed(FORMAT, "understand", location, e))?;
+        // The log store is put together from the session's client, whatever the library would make of the scheme.
+        let files = PrefixStore::new(Arc::clone(&backend), folder.clone());
+        let log = default_logstore(Arc::new(files), backend, &url, &StorageConfig::default());
+        let mut table = DeltaTable::new(log, DeltaTableConfig::default());
         if !table.verify_deltatable_existence().await.map_err(reading)? {
             return Err(missing(FORMAT, location));
         }
@@ -79,7 +83,6 @@ impl DeltaFiles {
             .as_ref()
             .try_into_arrow()
             .map_err(|e: arrow::error::ArrowError| failed(FORMAT, "understand the schema of", location, e))?;
-        let folder = Path::from_url_path(url.path()).map_err(|e| failed(FORMAT, "understand", location, e))?;
         Ok(DeltaFiles {
             location: location.to_owned(),
             store,

@@ -12,6 +12,7 @@ use ::iceberg::table::StaticTable;
 use ::iceberg::{Error as IcebergError, Runtime, TableIdent};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
@@ -21,8 +22,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
 
+use super::bucket_files::bucket_files;
 use super::iceberg_predicate::predicate;
-use super::{ExternalFormat, ExternalScan, ExternalTable, failed, missing, refused};
+use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
 use crate::adapt::adapt_batch;
 use crate::error::Result;
 
@@ -38,11 +40,15 @@ pub(super) struct IcebergFiles {
 }
 
 impl IcebergFiles {
-    pub(super) async fn open(location: &str) -> Result<Self> {
-        if location.contains("://") && !location.starts_with("file://") {
-            return Err(refused(FORMAT, location, "Iceberg tables of others are read from local disk only"));
-        }
-        let files = FileIO::new_with_fs();
+    pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
+        let files = match location.split_once("://") {
+            None | Some(("file", _)) => FileIO::new_with_fs(),
+            Some(("s3", rest)) => {
+                let store = store_of(state, FORMAT, location, &address(FORMAT, location)?)?;
+                bucket_files(rest.split('/').next().unwrap_or_default(), store)
+            }
+            Some(_) => return Err(refused(FORMAT, location, "such tables are read from local disk and from s3://")),
+        };
         let reading = |e: IcebergError| failed(FORMAT, "read the metadata of", location, e);
         let metadata = metadata_file(&files, location).await?;
         if !files.exists(&metadata).await.map_err(reading)? {

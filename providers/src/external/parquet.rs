@@ -14,7 +14,7 @@ use object_store::ObjectMeta;
 use percent_encoding::percent_decode_str;
 
 use super::file_scan::{self, InFolders};
-use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused};
+use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
 use crate::error::Result;
 
 const FORMAT: ExternalFormat = ExternalFormat::Parquet;
@@ -36,6 +36,7 @@ pub(super) struct ParquetFiles {
 impl ParquetFiles {
     pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
         let url = address(FORMAT, location)?;
+        store_of(state, FORMAT, location, &url)?;
         let mut options = ListingOptions::new(Arc::new(ParquetFormat::default()));
         // A folder may hold other things beside; a file that is named is meant.
         options = options.with_file_extension(if url.is_collection() { ".parquet" } else { "" });
@@ -60,7 +61,7 @@ impl ExternalTable for ParquetFiles {
 
     async fn scan(&self, scan: ExternalScan<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let store = self.url.object_store();
-        let backend = scan.state.runtime_env().object_store(&store)?;
+        let backend = store_of(scan.state, FORMAT, &self.location, &self.url)?;
         let listed = self.url.list_all_files(scan.state, backend.as_ref(), &self.options.file_extension).await?;
         let listed: Vec<ObjectMeta> = listed.try_collect().await?;
         let mut files = Vec::with_capacity(listed.len());

@@ -244,9 +244,14 @@ cd / && rm -rf "$1"
         }
     }
 
-    /// Lets a crashed server start again.
+    /// Lets a crashed server start again, and waits until it listens.
     pub fn start_again(&self) {
         std::fs::remove_file(self.folder.join("down")).expect("the mark is removed");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "the server does not start again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

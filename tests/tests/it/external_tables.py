@@ -1,4 +1,5 @@
-"""Makes the tables that the external-table suite registers, by libraries other than zxq's: `external_tables.py FOLDER`.
+"""Makes the tables that the external-table suite registers, by libraries other than zxq's:
+`external_tables.py FOLDER [ENDPOINT KEY SECRET BUCKET]`. With an S3 server, some lie in its bucket too.
 
 Prints one JSON object: for each table its format, its location, and all its rows as text, sorted by `id`.
 """
@@ -12,6 +13,7 @@ from decimal import Decimal
 import deltalake
 import pyarrow as arrow
 import pyarrow.dataset as dataset
+import pyarrow.fs as arrow_fs
 import pyarrow.parquet as parquet
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -109,5 +111,33 @@ empty = catalog.create_table("market.empty", schema)
 with empty.update_schema() as update:
     update.rename_column("ticker", "symbol")
 tables["iceberg_empty"] = ("iceberg", empty.metadata_location.removeprefix("file://"), [])
+
+# ---- In a bucket: one of each format.
+if len(sys.argv) > 2:
+    endpoint, key, secret, bucket = sys.argv[2:6]
+    store = arrow_fs.S3FileSystem(
+        access_key=key, secret_key=secret, endpoint_override=endpoint, region="us-east-1", allow_bucket_creation=False
+    )
+    dataset.write_dataset(trades(0, 80), f"{bucket}/others/hive", format="parquet", partitioning=by_symbol, filesystem=store)
+    tables["parquet_in_bucket"] = ("parquet", f"s3://{bucket}/others/hive/", rows(trades(0, 80)))
+    options = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+        "aws_conditional_put": "etag",
+    }
+    lake = f"s3://{bucket}/others/delta"
+    deltalake.write_deltalake(lake, trades(0, 60), partition_by=["trade_date", "symbol"], storage_options=options)
+    deltalake.write_deltalake(lake, trades(60, 40), mode="append", storage_options=options)
+    tables["delta_in_bucket"] = ("delta", lake, rows(trades(0, 100)))
+    keys = {"s3.endpoint": endpoint, "s3.access-key-id": key, "s3.secret-access-key": secret, "s3.region": "us-east-1"}
+    remote = SqlCatalog("remote", uri=f"sqlite:///{folder}/remote.db", warehouse=f"s3://{bucket}/others/ice", **keys)
+    remote.create_namespace("market")
+    iceberg = remote.create_table("market.trades", trades(0, 1).schema)
+    iceberg.append(trades(0, 60))
+    iceberg.append(trades(60, 40))
+    tables["iceberg_in_bucket"] = ("iceberg", iceberg.metadata_location, rows(trades(0, 100)))
 
 print(json.dumps({name: {"format": f, "location": str(l), "rows": r} for name, (f, l, r) in tables.items()}))

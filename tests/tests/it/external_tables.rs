@@ -9,6 +9,7 @@ use std::process::Command;
 use arrow::array::AsArray;
 use serde_json::Value as Json;
 use zxq_engine::{Engine, ErrorKind};
+use zxq_tests::s3_server;
 use zxq_tests::test_server::TestEngine;
 
 /// What the tables' maker prints rows as.
@@ -16,7 +17,7 @@ const AS_TEXT: &str = "SELECT concat_ws('|', id::text, coalesce(symbol, 'NULL'),
                        coalesce(price::text, 'NULL'), trade_date::text)";
 
 /// The tables, or `None` where Python or a library of it is missing.
-fn make_tables(folder: &Path) -> Option<Json> {
+fn make_tables(folder: &Path, bucket: &[&str]) -> Option<Json> {
     let python = std::env::var("ZXQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports = "import deltalake, pyarrow, pyiceberg.catalog.sql, pyiceberg_core";
     if !Command::new(&python).args(["-c", imports]).status().is_ok_and(|status| status.success()) {
@@ -26,7 +27,7 @@ fn make_tables(folder: &Path) -> Option<Json> {
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/external_tables.py");
-    let output = Command::new(&python).arg(script).arg(folder).output().unwrap();
+    let output = Command::new(&python).arg(script).arg(folder).args(bucket).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
@@ -50,8 +51,11 @@ async fn refusal(engine: &std::sync::Arc<Engine>, sql: &str) -> zxq_engine::Engi
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_that_others_wrote_are_read_exactly() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(tables) = make_tables(folder.path()) else { return };
-    let test = TestEngine::open(|_| {}).await;
+    let s3 = s3_server::shared();
+    let bucket = [s3.endpoint(), s3_server::KEY.to_owned(), s3_server::SECRET.to_owned(), s3_server::BUCKET.to_owned()];
+    let Some(tables) = make_tables(folder.path(), &bucket.each_ref().map(String::as_str)) else { return };
+    let in_bucket = |config: &mut zxq_engine::EngineConfig| config.cold.s3 = Some(s3.options("external"));
+    let test = TestEngine::open(in_bucket).await;
     let engine = &test.engine;
     for (name, table) in tables.as_object().unwrap() {
         let (format, location) = (table["format"].as_str().unwrap(), table["location"].as_str().unwrap());
@@ -96,7 +100,9 @@ async fn tables_that_others_wrote_are_read_exactly() {
 
     // They are known again after a restart, and dropping one leaves what it named.
     let dir = test.close().await;
-    let engine = Engine::open(zxq_tests::test_server::test_config(dir.path())).await.unwrap();
+    let mut config = zxq_tests::test_server::test_config(dir.path());
+    in_bucket(&mut config);
+    let engine = Engine::open(config).await.unwrap();
     let files = tables["delta_parts"]["rows"].as_array().unwrap().len();
     assert_eq!(texts(&engine, "SELECT count(*) FROM delta_parts").await, [files.to_string()]);
     engine.sql("DROP TABLE delta_parts").await.unwrap();
@@ -111,7 +117,7 @@ async fn tables_that_others_wrote_are_read_exactly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_exactly_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(tables) = make_tables(folder.path()) else { return };
+    let Some(tables) = make_tables(folder.path(), &[]) else { return };
     let test = TestEngine::open(|_| {}).await;
     let engine = &test.engine;
     let create =
@@ -123,6 +129,10 @@ async fn what_cannot_be_read_exactly_is_refused() {
         ("parquet", at("nowhere/"), "no parquet table"),
         ("iceberg", at("nowhere.metadata.json"), "no iceberg table"),
         ("iceberg", at("warehouse/market/trades"), "version-hint"),
+        ("delta", "s3://elsewhere/trades".to_owned(), "no access to s3://elsewhere"),
+        ("parquet", "s3://elsewhere/trades/".to_owned(), "no access to s3://elsewhere"),
+        ("iceberg", "s3://elsewhere/metadata/v1.metadata.json".to_owned(), "no access to s3://elsewhere"),
+        ("iceberg", "https://elsewhere/metadata/v1.metadata.json".to_owned(), "from local disk and from s3://"),
         ("csv", at("one.parquet"), "parquet, delta or iceberg"),
         ("parquet", at("iceberg.db"), "iceberg.db"),
     ] {

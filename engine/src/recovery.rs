@@ -16,6 +16,7 @@ use zxq_providers::objects::{StorageRoot, s3};
 use zxq_providers::postgres::PostgresStore;
 use zxq_providers::{ProviderError, Publication, TierStore, sort};
 
+use crate::cold_place;
 use crate::cold_stores::ColdStores;
 use crate::commit::{Record, is_covered};
 use crate::config::EngineConfig;
@@ -68,6 +69,9 @@ async fn open_stores(
     let warm = open_warm(config, is_reader, catalog.identity()).await?;
     check_places(snapshot, warm.as_ref())?;
     let root = cold_root(config).await?;
+    if !is_reader {
+        cold_place::check(config, &root, snapshot, catalog.as_ref()).await?;
+    }
     let bucket = match &root {
         StorageRoot::ObjectStore { store, url } => Some((url.clone(), Arc::clone(store))),
         StorageRoot::Folder(_) => None,

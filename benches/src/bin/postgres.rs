@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio_postgres::NoTls;
 use zxq_benches::{Result, TABLES, last_trades, load, median_ms, run_zxq, write_source};
-use zxq_catalog::{JobId, PartitionKey};
+use zxq_catalog::{JobId, PartitionKey, TableDef};
 use zxq_engine::{Engine, EngineConfig, Outcome, PostgresOptions, Tier};
 use zxq_providers::TierStore;
 use zxq_providers::adapt::adapt_batch;
@@ -67,27 +67,37 @@ fn public_table(engine: &Arc<Engine>) -> Result<String> {
     Ok(format!("zxq.{}", engine.table("trades_data")?.def.storage_name()))
 }
 
-/// One segment per file, as a load writes them: with their index and statistics, each committed.
+/// One segment per file, each committed: as a load writes them, with index and statistics, and without an index, as ADBC
+/// does it.
 async fn arrow_in(engine: &Arc<Engine>, url: &str, files: &[PathBuf]) -> Result<()> {
-    let table = Arc::clone(&engine.table("trades_data")?.def);
+    let indexed = engine.table("trades_data")?.def.as_ref().clone();
+    let bare = TableDef { sort_by: Vec::new(), lookup: Vec::new(), ..indexed.clone() };
+    let (rows, seconds) = write_all(&bare, url, files).await?;
+    let (peer_rows, peer_seconds) = adbc("in", url, PEER_TABLE, files)?;
+    assert_eq!(rows, peer_rows);
+    report("Arrow to PostgreSQL, without index", rows, seconds, peer_seconds);
+    let (rows, seconds) = write_all(&indexed, url, files).await?;
+    report("Arrow to PostgreSQL, zxq with index", rows, seconds, peer_seconds);
+    Ok(())
+}
+
+/// Rows written, and seconds that took.
+async fn write_all(table: &TableDef, url: &str, files: &[PathBuf]) -> Result<(usize, f64)> {
     let mut options = PostgresOptions::parse(url)?;
     options.schema = "arrow_in".to_owned();
     let store = PostgresStore::open(options).await?;
-    store.create_table(&table).await?;
+    store.create_table(table).await?;
     let partition = PartitionKey { period: None, class: None };
     let (mut rows, mut seconds) = (0, 0.0);
     for (id, file) in (1..).zip(files) {
         let batches = read(file, &table.schema())?;
         rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         let started = Instant::now();
-        store.write_segment(&table, &JobId::new(), id, &partition, batches).await?;
+        store.write_segment(table, &JobId::new(), id, &partition, batches).await?;
         seconds += started.elapsed().as_secs_f64();
     }
     store.drop_table(&table.storage_name()).await?;
-    let (peer_rows, peer_seconds) = adbc("in", url, PEER_TABLE, files)?;
-    assert_eq!(rows, peer_rows);
-    report("Arrow to PostgreSQL, zxq with index and statistics", rows, seconds, peer_seconds);
-    Ok(())
+    Ok((rows, seconds))
 }
 
 fn read(file: &Path, schema: &arrow::datatypes::SchemaRef) -> Result<Vec<RecordBatch>> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::durable_file;
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// Name of the file in the data directory.
@@ -123,17 +124,8 @@ fn read(data_dir: &Path) -> Result<Option<Membership>> {
 
 /// Writes the file anew, durably.
 fn write(data_dir: &Path, member: &Membership) -> Result<()> {
-    use std::io::Write;
-    let (path, new) = (data_dir.join(FILE), data_dir.join("node.json.new"));
     let text = serde_json::to_string(member).map_err(|e| EngineError::internal(e.to_string()))?;
-    let put = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        std::fs::File::open(data_dir)?.sync_all()
-    };
-    put().map_err(|e| EngineError::io(format!("cannot write {}", path.display()), e))
+    durable_file::write(&data_dir.join(FILE), &text)
 }
 
 #[cfg(test)]

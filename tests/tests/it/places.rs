@@ -1,8 +1,8 @@
-//! A data directory finds its warm rows where it left them, or does not open.
+//! A data directory finds its warm and cold rows where it left them, or does not open.
 
 use zxq_engine::{Engine, EngineConfig, ErrorKind, PostgresOptions};
-use zxq_tests::postgres_server;
 use zxq_tests::test_server::{close, test_config};
+use zxq_tests::{postgres_server, s3_server};
 
 fn in_schema(mut config: EngineConfig, schema: &str) -> EngineConfig {
     let server = postgres_server::shared().unwrap();
@@ -64,4 +64,46 @@ async fn two_data_directories_do_not_share_a_schema() {
     let engine = Engine::open(in_schema(test_config(first.path()), "shared_by_two")).await.unwrap();
     assert_eq!(engine.snapshot().table("t").unwrap().row_count(), 2);
     close(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_cold_place_is_refused_while_rows_lie_in_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = || test_config(folder.path());
+    let in_bucket = || {
+        let mut config = test_config(folder.path());
+        config.cold.s3 = Some(s3_server::shared().options("places"));
+        config
+    };
+    let engine = Engine::open(here()).await.unwrap();
+    for format in ["delta", "iceberg"] {
+        for sql in [
+            format!("CREATE TABLE {format} (day DATE, n BIGINT) WITH (partition_by = 'day', cold_format = '{format}')"),
+            format!("INSERT INTO {format} VALUES ('2024-01-01', 1), ('2024-01-02', 2)"),
+            format!("CALL zxq.migrate('{format}', 'cold')"),
+        ] {
+            engine.sql(&sql).await.unwrap();
+        }
+    }
+    close(engine).await;
+    let error = Engine::open(in_bucket()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+    assert!(error.to_string().contains("lie in \"cold\"") && error.to_string().contains("s3://"), "{error}");
+
+    // As the error says: out of cold, the other place, and back.
+    let engine = Engine::open(here()).await.unwrap();
+    for format in ["delta", "iceberg"] {
+        engine.sql(&format!("CALL zxq.migrate('{format}', 'warm', from => 'cold')")).await.unwrap();
+    }
+    close(engine).await;
+    for _ in 0..2 {
+        let engine = Engine::open(in_bucket()).await.unwrap();
+        for format in ["delta", "iceberg"] {
+            engine.sql(&format!("CALL zxq.migrate('{format}', 'cold')")).await.unwrap();
+            assert_eq!(engine.snapshot().table(format).unwrap().row_count(), 2);
+        }
+        zxq_tests::placement::verify(&engine).await;
+        close(engine).await;
+    }
+    assert!(Engine::open(here()).await.is_err());
 }

@@ -28,7 +28,7 @@ impl ColdFormat {
         }
     }
 
-    /// A table's format. Tables that do not say are Delta tables, whatever new tables become: see [`ColdFormat::record`].
+    /// A table's format. Tables that do not say are Delta tables, whatever new tables become: see `record`.
     pub fn of(def: &TableDef) -> ColdFormat {
         def.options.get(COLD_FORMAT).and_then(|text| text.parse().ok()).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! Where the cold tier's files lie, noted in the data directory: the catalog names files relative to that place.
+//! Where the cold tier's files lie, noted in the data directory: the catalog names files relative to that place. (A catalog
+//! that several directories share is not looked after here: another of them may have moved on.)
 
 use std::path::Path;
 

@@ -69,7 +69,7 @@ async fn open_stores(
     let warm = open_warm(config, is_reader, catalog.identity()).await?;
     check_places(snapshot, warm.as_ref())?;
     let root = cold_root(config).await?;
-    if !is_reader {
+    if node.is_none() {
         cold_place::check(config, &root, snapshot, catalog.as_ref()).await?;
     }
     let bucket = match &root {

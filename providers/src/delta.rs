@@ -60,8 +60,8 @@ impl DeltaStore {
     /// Opens the store; a local folder is made when it is not there.
     ///
     /// # Errors
-    /// [`ProviderError::Unsupported`] for a compression that does not exist, [`ProviderError::Store`] when the folder
-    /// cannot be made.
+    /// [`crate::ProviderError::Unsupported`] for a compression that does not exist, [`crate::ProviderError::Store`] when the
+    /// folder cannot be made.
     pub fn open(options: DeltaOptions) -> Result<DeltaStore> {
         let compression = parse_compression(&options.compression)?;
         let objects = Objects::open(options.root)?;

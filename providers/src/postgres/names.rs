@@ -5,6 +5,7 @@
 //! | a zxq table, for people | `zxq.trades_data_7`, partitioned by the hidden column `zxq_segment`, or a view |
 //! | a segment | `zxq_segments.t7_s42_<job>`: table id, segment id, the job that wrote it, and `_h` or `_c` for a hypertable |
 //! | which segments people see | `zxq_segments.visible` |
+//! | the catalog that lists the segments | `zxq_segments.owner` |
 //!
 //! The job is in the name so that the litter of a crashed job can be found.
 

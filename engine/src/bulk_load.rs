@@ -1,14 +1,13 @@
 //! Bulk loads: files or a stream, checked and cut into segments, straight into the tier their age asks for.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::Receiver;
 use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, PartitionKey, Segment, TableDef, Tier};
 use zxq_providers::sort;
 
@@ -17,14 +16,13 @@ use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::ingest::SortedRows;
 use crate::load::FileFormat;
-use crate::load_inputs::Inputs;
+use crate::load_inputs::{Inputs, Read};
 use crate::moves::plan::{Ages, age, newest_us};
 use crate::partition_split::{concat, split};
+use crate::segment_writers::SegmentWriters;
 
 /// Bytes of rows that a load gathers before it writes its largest partition out.
 const BUFFER_BYTES: usize = 384 * 1024 * 1024;
-/// Segments being written at once.
-const WRITERS: usize = 2;
 
 /// What to load into which table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +65,7 @@ pub enum LoadSource {
         /// Its format; `None` looks at its first bytes.
         format: Option<FileFormat>,
         /// The bytes.
-        reader: Box<dyn Read + Send>,
+        reader: Box<dyn std::io::Read + Send>,
     },
 }
 
@@ -115,6 +113,7 @@ impl Engine {
     ) -> Result<LoadReport> {
         let started = Instant::now();
         self.check_write()?;
+        self.sweep_abandoned().await;
         let mut inputs = Inputs::open(source, request.on_error, request.asset_class.clone())?;
         let table = self.table_for_load(&request, &mut inputs).await?;
         let mut job = Job {
@@ -153,15 +152,16 @@ impl Engine {
         let names = inputs.names();
         let checker = self.checkers.of(self, table)?;
         let mut batches = inputs.read(Arc::clone(table), checker, self.now_us());
-        let mut gather = Gather::new(self, table, request.tier, job.id.clone())?;
-        let mut rejected = Vec::new();
-        while let Some(read) = batches.recv().await {
-            let read = read?;
-            rejected.extend(read.rejected);
-            gather.add(&read.rows)?;
-            gather.write_overflow().await?;
-            progress(read.progress);
-        }
+        let mut gather = Gather::new(self, table, request.tier, &job.id);
+        let read = gather.read_all(&mut batches, progress).await;
+        let rejected = match read {
+            Ok(rejected) => rejected,
+            Err(error) => {
+                // Its own errors would only hide the first one.
+                let _ = gather.writers.finish().await;
+                return Err(error);
+            }
+        };
         let files = names.len();
         let Gathered { hot, segments } = gather.finish().await?;
         let rejected_rows: u64 = rejected.iter().map(|b: &RecordBatch| b.num_rows() as u64).sum();
@@ -231,13 +231,11 @@ struct Gather<'a> {
     /// Where all rows go; `None` decides by age.
     tier: Option<Tier>,
     ages: Ages,
-    job: JobId,
     pending: BTreeMap<PartitionKey, Pending>,
     bytes: usize,
     /// Newest moment seen in the table and in this load, microseconds since the epoch.
     newest: Option<i64>,
-    writers: JoinSet<Result<Segment>>,
-    written: Vec<Segment>,
+    writers: SegmentWriters,
 }
 
 #[derive(Default)]
@@ -249,20 +247,35 @@ struct Pending {
 }
 
 impl<'a> Gather<'a> {
-    fn new(engine: &'a Arc<Engine>, table: &'a Arc<TableDef>, tier: Option<Tier>, job: JobId) -> Result<Self> {
+    fn new(engine: &'a Arc<Engine>, table: &'a Arc<TableDef>, tier: Option<Tier>, job: &JobId) -> Self {
         let newest = engine.snapshot().table_by_id(table.id).and_then(|state| newest_us(table, state.owners()));
-        Ok(Gather {
+        Gather {
             engine,
             table,
             tier,
             ages: Ages::of(table, &engine.config),
-            job,
             pending: BTreeMap::new(),
             bytes: 0,
             newest,
-            writers: JoinSet::new(),
-            written: Vec::new(),
-        })
+            writers: SegmentWriters::new(engine, table, job),
+        }
+    }
+
+    /// Takes in all that is read; returns the rejected rows.
+    async fn read_all(
+        &mut self,
+        batches: &mut Receiver<Result<Read>>,
+        progress: &(dyn Fn(LoadProgress) + Send + Sync),
+    ) -> Result<Vec<RecordBatch>> {
+        let mut rejected = Vec::new();
+        while let Some(read) = batches.recv().await {
+            let read = read?;
+            rejected.extend(read.rejected);
+            self.add(&read.rows)?;
+            self.write_overflow().await?;
+            progress(read.progress);
+        }
+        Ok(rejected)
     }
 
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -303,7 +316,7 @@ impl<'a> Gather<'a> {
             self.bytes -= pending.bytes;
             // An early cut cannot know yet whether newer rows will come, so it never picks hot.
             let tier = self.tier_of(&pending).max(Tier::Warm);
-            self.start_write(key, pending, tier).await?;
+            self.start_write(&key, pending, tier).await?;
         }
     }
 
@@ -320,32 +333,20 @@ impl<'a> Gather<'a> {
         Ok(())
     }
 
-    async fn start_write(&mut self, key: PartitionKey, pending: Pending, tier: Tier) -> Result<()> {
-        while self.writers.len() >= WRITERS {
-            self.join_one().await?;
-        }
-        let (engine, table, job) = (Arc::clone(self.engine), Arc::clone(self.table), self.job.clone());
-        self.writers.spawn(async move {
-            let for_sort = Arc::clone(&table);
-            let rows = tokio::task::spawn_blocking(move || sorted(&for_sort, &pending.batches))
-                .await
-                .map_err(|e| EngineError::internal(format!("a worker stopped: {e}")))??;
-            engine.write_rows(&table, &rows, &key, tier, &job).await
-        });
-        Ok(())
-    }
-
-    async fn join_one(&mut self) -> Result<()> {
-        if let Some(done) = self.writers.join_next().await {
-            self.written.push(done.map_err(|e| EngineError::internal(format!("a worker stopped: {e}")))??);
-        }
-        Ok(())
+    async fn start_write(&mut self, key: &PartitionKey, pending: Pending, tier: Tier) -> Result<()> {
+        let table = Arc::clone(self.table);
+        self.writers.write(key, tier, move || sorted(&table, &pending.batches)).await
     }
 
     async fn finish(mut self) -> Result<Gathered> {
-        let all_hot = self.written.is_empty()
-            && self.writers.is_empty()
-            && self.pending.values().all(|p| self.tier_of(p) == Tier::Hot);
+        let hot = self.write_rest().await;
+        let segments = self.writers.finish().await;
+        Ok(Gathered { hot: hot?, segments: segments? })
+    }
+
+    /// Begins the last segments, or returns the rows when all of them belong in hot.
+    async fn write_rest(&mut self) -> Result<Vec<SortedRows>> {
+        let all_hot = self.writers.is_empty() && self.pending.values().all(|p| self.tier_of(p) == Tier::Hot);
         let mut hot = Vec::new();
         for (partition, pending) in std::mem::take(&mut self.pending) {
             if all_hot {
@@ -356,12 +357,9 @@ impl<'a> Gather<'a> {
             }
             // The log and the catalog cannot commit together: a load that spans tiers owns nothing in hot.
             let tier = self.tier_of(&pending).max(Tier::Warm);
-            self.start_write(partition, pending, tier).await?;
+            self.start_write(&partition, pending, tier).await?;
         }
-        while !self.writers.is_empty() {
-            self.join_one().await?;
-        }
-        Ok(Gathered { hot, segments: self.written })
+        Ok(hot)
     }
 }
 

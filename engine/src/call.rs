@@ -136,6 +136,7 @@ impl Procedure {
                 let state = engine.own_table(table)?;
                 let moves = plan::by_hand(&state, *to, *from, partition.as_deref())?;
                 if !dry_run {
+                    engine.sweep_abandoned().await;
                     for planned in &moves {
                         engine.run_move(planned).await?;
                     }

@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionContext;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-use zxq_catalog::{CatalogStore, PartitionKey, Segment, Snapshot, TableId, TableState, Tier};
+use zxq_catalog::{CatalogStore, Job, PartitionKey, Segment, Snapshot, TableId, TableState, Tier};
 use zxq_providers::TierStore;
 use zxq_providers::hot::HotStore;
 use zxq_providers::hot::wal::{Recovery, Wal};
@@ -53,6 +53,8 @@ pub struct Engine {
     pub(crate) runtime: Arc<RuntimeEnv>,
     /// One move of a partition at a time.
     pub(crate) moving: tokio::sync::Mutex<()>,
+    /// Jobs that failed and whose litter lies in a store that was out of reach.
+    pub(crate) abandoned: tokio::sync::Mutex<Vec<Job>>,
     pub(crate) stop: CancellationToken,
     closed: AtomicBool,
 }
@@ -105,6 +107,7 @@ impl Engine {
             accesses: AccessLog::default(),
             runtime: parts.runtime,
             moving: tokio::sync::Mutex::new(()),
+            abandoned: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
             closed: AtomicBool::new(false),
         });

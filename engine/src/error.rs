@@ -39,6 +39,8 @@ pub enum ErrorKind {
     GeneratedAlways,
     /// A number does not fit its column.
     NumericOutOfRange,
+    /// A date, time or interval lies outside of what its type holds.
+    DatetimeOutOfRange,
     /// A text is longer than its column allows.
     StringTooLong,
     /// A text is no value of its column's type.

@@ -4,21 +4,26 @@
 //! - `date_trunc(field, time)`: DataFusion's, faster for times in UTC.
 //! - `first(value, time)`, `last(value, time)`: the value at the earliest and latest time.
 //! - `vwap(price, size)`: the volume-weighted average price.
+//! - `2 * INTERVAL '1 day'`, `INTERVAL '1 day' / 2`: operators that DataFusion plans for other types only.
 //! - `version()`: PostgreSQL's, which clients parse, with zxq's own.
 
 mod date_trunc;
 pub(crate) mod decimals_beside_doubles;
 mod first_last;
 pub mod interval_text;
+mod interval_times;
 mod time_bucket;
 mod version;
 mod vwap;
 
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+use crate::error::{EngineError, ErrorKind};
 
 pub use version::{POSTGRES_VERSION, version_text};
 
@@ -37,6 +42,16 @@ pub fn register(context: &SessionContext) {
     if let Err(error) = context.state_ref().write().register_function_rewrite(rewrite) {
         tracing::error!(%error, "decimals beside doubles could not be registered");
     }
+    let planner = Arc::new(interval_times::IntervalTimesPlanner);
+    if let Err(error) = context.state_ref().write().register_expr_planner(planner) {
+        tracing::error!(%error, "intervals times numbers could not be registered");
+    }
+}
+
+/// A value of this type cannot hold a function's result.
+fn out_of_range(sql_type: &str) -> DataFusionError {
+    let error = EngineError::new(ErrorKind::DatetimeOutOfRange, format!("{sql_type} out of range"));
+    DataFusionError::External(Box::new(error))
 }
 
 /// zxq's scalar functions.

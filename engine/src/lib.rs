@@ -48,6 +48,7 @@ mod repeated_rows;
 mod row_checkers;
 mod scan_plan;
 mod schema_provider;
+mod segment_writers;
 mod session;
 mod session_options;
 pub mod sql;

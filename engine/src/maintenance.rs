@@ -41,6 +41,7 @@ impl Engine {
         let moves = by_policy(&self.snapshot(), &self.config, hot_bytes, self.now_us(), &is_due);
         if !dry_run {
             self.check_write()?;
+            self.sweep_abandoned().await;
             for planned in &moves {
                 if self.is_closed() {
                     break;

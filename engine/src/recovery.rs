@@ -237,7 +237,7 @@ async fn finish_or_sweep(engine: &Arc<Engine>, mut job: Job) -> Result<()> {
         engine.sweep(&table, &job).await?;
         job.phase = JobPhase::Failed;
         job.pending.clear();
-        job.error = Some("interrupted by a crash; nothing of it became visible".to_owned());
+        job.error.get_or_insert_with(|| "interrupted by a crash; nothing of it became visible".to_owned());
         job.ended_us = Some(engine.now_us());
         engine.catalog.put_job(&job).await?;
     }

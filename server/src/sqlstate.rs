@@ -77,6 +77,7 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::CheckViolation => "23514",
         ErrorKind::GeneratedAlways => "428C9",
         ErrorKind::NumericOutOfRange => NUMERIC_VALUE_OUT_OF_RANGE,
+        ErrorKind::DatetimeOutOfRange => "22008",
         ErrorKind::StringTooLong => "22001",
         ErrorKind::InvalidText => INVALID_TEXT_REPRESENTATION,
         ErrorKind::InvalidParameter => INVALID_PARAMETER_VALUE,

@@ -11,6 +11,8 @@ use crate::{postgres_server, s3_server};
 pub struct Backends {
     /// Warm in PostgreSQL.
     pub postgres: bool,
+    /// Warm in TimescaleDB.
+    pub timescale: bool,
     /// Cold as Iceberg tables.
     pub iceberg: bool,
     /// Cold in a bucket.
@@ -23,26 +25,35 @@ impl Backends {
     /// The stores that a name like `pg_iceberg_split` speaks of.
     pub fn named(name: &str) -> Backends {
         let says = |word: &str| name.split('_').any(|part| part == word);
-        Backends { postgres: says("pg"), iceberg: says("iceberg"), s3: says("s3"), catalog: says("catalog") }
+        Backends {
+            postgres: says("pg"),
+            timescale: says("ts"),
+            iceberg: says("iceberg"),
+            s3: says("s3"),
+            catalog: says("catalog"),
+        }
     }
 
     /// Makes an engine's configuration use these stores, in places of their own on the servers that all tests of this
     /// process share.
     ///
     /// # Panics
-    /// Without a PostgreSQL server where one is asked for.
+    /// Without a PostgreSQL server, or without TimescaleDB, where one is asked for.
     pub fn apply(self, config: &mut EngineConfig) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let own = format!("zxq_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        if self.postgres {
-            let server = postgres_server::shared().expect("a PostgreSQL server");
-            let mut options = PostgresOptions::parse(&server.superuser_url()).expect("its address");
+        let server = || postgres_server::shared().expect("a PostgreSQL server").superuser_url();
+        if self.postgres || self.timescale {
+            let url = match self.timescale {
+                true => postgres_server::timescale_url().expect("a TimescaleDB server"),
+                false => server(),
+            };
+            let mut options = PostgresOptions::parse(&url).expect("its address");
             options.schema.clone_from(&own);
             config.warm.postgres = Some(options);
         }
         if self.catalog {
-            let server = postgres_server::shared().expect("a PostgreSQL server");
-            let options = PostgresCatalogOptions::parse(&server.superuser_url()).expect("its address");
+            let options = PostgresCatalogOptions::parse(&server()).expect("its address");
             config.catalog.postgres = Some(options.with_schema(&format!("{own}_catalog")).expect("a schema"));
         }
         if self.iceberg {

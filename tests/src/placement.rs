@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use zxq_engine::{Engine, Tier};
+use zxq_catalog::Segment;
+use zxq_engine::{Engine, ErrorKind, Tier};
 
 /// Which tiers hold a test's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl fmt::Display for Placement {
 pub struct Placer {
     engine: Arc<Engine>,
     placement: Placement,
+    /// Whether tables that can be are made hypertables in warm.
+    hypertables: bool,
     /// By table: how many parts have had their turn.
     turns: Mutex<BTreeMap<String, usize>>,
 }
@@ -56,11 +59,20 @@ pub struct Placer {
 impl Placer {
     /// A placer for an engine.
     pub fn new(engine: &Arc<Engine>, placement: Placement) -> Placer {
-        Placer { engine: Arc::clone(engine), placement, turns: Mutex::default() }
+        Placer { engine: Arc::clone(engine), placement, hypertables: false, turns: Mutex::default() }
+    }
+
+    /// The same, with each table a hypertable in warm that can be one.
+    #[must_use]
+    pub fn with_hypertables(self, hypertables: bool) -> Placer {
+        Placer { hypertables, ..self }
     }
 
     /// Moves the rows of a table that are not where the placement wants them, and checks that they went there.
     pub async fn place(&self, table: &str) {
+        if self.hypertables {
+            self.make_hypertable(table).await;
+        }
         match self.placement {
             Placement::Hot => {}
             Placement::Warm => self.migrate(table, Tier::Warm, None).await,
@@ -85,6 +97,19 @@ impl Placer {
             }
         }
         self.check(table);
+    }
+
+    /// Half of the tables compressed, all of them in several chunks.
+    async fn make_hypertable(&self, table: &str) {
+        let compress = if table.len().is_multiple_of(2) { ", compress_after = '1 day'" } else { "" };
+        let options = format!("hypertable = true, chunk_time_interval = '1 day'{compress}");
+        let sql = format!("ALTER TABLE \"{}\" SET ({options})", table.replace('"', "\"\""));
+        match self.engine.sql(&sql).await {
+            Ok(_) => {}
+            // It has no column to make chunks by.
+            Err(error) if error.kind() == ErrorKind::InvalidParameter => {}
+            Err(error) => panic!("{sql}: {error}"),
+        }
     }
 
     async fn migrate(&self, table: &str, to: Tier, partition_in_hot: Option<&str>) {
@@ -116,6 +141,10 @@ impl Placer {
         let state = self.engine.table(table).expect("the table is there");
         let owned = |tier: Tier| state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>();
         let all = state.row_count();
+        if state.def.options.get("hypertable").is_some_and(|asked| self.hypertables && asked == "true") {
+            let is_one = |segment: &Segment| segment.location.ends_with("_h") || segment.location.ends_with("_c");
+            assert!(state.tier(Tier::Warm).iter().all(|s| is_one(s)), "not all segments of {table} are hypertables");
+        }
         let expected = match self.placement {
             Placement::Hot => Tier::Hot,
             Placement::Warm => Tier::Warm,

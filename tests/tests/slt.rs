@@ -3,6 +3,7 @@
 //! A file that starts with `# placement: none` moves rows itself and runs once. `ZXQ_SLT_REWRITE=1` writes the results
 //! of the hot placement into the files instead of comparing them. `pg_warm` and `pg_split` are the placements `warm` and
 //! `split` with PostgreSQL as the warm tier, where a server is installed; `pg_catalog` has its catalog there too;
+//! `ts_…` has hypertables in it, where TimescaleDB is installed;
 //! `iceberg_…` are placements with Iceberg as the format of cold, `s3_…` with cold in a bucket; a name may say several.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -26,6 +27,7 @@ fn main() {
     let rewrite = std::env::var_os("ZXQ_SLT_REWRITE").is_some();
     let mut trials = Vec::new();
     let with_postgres = postgres_server::is_installed();
+    let with_timescale = with_postgres && postgres_server::has_timescale_installed();
     for file in files {
         let name = file.strip_prefix(&root).unwrap().with_extension("").display().to_string().replace('/', "::");
         let once = std::fs::read_to_string(&file).unwrap().lines().take(5).any(|l| l.trim() == "# placement: none");
@@ -52,6 +54,10 @@ fn main() {
                 add("pg_split", Some(Placement::Split), Protocol::Simple);
                 add("pg_iceberg_split", Some(Placement::Split), Protocol::Simple);
                 add("pg_catalog", Some(Placement::Split), Protocol::Simple);
+            }
+            if with_timescale {
+                add("ts_warm", Some(Placement::Warm), Protocol::Simple);
+                add("ts_split", Some(Placement::Split), Protocol::Simple);
             }
         }
         add("extended", (!once).then_some(Placement::Split), Protocol::Extended);
@@ -91,7 +97,8 @@ fn run(
             backends.apply(config);
         })
         .await;
-        let placer = placement.map(|placement| Arc::new(Placer::new(&server.engine, placement)));
+        let placer = placement
+            .map(|placement| Arc::new(Placer::new(&server.engine, placement).with_hypertables(backends.timescale)));
         let address = server.address;
         let mut runner = Runner::new(|| async {
             Ok::<_, zxq_tests::slt_db::SltError>(SltDb::new(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio_postgres::NoTls;
 use zxq_benches::{Result, TABLES, last_trades, load, median_ms, run_zxq, write_source};
@@ -67,35 +67,39 @@ fn public_table(engine: &Arc<Engine>) -> Result<String> {
     Ok(format!("zxq.{}", engine.table("trades_data")?.def.storage_name()))
 }
 
-/// One segment per file, each committed: as a load writes them, with index and statistics, and without an index, as ADBC
-/// does it.
+/// One segment per file, each committed: one after the other and two at a time, as a load writes them; with index and
+/// statistics, and without an index, as ADBC does it.
 async fn arrow_in(engine: &Arc<Engine>, url: &str, files: &[PathBuf]) -> Result<()> {
     let indexed = engine.table("trades_data")?.def.as_ref().clone();
     let bare = TableDef { sort_by: Vec::new(), lookup: Vec::new(), ..indexed.clone() };
-    let (rows, seconds) = write_all(&bare, url, files).await?;
     let (peer_rows, peer_seconds) = adbc("in", url, PEER_TABLE, files)?;
-    assert_eq!(rows, peer_rows);
-    report("Arrow to PostgreSQL, without index", rows, seconds, peer_seconds);
-    let (rows, seconds) = write_all(&indexed, url, files).await?;
-    report("Arrow to PostgreSQL, zxq with index", rows, seconds, peer_seconds);
+    for (name, table) in [("without index", bare), ("zxq with index", indexed)] {
+        for at_once in [1, 2] {
+            let (rows, seconds) = write_all(&table, url, files, at_once).await?;
+            assert_eq!(rows, peer_rows);
+            report(&format!("Arrow to PostgreSQL, {name}, {at_once} at a time"), rows, seconds, peer_seconds);
+        }
+    }
     Ok(())
 }
 
-/// Rows written, and seconds that took.
-async fn write_all(table: &TableDef, url: &str, files: &[PathBuf]) -> Result<(usize, f64)> {
+/// Rows written, and seconds that took; `at_once` segments are under way at any time.
+async fn write_all(table: &TableDef, url: &str, files: &[PathBuf], at_once: usize) -> Result<(usize, f64)> {
     let mut options = PostgresOptions::parse(url)?;
     options.schema = "arrow_in".to_owned();
-    let store = PostgresStore::open(options).await?;
+    let store = Arc::new(PostgresStore::open(options).await?);
     store.create_table(table).await?;
-    let partition = PartitionKey { period: None, class: None };
-    let (mut rows, mut seconds) = (0, 0.0);
-    for (id, file) in (1..).zip(files) {
-        let batches = read(file, &table.schema())?;
-        rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-        let started = Instant::now();
-        store.write_segment(table, &JobId::new(), id, &partition, batches).await?;
-        seconds += started.elapsed().as_secs_f64();
-    }
+    let inputs = files.iter().map(|file| read(file, &table.schema())).collect::<Result<Vec<_>>>()?;
+    let rows = inputs.iter().flatten().map(RecordBatch::num_rows).sum();
+    let started = Instant::now();
+    let writes = (1..).zip(inputs).map(|(id, batches)| {
+        let (store, table) = (Arc::clone(&store), table.clone());
+        let partition = PartitionKey { period: None, class: None };
+        let write = async move { store.write_segment(&table, &JobId::new(), id, &partition, batches).await };
+        async move { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(tokio::spawn(write).await??) }
+    });
+    futures::stream::iter(writes).buffer_unordered(at_once).try_collect::<Vec<_>>().await?;
+    let seconds = started.elapsed().as_secs_f64();
     store.drop_table(&table.storage_name()).await?;
     Ok((rows, seconds))
 }

@@ -228,7 +228,7 @@ pub(super) fn bucket_all<T: ArrowPrimitiveType>(
             }
             (start, end) = match bucket(micros, width, origin) {
                 Some(bounds) => bounds,
-                None => return exec_err!("time_bucket: a time is out of range"),
+                None => return Err(super::out_of_range("timestamp")),
             };
             value = from_micros(start);
         }

@@ -11,11 +11,12 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
 use futures::StreamExt;
-use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
+use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, SegmentId, TableDef, Tier};
 use zxq_providers::{ScanRequest, row_hash, stats};
 
 use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::segment_writers::SegmentWriters;
 
 /// What was copied.
 pub(crate) struct Copied {
@@ -61,59 +62,75 @@ impl Engine {
         to: Tier,
         job: &JobId,
     ) -> Result<Copied> {
+        let mut writers = SegmentWriters::new(self, table, job);
+        let read = self.cut_sorted_rows(table, sources, partition, to, &mut writers).await;
+        let segments = writers.finish().await;
+        let (rows, hash) = read?;
+        let copied = Copied { segments: segments?, rows, hash };
+        check_copy(table, sources, &copied)?;
+        Ok(copied)
+    }
+
+    /// Begins a segment for each so many rows of the sources. Says how many rows they gave, and the rows' hash.
+    async fn cut_sorted_rows(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        sources: &[Arc<Segment>],
+        partition: &PartitionKey,
+        to: Tier,
+        writers: &mut SegmentWriters,
+    ) -> Result<(u64, RowHash)> {
         let mut stream = self.sorted_rows(table, sources.to_vec()).await?;
-        let mut copied = Copied { segments: Vec::new(), rows: 0, hash: RowHash::default() };
+        let (mut rows, mut hash) = (0, RowHash::default());
         let mut pending: Vec<RecordBatch> = Vec::new();
         let mut pending_rows = 0;
         // A replica stands for all rows of its owners, so in hot it is one segment.
         let target = if to == Tier::Hot { usize::MAX } else { self.config.policy.segment_rows };
         while let Some(batch) = stream.next().await {
             let mut batch = batch?;
-            copied.rows += batch.num_rows() as u64;
-            copied.hash = copied.hash.combine(row_hash::hash_batch(&batch)?);
+            rows += batch.num_rows() as u64;
+            hash = hash.combine(row_hash::hash_batch(&batch)?);
             while batch.num_rows() > 0 {
                 let taken = batch.num_rows().min(target - pending_rows);
                 pending.push(batch.slice(0, taken));
                 pending_rows += taken;
                 batch = batch.slice(taken, batch.num_rows() - taken);
                 if pending_rows == target {
-                    copied.segments.push(self.write_rows(table, &pending, partition, to, job).await?);
-                    pending.clear();
+                    let full = std::mem::take(&mut pending);
+                    writers.write(partition, to, move || Ok(full)).await?;
                     pending_rows = 0;
                 }
             }
         }
         if pending_rows > 0 {
-            copied.segments.push(self.write_rows(table, &pending, partition, to, job).await?);
+            writers.write(partition, to, move || Ok(pending)).await?;
         }
-        check_copy(table, sources, &copied)?;
-        Ok(copied)
+        Ok((rows, hash))
     }
 
     /// Writes sorted rows of one partition as one segment of a tier and describes it; not yet visible.
     pub(crate) async fn write_rows(
         &self,
         table: &TableDef,
-        rows: &[RecordBatch],
+        rows: Vec<RecordBatch>,
+        id: SegmentId,
         partition: &PartitionKey,
         to: Tier,
         job: &JobId,
     ) -> Result<Segment> {
-        let id = self.segment_ids.next().await?;
-        let owned = rows.to_vec();
         // Statistics and hashes are plain computation: off the threads that serve connections.
-        let (owned, stats, hash) = tokio::task::spawn_blocking(move || -> Result<_> {
-            let stats = stats::column_stats(&owned)?;
+        let (rows, stats, hash) = tokio::task::spawn_blocking(move || -> Result<_> {
+            let stats = stats::column_stats(&rows)?;
             let mut hash = RowHash::default();
-            for batch in &owned {
+            for batch in &rows {
                 hash = hash.combine(row_hash::hash_batch(batch)?);
             }
-            Ok((owned, stats, hash))
+            Ok((rows, stats, hash))
         })
         .await
         .map_err(|e| EngineError::internal(format!("a worker stopped: {e}")))??;
-        let count: u64 = owned.iter().map(|b| b.num_rows() as u64).sum();
-        let written = self.store(to).write_segment(table, job, id, partition, owned).await?;
+        let count: u64 = rows.iter().map(|b| b.num_rows() as u64).sum();
+        let written = self.store(to).write_segment(table, job, id, partition, rows).await?;
         Ok(Segment {
             id,
             table: table.id,

@@ -16,6 +16,7 @@ impl Engine {
     pub(crate) async fn run_move(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
         self.check_write()?;
         let _one_at_a_time = self.moving.lock().await;
+        self.sweep_abandoned().await;
         match planned.action {
             Action::DropReplica => return self.drop_replicas(planned).await,
             Action::Delete => return self.delete_partition(planned).await,
@@ -60,78 +61,6 @@ impl Engine {
                 Err(error.context(place))
             }
         }
-    }
-
-    /// Marks a job as failed and sweeps its litter. What cannot be done now is done at the next start.
-    ///
-    /// That the job is given up is recorded first: whoever asked for it is told that it failed, and may do it again. Should a
-    /// store have published it all the same and be out of reach now, the next start must undo it, not complete it.
-    pub(crate) async fn give_up(&self, job: &mut Job, error: &EngineError) {
-        if matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::ReadOnly) {
-            // What it wrote may be visible, or belongs to the writer that follows: the next start decides.
-            tracing::error!(job = %job.id, %error, "move or load abandoned; what became of it is found out at the next start");
-            return;
-        }
-        tracing::error!(job = %job.id, %error, "move or load abandoned; nothing became visible");
-        job.phase = JobPhase::Copying;
-        if let Err(put) = self.catalog.put_job(job).await {
-            tracing::warn!(job = %job.id, error = %put, "that the job is given up could not be recorded");
-        }
-        let state = self.snapshot().table_by_id(job.table).cloned();
-        if let Some(state) = state
-            && let Err(sweep) = self.sweep(&state.def, job).await
-        {
-            tracing::warn!(job = %job.id, error = %sweep, "litter stays until the next start");
-            return;
-        }
-        job.phase = JobPhase::Failed;
-        job.error = Some(error.to_string());
-        job.ended_us = Some(self.now_us());
-        job.pending.clear();
-        if let Err(put) = self.catalog.put_job(job).await {
-            tracing::warn!(job = %job.id, error = %put, "the job's failure could not be recorded");
-        }
-    }
-
-    /// The visible segments that a job within one tier is to replace; none for a job between tiers, whose sources are
-    /// taken out of their store's log after the flip.
-    pub(crate) fn replaced_by(&self, job: &Job) -> Vec<Segment> {
-        let snapshot = self.snapshot();
-        let Some(state) = snapshot.table_by_id(job.table).filter(|_| job.from == Some(job.to)) else {
-            return Vec::new();
-        };
-        let replaced = job.pending.iter().filter_map(|change| match change {
-            Change::RetireSegment { segment, .. } => state.segment(*segment).map(|s| s.as_ref().clone()),
-            _ => None,
-        });
-        replaced.collect()
-    }
-
-    /// Drops everything a job has written. If a store's log names it already, the log is told first.
-    pub(crate) async fn sweep(&self, table: &TableDef, job: &Job) -> Result<()> {
-        let undo = JobId(format!("{}-undo", job.id));
-        let replaced = self.replaced_by(job);
-        for tier in Tier::ALL {
-            let store = self.store(tier);
-            let back: Vec<Segment> = replaced.iter().filter(|s| s.tier == tier).cloned().collect();
-            let written: Vec<Segment> = job
-                .pending
-                .iter()
-                .filter_map(|change| match change {
-                    Change::AddSegment(segment) if segment.tier == tier => Some(segment.as_ref().clone()),
-                    _ => None,
-                })
-                .collect();
-            // What a store without a log has shown to people is not known: showing it again changes nothing.
-            let is_shown = !back.is_empty() && !store.has_log();
-            if !written.is_empty() && (is_shown || store.is_published(table, &job.id).await?) {
-                let data_change = back.is_empty();
-                let publication = Publication { job: &undo, added: &back, removed: &written, data_change };
-                store.publish(table, &publication).await?;
-            }
-            store.sweep_job(&table.storage_name(), &job.id).await?;
-        }
-        Ok(())
     }
 
     async fn move_owner(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job) -> Result<u64> {

@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Ident, LimitClause, Query, Select, SelectItem, SetExpr, Value, VisitMut,
-    VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, Interval, LimitClause, Query, Select, SelectItem, SetExpr, Value,
+    VisitMut, VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
+use crate::functions::interval_text::parse_interval;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,8 @@ mod tests;
 /// Digits a decimal literal can have, before and behind the point together and behind it alone.
 const MAX_DIGITS: i64 = 38;
 
-/// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, and numbers with more digits than a
-/// decimal holds (`1e-300`) into doubles.
+/// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, numbers with more digits than a
+/// decimal holds (`1e-300`) into doubles, and intervals with a time of day (`'1 day 02:30'`) into their parts.
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
@@ -92,9 +94,34 @@ impl VisitorMut for Forms {
                 array: false,
                 format: None,
             };
+        } else if let Some(parts) = interval_parts(expr) {
+            *expr = Expr::Interval(Interval {
+                value: Box::new(Expr::Value(Value::SingleQuotedString(parts).into())),
+                leading_field: None,
+                leading_precision: None,
+                last_field: None,
+                fractional_seconds_precision: None,
+            });
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The parts of `INTERVAL '…'` and `'…'::INTERVAL`, each with its unit. `None` for anything else, and for texts that the
+/// planner understands.
+fn interval_parts(expr: &Expr) -> Option<String> {
+    let value = match expr {
+        Expr::Interval(Interval { value, leading_field: None, last_field: None, .. }) => value,
+        Expr::Cast { expr, data_type: DataType::Interval { fields: None, .. }, .. } => expr,
+        _ => return None,
+    };
+    let Expr::Value(value) = value.as_ref() else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    if parse_interval_month_day_nano(text).is_ok() {
+        return None;
+    }
+    let parts = parse_interval(text)?;
+    Some(format!("{} months {} days {} nanoseconds", parts.months, parts.days, parts.nanoseconds))
 }
 
 fn number(digits: &str) -> Expr {

@@ -96,7 +96,7 @@ impl Kind for Timescale {
     }
 
     fn is_available(&self) -> bool {
-        postgres_server::timescale_url().is_some()
+        postgres_server::has_timescale_installed()
     }
 }
 

@@ -54,6 +54,11 @@ pub fn timescale_url() -> Option<String> {
     URL.get_or_init(|| shared()?.make_timescale()).clone()
 }
 
+/// True where [`timescale_url`] will give an address. Says aloud, or fails, as that does where there is none.
+pub fn has_timescale_installed() -> bool {
+    binaries().is_some_and(|binaries| has_timescale(&binaries)) || timescale_url().is_some()
+}
+
 /// True where the extension lies beside these programs, as Debian's packages lay it.
 fn has_timescale(binaries: &Path) -> bool {
     let version = binaries.parent().and_then(Path::file_name).unwrap_or_default();

@@ -29,6 +29,17 @@ fn fetch_becomes_limit_and_keeps_the_offset() {
 }
 
 #[test]
+fn intervals_with_a_time_of_day_become_their_parts() {
+    let parts = "INTERVAL '1 months -2 days 5400000000000 nanoseconds'";
+    assert_eq!(rewritten("SELECT INTERVAL '1 mon -2 days 01:30'"), format!("SELECT {parts}"));
+    assert_eq!(rewritten("SELECT '1 mon -2 days 01:30'::INTERVAL"), format!("SELECT {parts}"));
+    for same in ["INTERVAL '1 day 2 hours'", "INTERVAL '3' DAY", "INTERVAL 'soon'", "'1 day'::INTERVAL"] {
+        let sql = format!("SELECT {same}");
+        assert_eq!(rewritten(&sql), sql);
+    }
+}
+
+#[test]
 fn numbers_that_no_decimal_holds_become_doubles() {
     for same in ["1", "1.5", "0.000001", "1e10", "1e-38", "9999999999999999999999999999999999999.0e-1", "0.1e3"] {
         let sql = format!("SELECT {same}");

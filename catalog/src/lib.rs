@@ -12,6 +12,7 @@ mod fixtures;
 pub mod iceberg_pointers;
 pub mod job;
 pub mod partition;
+pub mod passfile;
 pub mod segment;
 pub mod snapshot;
 pub mod store;

@@ -5,7 +5,7 @@
 //! segments per connection; filters, limits, sorting and partial aggregates go into it as far as PostgreSQL gives exactly
 //! the answers that DataFusion would.
 //!
-//! Reading order: [`PostgresStore`] here, `options`, `passfile`, `tls` and `pool` (connections), `errors`, `names` and
+//! Reading order: [`PostgresStore`] here, `options`, `tls` and `pool` (connections), `errors`, `names` and
 //! `layout` (where things lie), `hypertable` (TimescaleDB), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
 //! `snapshot`, `stream` and `decode` (rows out), `source`.
 
@@ -31,7 +31,6 @@ mod layout;
 mod names;
 mod numeric;
 mod options;
-mod passfile;
 mod pool;
 mod snapshot;
 mod source;

@@ -1,15 +1,15 @@
 //! Where the server is, who connects, and how many connections are kept.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use zxq_catalog::passfile::{Login, lookup};
 
 use super::NAME;
-use super::passfile;
 use crate::error::{ProviderError, Result};
 
 /// How the connection is protected, as libpq's `sslmode` says it.
@@ -17,10 +17,14 @@ use crate::error::{ProviderError, Result};
 pub enum SslMode {
     /// Never TLS.
     Disable,
+    /// TLS only where the server does not let us in without; the certificate is not looked at.
+    Allow,
     /// TLS where the server offers it, else none; the certificate is not looked at. The default, as in libpq.
     Prefer,
-    /// Always TLS; the certificate is not looked at.
+    /// Always TLS; the certificate is not looked at. With `sslrootcert` it is as `verify-ca`, as in libpq.
     Require,
+    /// Always TLS, with a certificate that an authority we trust has signed, whatever host it names.
+    VerifyCa,
     /// Always TLS, with a certificate that is valid and names the host.
     VerifyFull,
 }
@@ -129,19 +133,23 @@ impl PostgresOptions {
             let password = env("PGPASSWORD");
             let password = match password {
                 Some(password) => Some(password),
-                None => passfile::lookup(&config, passfile.as_deref(), env)?,
+                None => password_from_file(&config, passfile.as_deref(), env)?,
             };
             if let Some(password) = password {
                 config.password(password);
             }
         }
-        if ssl_root.is_some() && ssl_mode != SslMode::VerifyFull {
-            return Err(refused("sslrootcert has an effect only with sslmode=verify-full"));
+        match ssl_mode {
+            SslMode::Require if ssl_root.is_some() => ssl_mode = SslMode::VerifyCa,
+            SslMode::Disable | SslMode::Allow | SslMode::Prefer if ssl_root.is_some() => {
+                return Err(refused("sslrootcert has an effect only with sslmode=verify-full, verify-ca or require"));
+            }
+            _ => {}
         }
         config.ssl_mode(match ssl_mode {
-            SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+            SslMode::Disable | SslMode::Allow => tokio_postgres::config::SslMode::Disable,
             SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
-            SslMode::Require | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
         });
         if config.get_application_name().is_none() {
             config.application_name("zxq");
@@ -180,14 +188,31 @@ impl PostgresOptions {
     }
 }
 
+fn password_from_file(
+    config: &Config,
+    asked: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<String>> {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name,
+        _ => "localhost",
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let (Some(database), Some(user)) = (config.get_dbname(), config.get_user()) else { return Ok(None) };
+    lookup(Login { host, port, database, user }, asked, env).map_err(|error| refused(&error.to_string()))
+}
+
 fn parse_ssl_mode(value: &str) -> Result<SslMode> {
     Ok(match value {
         "disable" => SslMode::Disable,
         "prefer" => SslMode::Prefer,
+        "allow" => SslMode::Allow,
         "require" => SslMode::Require,
+        "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
         other => {
-            return Err(refused(&format!("sslmode {other:?} is none of disable, prefer, require, verify-full")));
+            let modes = "disable, allow, prefer, require, verify-ca, verify-full";
+            return Err(refused(&format!("sslmode {other:?} is none of {modes}")));
         }
     })
 }

@@ -9,10 +9,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::errors::{Context, describe, is_passing, is_starting};
-use super::options::PostgresOptions;
+use super::options::{PostgresOptions, SslMode};
 use super::{NAME, tls};
 use crate::error::{ProviderError, Result};
 
@@ -124,13 +125,8 @@ impl Pool {
         let doing = || format!("connecting to {}", self.options.server());
         let (mut pause, longest) = BACKOFF;
         loop {
-            match self.options.config.connect(self.tls.clone()).await {
-                Ok((client, connection)) => {
-                    tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(error = %super::errors::text_of(&error), "a connection ended");
-                        }
-                    });
+            match self.connect_once().await {
+                Ok(client) => {
                     client.batch_execute(SESSION).await.context(doing)?;
                     return Ok(client);
                 }
@@ -144,6 +140,25 @@ impl Pool {
                 Err(error) => return Err(describe(doing(), &error)),
             }
         }
+    }
+
+    /// One attempt; with `sslmode=allow` a second one with TLS where the server wants that.
+    async fn connect_once(&self) -> std::result::Result<Client, tokio_postgres::Error> {
+        let mut outcome = self.options.config.connect(self.tls.clone()).await;
+        if self.options.ssl_mode == SslMode::Allow
+            && outcome.as_ref().is_err_and(|error| error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
+        {
+            let mut encrypted = self.options.config.clone();
+            encrypted.ssl_mode(tokio_postgres::config::SslMode::Require);
+            outcome = encrypted.connect(self.tls.clone()).await;
+        }
+        let (client, connection) = outcome?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %super::errors::text_of(&error), "a connection ended");
+            }
+        });
+        Ok(client)
     }
 
     /// The first connection, for opening: a wrong address should not take the whole of `pool_timeout` to show.

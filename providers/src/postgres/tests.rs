@@ -23,13 +23,23 @@ fn urls_are_read_and_shown_without_the_password() {
 }
 
 #[test]
+fn tls_without_a_check_becomes_one_with_a_root_certificate() {
+    let mode = |query: &str| parse(&format!("postgres://u@h/d?{query}")).unwrap().ssl_mode;
+    assert_eq!(mode("sslmode=require"), SslMode::Require);
+    assert_eq!(mode("sslmode=require&sslrootcert=/x"), SslMode::VerifyCa);
+    assert_eq!(mode("sslrootcert=/x&sslmode=verify-full"), SslMode::VerifyFull);
+    assert_eq!(mode("sslmode=allow"), SslMode::Allow);
+}
+
+#[test]
 fn urls_that_cannot_be_used_say_why_and_keep_secrets() {
     for (url, reason) in [
         ("http://a:s3cret@b/c", "begin with postgres://"),
         ("postgres://a:s3cret@h", "names no database"),
         ("postgres://h/d", "names no user"),
-        ("postgres://a:s3cret@h/d?sslmode=verify-ca", "sslmode \"verify-ca\""),
+        ("postgres://a:s3cret@h/d?sslmode=verify", "sslmode \"verify\""),
         ("postgres://a:s3cret@h/d?sslrootcert=/x", "only with sslmode=verify-full"),
+        ("postgres://a:s3cret@h/d?sslrootcert=/x&sslmode=allow", "only with sslmode=verify-full"),
         ("postgres://a:s3cret@h/d?colour=red", "colour"),
         ("postgres://a:s3@cret@h/d", "write %40"),
         ("postgres://a:s3cret@h:port/d", "port"),

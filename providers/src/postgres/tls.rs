@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::NAME;
@@ -27,7 +28,14 @@ pub(super) fn connector(options: &PostgresOptions) -> Result<MakeRustlsConnect> 
         SslMode::VerifyFull => {
             builder.with_root_certificates(roots(options.ssl_root.as_deref())?).with_no_client_auth()
         }
-        SslMode::Disable | SslMode::Prefer | SslMode::Require => builder
+        SslMode::VerifyCa => {
+            let roots = Arc::new(roots(options.ssl_root.as_deref())?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                .build()
+                .map_err(|e| ProviderError::store(NAME, "setting up TLS", e))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier))).with_no_client_auth()
+        }
+        SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth(),
@@ -40,7 +48,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore> {
         store: NAME,
         what: match file {
             Some(path) => format!("sslrootcert {} cannot be used", path.display()),
-            None => "this machine has no root certificates for sslmode=verify-full".to_owned(),
+            None => "this machine has no root certificates to check the server's with".to_owned(),
         },
         reason,
     };
@@ -61,6 +69,52 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore> {
         return Err(refused("name a PEM file with sslrootcert=FILE".to_owned()));
     }
     Ok(roots)
+}
+
+/// A certificate of a trusted authority, whichever host it names: `sslmode=verify-ca`.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        // The name is looked at last: all the rest is in order then.
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Encryption without a look at who is there: what `sslmode=require` and `prefer` mean.

@@ -278,7 +278,7 @@ async fn tls_is_as_sslmode_says() {
     };
     let encrypted =
         "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'zxq'";
-    for (mode, wanted) in [("disable", 0), ("prefer", 1), ("require", 1)] {
+    for (mode, wanted) in [("disable", 0), ("allow", 0), ("prefer", 1), ("require", 1)] {
         let store = open(format!("{by_name}?sslmode={mode}")).await.unwrap();
         let watcher = client(&server.superuser_url()).await;
         assert_eq!(number(&watcher, encrypted).await.min(1), wanted, "{mode}");
@@ -290,10 +290,21 @@ async fn tls_is_as_sslmode_says() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+    let other_address = server.superuser_url();
     open(format!("{by_name}?sslmode=verify-full&sslrootcert={root}")).await.unwrap();
+    open(format!("{other_address}?sslmode=verify-ca&sslrootcert={root}")).await.unwrap();
+    open(format!("{other_address}?sslmode=require&sslrootcert={root}")).await.unwrap();
+    let error = open(format!("{by_name}?sslmode=verify-ca")).await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "an unknown authority: {error}");
     let error = open(format!("{by_name}?sslmode=verify-full")).await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "an unknown authority: {error}");
-    let other_name = format!("{}?sslmode=verify-full&sslrootcert={root}", server.superuser_url());
-    let error = open(other_name).await.unwrap_err().to_string();
+    let error = open(format!("{other_address}?sslmode=verify-full&sslrootcert={root}")).await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "another name: {error}");
+
+    server.crash();
+    server.refuse_plain();
+    server.start_again();
+    let error = open(format!("{by_name}?sslmode=disable")).await.unwrap_err().to_string();
+    assert!(error.contains("no encryption"), "{error}");
+    open(format!("{by_name}?sslmode=allow")).await.unwrap();
 }

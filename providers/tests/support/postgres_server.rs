@@ -236,6 +236,13 @@ cd / && rm -rf "$1"
         copy
     }
 
+    /// Makes the server refuse connections without TLS, from its next start on.
+    pub fn refuse_plain(&self) {
+        let file = self.folder.join("data/pg_hba.conf");
+        let rules = std::fs::read_to_string(&file).expect("the access rules");
+        std::fs::write(&file, format!("hostnossl all all all reject\n{rules}")).expect("the access rules are written");
+    }
+
     /// Kills the server as a crash would, and lets it start again only after [`PostgresServer::start_again`].
     pub fn crash(&self) {
         std::fs::write(self.folder.join("down"), "").expect("a mark");

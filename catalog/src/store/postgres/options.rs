@@ -1,19 +1,23 @@
 //! Where the catalog's server is, and in which schema the catalog lies.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::error::{CatalogError, Result};
+use crate::passfile::{self, Login};
 
 /// Schema of the catalog's tables when none is named.
 const SCHEMA: &str = "zxq_catalog";
 /// Longest name of PostgreSQL, bytes.
 const LONGEST: usize = 63;
 /// Parameters of the URL.
-const PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "application_name"];
+const PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "application_name", PASSFILE];
+/// The one of them that the client library does not know.
+const PASSFILE: &str = "passfile";
 
 /// Everything a PostgreSQL catalog is opened with. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -30,8 +34,9 @@ impl fmt::Debug for PostgresCatalogOptions {
 
 impl PostgresCatalogOptions {
     /// Reads `postgres://user:password@host:port/database?sslmode=…`. A missing password is looked for in `PGPASSWORD`,
-    /// then in the file named by `PGPASSFILE`, or `~/.pgpass`. Parameters: `sslmode` (`disable`, `prefer`, the default,
-    /// `require`, `verify-ca`, `verify-full`), `sslrootcert` (a PEM file), `application_name`.
+    /// then in the file named by the parameter `passfile`, by `PGPASSFILE`, or `~/.pgpass`. Other parameters: `sslmode`
+    /// (`disable`, `allow`, `prefer`, the default, `require`, `verify-ca`, `verify-full`), `sslrootcert` (a PEM file),
+    /// `application_name`.
     ///
     /// # Errors
     /// [`CatalogError::Refused`] for a URL that cannot be used; its text holds no password.
@@ -39,7 +44,7 @@ impl PostgresCatalogOptions {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(refused("it must begin with postgres://"));
         }
-        let parsed = url::Url::parse(url).map_err(|e| refused(&e.to_string()))?;
+        let mut parsed = url::Url::parse(url).map_err(|e| refused(&e.to_string()))?;
         if parsed.host_str().is_none_or(str::is_empty) {
             return Err(refused("it names no host"));
         }
@@ -58,10 +63,31 @@ impl PostgresCatalogOptions {
             let known = PARAMETERS.join(", ");
             return Err(refused(&format!("unknown parameter {key:?}: there are {known}")));
         }
-        let mut connect = PgConnectOptions::from_str(url).map_err(|e| match e {
+        let passfile = parsed.query_pairs().find(|(key, _)| key == PASSFILE).map(|(_, path)| PathBuf::from(&*path));
+        let rest: Vec<_> = parsed.query_pairs().into_owned().filter(|(key, _)| key != PASSFILE).collect();
+        parsed.set_query(None);
+        if !rest.is_empty() {
+            parsed.query_pairs_mut().extend_pairs(rest);
+        }
+        let mut connect = PgConnectOptions::from_str(parsed.as_str()).map_err(|e| match e {
             sqlx::Error::Configuration(reason) => refused(&reason.to_string()),
             other => refused(&other.to_string()),
         })?;
+        if let Some(file) = passfile
+            && parsed.password().is_none()
+            && std::env::var_os("PGPASSWORD").is_none()
+        {
+            let login = Login {
+                host: connect.get_host(),
+                port: connect.get_port(),
+                database: connect.get_database().unwrap_or_default(),
+                user: connect.get_username(),
+            };
+            let found = passfile::lookup(login, Some(&file), &|_| None).map_err(|e| refused(&e.to_string()))?;
+            if let Some(password) = found {
+                connect = connect.password(&password);
+            }
+        }
         if connect.get_application_name().is_none() {
             connect = connect.application_name("zxq catalog");
         }

@@ -245,13 +245,35 @@ async fn opening_says_what_is_wrong_and_never_the_password() {
         ("postgres://u:hunter2@h", "no database"),
         ("postgres://u:hunt@er2@h/db", "%40"),
         ("postgres://u:hunter2@h/db?sslmode=maybe", "maybe"),
-        ("postgres://u:hunter2@h/db?passfile=x", "passfile"),
+        ("postgres://u@h/db?passfile=/nowhere/at/all", "/nowhere/at/all"),
+        ("postgres://u:hunter2@h/db?passfle=x", "passfle"),
         ("postgres://u:hunter2@h:port/db", "port"),
     ] {
         let error = PostgresCatalogOptions::parse(url).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(words) && !text.contains("hunter2") && !text.contains("hunt@"), "{url}: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_password_comes_from_the_file_that_the_url_names() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(server) = postgres_server::shared() else { return };
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("pass word");
+    std::fs::write(&file, format!("127.0.0.1:*:postgres:postgres:{}\n", postgres_server::PASSWORD)).unwrap();
+    let place = format!("127.0.0.1:{}/postgres", server.port());
+    let query = format!("?sslmode=prefer&passfile={}", file.display().to_string().replace(' ', "%20"));
+    let url = format!("postgres://postgres@{place}{query}");
+    let error = PostgresCatalogOptions::parse(&url).unwrap_err().to_string();
+    assert!(error.contains("chmod 600"), "{error}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let options = PostgresCatalogOptions::parse(&url).unwrap().with_schema(&fresh_schema()).unwrap();
+    PostgresCatalog::open(options, true).await.unwrap();
+    // The URL's own password wins.
+    let wrong = PostgresCatalogOptions::parse(&format!("postgres://postgres:wrong@{place}{query}")).unwrap();
+    let error = PostgresCatalog::open(wrong, true).await.unwrap_err().to_string();
+    assert!(error.contains("password authentication failed"), "{error}");
 }
 
 #[tokio::test]

@@ -1,31 +1,53 @@
-//! Passwords from libpq's password file: `host:port:database:user:password` lines.
+//! Passwords from libpq's password file: `host:port:database:user:password` lines
+//! (<https://www.postgresql.org/docs/current/libpq-pgpass.html>).
 
 use std::path::{Path, PathBuf};
 
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+/// A password file that was asked for and cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the password file {} cannot be used: {reason}", path.display())]
+pub struct PassfileError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
 
-use super::NAME;
-use crate::error::{ProviderError, Result};
+/// The connection that a password is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// Host name; `localhost` for a socket.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: &'a str,
+    /// User.
+    pub user: &'a str,
+}
 
-/// The password for this connection, if a password file names it. A file that was asked for must be there; the default one
-/// need not.
-pub(super) fn lookup(
-    config: &Config,
+/// The password for this connection, if a password file names it: `asked`, else the one that `PGPASSFILE` names in `env`,
+/// else `~/.pgpass`. A file that was asked for must be there; the default one need not.
+///
+/// # Errors
+/// A file that was asked for and cannot be read, or that others may read.
+pub fn lookup(
+    login: Login<'_>,
     asked: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<String>> {
+) -> Result<Option<String>, PassfileError> {
     let asked = asked.map(Path::to_owned).or_else(|| env("PGPASSFILE").map(PathBuf::from));
     let Some(path) = asked.clone().or_else(|| env("HOME").map(|home| Path::new(&home).join(".pgpass"))) else {
         return Ok(None);
     };
+    let refused = |reason: String| Err(PassfileError { path: path.clone(), reason });
     if let Some(reason) = too_open(&path) {
         // libpq ignores such a file too; silence would only show as a wrong password later.
-        return if asked.is_some() { Err(refused(&path, reason)) } else { Ok(None) };
+        return if asked.is_some() { refused(reason) } else { Ok(None) };
     }
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(find(&text, config)),
-        Err(e) if asked.is_some() => Err(refused(&path, e.to_string())),
+        Ok(text) => Ok(find(&text, login)),
+        Err(e) if asked.is_some() => refused(e.to_string()),
         Err(_) => Ok(None),
     }
 }
@@ -42,14 +64,8 @@ fn too_open(_path: &Path) -> Option<String> {
     None
 }
 
-fn find(text: &str, config: &Config) -> Option<String> {
-    let host = match config.get_hosts().first()? {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(_) => "localhost".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
-    let wanted = [host.as_str(), &port, config.get_dbname()?, config.get_user()?];
+fn find(text: &str, login: Login<'_>) -> Option<String> {
+    let wanted = [login.host, &login.port.to_string(), login.database, login.user];
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = split(line);
         let (password, keys) = fields.split_last()?;
@@ -76,8 +92,4 @@ fn split(line: &str) -> Vec<String> {
         }
     }
     fields
-}
-
-fn refused(path: &Path, reason: String) -> ProviderError {
-    ProviderError::Refused { store: NAME, what: format!("the password file {} cannot be used", path.display()), reason }
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -20,6 +21,7 @@ use zxq_engine::{Engine, EngineConfig, Outcome, PostgresOptions, Tier};
 use zxq_providers::TierStore;
 use zxq_providers::adapt::adapt_batch;
 use zxq_providers::postgres::PostgresStore;
+use zxq_providers::sort::sort_batch;
 use zxq_server::demo::generate::{Market, MarketSpec, MarketTable};
 
 #[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -83,7 +85,7 @@ async fn arrow_in(engine: &Arc<Engine>, url: &str, files: &[PathBuf]) -> Result<
     Ok(())
 }
 
-/// Rows written, and seconds that took; `at_once` segments are under way at any time.
+/// Rows written, and seconds that took, sorting included; `at_once` segments are under way at any time.
 async fn write_all(table: &TableDef, url: &str, files: &[PathBuf], at_once: usize) -> Result<(usize, f64)> {
     let mut options = PostgresOptions::parse(url)?;
     options.schema = "arrow_in".to_owned();
@@ -95,8 +97,12 @@ async fn write_all(table: &TableDef, url: &str, files: &[PathBuf], at_once: usiz
     let writes = (1..).zip(inputs).map(|(id, batches)| {
         let (store, table) = (Arc::clone(&store), table.clone());
         let partition = PartitionKey { period: None, class: None };
-        let write = async move { store.write_segment(&table, &JobId::new(), id, &partition, batches).await };
-        async move { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(tokio::spawn(write).await??) }
+        let write = async move {
+            let rows = vec![sort_batch(&concat_batches(&table.schema(), &batches)?, &table.sort_by)?];
+            store.write_segment(&table, &JobId::new(), id, &partition, rows).await?;
+            Result::<()>::Ok(())
+        };
+        async move { tokio::spawn(write).await? }
     });
     futures::stream::iter(writes).buffer_unordered(at_once).try_collect::<Vec<_>>().await?;
     let seconds = started.elapsed().as_secs_f64();

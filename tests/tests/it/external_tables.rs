@@ -18,14 +18,8 @@ const AS_TEXT: &str = "SELECT concat_ws('|', id::text, coalesce(symbol, 'NULL'),
 
 /// The tables, or `None` where Python or a library of it is missing.
 fn make_tables(folder: &Path, bucket: &[&str]) -> Option<Json> {
-    let python = std::env::var("ZXQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports = "import deltalake, pyarrow, pyiceberg.catalog.sql, pyiceberg_core";
-    if !Command::new(&python).args(["-c", imports]).status().is_ok_and(|status| status.success()) {
-        let required = std::env::var("ZXQ_REQUIRE_PYTHON").is_ok_and(|v| v == "1");
-        assert!(!required, "ZXQ_REQUIRE_PYTHON is set and {python} cannot run `{imports}`");
-        zxq_tests::say_skipped("external tables", &format!("{python} cannot run `{imports}`"));
-        return None;
-    }
+    let python = zxq_tests::python_with("external tables", imports)?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/external_tables.py");
     let output = Command::new(&python).arg(script).arg(folder).args(bucket).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

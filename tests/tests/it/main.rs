@@ -4,6 +4,7 @@
 mod damage;
 mod external_tables;
 mod hypertables;
+mod iceberg_in_postgres;
 mod market;
 mod oracle;
 mod places;

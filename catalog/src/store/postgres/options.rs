@@ -110,6 +110,11 @@ impl PostgresCatalogOptions {
         Ok(self)
     }
 
+    /// The schema that the catalog's tables lie in.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
     /// The server as messages name it: without the password.
     pub fn server(&self) -> String {
         let connect = &self.connect;

@@ -72,6 +72,12 @@ async fn open_stores(
     if node.is_none() {
         cold_place::check(config, &root, snapshot, catalog.as_ref()).await?;
     }
+    let access = match node {
+        None => cold_place::Access::Alone,
+        Some(_) if is_reader => cold_place::Access::SharedReader,
+        Some(_) => cold_place::Access::SharedWriter,
+    };
+    cold_place::claim(config, &root, snapshot, catalog.identity(), access).await?;
     let bucket = match &root {
         StorageRoot::ObjectStore { store, url } => Some((url.clone(), Arc::clone(store))),
         StorageRoot::Folder(_) => None,

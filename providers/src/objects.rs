@@ -15,6 +15,7 @@ use crate::parquet_files::errors;
 
 pub(crate) mod durable_local;
 pub(crate) mod faults;
+pub mod owner;
 pub mod range_cache;
 pub mod s3;
 

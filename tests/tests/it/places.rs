@@ -107,3 +107,55 @@ async fn another_cold_place_is_refused_while_rows_lie_in_the_first() {
     }
     assert!(Engine::open(here()).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_data_directories_do_not_share_a_cold_place() {
+    let (first, second, folder) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let in_folder = |mut config: EngineConfig| {
+        config.cold.folder = Some(folder.path().to_owned());
+        config
+    };
+    let in_bucket = |mut config: EngineConfig| {
+        config.cold.s3 = Some(s3_server::shared().options("shared-by-two"));
+        config
+    };
+    let places: [&dyn Fn(EngineConfig) -> EngineConfig; 2] = [&in_folder, &in_bucket];
+    for at in places {
+        close(Engine::open(at(test_config(first.path()))).await.unwrap()).await;
+        let refused = Engine::open(at(test_config(second.path()))).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidParameter);
+        assert!(refused.to_string().contains("holds the cold rows of another catalog"), "{refused}");
+        close(Engine::open(at(test_config(first.path()))).await.unwrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_one_catalog_have_one_cold_place() {
+    let Some(server) = postgres_server::shared() else { return };
+    let folders: Vec<tempfile::TempDir> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    let node = |dir: usize, cold: usize| {
+        let mut config = in_schema(test_config(folders[dir].path()), "one_cold_place_warm");
+        let options = zxq_engine::PostgresCatalogOptions::parse(&server.superuser_url()).unwrap();
+        config.catalog.postgres = Some(options.with_schema("one_cold_place").unwrap());
+        config.cold.folder = Some(folders[cold].path().to_owned());
+        config
+    };
+    let writer = Engine::open(node(0, 2)).await.unwrap();
+    // Without rows there, a reader's cold place does not matter yet.
+    close(Engine::open(node(1, 3)).await.unwrap()).await;
+    for sql in [ROWS, "INSERT INTO t VALUES ('2024-01-01', 1)", "CALL zxq.migrate('t', 'cold')"] {
+        writer.sql(sql).await.unwrap();
+    }
+    let refused = Engine::open(node(1, 3)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidParameter);
+    assert!(refused.to_string().contains("cold rows of table t are not in"), "{refused}");
+    let reader = Engine::open(node(1, 2)).await.unwrap();
+    let rows = reader.sql("SELECT n FROM t").await.unwrap();
+    assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
+    close(reader).await;
+    close(writer).await;
+    let refused = Engine::open(node(0, 3)).await.unwrap_err();
+    assert!(refused.to_string().contains("cold rows of table t are not in"), "{refused}");
+    close(Engine::open(node(0, 2)).await.unwrap()).await;
+}

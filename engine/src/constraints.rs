@@ -19,10 +19,15 @@ use crate::error::Result;
 pub use rejects::{RejectedRow, rejects_batch, rejects_table_def};
 pub use row_checker::{Checked, RowChecker};
 
-/// Microseconds since the Unix epoch of a timestamp written as text; a text without a zone is UTC. `None` when it is no
-/// timestamp.
-pub(crate) fn parse_timestamp_utc(text: &str) -> Option<i64> {
-    text_values::timestamp(text, true).ok()
+/// Microseconds since the Unix epoch of a timestamp written as text; a text without a zone is UTC, and one with a zone is
+/// local time unless `zoned`. `None` when it is no timestamp.
+pub(crate) fn parse_timestamp(text: &str, zoned: bool) -> Option<i64> {
+    text_values::timestamp(text, zoned).ok()
+}
+
+/// Days since the Unix epoch of a date written as text. `None` when it is no date.
+pub(crate) fn parse_date(text: &str) -> Option<i32> {
+    text_values::date(text).ok()
 }
 
 /// True for texts such as `2024-01-02`.

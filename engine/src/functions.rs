@@ -12,6 +12,7 @@ pub(crate) mod decimals_beside_doubles;
 mod first_last;
 pub mod interval_text;
 mod interval_times;
+pub mod text_beside_times;
 mod time_bucket;
 mod version;
 mod vwap;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use crate::error::{EngineError, ErrorKind};
@@ -38,9 +40,12 @@ pub fn register(context: &SessionContext) {
     for function in aggregate_functions() {
         context.register_udaf(function);
     }
-    let rewrite = Arc::new(decimals_beside_doubles::DecimalsBesideDoubles);
-    if let Err(error) = context.state_ref().write().register_function_rewrite(rewrite) {
-        tracing::error!(%error, "decimals beside doubles could not be registered");
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
+        [Arc::new(decimals_beside_doubles::DecimalsBesideDoubles), Arc::new(text_beside_times::TextBesideTimes)];
+    for rewrite in rewrites {
+        if let Err(error) = context.state_ref().write().register_function_rewrite(rewrite) {
+            tracing::error!(%error, "a rewrite of expressions could not be registered");
+        }
     }
     let planner = Arc::new(interval_times::IntervalTimesPlanner);
     if let Err(error) = context.state_ref().write().register_expr_planner(planner) {

@@ -20,7 +20,7 @@ use zxq_catalog::ColumnDef;
 
 use crate::constraints::cast::cast_column;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::decimals_beside_doubles;
+use crate::functions::{decimals_beside_doubles, text_beside_times};
 use crate::sql::statement::parse_expression;
 
 /// A DEFAULT, ready to fill a column.
@@ -61,7 +61,7 @@ fn logical(state: &SessionState, schema: &DFSchema, text: &str) -> Result<Expr> 
             "it may use the row's columns and scalar functions, but no aggregates, windows, subqueries or parameters",
         ));
     }
-    Ok(decimals_beside_doubles::rewrite(expr, schema)?)
+    Ok(text_beside_times::rewrite(decimals_beside_doubles::rewrite(expr, schema)?, schema)?)
 }
 
 /// True when the expression gives the same result whenever it is asked.

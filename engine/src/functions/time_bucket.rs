@@ -166,7 +166,7 @@ fn origin_of(argument: &ColumnarValue, width: &Width) -> Result<Option<i64>> {
             }
             micros_of(offset).and_then(|offset| width.default_origin().checked_add(offset))
         }
-        ScalarValue::Utf8(Some(text)) => match crate::constraints::parse_timestamp_utc(&text) {
+        ScalarValue::Utf8(Some(text)) => match crate::constraints::parse_timestamp(&text, true) {
             Some(micros) => Some(micros),
             None => {
                 return exec_err!(

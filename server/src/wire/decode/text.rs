@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
+use zxq_engine::functions::text_beside_times::value_of;
 
 use super::{decimal, effective_type, element_data_type, invalid, list};
 use crate::wire::error::WireError;
@@ -61,10 +62,9 @@ fn boolean(text: &str) -> Result<bool, WireError> {
     }
 }
 
-/// Dates and times as Arrow reads them.
+/// Dates and times.
 fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, WireError> {
-    let value = ScalarValue::Utf8(Some(text.to_owned())).cast_to(data_type).map_err(|_| invalid(name, text))?;
-    if value.is_null() { Err(invalid(name, text)) } else { Ok(value) }
+    value_of(text, data_type).ok_or_else(|| invalid(name, text))
 }
 
 /// `\x0aff`, or PostgreSQL's older escape format.

@@ -2,6 +2,8 @@
 //!
 //! - `time_bucket(width, time [, origin])`: the start of the bucket a time falls into, as in TimescaleDB.
 //! - `date_trunc(field, time)`: DataFusion's, faster for times in UTC.
+//! - `timezone(zone, time)`: `time AT TIME ZONE zone`.
+//! - `to_char(time, template)`: PostgreSQL's templates, and DataFusion's.
 //! - `first(value, time)`, `last(value, time)`: the value at the earliest and latest time.
 //! - `vwap(price, size)`: the volume-weighted average price.
 //! - `2 * INTERVAL '1 day'`, `INTERVAL '1 day' / 2`: operators that DataFusion plans for other types only.
@@ -14,6 +16,8 @@ pub mod interval_text;
 mod interval_times;
 pub mod text_beside_times;
 mod time_bucket;
+mod timezone;
+mod to_char;
 mod version;
 mod vwap;
 
@@ -64,6 +68,8 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
     vec![
         date_trunc::DateTrunc::default().into(),
         time_bucket::TimeBucket::default().into(),
+        timezone::Timezone::default().into(),
+        to_char::ToChar::default().into(),
         version::Version::default().into(),
     ]
 }

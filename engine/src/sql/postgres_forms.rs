@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Ident, Interval, LimitClause, Query, Select, SelectItem, SetExpr, Value,
-    VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Value, VisitMut,
+    VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
@@ -20,7 +21,8 @@ mod tests;
 const MAX_DIGITS: i64 = 38;
 
 /// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, numbers with more digits than a
-/// decimal holds (`1e-300`) into doubles, and intervals with a time of day (`'1 day 02:30'`) into their parts.
+/// decimal holds (`1e-300`) into doubles, intervals with a time of day (`'1 day 02:30'`) into their parts, and
+/// `time AT TIME ZONE zone` into `timezone(zone, time)`.
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
@@ -94,6 +96,9 @@ impl VisitorMut for Forms {
                 array: false,
                 format: None,
             };
+        } else if let Expr::AtTimeZone { timestamp, time_zone } = expr {
+            let arguments = [time_zone, timestamp].map(|argument| take(argument.as_mut()));
+            *expr = call("timezone", arguments);
         } else if let Some(parts) = interval_parts(expr) {
             *expr = Expr::Interval(Interval {
                 value: Box::new(Expr::Value(Value::SingleQuotedString(parts).into())),
@@ -105,6 +110,24 @@ impl VisitorMut for Forms {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The parts of `INTERVAL '…'` and `'…'::INTERVAL`, each with its unit. `None` for anything else, and for texts that the

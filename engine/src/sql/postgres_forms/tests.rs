@@ -40,6 +40,14 @@ fn intervals_with_a_time_of_day_become_their_parts() {
 }
 
 #[test]
+fn at_time_zone_becomes_a_function() {
+    assert_eq!(
+        rewritten("SELECT ts AT TIME ZONE 'UTC' AT TIME ZONE INTERVAL '-05:00' FROM t"),
+        "SELECT timezone(INTERVAL '0 months 0 days -18000000000000 nanoseconds', timezone('UTC', ts)) FROM t"
+    );
+}
+
+#[test]
 fn numbers_that_no_decimal_holds_become_doubles() {
     for same in ["1", "1.5", "0.000001", "1e10", "1e-38", "9999999999999999999999999999999999999.0e-1", "0.1e3"] {
         let sql = format!("SELECT {same}");

@@ -7,8 +7,8 @@ use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Value, VisitMut,
-    VisitorMut,
+    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
@@ -21,8 +21,8 @@ mod tests;
 const MAX_DIGITS: i64 = 38;
 
 /// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, numbers with more digits than a
-/// decimal holds (`1e-300`) into doubles, intervals with a time of day (`'1 day 02:30'`) into their parts, and
-/// `time AT TIME ZONE zone` into `timezone(zone, time)`.
+/// decimal holds (`1e-300`) into doubles, intervals with a time of day (`'1 day 02:30'`) into their parts,
+/// `time AT TIME ZONE zone` into `timezone(zone, time)`, and `FROM generate_series(1, 3) AS n` into `… AS n(n)`.
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
@@ -84,6 +84,25 @@ impl VisitorMut for Forms {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+        let alias = match table {
+            TableFactor::Table { name, args: Some(_), alias: Some(alias), .. }
+            | TableFactor::Function { name, alias: Some(alias), .. }
+                if is_series(name) =>
+            {
+                alias
+            }
+            TableFactor::UNNEST {
+                alias: Some(alias), array_exprs, with_offset: false, with_ordinality: false, ..
+            } if array_exprs.len() == 1 => alias,
+            _ => return ControlFlow::Continue(()),
+        };
+        if alias.columns.is_empty() {
+            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
         if let Expr::Value(value) = expr
             && let Value::Number(digits, _) = &value.value
@@ -110,6 +129,12 @@ impl VisitorMut for Forms {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// True for the function whose rows have one column, which an alias names as well: `FROM generate_series(1, 3) AS n`.
+fn is_series(name: &ObjectName) -> bool {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|ident| ident.value.eq_ignore_ascii_case("generate_series"))
 }
 
 fn take(expr: &mut Expr) -> Expr {

@@ -48,6 +48,19 @@ fn at_time_zone_becomes_a_function() {
 }
 
 #[test]
+fn the_alias_of_a_series_names_its_column() {
+    for (sql, named) in [
+        ("SELECT n FROM generate_series(1, 3) AS n", "SELECT n FROM generate_series(1, 3) AS n (n)"),
+        ("SELECT x FROM unnest(ARRAY[1]) AS x", "SELECT x FROM UNNEST(ARRAY[1]) AS x (x)"),
+    ] {
+        assert_eq!(rewritten(sql), named);
+    }
+    for same in ["SELECT b FROM generate_series(1, 3) AS a (b)", "SELECT value FROM generate_series(1, 3)"] {
+        assert_eq!(rewritten(same), same);
+    }
+}
+
+#[test]
 fn numbers_that_no_decimal_holds_become_doubles() {
     for same in ["1", "1.5", "0.000001", "1e10", "1e-38", "9999999999999999999999999999999999999.0e-1", "0.1e3"] {
         let sql = format!("SELECT {same}");

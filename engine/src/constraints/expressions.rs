@@ -21,6 +21,7 @@ use zxq_catalog::ColumnDef;
 use crate::constraints::cast::cast_column;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::{decimals_beside_doubles, text_beside_times};
+use crate::sql::postgres_forms::rewrite_expression;
 use crate::sql::statement::parse_expression;
 
 /// A DEFAULT, ready to fill a column.
@@ -42,7 +43,8 @@ pub(super) struct Compiled {
 
 /// The logical form of an expression text; it may use the columns of `schema`.
 fn logical(state: &SessionState, schema: &DFSchema, text: &str) -> Result<Expr> {
-    let parsed = parse_expression(text)?;
+    let mut parsed = parse_expression(text)?;
+    rewrite_expression(&mut parsed)?;
     let expr = state.create_logical_expr_from_sql_expr(ExprWithAlias { expr: parsed, alias: None }, schema)?;
     let foreign = expr.exists(|e| {
         Ok(matches!(

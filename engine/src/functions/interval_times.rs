@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::array::{Array, AsArray, DurationMicrosecondArray, IntervalMonthDayNanoArray};
+use arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 const DAYS_PER_MONTH: f64 = 30.0;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 const MICROS_PER_SECOND: f64 = 1e6;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Makes [`IntervalTimes`] of the operators, which DataFusion does not plan between these types.
 #[derive(Debug)]
@@ -86,6 +87,9 @@ impl ScalarUDFImpl for IntervalTimes {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
+            [DataType::Duration(_), number] if is_number(number) => {
+                Ok(vec![DataType::Duration(TimeUnit::Microsecond), DataType::Float64])
+            }
             [length, number] if is_length(length) && is_number(number) => {
                 Ok(vec![DataType::Interval(IntervalUnit::MonthDayNano), DataType::Float64])
             }
@@ -100,8 +104,11 @@ impl ScalarUDFImpl for IntervalTimes {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let all_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let (intervals, numbers) =
-            (arrays[0].as_primitive::<IntervalMonthDayNanoType>(), arrays[1].as_primitive::<Float64Type>());
+        let intervals = match arrays[0].data_type() {
+            DataType::Duration(_) => &with_days(arrays[0].as_primitive())?,
+            _ => arrays[0].as_primitive::<IntervalMonthDayNanoType>(),
+        };
+        let numbers = arrays[1].as_primitive::<Float64Type>();
         let results = (0..intervals.len()).map(|row| {
             if intervals.is_null(row) || numbers.is_null(row) {
                 return Ok(None);
@@ -120,6 +127,15 @@ impl ScalarUDFImpl for IntervalTimes {
             false => ColumnarValue::Array(Arc::new(results)),
         })
     }
+}
+
+/// Differences of times as PostgreSQL has them: days of 24 hours, and the rest.
+fn with_days(lengths: &DurationMicrosecondArray) -> Result<IntervalMonthDayNanoArray> {
+    let split = |micros: i64| {
+        let days = i32::try_from(micros / MICROS_PER_DAY).map_err(|_| super::out_of_range("interval"))?;
+        Ok(IntervalMonthDayNano::new(0, days, micros % MICROS_PER_DAY * 1_000))
+    };
+    lengths.iter().map(|micros| micros.map(split).transpose()).collect()
 }
 
 /// PostgreSQL's `interval_mul` and `interval_div`. A whole factor needs no rounding. `None` out of range.

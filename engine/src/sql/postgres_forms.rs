@@ -21,13 +21,24 @@ mod tests;
 const MAX_DIGITS: i64 = 38;
 
 /// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, numbers with more digits than a
-/// decimal holds (`1e-300`) into doubles, intervals with a time of day (`'1 day 02:30'`) into their parts,
+/// decimal holds (`1e-300`) into doubles, others with an exponent (`1e5`) into their digits, intervals with a time of day (`'1 day 02:30'`) into their parts,
 /// `time AT TIME ZONE zone` into `timezone(zone, time)`, and `FROM generate_series(1, 3) AS n` into `… AS n(n)`.
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
 pub(crate) fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
     visit(statement, &mut Forms)
+}
+
+/// The same for an expression on its own, such as a constraint's.
+///
+/// # Errors
+/// As [`rewrite`].
+pub(crate) fn rewrite_expression(expr: &mut Expr) -> Result<(), EngineError> {
+    match expr.visit(&mut Forms) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 /// Gives a name to columns that PostgreSQL lets share one: DataFusion wants every column of a SELECT to differ. What
@@ -105,8 +116,14 @@ impl VisitorMut for Forms {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
         if let Expr::Value(value) = expr
+            && let Value::Number(digits, _) = &mut value.value
+            && fits_decimal(digits)
+        {
+            if let Some(plain) = without_exponent(digits) {
+                *digits = plain;
+            }
+        } else if let Expr::Value(value) = expr
             && let Value::Number(digits, _) = &value.value
-            && !fits_decimal(digits)
         {
             *expr = Expr::Cast {
                 kind: CastKind::Cast,
@@ -174,6 +191,19 @@ fn interval_parts(expr: &Expr) -> Option<String> {
 
 fn number(digits: &str) -> Expr {
     Expr::Value(Value::Number(digits.to_owned(), false).into())
+}
+
+/// A number such as `1e5` with all its digits: DataFusion would make it a decimal with a negative scale, whose value as a
+/// double is off (99999.99999999999). `None` where there is no exponent, or digits behind the point remain.
+fn without_exponent(literal: &str) -> Option<String> {
+    let (mantissa, exponent) = literal.split_once(['e', 'E'])?;
+    let exponent: usize = exponent.parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = exponent.checked_sub(fraction.len())?;
+    let digits = format!("{whole}{fraction}{}", "0".repeat(zeros));
+    let digits = digits.trim_start_matches('0');
+    // The point keeps it a decimal.
+    Some(format!("{}.", if digits.is_empty() { "0" } else { digits }))
 }
 
 /// True for integers, which have a rule of their own, and decimals of at most 38 digits on each side.

@@ -62,7 +62,12 @@ fn the_alias_of_a_series_names_its_column() {
 
 #[test]
 fn numbers_that_no_decimal_holds_become_doubles() {
-    for same in ["1", "1.5", "0.000001", "1e10", "1e-38", "9999999999999999999999999999999999999.0e-1", "0.1e3"] {
+    for (exponent, plain) in
+        [("1e10", "10000000000."), ("0.1e3", "100."), ("1.5E5", "150000."), ("0e5", "0."), ("1.5e1", "15.")]
+    {
+        assert_eq!(rewritten(&format!("SELECT {exponent}")), format!("SELECT {plain}"));
+    }
+    for same in ["1", "1.5", "0.000001", "1e-38", "9999999999999999999999999999999999999.0e-1", "1.25e1"] {
         let sql = format!("SELECT {same}");
         assert_eq!(rewritten(&sql), sql);
     }

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{
+    DataType, DurationNanosecondType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit,
+};
 use datafusion::arrow::json::WriterBuilder;
 use datafusion::arrow::json::writer::LineDelimited;
 
 use crate::wire::error::WireError;
 use crate::wire::types::pg_type;
+
+const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
 /// The array in a type that [`super::source::Source`] reads; the same array where it already is.
 ///
@@ -18,18 +22,37 @@ use crate::wire::types::pg_type;
 pub(crate) fn normalise(array: &ArrayRef) -> Result<ArrayRef, WireError> {
     match target(array.data_type()) {
         Target::AsIs => Ok(Arc::clone(array)),
-        Target::Cast(data_type) => {
-            let options = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(array, &data_type, &options)
-                .map_err(|error| WireError::out_of_range(format!("a value does not fit its result type: {error}")))
-        }
+        Target::Cast(data_type) => strict_cast(array, &data_type),
+        Target::Days => days(array),
         Target::Json => json(array),
     }
+}
+
+fn strict_cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, WireError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, data_type, &options)
+        .map_err(|error| WireError::out_of_range(format!("a value does not fit its result type: {error}")))
+}
+
+/// The difference of two times, as PostgreSQL gives it: days of 24 hours, and the rest.
+fn days(array: &ArrayRef) -> Result<ArrayRef, WireError> {
+    let nanos = strict_cast(array, &DataType::Duration(TimeUnit::Nanosecond))?;
+    let nanos = nanos.as_primitive::<DurationNanosecondType>();
+    let split = |nanos: i64| {
+        let days = nanos / NANOS_PER_DAY;
+        i32::try_from(days).map(|days| IntervalMonthDayNano::new(0, days, nanos % NANOS_PER_DAY))
+    };
+    let intervals = nanos.iter().map(|nanos| nanos.map(split).transpose()).collect::<Result<_, _>>();
+    let intervals: IntervalMonthDayNanoArray =
+        intervals.map_err(|_| WireError::out_of_range("interval out of range".to_owned()))?;
+    Ok(Arc::new(intervals))
 }
 
 enum Target {
     AsIs,
     Cast(DataType),
+    /// An interval of days and time.
+    Days,
     Json,
 }
 
@@ -46,7 +69,8 @@ fn target(data_type: &DataType) -> Target {
         DataType::Date64 => Target::Cast(DataType::Timestamp(micros, None)),
         DataType::Timestamp(unit, zone) if *unit != micros => Target::Cast(DataType::Timestamp(micros, zone.clone())),
         DataType::Time32(_) | DataType::Time64(TimeUnit::Nanosecond) => Target::Cast(DataType::Time64(micros)),
-        DataType::Duration(_) | DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime) => {
+        DataType::Duration(_) => Target::Days,
+        DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime) => {
             Target::Cast(DataType::Interval(IntervalUnit::MonthDayNano))
         }
         DataType::FixedSizeBinary(_) => Target::Cast(DataType::Binary),
@@ -69,6 +93,7 @@ fn list_target(data_type: &DataType, item: &Field) -> Target {
     let element = match target(item.data_type()) {
         Target::AsIs => item.data_type().clone(),
         Target::Cast(element) => element,
+        Target::Days => DataType::Interval(IntervalUnit::MonthDayNano),
         Target::Json => return Target::Json,
     };
     let wanted = DataType::List(Arc::new(Field::new(item.name(), element, item.is_nullable())));

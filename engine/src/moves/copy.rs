@@ -219,7 +219,10 @@ fn in_sort_order(table: &TableDef, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<d
     let Some(ordering) = LexOrdering::new(keys) else {
         return Ok(if partitions > 1 { Arc::new(CoalescePartitionsExec::new(plan)) } else { plan });
     };
-    let sorted = plan.equivalence_properties().ordering_satisfy(ordering.clone())?;
+    let properties = plan.equivalence_properties();
+    // Of several declared orders that begin with the same column only the first is looked at, so look for this one too.
+    let is_declared = properties.oeq_class().iter().any(|declared| declared.starts_with(&ordering));
+    let sorted = is_declared || properties.ordering_satisfy(ordering.clone())?;
     Ok(match (sorted, partitions) {
         (true, 1) => plan,
         (true, _) => Arc::new(SortPreservingMergeExec::new(ordering, plan)),

@@ -157,12 +157,13 @@ fn arrange(
     target: usize,
 ) -> Result<(Vec<FileGroup>, Vec<LexOrdering>)> {
     if let Some(ordering) = sort_order(table, request, true) {
-        // Without NULLs the rows are in both orders, and `ORDER BY` asks for NULLs last.
+        // Without NULLs the rows are in both orders. `ORDER BY` asks for NULLs last, and of two orders that begin with the
+        // same column DataFusion looks at the first only: every store names this one first.
         let without_nulls = request.segments.iter().all(|segment| {
             request.table.sort_by.iter().all(|name| segment.stats.get(name).is_some_and(|s| s.null_count == 0))
         });
         let last = if without_nulls { sort_order(table, request, false) } else { None };
-        let orderings: Vec<LexOrdering> = std::iter::once(ordering.clone()).chain(last).collect();
+        let orderings: Vec<LexOrdering> = last.into_iter().chain(std::iter::once(ordering.clone())).collect();
         if files.len() <= target {
             // One file per partition: each is sorted.
             let groups = files.iter().map(|file| FileGroup::new(vec![file.as_ref().clone()])).collect();

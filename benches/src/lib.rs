@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
-use zxq_engine::{Engine, EngineConfig, EngineSession, LoadRequest, LoadSource, OnError, Outcome, Tier};
+use zxq_engine::{Engine, EngineConfig, EngineSession, LoadRequest, LoadSource, Outcome, Tier};
 use zxq_server::demo::generate::{BATCH_ROWS, Market, MarketTable};
 use zxq_server::serve::{ServeOptions, serve};
 
@@ -59,13 +59,7 @@ pub fn write_source(market: &Market, table: MarketTable, dir: &Path) -> Result<(
 
 /// Loads files into one tier; returns rows and seconds.
 pub async fn load(engine: &Arc<Engine>, table: &str, files: Vec<std::path::PathBuf>, tier: Tier) -> Result<(u64, f64)> {
-    let request = LoadRequest {
-        table: table.to_owned(),
-        tier: Some(tier),
-        on_error: OnError::Reject,
-        asset_class: None,
-        create: false,
-    };
+    let request = LoadRequest { tier: Some(tier), ..LoadRequest::into_table(table) };
     let started = Instant::now();
     let report = engine.load(request, LoadSource::Files(files), &|_| {}).await?;
     Ok((report.rows, started.elapsed().as_secs_f64()))

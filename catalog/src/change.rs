@@ -24,9 +24,9 @@ pub enum Change {
     AddSegment(Box<Segment>),
     /// A segment stops being visible.
     RetireSegment {
-        /// Its table.
+        /// The table that the segment belongs to.
         table: TableId,
-        /// The segment.
+        /// The segment that changes.
         segment: SegmentId,
     },
     /// All write-ahead-log records of this partition up to this log sequence number are durable outside hot (or were

@@ -52,7 +52,7 @@ pub enum CatalogError {
         held: u64,
         /// The fence in force.
         current: u64,
-        /// The writer.
+        /// Who writes, as messages name it.
         holder: String,
     },
     /// Whether a commit happened cannot be known: its answer was lost and the database does not come back. Nothing that it

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::Change;
 use crate::partition::PartitionKey;
 use crate::segment::SegmentId;
-use crate::table::TableId;
+use crate::table::{TableDef, TableId};
 use crate::tier::Tier;
 
 /// Names one load or move; part of the name of everything it writes, so that litter can be swept. A UUID in text.
@@ -43,8 +43,11 @@ pub enum JobKind {
     Move,
     /// A replica is added in a faster tier.
     Promote,
-    /// Many segments become fewer in the same tier.
-    Compact,
+    /// Rows are written anew in the same tier. (Catalogs call it by an earlier name.)
+    #[serde(rename = "compact")]
+    Rewrite,
+    /// Rows older than the table's retention are deleted.
+    Delete,
 }
 
 /// How far a job has come. See the move protocol in ARCHITECTURE.md.
@@ -92,12 +95,37 @@ pub struct Job {
     /// In phase [`JobPhase::Durable`]: the changes that the flip will commit, so that a restart can complete it.
     #[serde(default)]
     pub pending: Vec<Change>,
+    /// Tables that come to be with this job and with its end only: given up, it takes them and their storage with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<TableDef>,
+}
+
+impl Job {
+    /// A job that begins now, under no lease; what it works on beyond the table is for the caller to say.
+    pub fn begin(kind: JobKind, table: TableId, to: Tier, started_us: i64) -> Job {
+        Job {
+            id: JobId::new(),
+            kind,
+            table,
+            partition: None,
+            from: None,
+            to,
+            phase: JobPhase::Copying,
+            fence: 0,
+            rows: 0,
+            started_us,
+            ended_us: None,
+            error: None,
+            pending: Vec::new(),
+            created: Vec::new(),
+        }
+    }
 }
 
 /// Where one segment came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineageEntry {
-    /// The segment.
+    /// The segment that was made.
     pub segment: SegmentId,
     /// The job that made it.
     pub job: JobId,

@@ -3,9 +3,18 @@
 //! This crate knows no query engine and does no reading or writing of rows. It answers one question, "which segments
 //! hold the rows of this table at this epoch?", and makes the answer durable.
 //!
-//! Reading order: [`tier`], [`table`], [`partition`], [`segment`], [`snapshot`], [`change`], [`store`].
+//! A [`Snapshot`] is the answer: immutable, shared by all who read at its epoch. A [`Change`] makes the next one of it
+//! ([`Snapshot::apply`], pure); a [`CatalogStore`] makes the same changes durable, in a SQLite file ([`SqliteStore`]) or in
+//! PostgreSQL ([`PostgresCatalog`], for several processes). Segments of hot are never stored: the write-ahead log is their
+//! record.
+//!
+//! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], [`table`], [`declared`] (what columns were
+//! declared as), [`partition`], [`change`], [`job`] (which
+//! load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
+//! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`quoting`] (names and texts in SQL).
 
 pub mod change;
+pub mod declared;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
@@ -13,6 +22,7 @@ pub mod iceberg_pointers;
 pub mod job;
 pub mod partition;
 pub mod passfile;
+pub mod quoting;
 pub mod segment;
 pub mod snapshot;
 pub mod store;

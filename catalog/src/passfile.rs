@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("the password file {} cannot be used: {reason}", path.display())]
 pub struct PassfileError {
-    /// The file.
+    /// The password file that cannot be used.
     pub path: PathBuf,
     /// Why, and what to do.
     pub reason: String,

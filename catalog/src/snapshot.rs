@@ -20,7 +20,7 @@ pub struct Snapshot {
 /// One table at one epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableState {
-    /// Its definition.
+    /// Its definition at this epoch.
     pub def: Arc<TableDef>,
     /// Visible segments (owners and replicas) by [`Tier::index`].
     pub segments: [Arc<Vec<Arc<Segment>>>; 3],

@@ -32,6 +32,17 @@ pub struct RetiredSegment {
     pub retired_epoch: u64,
 }
 
+/// A table that is gone and whose storage waits to be dropped in every tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedTable {
+    /// Which table it was.
+    pub table: TableId,
+    /// Its storage name, see [`crate::TableDef::storage_name`].
+    pub storage_name: String,
+    /// Readers pinned before this epoch may still read it.
+    pub dropped_epoch: u64,
+}
+
 /// Everything one commit does, all or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -42,7 +53,7 @@ pub struct Commit {
     pub epoch: u64,
     /// What changes.
     pub changes: Vec<Change>,
-    /// Jobs whose record is inserted or replaced.
+    /// Jobs whose record is inserted or replaced, as [`CatalogStore::put_job`] does.
     pub jobs: Vec<Job>,
     /// Fences to check: each `(table, partition, fence)` must be the newest lease on that partition.
     pub fences: Vec<(TableId, PartitionKey, u64)>,
@@ -65,11 +76,12 @@ pub trait CatalogStore: MetadataPointers {
     /// The last committed snapshot (without hot segments).
     async fn load(&self) -> Result<Snapshot>;
 
-    /// Makes a commit durable. A retired warm or cold segment (also those of a dropped table) goes to the retired list.
+    /// Makes a commit durable. A retired warm or cold segment (also those of a dropped table) goes to the retired list,
+    /// and a dropped table to the list of dropped tables.
     ///
     /// # Errors
     /// [`crate::CatalogError::Fenced`] when a fence is stale; [`crate::CatalogError::Conflict`] when the durable epoch
-    /// is newer than `commit.base_epoch` or a change does not fit; then nothing was changed.
+    /// is newer than `commit.base_epoch`, a change does not fit or a job has ended before; then nothing was changed.
     async fn commit(&self, commit: &Commit) -> Result<()>;
 
     /// Reserves `count` consecutive segment ids and returns the first. Never returns the same id twice, also across
@@ -79,10 +91,21 @@ pub trait CatalogStore: MetadataPointers {
     /// Reserves a fresh table id.
     async fn reserve_table_id(&self) -> Result<TableId>;
 
+    /// The newest table id that was ever reserved; 0 for none. A write-ahead log that names a newer table was written
+    /// with a newer state of the catalog.
+    async fn newest_table_id(&self) -> Result<TableId>;
+
     /// Takes (or takes over) the lease on a partition and returns its new fence token, greater than every earlier one.
     async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;
 
-    /// Inserts or replaces a job record outside a commit (to record a start or a failure).
+    /// The fence in force on a partition: 0 where nobody ever leased it, or its table is gone.
+    async fn fence(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;
+
+    /// Inserts or replaces a job record outside a commit (to record a start or a failure). The record of a job that has
+    /// ended is final; putting that very record again changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::CatalogError::Conflict`] when the job has ended and its record is another one; then nothing was changed.
     async fn put_job(&self, job: &Job) -> Result<()>;
 
     /// The newest `limit` jobs, newest first.
@@ -102,4 +125,10 @@ pub trait CatalogStore: MetadataPointers {
 
     /// Forgets retired segments whose data has been dropped.
     async fn forget_retired(&self, segments: &[SegmentId]) -> Result<()>;
+
+    /// Tables dropped and not yet forgotten, oldest first.
+    async fn dropped_tables(&self) -> Result<Vec<DroppedTable>>;
+
+    /// Forgets dropped tables: their storage has been dropped in every tier.
+    async fn forget_dropped(&self, tables: &[TableId]) -> Result<()>;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::declared;
 use crate::partition::Partitioning;
 
 /// Identifies a table for ever; never reused, also not after `DROP TABLE`.
@@ -23,7 +24,8 @@ pub struct ColumnDef {
     /// Name as stored (lower case unless it was quoted).
     pub name: String,
     /// Canonical Arrow type: every tier hands out exactly this type. Text is `Utf8View`, `TIMESTAMPTZ` is
-    /// `Timestamp(Microsecond, "UTC")`, `TIMESTAMP` is `Timestamp(Microsecond, None)`.
+    /// `Timestamp(Microsecond, "UTC")`, `TIMESTAMP` is `Timestamp(Microsecond, None)`. What no store has is kept in another
+    /// form: see [`ColumnDef::row_type`].
     pub data_type: DataType,
     /// The type as the user wrote it, for `\d`: `VARCHAR(50)`, `DECIMAL(20,8)`.
     pub sql_type: String,
@@ -35,6 +37,31 @@ pub struct ColumnDef {
     pub generated: Option<String>,
     /// Longest text allowed, in characters: the n of `VARCHAR(n)`.
     pub max_chars: Option<u32>,
+}
+
+impl ColumnDef {
+    /// The type that queries see: [`ColumnDef::data_type`] but for times of day, intervals and arrays.
+    pub fn row_type(&self) -> DataType {
+        declared::row_type(&self.sql_type).unwrap_or_else(|| self.data_type.clone())
+    }
+
+    /// True where queries see another type than stores.
+    pub fn is_converted(&self) -> bool {
+        declared::row_type(&self.sql_type).is_some()
+    }
+
+    /// The field that queries see.
+    pub fn row_field(&self) -> Field {
+        self.field(self.row_type())
+    }
+
+    fn field(&self, data_type: DataType) -> Field {
+        let field = Field::new(&self.name, data_type, self.nullable);
+        match declared::annotation(&self.sql_type) {
+            Some(declared) => field.with_metadata([(declared::PG_TYPE.to_owned(), declared)].into()),
+            None => field,
+        }
+    }
 }
 
 /// A `CHECK` constraint.
@@ -73,10 +100,15 @@ pub struct TableDef {
 }
 
 impl TableDef {
-    /// The canonical Arrow schema: what users see and what every tier's scan must return.
+    /// The canonical Arrow schema: what every tier's scan must return.
     pub fn schema(&self) -> SchemaRef {
-        let fields: Vec<Field> =
-            self.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable)).collect();
+        let fields: Vec<Field> = self.columns.iter().map(|c| c.field(c.data_type.clone())).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The Arrow schema that queries see.
+    pub fn row_schema(&self) -> SchemaRef {
+        let fields: Vec<Field> = self.columns.iter().map(ColumnDef::row_field).collect();
         Arc::new(Schema::new(fields))
     }
 

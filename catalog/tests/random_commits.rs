@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
-use zxq_catalog::store::Commit;
 use zxq_catalog::store::postgres::writer::{Claim, Claimed};
+use zxq_catalog::store::{Commit, DroppedTable};
 use zxq_catalog::{
     CatalogStore, Change, ColumnDef, JobId, PartitionKey, Partitioning, PostgresCatalog, PostgresCatalogOptions, Role,
-    RowHash, Segment, SegmentId, Snapshot, SqliteStore, TableDef, Tier,
+    RowHash, Segment, SegmentId, Snapshot, SqliteStore, TableDef, TableId, Tier,
 };
+use zxq_test_support::postgres_server;
 
-#[path = "../../providers/tests/support/postgres_server.rs"]
-#[allow(dead_code)]
-mod postgres_server;
-
-/// What a commit does. Numbers are picks among what is there.
+/// What a commit does. Numbers are picks among what is there. `Other`: another table comes, or goes where there is one.
 #[derive(Debug, Clone)]
 enum Step {
     Load { tier: usize, rows: u32 },
@@ -27,6 +24,7 @@ enum Step {
     Delete { pick: usize },
     DropReplica { pick: usize },
     Cover { lsn: u64 },
+    Other,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(|pick| Step::Delete { pick }),
         1 => any::<usize>().prop_map(|pick| Step::DropReplica { pick }),
         1 => (0u64..100).prop_map(|lsn| Step::Cover { lsn }),
+        1 => Just(Step::Other),
     ]
 }
 
@@ -48,6 +47,11 @@ struct Model {
     contents: BTreeMap<SegmentId, BTreeSet<u32>>,
     next_id: SegmentId,
     next_row: u32,
+    /// The table beside the one that holds the rows.
+    other: Option<TableId>,
+    next_table: TableId,
+    /// Tables that went, and when.
+    dropped: Vec<DroppedTable>,
 }
 
 impl Model {
@@ -126,6 +130,19 @@ impl Model {
             Step::Cover { lsn } => {
                 vec![Change::CoverWal { table: 1, partition: PartitionKey::default(), lsn: *lsn }]
             }
+            Step::Other => match self.other.take() {
+                Some(id) => {
+                    let storage_name = format!("other_{id}");
+                    self.dropped.push(DroppedTable { table: id, storage_name, dropped_epoch: snapshot.epoch + 1 });
+                    vec![Change::DropTable(id)]
+                }
+                None => {
+                    self.next_table += 1;
+                    let id = self.next_table + 1;
+                    self.other = Some(id);
+                    vec![Change::CreateTable(Box::new(TableDef { id, name: "other".to_owned(), ..table() }))]
+                }
+            },
         }
     }
 
@@ -278,6 +295,11 @@ async fn agrees_with_memory(commits: &[Step], open: impl AsyncFn() -> Box<dyn Ca
         assert_eq!(loaded.epoch, snapshot.epoch);
         assert_eq!(durable_part(&loaded), durable_part(&snapshot));
         assert_eq!(loaded.table("t").unwrap().wal_covered, snapshot.table("t").unwrap().wal_covered);
+        assert!(loaded.tables.keys().eq(snapshot.tables.keys()));
+        assert_eq!(store.dropped_tables().await.unwrap(), model.dropped);
+        if i % 5 == 4 && !model.dropped.is_empty() {
+            store.forget_dropped(&[model.dropped.remove(0).table]).await.unwrap();
+        }
         let live: BTreeSet<_> = loaded.table("t").unwrap().all().map(|s| s.id).collect();
         for retired in store.retired().await.unwrap() {
             assert!(!live.contains(&retired.segment.id) && retired.retired_epoch <= snapshot.epoch);

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zxq_catalog::PostgresCatalogOptions;
-use zxq_providers::objects::s3::S3Options;
-use zxq_providers::postgres::PostgresOptions;
+use zxq_providers::database::postgres::PostgresOptions;
+use zxq_providers::lake::iceberg::RestOptions;
+use zxq_providers::lake::objects::s3::S3Options;
 
-use crate::clock::{Clock, SystemClock};
-use crate::cold_format::{ColdFormat, IcebergConfig};
+use crate::config::clock::{Clock, SystemClock};
+use crate::sql::cold_format::ColdFormat;
+use crate::supervisor::Probe;
+
+pub(crate) mod ages;
+pub(crate) mod clock;
 
 /// Mebibyte, in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -35,6 +40,8 @@ pub struct EngineConfig {
     pub target_partitions: usize,
     /// What time it is. Tests set it.
     pub clock: Arc<dyn Clock>,
+    /// Watches jobs and breaks them. For tests.
+    pub probe: Option<Arc<dyn Probe>>,
 }
 
 /// Catalog settings. All but the first mean something only with that.
@@ -111,7 +118,7 @@ impl ColdConfig {
     }
 }
 
-/// When data moves by itself. Tables may override each with an option of the same name.
+/// When data moves by itself. Tables may set their own ages, with an option of the same name.
 #[derive(Debug, Clone)]
 pub struct PolicyConfig {
     /// Age at which a partition leaves hot.
@@ -164,6 +171,22 @@ impl EngineConfig {
             query_memory_bytes: 2048 * MIB,
             target_partitions: threads,
             clock: Arc::new(SystemClock),
+            probe: None,
         }
+    }
+}
+
+/// Settings of Iceberg tables.
+#[derive(Debug, Clone)]
+pub struct IcebergConfig {
+    /// The REST catalog that names the tables; `None` for zxq's own catalog database.
+    pub rest: Option<RestOptions>,
+    /// Snapshots kept per table for time travel, at least 1.
+    pub snapshots_kept: usize,
+}
+
+impl Default for IcebergConfig {
+    fn default() -> Self {
+        IcebergConfig { rest: None, snapshots_kept: 20 }
     }
 }

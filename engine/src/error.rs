@@ -1,5 +1,8 @@
 //! Errors of the engine, by what the caller can do.
 
+mod no_such_function;
+pub(crate) mod type_names;
+
 use std::fmt;
 
 use datafusion::arrow::error::ArrowError;
@@ -8,83 +11,22 @@ use datafusion::error::DataFusionError;
 use zxq_catalog::CatalogError;
 use zxq_providers::ProviderError;
 
+mod plain_words;
+
+mod kind;
+
+pub use kind::ErrorKind;
+
 /// Result with [`EngineError`].
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// What kind of failure it is; a server maps each kind to one SQLSTATE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The text is not SQL.
-    Syntax,
-    /// No such table.
-    UndefinedTable,
-    /// No such column.
-    UndefinedColumn,
-    /// No such function, or not with these argument types.
-    UndefinedFunction,
-    /// No such setting, option or other named object.
-    UndefinedObject,
-    /// A column name fits several tables.
-    AmbiguousColumn,
-    /// The table exists already.
-    DuplicateTable,
-    /// The column exists already.
-    DuplicateColumn,
-    /// NULL in a NOT NULL column.
-    NotNullViolation,
-    /// A CHECK constraint failed.
-    CheckViolation,
-    /// A value for a column that is always generated.
-    GeneratedAlways,
-    /// A number does not fit its column.
-    NumericOutOfRange,
-    /// A date, time or interval lies outside of what its type holds.
-    DatetimeOutOfRange,
-    /// A text is longer than its column allows.
-    StringTooLong,
-    /// A text is no value of its column's type.
-    InvalidText,
-    /// An option or argument has a value it cannot have.
-    InvalidParameter,
-    /// The table definition cannot be right.
-    InvalidDefinition,
-    /// Types do not fit together.
-    DatatypeMismatch,
-    /// Valid SQL that zxq does not do.
-    FeatureNotSupported,
-    /// Division by zero.
-    DivisionByZero,
-    /// A memory limit was reached.
-    OutOfMemory,
-    /// The disk is full.
-    DiskFull,
-    /// Stored data is damaged or missing.
-    DataCorrupted,
-    /// Another process has the data directory.
-    DirectoryInUse,
-    /// A file the user named is not there or cannot be read.
-    FileNotFound,
-    /// A file the user named cannot be understood.
-    InvalidFile,
-    /// Another process took over the partition.
-    FenceLost,
-    /// This process may read and not write, or not any more.
-    ReadOnly,
-    /// Whether a change was made is not known.
-    OutcomeUnknown,
-    /// The snapshot that a statement reads may be gone.
-    SnapshotTooOld,
-    /// The statement was cancelled.
-    Cancelled,
-    /// The engine is shutting down.
-    ShuttingDown,
-    /// A database or object store that holds rows does not answer; a later try may succeed.
-    Unreachable,
-    /// Reading or writing failed.
-    Io,
-    /// A bug in zxq.
-    Internal,
+/// A place in the text of a statement, both counted from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which line.
+    pub line: u64,
+    /// Which character of it.
+    pub column: u64,
 }
 
 /// One failure: its kind, a message that names the thing and the fix, and the cause.
@@ -92,20 +34,28 @@ pub enum ErrorKind {
 pub struct EngineError {
     kind: ErrorKind,
     message: String,
+    hint: Option<String>,
+    place: Option<Place>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        match self.place {
+            Some(Place { line, column }) => write!(f, " (line {line}, column {column})"),
+            None => Ok(()),
+        }
     }
 }
 
 impl EngineError {
     /// A failure of the given kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        EngineError { kind, message: message.into(), source: None }
+        let message = message.into();
+        let hint = no_such_function::hint_of(&message).map(str::to_owned);
+        EngineError { kind, message, hint, place: None, source: None }
     }
 
     /// The same failure with its cause.
@@ -113,6 +63,35 @@ impl EngineError {
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same failure with what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The same failure, with where in the statement it is.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Where in the statement it is, where that is known. It stands behind the message when the error is written as a whole.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// What is wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// The same failure with words put before its message: which file, which row.
@@ -244,13 +223,17 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::Context(context, inner) => {
                 let ours: EngineError = (*inner).into();
                 // Which rule of the optimiser came across a mistake is nothing to a user.
-                if context.is_empty() || context.starts_with("Optimizer rule ") || context == "type_coercion" {
+                let of_a_rule =
+                    ["apply_function_rewrites", "type_coercion", "postgres_semantics"].contains(&context.as_str());
+                if context.is_empty() || context.starts_with("Optimizer rule ") || of_a_rule {
                     ours
                 } else {
                     ours.context(context)
                 }
             }
             DataFusionError::Diagnostic(_, inner) => (*inner).into(),
+            DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
+            DataFusionError::Collection(mut several) if !several.is_empty() => several.swap_remove(0).into(),
             DataFusionError::Shared(inner) => {
                 EngineError::new(kind_of(&inner), message_of(&inner)).with_source(DataFusionError::Shared(inner))
             }
@@ -266,15 +249,17 @@ impl From<EngineError> for DataFusionError {
 }
 
 fn kind_of(error: &DataFusionError) -> ErrorKind {
+    if let Some((kind, _)) = plain_words::reworded(error) {
+        return kind;
+    }
     match error {
         DataFusionError::SQL(_, _) => ErrorKind::Syntax,
         DataFusionError::NotImplemented(_) => ErrorKind::FeatureNotSupported,
         DataFusionError::ResourcesExhausted(_) => ErrorKind::OutOfMemory,
         DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
             SchemaError::AmbiguousReference { .. } => ErrorKind::AmbiguousColumn,
-            SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => {
-                ErrorKind::DuplicateColumn
-            }
+            SchemaError::DuplicateQualifiedField { .. } => ErrorKind::DuplicateAlias,
+            SchemaError::DuplicateUnqualifiedField { .. } => ErrorKind::DuplicateColumn,
             SchemaError::FieldNotFound { .. } => ErrorKind::UndefinedColumn,
         },
         DataFusionError::Plan(text) => kind_of_plan_text(text),
@@ -301,6 +286,9 @@ fn root_external_kind(error: &DataFusionError) -> Option<ErrorKind> {
 
 /// DataFusion's planner reports most mistakes as text; these are the ones that have a code of their own in Postgres.
 fn kind_of_plan_text(text: &str) -> ErrorKind {
+    if let Some((kind, _)) = no_such_function::in_words_of_postgres(text) {
+        return kind;
+    }
     let lower = text.to_ascii_lowercase();
     if lower.contains("table") && lower.contains("not found") {
         ErrorKind::UndefinedTable
@@ -319,9 +307,15 @@ fn kind_of_plan_text(text: &str) -> ErrorKind {
 }
 
 fn message_of(error: &DataFusionError) -> String {
+    if let Some((_, message)) = plain_words::reworded(error) {
+        return message;
+    }
     match error {
         DataFusionError::SchemaError(inner, _) => return message_of_schema(inner),
         DataFusionError::Plan(text) => {
+            if let Some((_, message)) = no_such_function::in_words_of_postgres(text) {
+                return message;
+            }
             if let Some(message) = in_words_of_postgres(text) {
                 return message;
             }
@@ -359,6 +353,9 @@ fn message_of_schema(error: &SchemaError) -> String {
             }
         }
         SchemaError::AmbiguousReference { field } => format!("column reference \"{}\" is ambiguous", field.name),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            format!("table name \"{}\" specified more than once", qualifier.table())
+        }
         other => other.to_string(),
     }
 }

@@ -1,79 +1,92 @@
 //! The engine: one SQL table over three tiers.
 //!
-//! [`Engine::open`] opens a data directory; [`Engine::session_context`] gives a DataFusion context over it,
-//! [`Engine::session`] a session with zxq's own statements (`CREATE TABLE … WITH`, `CALL zxq.…`).
+//! [`Engine::open`] opens a data directory. [`Engine::sql`] runs statements and gathers rows; [`Engine::session`] gives a
+//! connection of its own with zxq's own statements (`CREATE TABLE … WITH`, `CALL zxq.…`), [`Engine::session_context`] a
+//! DataFusion context. [`Engine::ingest`] takes Arrow batches, [`Engine::load`] files.
 //!
-//! Reading order, along the data: `ingest` and `bulk_load` (rows in), `commit` (the one way anything changes),
-//! `moves` and `maintenance` (rows change tier), `scan_plan` and `tiered_table` (rows out), `session` and `prepared`
-//! (statements), `recovery` (after a crash).
+//! ```no_run
+//! use zxq_engine::{Engine, EngineConfig};
+//!
+//! #[tokio::main]
+//! async fn main() -> zxq_engine::Result<()> {
+//!     let folder = std::env::temp_dir().join("zxq-first-steps");
+//!     let engine = Engine::open(EngineConfig::at(&folder)).await?;
+//!     engine
+//!         .sql(
+//!             "CREATE TABLE IF NOT EXISTS ticks (ts TIMESTAMPTZ NOT NULL, symbol TEXT NOT NULL, price DECIMAL(18,8))
+//!              WITH (time_column = 'ts', partition_by = 'none', sort_by = 'symbol, ts')",
+//!         )
+//!         .await?;
+//!     engine.sql("INSERT INTO ticks VALUES ('2024-01-02 09:30:00Z', 'AAPL', 187.15)").await?;
+//!     let rows = engine.sql("SELECT symbol, max(price) FROM ticks GROUP BY symbol").await?;
+//!     println!("{} symbols", rows.iter().map(|batch| batch.num_rows()).sum::<usize>());
+//!     engine.shutdown().await
+//! }
+//! ```
+//!
+//! `examples/embedded.rs` is a longer program.
+//!
+//! The modules are wings, each using those before it only: `error`, `durable_file`, `values` (texts of values),
+//! `supervisor` (who owns what runs), `sql` (text to statements and definitions), `config`, `functions`, `semantics` (PostgreSQL's
+//! numbers), `constraints` (rows are
+//! checked), `load` (files to rows), `nodes` (several processes), `state` (the engine and its commits), `jobs` and `write` (rows
+//! in), `scan`, `optimizer` and `context` (rows out), `moves` (rows change tier), `system_views`, `session` (statements) and
+//! `open` (a directory becomes an engine).
+//!
+//! Read first: `state/engine.rs` (the fields that everything works with), `state/commit.rs` (the one way anything changes),
+//! then the wing you came for, by its front page. ARCHITECTURE.md has the map, a table of where things are, and the way of an
+//! INSERT, a SELECT, a move, a load and a start through the files.
 
-mod access;
-mod bulk_load;
-mod call;
-mod clock;
-mod cold_format;
-mod cold_place;
-mod cold_stores;
-mod commit;
 mod config;
 mod constraints;
-mod ddl;
+mod context;
 mod durable_file;
-mod engine;
 pub mod error;
-mod external_table;
-mod file_order;
 pub mod functions;
-mod get;
-mod ids;
-mod ingest;
-mod insert_sink;
-mod insert_statement;
+mod jobs;
 pub mod load;
-mod load_inputs;
-pub mod lock;
-mod maintenance;
 mod moves;
 mod nodes;
-mod null_matching_joins;
-mod partial_aggregates;
-mod partition_count;
-mod partition_split;
-mod pins;
-mod prepared;
-mod query_log;
-mod query_planner;
-mod recovery;
-mod repeated_rows;
-mod row_checkers;
-mod scan_plan;
-mod schema_provider;
-mod segment_writers;
+mod open;
+mod optimizer;
+mod scan;
+mod semantics;
 mod session;
-mod session_options;
 pub mod sql;
+mod state;
+mod supervisor;
 mod system_views;
-mod tier_scan_exec;
-mod tiered_table;
+mod values;
+mod write;
 
-pub use bulk_load::{LoadProgress, LoadReport, LoadRequest, LoadSource};
-pub use clock::{Clock, SystemClock};
-pub use cold_format::{ColdFormat, IcebergConfig};
-pub use config::{CatalogConfig, CatalogRole, ColdConfig, EngineConfig, HotConfig, MIB, PolicyConfig, WarmConfig};
+pub use config::clock::{Clock, SystemClock};
+pub use config::{
+    CatalogConfig, CatalogRole, ColdConfig, EngineConfig, HotConfig, IcebergConfig, MIB, PolicyConfig, WarmConfig,
+};
 pub use constraints::OnError;
-pub use engine::Engine;
-pub use error::{EngineError, ErrorKind, Result};
-pub use ingest::IngestReport;
+pub use context::{CATALOG, PUBLIC};
+pub use error::{EngineError, ErrorKind, Place, Result};
 pub use load::FileFormat;
-pub use prepared::Prepared;
-pub use session::{CATALOG, EngineSession, Outcome, PUBLIC};
-pub use session_options::ZxqOptions;
+pub use load::csv_options::CSV_OPTIONS;
+pub use load::inputs::{LoadProgress, LoadSource};
+pub use scan::session_options::ZxqOptions;
+pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
+pub use scan::tiered_table::TieredTable;
+pub use session::{EngineSession, Outcome, Prepared};
+pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};
-pub use tier_scan_exec::{ScanReport, TierScanExec};
-pub use tiered_table::TieredTable;
+pub use state::engine::Engine;
+pub use state::lock;
+pub use supervisor::{JobHandle, Probe, RunningJob, Verdict};
+pub use values::civil::civil;
+pub use values::counted::counted;
+pub use values::zone::Zone;
+pub use write::bulk_load::{LoadReport, LoadRequest};
+pub use write::ingest::IngestReport;
 pub use zxq_catalog as catalog;
 pub use zxq_catalog::{PostgresCatalogOptions, Tier};
-pub use zxq_providers::iceberg::{RestAuth, RestOptions};
-pub use zxq_providers::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
-pub use zxq_providers::objects::s3::{S3Credentials, S3Encryption, S3Options, S3Retry};
-pub use zxq_providers::postgres::{PoolOptions, PostgresOptions};
+pub use zxq_providers::database::postgres::{PoolOptions, PostgresOptions};
+pub use zxq_providers::guard::is_decoding;
+pub use zxq_providers::lake::iceberg::{RestAuth, RestOptions};
+pub use zxq_providers::lake::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
+pub use zxq_providers::lake::objects::s3::{S3Credentials, S3Encryption, S3Options, S3Retry};

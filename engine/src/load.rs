@@ -4,9 +4,12 @@
 //! `RowChecker`. Everything here blocks: run it on a blocking thread. Memory is bounded by one batch and one row group.
 
 mod columns;
+pub(crate) mod csv_options;
 mod csv_reader;
 mod csv_records;
 mod csv_types;
+mod fractions;
+pub(crate) mod inputs;
 mod parquet_reader;
 mod source;
 
@@ -19,6 +22,7 @@ use zxq_catalog::TableDef;
 
 use crate::constraints::{Checked, OnError, RejectedRow, RowChecker};
 use crate::error::Result;
+use crate::load::csv_options::CsvOptions;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +50,8 @@ pub struct ReadOptions {
     pub on_error: OnError,
     /// Value of the class column for every row: the table's partition class, or `asset_class` for a table to be made.
     pub asset_class: Option<String>,
+    /// How CSV text is laid out.
+    pub csv: CsvOptions,
 }
 
 /// One place rows come from.
@@ -126,14 +132,22 @@ pub trait RowReader: Send {
 pub fn open_file(path: &Path, table: Option<&TableDef>, options: &ReadOptions) -> Result<Box<dyn RowReader>> {
     let name = path.display().to_string();
     let file = source::open(path)?;
-    let format = match options.format {
-        Some(format) => format,
-        None => source::format_of_file(path, &file)?,
-    };
-    match format {
+    match source_format(path, &file, options)? {
         FileFormat::Parquet => parquet_reader::open(file, name, table, options),
         text => csv_reader::open(source::text_file(file, &name)?, name, text, table, options),
     }
+}
+
+/// What a file holds.
+///
+/// # Errors
+/// As [`Input::open`].
+fn format_of(path: &Path, options: &ReadOptions) -> Result<FileFormat> {
+    source_format(path, &source::open(path)?, options)
+}
+
+fn source_format(path: &Path, file: &std::fs::File, options: &ReadOptions) -> Result<FileFormat> {
+    options.format.map_or_else(|| source::format_of_file(path, file), Ok)
 }
 
 /// Opens a stream; see [`Input::open`]. Parquet, which is read from its end, is first copied to a temporary file.

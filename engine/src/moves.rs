@@ -1,11 +1,13 @@
 //! Moves: rows change tier without one being lost or doubled. The protocol is in ARCHITECTURE.md.
 //!
 //! [`plan`] decides what should move (pure), [`copy`] writes the destination's segments, [`run`] carries one move
-//! through lease, seal, copy, durable, flip, [`give_up`] sweeps after those that fail; [`verify`] re-reads everything and
-//! compares it with the catalog.
+//! through lease, seal, copy, durable, flip; [`retention`] says what may be deleted; [`maintenance`] does all of it by
+//! itself; [`verify`] re-reads everything and compares it with the catalog. What moves share with loads, and what becomes
+//! of those that fail, is in `jobs`.
 
-pub(crate) mod copy;
-pub(crate) mod give_up;
+mod copy;
+pub(crate) mod maintenance;
 pub(crate) mod plan;
+mod retention;
 pub(crate) mod run;
 pub(crate) mod verify;

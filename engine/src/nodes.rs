@@ -3,7 +3,8 @@
 //! A [`Node`] is this process's part: a writer that keeps its lease, or a reader that says which snapshots it holds and
 //! follows the writer's commits. An engine over its own SQLite catalog has none. ARCHITECTURE.md says what must stay true.
 //!
-//! Reading order: `directory` (whose rows a data directory holds), `opening` (who writes), `heartbeat`.
+//! Reading order: `directory` (whose rows a data directory holds), `opening` (who writes); what a node does all the time is
+//! in `state/heartbeat.rs`, since it looks at the whole engine.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,11 +19,9 @@ use zxq_catalog::{CatalogError, PostgresCatalog, Snapshot, TableId, Tier};
 use crate::error::{EngineError, ErrorKind, Result};
 
 mod directory;
-mod heartbeat;
 mod opening;
 
 pub(crate) use directory::refuse_other_catalogs;
-pub(crate) use heartbeat::start;
 pub(crate) use opening::open;
 
 /// What a node does.
@@ -36,19 +35,19 @@ pub(crate) enum NodeRole {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) role: NodeRole,
-    catalog: Arc<PostgresCatalog>,
-    lease: Duration,
-    host: String,
-    data_dir: std::path::PathBuf,
+    pub(crate) catalog: Arc<PostgresCatalog>,
+    pub(crate) lease: Duration,
+    pub(crate) host: String,
+    pub(crate) data_dir: std::path::PathBuf,
     /// No rows lay in hot alone when this process came.
     was_settled: bool,
-    state: Mutex<State>,
+    pub(crate) state: Mutex<NodeState>,
     /// Grows when all snapshots that were pinned before are lost.
     generation: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+pub(crate) struct NodeState {
     /// Until then nobody else writes (writer), or nothing that we read is dropped (reader).
     valid_until: Instant,
     /// Why this process must not go on, once it is known.
@@ -56,7 +55,7 @@ struct State {
     /// Who writes, as a reader last heard.
     writer: Option<Writer>,
     /// Where this process serves.
-    address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
 }
 
 impl Node {
@@ -68,7 +67,7 @@ impl Node {
         data_dir: std::path::PathBuf,
         (was_settled, begun): (bool, Instant),
     ) -> Node {
-        let state = State { valid_until: begun + lease, lost: None, writer: None, address: None };
+        let state = NodeState { valid_until: begun + lease, lost: None, writer: None, address: None };
         let generation = AtomicU64::new(0);
         Node { role, catalog, lease, host, data_dir, was_settled, state: Mutex::new(state), generation }
     }
@@ -139,7 +138,7 @@ impl Node {
     }
 
     /// Every snapshot pinned so far is lost.
-    fn lose_pins(&self) {
+    pub(crate) fn lose_pins(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -152,15 +151,15 @@ impl Node {
         }
     }
 
-    fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.state.lock().lost.is_some()
     }
 
-    fn renewed(&self, begun: Instant) {
+    pub(crate) fn renewed(&self, begun: Instant) {
         self.state.lock().valid_until = begun + self.lease;
     }
 
-    fn heard_of(&self, writer: Writer) {
+    pub(crate) fn heard_of(&self, writer: Writer) {
         self.state.lock().writer = Some(writer);
     }
 
@@ -212,7 +211,7 @@ impl Node {
 }
 
 /// Rows whose home is hot, by table.
-fn hot_rows(snapshot: &Snapshot) -> BTreeMap<TableId, u64> {
+pub(crate) fn hot_rows(snapshot: &Snapshot) -> BTreeMap<TableId, u64> {
     let rows = |state: &zxq_catalog::TableState| {
         state.tier(Tier::Hot).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>()
     };

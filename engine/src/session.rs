@@ -1,38 +1,38 @@
 //! Sessions: one connection's settings, and the road of a statement from text to rows.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::catalog::CatalogProvider;
 use datafusion::common::ParamValues;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
-
-use crate::engine::Engine;
-use crate::error::{EngineError, Result};
-use crate::file_order::KeepFileOrder;
-use crate::null_matching_joins::physical_rules;
-use crate::partial_aggregates::PartialAggregates;
-use crate::partition_count::PartitionCounts;
-use crate::prepared::Prepared;
-use crate::query_planner::PinningPlanner;
-use crate::repeated_rows::SkipRepeatedRows;
-use crate::schema_provider::{SystemSchema, TableSchema};
-use crate::session_options::ZxqOptions;
-use crate::sql::Statement;
-use crate::tier_scan_exec::ScanReports;
 use zxq_catalog::Tier;
 
-/// Name of the one catalog ("database").
-pub const CATALOG: &str = "zxq";
-/// Schema of user tables.
-pub const PUBLIC: &str = "public";
+use crate::context;
+use crate::error::{EngineError, Result};
+use crate::scan::session_options::ZxqOptions;
+use crate::scan::tier_scan_exec::ScanReports;
+use crate::sql::Statement;
+use crate::state::engine::Engine;
+use crate::supervisor::RunningJob;
+use crate::system_views::SystemSchema;
+
+mod call;
+mod current_plan;
+mod ddl;
+mod external_ddl;
+mod get;
+mod insert_statement;
+mod parameters;
+mod prepared;
+
+pub use prepared::Prepared;
 
 /// One connection's view of the database. Dropping it ends it.
 pub struct EngineSession {
@@ -40,6 +40,7 @@ pub struct EngineSession {
     context: SessionContext,
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
+    running: RunningJob,
 }
 
 impl std::fmt::Debug for EngineSession {
@@ -54,7 +55,7 @@ pub enum Outcome {
     Rows {
         /// The rows' schema.
         schema: SchemaRef,
-        /// The rows.
+        /// The rows, read as they are asked for.
         stream: SendableRecordBatchStream,
     },
     /// No rows.
@@ -87,9 +88,26 @@ impl Outcome {
 impl EngineSession {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
         let scan_reports = Arc::new(ScanReports::default());
-        let config = config(engine).with_extension(Arc::clone(&scan_reports));
+        let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
         let context = context_with(engine, config);
-        EngineSession { engine: Arc::clone(engine), context, scan_reports, notices: Arc::default() }
+        EngineSession {
+            engine: Arc::clone(engine),
+            context,
+            scan_reports,
+            notices: Arc::default(),
+            running: RunningJob::default(),
+        }
+    }
+
+    /// The same session, for a job that may outlive the statement's future.
+    fn shared(&self) -> EngineSession {
+        EngineSession {
+            engine: Arc::clone(&self.engine),
+            context: self.context.clone(),
+            scan_reports: Arc::clone(&self.scan_reports),
+            notices: Arc::clone(&self.notices),
+            running: self.running.clone(),
+        }
     }
 
     /// Splits text into statements.
@@ -111,10 +129,28 @@ impl EngineSession {
 
     /// Executes a prepared statement. Parameters come in order, `$1` first.
     ///
+    /// A statement that changes something runs as a job of its own. Dropping this future asks it to stop: it then leaves
+    /// nothing, or is done as a whole. Who wants to know which asks [`EngineSession::running`] to stop and goes on waiting.
+    ///
     /// # Errors
-    /// What planning or starting finds; what fails later comes out of the stream.
+    /// What planning or starting finds; what fails later comes out of the stream. [`crate::ErrorKind::Cancelled`] when it was
+    /// asked to stop in time.
     pub async fn execute(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
-        prepared.execute(self, params).await
+        let Some(name) = prepared.job_name() else {
+            return prepared.execute(self, params, &Arc::default()).await;
+        };
+        let (session, prepared) = (self.shared(), prepared.clone());
+        let job = self
+            .engine
+            .supervisor
+            .start(name, move |control| async move { prepared.execute(&session, params, &control).await });
+        let _running = self.running.set(job.control());
+        job.await
+    }
+
+    /// The job that the statement under way runs as, for those who may have to stop it.
+    pub fn running(&self) -> &RunningJob {
+        &self.running
     }
 
     /// Parses, plans and executes one statement.
@@ -161,6 +197,16 @@ impl EngineSession {
         self.notices.lock().push(text.into());
     }
 
+    /// The time zone of this session: of times without one that it reads, and of those it shows. The caller knows that
+    /// there is such a zone.
+    pub fn set_time_zone(&self, zone: &str) {
+        self.context.state_ref().write().config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+    }
+
+    pub(crate) fn time_zone(&self) -> Option<String> {
+        self.context.copied_config().options().execution.time_zone.clone()
+    }
+
     /// The tiers this session's statements read.
     pub fn tiers(&self) -> Vec<Tier> {
         ZxqOptions::of(&self.context.copied_config()).tiers()
@@ -172,77 +218,36 @@ pub(crate) fn positional(params: Vec<ScalarValue>) -> ParamValues {
     ParamValues::from(params)
 }
 
-/// Functions and settings for planning constraints, defaults and generated columns; no tables.
-pub(crate) fn expression_state(engine: &Engine) -> SessionState {
-    let state = SessionStateBuilder::new()
-        .with_config(config(engine))
-        .with_runtime_env(Arc::clone(&engine.runtime))
-        .with_default_features()
-        .build();
-    let context = SessionContext::new_with_state(state);
-    crate::functions::register(&context);
-    context.state()
-}
-
-fn config(engine: &Engine) -> SessionConfig {
-    let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema(CATALOG, PUBLIC)
-        .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true)
-        .with_target_partitions(engine.config.target_partitions)
-        .with_batch_size(8192)
-        .with_option_extension(ZxqOptions::default());
-    let options = config.options_mut();
-    options.execution.time_zone = Some("UTC".to_owned());
-    options.optimizer.prefer_existing_sort = true;
-    // As joins: the physical form is evaluated while filters are pushed into scans, before it has a value.
-    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-    // Where one of several min() and max() has met only NULLs, DataFusion leaves it out of the filter that it hands to
-    // scans, and rows that count for it are lost (apache/datafusion#25147).
-    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    // The Postgres a client knows: text literals and VARCHAR columns are one type, numbers with a point are decimals.
-    options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
-    options.sql_parser.map_string_types_to_utf8view = true;
-    options.sql_parser.parse_float_as_decimal = true;
-    options.execution.parquet.pushdown_filters = false;
-    options.execution.collect_statistics = false;
-    options.explain.physical_plan_only = true;
-    options.explain.show_statistics = false;
-    config
-}
-
-/// A DataFusion context over the engine's tables.
-pub(crate) fn new_context(engine: &Arc<Engine>) -> SessionContext {
-    context_with(engine, config(engine))
-}
-
-fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
-    let weak: Weak<Engine> = Arc::downgrade(engine);
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(Arc::clone(&engine.runtime))
-        .with_default_features()
-        .with_query_planner(Arc::new(PinningPlanner::new(Weak::clone(&weak))))
-        .with_physical_optimizer_rules(physical_rules())
-        .with_physical_optimizer_rule(Arc::new(PartitionCounts))
-        .with_physical_optimizer_rule(Arc::new(PartialAggregates::new(Arc::clone(engine.store(Tier::Warm)))))
-        .with_physical_optimizer_rule(Arc::new(SkipRepeatedRows))
-        .with_physical_optimizer_rule(Arc::new(KeepFileOrder))
-        .build();
-    let context = SessionContext::new_with_state(state);
-    let catalog = MemoryCatalogProvider::new();
-    let schemas: [(&str, Option<Tier>); 4] =
-        [(PUBLIC, None), ("hot", Some(Tier::Hot)), ("warm", Some(Tier::Warm)), ("cold", Some(Tier::Cold))];
-    for (name, only) in schemas {
-        let schema = Arc::new(TableSchema::new(Weak::clone(&weak), only));
-        if let Err(error) = catalog.register_schema(name, schema) {
-            tracing::error!(%error, "schema {name} could not be registered");
-        }
+impl Engine {
+    /// A session: its own settings and its own `SessionContext`, over the shared database. One per connection.
+    pub fn session(self: &Arc<Self>) -> EngineSession {
+        EngineSession::new(self)
     }
-    if let Err(error) = catalog.register_schema("zxq", Arc::new(SystemSchema::new(weak))) {
+
+    /// A DataFusion context over this database, for embedding programs. Every statement it runs reads one snapshot.
+    pub fn session_context(self: &Arc<Self>) -> SessionContext {
+        context_with(self, context::config(self.config.target_partitions))
+    }
+
+    /// Runs SQL (one statement or several) and gathers the rows of the last one.
+    ///
+    /// # Errors
+    /// The first failing statement's error; statements before it stay done.
+    pub async fn sql(self: &Arc<Self>, sql: &str) -> Result<Vec<RecordBatch>> {
+        let session = self.session();
+        let mut last = Vec::new();
+        for statement in session.parse(sql)? {
+            last = session.run_statement(&statement).await?.collect().await?;
+        }
+        Ok(last)
+    }
+}
+
+/// A context with the tables and the system views.
+fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
+    let (context, catalog) = context::over_tables(engine, config);
+    if let Err(error) = catalog.register_schema("zxq", Arc::new(SystemSchema::new(Arc::downgrade(engine)))) {
         tracing::error!(%error, "schema zxq could not be registered");
     }
-    context.register_catalog(CATALOG, Arc::new(catalog));
-    crate::functions::register(&context);
     context
 }

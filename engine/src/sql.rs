@@ -4,21 +4,31 @@
 //! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
 pub mod alter_table;
+pub(crate) mod cold_format;
 pub mod create_table;
+pub mod dialect;
 pub mod from_schema;
 mod ident;
+mod named_arguments;
 pub mod options;
 pub(crate) mod output_names;
 pub(crate) mod postgres_forms;
+pub(crate) mod postgres_operators;
+pub(crate) mod query_forms;
+pub(crate) mod series;
+pub(crate) mod set_returning;
 pub mod show_create;
 pub mod statement;
 mod syntax_error;
+mod table_command;
+mod text_literals;
 pub mod types;
+pub(crate) mod using_columns;
 
 pub use alter_table::alter_table;
 pub use create_table::{create_table, create_table_as};
-pub use from_schema::table_from_schema;
-pub use ident::{normalise, quote_ident, quote_text, table_name};
+pub use from_schema::{table_for_load, table_from_schema};
+pub use ident::{normalise, quote_ident, quoted, quoted_text, table_name};
 pub use options::Age;
 pub use show_create::show_create_table;
 pub use statement::{Statement, StatementKind, parse};

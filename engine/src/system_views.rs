@@ -14,14 +14,17 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::state::engine::Engine;
 
 mod columns;
 mod compression;
 mod jobs;
 mod queries;
+mod schema;
 mod storage;
+
+pub(crate) use schema::SystemSchema;
 
 /// One view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl SystemView {
     }
 
     fn schema(self) -> SchemaRef {
-        let fields: &[(&str, Kind)] = match self {
+        let fields: &[(&str, ColumnKind)] = match self {
             SystemView::Tables => storage::TABLES,
             SystemView::Partitions => storage::PARTITIONS,
             SystemView::Segments => storage::SEGMENTS,
@@ -98,7 +101,7 @@ impl SystemView {
 
 /// Type of a view's column.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ColumnKind {
     Text,
     Number,
     Flag,
@@ -106,14 +109,14 @@ enum Kind {
     Share,
 }
 
-impl Kind {
+impl ColumnKind {
     fn data_type(self) -> DataType {
         match self {
-            Kind::Text => DataType::Utf8View,
-            Kind::Number => DataType::Int64,
-            Kind::Flag => DataType::Boolean,
-            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Kind::Share => DataType::Float64,
+            ColumnKind::Text => DataType::Utf8View,
+            ColumnKind::Number => DataType::Int64,
+            ColumnKind::Flag => DataType::Boolean,
+            ColumnKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            ColumnKind::Share => DataType::Float64,
         }
     }
 }

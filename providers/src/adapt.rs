@@ -1,10 +1,13 @@
-//! Brings a batch to a table's canonical schema.
+//! Brings a batch to a table's canonical schema, and times to its microseconds.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::FormatOptions;
@@ -34,7 +37,7 @@ pub fn adapt_batch(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatc
                 if column.data_type() == field.data_type() {
                     Arc::clone(column)
                 } else {
-                    cast_with_options(column, field.data_type(), &options)?
+                    cast_with_options(&in_micros(column)?, field.data_type(), &options)?
                 }
             }
             Err(_) => new_null_array(field.data_type(), batch.num_rows()),
@@ -48,4 +51,32 @@ pub fn adapt_batch(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatc
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(target), columns, &options)?)
+}
+
+/// Times of any unit in microseconds, under the same zone's name. Nanoseconds go down, before 1970 too, so that no time
+/// moves into the next day; other types come back as they are.
+///
+/// # Errors
+/// [`ArrowError::CastError`] for a time that microseconds cannot hold.
+pub fn in_micros(values: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    let DataType::Timestamp(unit, zone) = values.data_type() else { return Ok(Arc::clone(values)) };
+    let micros: PrimitiveArray<TimestampMicrosecondType> = match unit {
+        TimeUnit::Microsecond => return Ok(Arc::clone(values)),
+        TimeUnit::Nanosecond => {
+            values.as_primitive::<TimestampNanosecondType>().unary(|nanoseconds| nanoseconds.div_euclid(1_000))
+        }
+        TimeUnit::Millisecond => multiplied(values.as_primitive::<TimestampMillisecondType>(), 1_000)?,
+        TimeUnit::Second => multiplied(values.as_primitive::<TimestampSecondType>(), 1_000_000)?,
+    };
+    Ok(Arc::new(micros.with_timezone_opt(zone.clone())))
+}
+
+fn multiplied<T: ArrowPrimitiveType<Native = i64>>(
+    values: &PrimitiveArray<T>,
+    by: i64,
+) -> std::result::Result<PrimitiveArray<TimestampMicrosecondType>, ArrowError> {
+    values.try_unary(|value| {
+        let text = || ArrowError::CastError(format!("a time of {value} is out of the range of microseconds"));
+        value.checked_mul(by).ok_or_else(text)
+    })
 }

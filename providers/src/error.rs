@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 pub type Result<T, E = ProviderError> = std::result::Result<T, E>;
 
 /// A boxed cause.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong in a tier store.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ProviderError {
     OutOfMemory {
         /// Bytes in use.
         used: u64,
-        /// The limit.
+        /// Most bytes that may be in use.
         limit: u64,
         /// Bytes asked for.
         wanted: u64,
@@ -105,7 +105,7 @@ pub enum ProviderError {
         context: String,
         /// The engine's error.
         #[source]
-        source: Source,
+        source: Cause,
     },
     /// Arrow failed.
     #[error(transparent)]
@@ -117,7 +117,7 @@ pub enum ProviderError {
 
 impl ProviderError {
     /// Wraps an engine's error with the store's name and what was being done.
-    pub fn store(store: &'static str, context: impl Into<String>, source: impl Into<Source>) -> Self {
+    pub fn store(store: &'static str, context: impl Into<String>, source: impl Into<Cause>) -> Self {
         ProviderError::Store { store, context: context.into(), source: source.into() }
     }
 }

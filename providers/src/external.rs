@@ -18,13 +18,26 @@ use object_store::ObjectStore;
 use url::Url;
 
 use crate::error::{ProviderError, Result};
+use crate::guard;
 
 mod bucket_files;
+mod columns;
 mod delta;
 mod file_scan;
+mod files;
 mod iceberg;
+mod iceberg_deletes;
 mod iceberg_predicate;
+mod iceberg_values;
+mod listing;
+mod micros;
 mod parquet;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod widen;
+
+pub use widen::widened;
 
 /// What such a table is stored as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +75,8 @@ impl FromStr for ExternalFormat {
             .into_iter()
             .find(|format| text.eq_ignore_ascii_case(format.name()))
             .ok_or_else(|| ProviderError::Unsupported {
-                store: "external",
-                what: format!("read tables stored as {text}: use parquet, delta or iceberg"),
+                store: "zxq",
+                what: format!("read external tables stored as {text}: use parquet, delta or iceberg"),
             })
     }
 }
@@ -98,23 +111,42 @@ pub trait ExternalTable: Debug + Send + Sync {
 /// [`ProviderError::Missing`] when nothing is there, [`ProviderError::Unsupported`] for a table that zxq cannot read
 /// exactly, naming what it uses; else what goes wrong while reading.
 pub async fn open(state: &dyn Session, format: ExternalFormat, location: &str) -> Result<Arc<dyn ExternalTable>> {
-    Ok(match format {
-        ExternalFormat::Parquet => Arc::new(parquet::ParquetFiles::open(state, location).await?),
-        ExternalFormat::Delta => Arc::new(delta::DeltaFiles::open(state, location).await?),
-        ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(state, location).await?),
-    })
+    let opened = async {
+        let table: Arc<dyn ExternalTable> = match format {
+            ExternalFormat::Parquet => Arc::new(parquet::ParquetFiles::open(state, location).await?),
+            ExternalFormat::Delta => Arc::new(delta::DeltaFiles::open(state, location).await?),
+            ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(state, location).await?),
+        };
+        Ok(table)
+    };
+    guarded(format, location, opened).await
 }
 
-/// The address of a folder or file named by a path or a URL.
+/// What reads a table's log or metadata: where that makes a library panic, they are damaged.
+async fn guarded<T>(format: ExternalFormat, location: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let done = guard::future(work).await;
+    done.map_err(|panicked| panicked.in_file(format.name(), format!("the {format} table {location}")))?
+}
+
+/// The address of a folder or file named by a path or a URL. Both are taken as they stand: `*`, `?` and `[` are part of a
+/// name, and no pattern.
 fn address(format: ExternalFormat, location: &str) -> Result<ListingTableUrl> {
-    let parsed = ListingTableUrl::parse(location).map_err(|e| failed(format, "understand", location, e))?;
-    if parsed.scheme() == "file" && parsed.get_glob().is_none() {
-        let path = Url::parse(parsed.as_str()).ok().and_then(|url| url.to_file_path().ok());
-        if path.is_some_and(|path| !path.exists()) {
-            return Err(missing(format, location));
+    let wrong = |why: &str| failed(format, "understand", location, why);
+    let url = match location.split_once("://") {
+        // In a URL these would begin what is no part of a name.
+        Some(_) => Url::parse(&location.replace('?', "%3F").replace('#', "%23")).map_err(|e| wrong(&e.to_string()))?,
+        None => {
+            let path = std::path::absolute(location).map_err(|e| wrong(&e.to_string()))?;
+            let is_folder = location.ends_with('/') || path.is_dir();
+            let url = if is_folder { Url::from_directory_path(&path) } else { Url::from_file_path(&path) };
+            url.map_err(|()| wrong("it is no path of this machine"))?
         }
+    };
+    let is_missing = |url: &Url| url.to_file_path().is_ok_and(|path| !path.exists());
+    if url.scheme() == "file" && is_missing(&url) {
+        return Err(missing(format, location));
     }
-    Ok(parsed)
+    ListingTableUrl::try_new(url, None).map_err(|e| failed(format, "understand", location, e))
 }
 
 /// The store that a location names, where this session can reach it.
@@ -133,7 +165,7 @@ fn store_of(
 }
 
 fn missing(format: ExternalFormat, location: &str) -> ProviderError {
-    ProviderError::Missing { store: format.name(), what: format!("{location}: there is no {format} table") }
+    ProviderError::Missing { store: format.name(), what: location.to_owned() }
 }
 
 fn refused(format: ExternalFormat, location: &str, what: &str) -> ProviderError {
@@ -144,7 +176,7 @@ fn failed(
     format: ExternalFormat,
     doing: &str,
     location: &str,
-    source: impl Into<crate::error::Source>,
+    source: impl Into<crate::error::Cause>,
 ) -> ProviderError {
     ProviderError::store(format.name(), format!("{doing} {location}"), source)
 }

@@ -48,9 +48,9 @@ pub struct Publication<'a> {
     pub job: &'a JobId,
     /// Segments that become visible.
     pub added: &'a [Segment],
-    /// Segments that stop being visible (moved away, compacted, deleted, or of a cancelled publication).
+    /// Segments that stop being visible (moved away, rewritten, deleted, or of a cancelled publication).
     pub removed: &'a [Segment],
-    /// False when `added` holds the same rows as `removed` (compaction).
+    /// False when `added` holds the same rows as `removed` (a rewrite).
     pub data_change: bool,
 }
 
@@ -62,10 +62,18 @@ pub trait TierStore: Send + Sync + Debug {
     /// Short name for messages and EXPLAIN: `hot`, `duckdb`, `delta`.
     fn name(&self) -> &'static str;
 
-    /// Prepares for a new table (may do nothing until the first segment).
+    /// Whether the store can keep a table of that definition, and its segments. Changes nothing, asks nobody.
+    ///
+    /// # Errors
+    /// [`crate::ProviderError::Unsupported`], naming the column or option.
+    fn check_table(&self, table: &TableDef) -> Result<()>;
+
+    /// Prepares for a table that exists from now on (may do nothing until the first segment). Publishing makes up for what
+    /// this could not do.
     async fn create_table(&self, table: &TableDef) -> Result<()>;
 
-    /// The definition changed: columns were added at the end. Segments already written stay as they are.
+    /// The definition has changed: columns were added at the end. Segments already written stay as they are. Publishing makes
+    /// up for what this could not do.
     async fn alter_table(&self, table: &TableDef) -> Result<()>;
 
     /// Drops everything of a table, given its [`TableDef::storage_name`]. The table may never have been seen.

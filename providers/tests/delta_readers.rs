@@ -8,13 +8,11 @@
 #[path = "support/reader_tables.rs"]
 mod reader_tables;
 
-use std::path::Path;
-use std::process::Command;
-
 use reader_tables::{expected, fill, table};
 use serde_json::json;
 use zxq_catalog::Granularity;
-use zxq_providers::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
+use zxq_test_support::python;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_read_the_same_rows() {
@@ -33,18 +31,9 @@ async fn others_read_the_same_rows() {
     let manifest = folder.path().join("manifest.json");
     std::fs::write(&manifest, json!({ "tables": tables }).to_string()).unwrap();
 
-    let python = std::env::var("ZXQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports = "import deltalake, duckdb, duckdb_extension_delta, pyarrow";
-    let usable = Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success());
-    if !usable {
-        let required = std::env::var("ZXQ_REQUIRE_PYTHON").is_ok_and(|v| v == "1");
-        let message = format!("SKIPPED: {python} cannot run `{imports}`, so no other reader checked the Delta tables");
-        assert!(!required, "{message}");
-        eprintln!("\n*** {message} ***\n");
-        return;
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/delta_readers.py");
-    let output = Command::new(&python).arg(script).arg(&manifest).output().unwrap();
+    let Some(python) = python::python_with("other readers of Delta tables", imports) else { return };
+    let output = python::script(&python, include_str!("delta_readers.py")).arg(&manifest).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("rows agree").count(), 3, "{out}\n{err}");

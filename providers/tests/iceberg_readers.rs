@@ -11,14 +11,14 @@
 mod reader_tables;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 
 use reader_tables::{expected, fill, table};
 use serde_json::{Value as Json, json};
 use zxq_catalog::{Granularity, MetadataPointers, SqliteStore};
-use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore};
+use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore};
+use zxq_test_support::python;
 
 /// The Python process that compares what it reads with what it is told.
 struct Readers {
@@ -30,19 +30,10 @@ struct Readers {
 
 impl Readers {
     fn start() -> Option<Readers> {
-        let python = std::env::var("ZXQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let imports = "import duckdb, duckdb_extension_avro, duckdb_extension_iceberg, pyarrow, pyiceberg, sqlalchemy";
-        let usable = Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success());
-        if !usable {
-            let required = std::env::var("ZXQ_REQUIRE_PYTHON").is_ok_and(|v| v == "1");
-            let message = format!("SKIPPED: {python} cannot run `{imports}`, so no other reader checked the tables");
-            assert!(!required, "{message}");
-            eprintln!("\n*** {message} ***\n");
-            return None;
-        }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/iceberg_readers.py");
-        let mut command = Command::new(&python);
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let python = python::python_with("other readers of Iceberg tables", imports)?;
+        let mut command = python::script(&python, include_str!("iceberg_readers.py"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Some(Readers { child, to, from, agreed: 0 })

@@ -6,8 +6,6 @@
 #[path = "support/reader_tables.rs"]
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod reader_tables;
-#[path = "support/iceberg_rest_server.rs"]
-mod rest_server;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +13,12 @@ use std::sync::Arc;
 use reader_tables::{publish, table};
 use serde_json::{Value as Json, json};
 use zxq_catalog::{Granularity, JobId, PartitionKey, Segment, TableDef};
-use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
+use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
 use zxq_providers::{ProviderError, Publication, TierStore};
+use zxq_test_support::iceberg_rest_server;
 
 fn rest(namespace: &str, auth: RestAuth) -> RestOptions {
-    let uri = rest_server::shared().uri.clone();
+    let uri = iceberg_rest_server::shared().uri.clone();
     RestOptions { namespace: namespace.to_owned(), auth, ..RestOptions::at(uri) }
 }
 
@@ -38,7 +37,7 @@ fn open(folder: &Path, rest: RestOptions) -> IcebergStore {
 
 /// The table's metadata as the server shows it.
 async fn shown(namespace: &str, table: &TableDef) -> Json {
-    let uri = &rest_server::shared().uri;
+    let uri = &iceberg_rest_server::shared().uri;
     let address = format!("{uri}/v1/some/where/namespaces/{namespace}/tables/{}", table.storage_name());
     let answer = reqwest::Client::new().get(address).bearer_auth("static").send().await.unwrap();
     answer.error_for_status().unwrap().json::<Json>().await.unwrap()["metadata"].take()
@@ -61,7 +60,7 @@ fn rows(table: &TableDef, first: i64, day: i32) -> arrow::array::RecordBatch {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_given_fetched_and_refused() {
-    if !rest_server::is_installed() {
+    if !iceberg_rest_server::is_installed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +82,7 @@ async fn tokens_are_given_fetched_and_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_that_race_lose_no_file() {
-    if !rest_server::is_installed() {
+    if !iceberg_rest_server::is_installed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -109,7 +108,7 @@ async fn writers_that_race_lose_no_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_made_once() {
-    if !rest_server::is_installed() {
+    if !iceberg_rest_server::is_installed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +117,7 @@ async fn a_commit_whose_answer_is_lost_is_made_once() {
     let key = fx(365);
     let first = publish(&store, &definition, &key, &rows(&definition, 0, 400), &[]).await;
     let fail = async |commits: u32| {
-        let address = format!("{}/test/fail", rest_server::shared().uri);
+        let address = format!("{}/test/fail", iceberg_rest_server::shared().uri);
         reqwest::Client::new().post(address).json(&json!({ "commits": commits })).send().await.unwrap();
     };
     fail(1).await;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use reader_tables::{publish, rows, table};
 use serde_json::{Value as Json, json};
 use zxq_catalog::{Granularity, JobId, MetadataPointers, PartitionKey, Partitioning, SqliteStore, TableDef};
-use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore};
+use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore};
 use zxq_providers::{ProviderError, Publication, TierStore};
 
 /// 2024-01-02.

@@ -58,6 +58,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one per process")]
 enum Command {
     /// Make market data, spread it over all three tiers, query it, and serve it
     Demo(DemoArgs),
@@ -148,12 +149,16 @@ fn fail(error: &CliError) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// A panic is a bug in zxq or below it: say so in one line, without a backtrace unless `RUST_BACKTRACE` asks for one.
+/// A panic is a bug in zxq or below it: say so in one line, without a backtrace unless `RUST_BACKTRACE` asks for one. Those of
+/// decoders over damaged files become errors, which say so themselves.
 fn report_bugs_in_one_line() {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
         return;
     }
     std::panic::set_hook(Box::new(|info| {
+        if zxq_engine::is_decoding() {
+            return;
+        }
         let what = info.payload_as_str().unwrap_or("no message");
         let place = info.location().map_or_else(String::new, |at| format!(" ({}:{})", at.file(), at.line()));
         eprintln!("error: internal error, a bug in zxq: {what}{place}");
@@ -165,7 +170,7 @@ fn start_logging(command: &Command) {
     let default = match command {
         Command::Serve(_) | Command::Demo(_) => "warn",
         // What fails is this command's own doing, and its error says it.
-        _ => "warn,zxq_engine::moves=off",
+        _ => "warn,zxq_engine::moves::maintenance=off,zxq_engine::jobs::settle=off",
     };
     let filter = EnvFilter::try_from_env("ZXQ_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let stderr = std::io::stderr();

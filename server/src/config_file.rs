@@ -39,7 +39,7 @@ pub enum ConfigError {
     /// The file is not there or cannot be read.
     #[error("cannot read the configuration file {path}: {source}")]
     Unreadable {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
         /// Why.
         #[source]
@@ -48,7 +48,7 @@ pub enum ConfigError {
     /// The file is no YAML, or has an unknown key or a value of the wrong kind.
     #[error("{path}{line}: {message}")]
     Malformed {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
         /// `:LINE`, or nothing where the line is not known.
         line: String,
@@ -58,7 +58,7 @@ pub enum ConfigError {
     /// A value is of the right kind and still cannot be.
     #[error("{path}: {key}: {message}")]
     Invalid {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
         /// The key, with its section: `cold.compression`.
         key: &'static str,

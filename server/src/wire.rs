@@ -3,9 +3,11 @@
 //! pgwire gives messages, their codec and the socket; what a session is and how rows get onto the wire is here, so that
 //! results stream in bounded memory and every statement can be cancelled.
 //!
-//! Reading order: [`startup`] and [`connection`] (a client's life), [`plan`] and [`execute`] (a statement's), [`rows`]
+//! Reading order: [`startup`] and [`connection`] (a client's life), [`plan`], [`execute`] and
+//! [`answer`] (a statement's), [`rows`]
 //! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
+pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod connection;
 pub(crate) mod copy;
@@ -20,6 +22,7 @@ pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;
 pub(crate) mod session;
+mod session_zone;
 pub(crate) mod settings;
 pub(crate) mod settings_commands;
 pub(crate) mod startup;

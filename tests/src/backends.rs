@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use zxq_engine::{ColdFormat, EngineConfig, PostgresCatalogOptions, PostgresOptions};
 
-use crate::{postgres_server, s3_server};
+use zxq_test_support::{postgres_server, s3_server};
 
 /// A choice of stores. The usual ones: a DuckDB file, and Delta tables in a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime};
-use tokio_postgres::types::{FromSql, Type};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime};
+use tokio_postgres::types::{FromSql, Kind, Type};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Sync + Send>>;
 
@@ -52,14 +52,87 @@ pub fn text(ty: &Type, raw: &[u8]) -> Result<String> {
         Type::DATE => {
             let days = i32::from_be_bytes(raw.try_into()?);
             let day = epoch().date().checked_add_signed(Duration::days(days.into())).ok_or("date out of range")?;
-            day.format("%Y-%m-%d").to_string()
+            match day.year() {
+                1.. => day.format("%Y-%m-%d").to_string(),
+                // There is no year 0: the year before 1 is 1 BC.
+                before => format!("{:04}-{:02}-{:02} BC", 1 - before, day.month(), day.day()),
+            }
         }
+        Type::TIME => time(i64::from_be_bytes(raw.try_into()?)),
+        Type::UUID => uuid(raw)?,
+        // The version of the format, then the text.
+        Type::JSONB => match raw.split_first() {
+            Some((1, text)) => std::str::from_utf8(text)?.to_owned(),
+            _ => return Err("jsonb of an unknown version".into()),
+        },
         Type::TIMESTAMP => timestamp(raw)?,
         Type::TIMESTAMPTZ => format!("{}+00", timestamp(raw)?),
         Type::INTERVAL => interval(raw)?,
         Type::BYTEA => raw.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
-        _ => return Err(format!("no reader for binary {ty}").into()),
+        _ => match ty.kind() {
+            Kind::Array(element) => array(element, raw)?,
+            _ => return Err(format!("no reader for binary {ty}").into()),
+        },
     })
+}
+
+fn uuid(raw: &[u8]) -> Result<String> {
+    if raw.len() != 16 {
+        return Err("uuid of another length".into());
+    }
+    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
+/// Microseconds since midnight.
+fn time(us: i64) -> String {
+    let (seconds, fraction) = (us / 1_000_000, us % 1_000_000);
+    let mut text = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if fraction != 0 {
+        text.push_str(format!(".{fraction:06}").trim_end_matches('0'));
+    }
+    text
+}
+
+/// `i32` dimensions, a flag, the elements' OID; for each dimension its length and first index; then the elements with their
+/// lengths, -1 for NULL.
+fn array(element: &Type, raw: &[u8]) -> Result<String> {
+    let word = |at: usize| -> Result<i32> {
+        Ok(i32::from_be_bytes(raw.get(at..at + 4).ok_or("array too short")?.try_into()?))
+    };
+    if word(8)? as u32 != element.oid() {
+        return Err(format!("an array of {} says that its elements are of type {}", element, word(8)?).into());
+    }
+    let count = match word(0)? {
+        0 => return Ok("{}".to_owned()),
+        1 => word(12)?,
+        more => return Err(format!("no reader for arrays of {more} dimensions").into()),
+    };
+    let mut at = 20;
+    let mut cells = Vec::new();
+    for _ in 0..count {
+        let length = word(at)?;
+        at += 4;
+        cells.push(match usize::try_from(length) {
+            Err(_) => "NULL".to_owned(),
+            Ok(length) => {
+                let cell = text(element, raw.get(at..at + length).ok_or("array too short")?)?;
+                at += length;
+                quoted(&cell)
+            }
+        });
+    }
+    Ok(format!("{{{}}}", cells.join(",")))
+}
+
+/// An element as it stands in an array's text.
+fn quoted(cell: &str) -> String {
+    let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_whitespace();
+    if cell.is_empty() || cell.eq_ignore_ascii_case("null") || cell.contains(special) {
+        format!("\"{}\"", cell.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        cell.to_owned()
+    }
 }
 
 fn epoch() -> NaiveDateTime {

@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sqllogictest::{Runner, default_column_validator, default_normalizer, default_validator};
+use zxq_test_support::postgres_server;
 use zxq_tests::backends::Backends;
 use zxq_tests::placement::{Placement, Placer, verify};
-use zxq_tests::postgres_server;
 use zxq_tests::slt_db::{Protocol, SltDb};
 use zxq_tests::test_server::TestServer;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("slt");
+    let root = zxq_test_support::project().join("tests/slt");
     let mut files = Vec::new();
     find_scripts(&root, &mut files);
     assert!(!files.is_empty(), "no .slt files in {}", root.display());

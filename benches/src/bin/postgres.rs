@@ -20,13 +20,10 @@ use zxq_catalog::{JobId, PartitionKey, TableDef};
 use zxq_engine::{Engine, EngineConfig, Outcome, PostgresOptions, Tier};
 use zxq_providers::TierStore;
 use zxq_providers::adapt::adapt_batch;
-use zxq_providers::postgres::PostgresStore;
+use zxq_providers::database::postgres::PostgresStore;
 use zxq_providers::sort::sort_batch;
 use zxq_server::demo::generate::{Market, MarketSpec, MarketTable};
-
-#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#[path = "../../../providers/tests/support/postgres_server.rs"]
-mod postgres_server;
+use zxq_test_support::postgres_server;
 
 /// Rows moved each way.
 const TRADES: u64 = 5_000_000;
@@ -140,8 +137,8 @@ async fn arrow_out(engine: &Arc<Engine>, url: &str, rows: u64) -> Result<()> {
 }
 
 fn adbc(direction: &str, url: &str, table: &str, files: &[PathBuf]) -> Result<(usize, f64)> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("adbc_peer.py");
-    let output = Command::new("python3").arg(script).args([direction, url, table]).args(files).output()?;
+    let script = include_str!("../../adbc_peer.py");
+    let output = Command::new("python3").args(["-c", script]).args([direction, url, table]).args(files).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.split_whitespace().collect::<Vec<_>>()[..] {
         [rows, seconds] if output.status.success() => Ok((rows.parse()?, seconds.parse()?)),

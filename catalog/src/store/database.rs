@@ -1,5 +1,5 @@
 //! What a SQL database has to offer to hold a catalog. Statements and rows are the same for all of them; the few
-//! differences are the methods of [`Database`].
+//! differences are the methods of [`SqlDatabase`].
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -10,7 +10,7 @@ use crate::error::{CatalogError, Result};
 
 /// Whether a transaction will change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum TransactionAccess {
     /// Reads one state of the database.
     Read,
     /// Writes: no other transaction of this kind runs at the same time.
@@ -68,16 +68,16 @@ impl Row {
     }
 }
 
-/// One database and its connection. Statements run between [`Database::begin`] and the end of the transaction.
+/// One database and its connection. Statements run between [`SqlDatabase::begin`] and the end of the transaction.
 #[async_trait]
-pub(super) trait Database: Send + 'static {
+pub(super) trait SqlDatabase: Send + 'static {
     /// Begins a transaction, in place of one that was never ended (its caller went away).
-    async fn begin(&mut self, access: Access) -> Result<()>;
+    async fn begin(&mut self, access: TransactionAccess) -> Result<()>;
 
     /// Makes the transaction durable. Where its answer is lost, an error is returned: it may or may not have happened.
     async fn commit(&mut self) -> Result<()>;
 
-    /// As [`Database::commit`] for a commit of the catalog, which must be known to have happened or not.
+    /// As [`SqlDatabase::commit`] for a commit of the catalog, which must be known to have happened or not.
     ///
     /// # Errors
     /// Any but [`CatalogError::OutcomeUnknown`] says that nothing was changed.
@@ -105,7 +105,7 @@ pub(super) trait Database: Send + 'static {
 }
 
 /// All rows of a query, as `read` reads them.
-pub(super) async fn query<D: Database, T: Send>(
+pub(super) async fn query<D: SqlDatabase, T: Send>(
     db: &mut D,
     sql: &str,
     params: Vec<Param>,
@@ -122,7 +122,7 @@ pub(super) async fn query<D: Database, T: Send>(
 }
 
 /// Runs a statement and tells how many rows it changed.
-pub(super) async fn execute<D: Database>(
+pub(super) async fn execute<D: SqlDatabase>(
     db: &mut D,
     sql: &str,
     params: Vec<Param>,
@@ -132,7 +132,7 @@ pub(super) async fn execute<D: Database>(
 }
 
 /// Ends a transaction as its outcome asks for.
-pub(super) async fn end<D: Database, T>(db: &mut D, outcome: Result<T>) -> Result<T> {
+pub(super) async fn end<D: SqlDatabase, T>(db: &mut D, outcome: Result<T>) -> Result<T> {
     match outcome {
         Ok(value) => db.commit().await.map(|()| value),
         Err(error) => {

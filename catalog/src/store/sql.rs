@@ -8,13 +8,13 @@ use std::fmt;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::database::{Access, Database, end};
+use super::database::{SqlDatabase, TransactionAccess, end};
 use crate::error::Result;
 use crate::job::{Job, JobId, LineageEntry};
 use crate::partition::PartitionKey;
 use crate::segment::SegmentId;
 use crate::snapshot::Snapshot;
-use crate::store::{CatalogStore, Commit, RetiredSegment};
+use crate::store::{CatalogStore, Commit, DroppedTable, RetiredSegment};
 use crate::table::TableId;
 
 /// Begins a transaction, does something in it, ends it.
@@ -65,9 +65,9 @@ impl<D> fmt::Debug for SqlStore<D> {
 /// A store that keeps the catalog in a SQL database: it is a [`CatalogStore`].
 pub(super) trait SqlBacked: Send + Sync + fmt::Debug {
     /// The kind of database.
-    type Db: Database;
+    type Db: SqlDatabase;
 
-    /// The database.
+    /// The store over its connection, whose methods are those of [`CatalogStore`].
     fn sql(&self) -> &SqlStore<Self::Db>;
 
     /// As [`CatalogStore::identity`].
@@ -81,12 +81,12 @@ impl<T: SqlBacked> CatalogStore for T {
     }
 
     async fn load(&self) -> Result<Snapshot> {
-        transaction!(self, Access::Read, read::snapshot)
+        transaction!(self, TransactionAccess::Read, read::snapshot)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<()> {
         let db = &mut self.sql().inner.lock().await.db;
-        db.begin(Access::Write).await?;
+        db.begin(TransactionAccess::Write).await?;
         match commit::run(db, commit).await {
             Ok(()) => db.commit_epoch().await,
             Err(error) => {
@@ -102,38 +102,54 @@ impl<T: SqlBacked> CatalogStore for T {
     }
 
     async fn reserve_table_id(&self) -> Result<TableId> {
-        transaction!(self, Access::Write, ids::advance, ids::NEXT_TABLE_ID, 1)
+        transaction!(self, TransactionAccess::Write, ids::advance, ids::NEXT_TABLE_ID, 1)
+    }
+
+    async fn newest_table_id(&self) -> Result<TableId> {
+        transaction!(self, TransactionAccess::Read, ids::newest, ids::NEXT_TABLE_ID)
     }
 
     async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
-        transaction!(self, Access::Write, commit::lease, table, partition)
+        transaction!(self, TransactionAccess::Write, commit::lease, table, partition)
+    }
+
+    async fn fence(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
+        transaction!(self, TransactionAccess::Read, read::fence, table, partition)
     }
 
     async fn put_job(&self, job: &Job) -> Result<()> {
-        transaction!(self, Access::Write, commit::put_job, job)
+        transaction!(self, TransactionAccess::Write, commit::put_job, job)
     }
 
     async fn jobs(&self, limit: usize) -> Result<Vec<Job>> {
-        transaction!(self, Access::Read, read::jobs, limit)
+        transaction!(self, TransactionAccess::Read, read::jobs, limit)
     }
 
     async fn unfinished_jobs(&self) -> Result<Vec<Job>> {
-        transaction!(self, Access::Read, read::unfinished_jobs)
+        transaction!(self, TransactionAccess::Read, read::unfinished_jobs)
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>> {
-        transaction!(self, Access::Read, read::job, id)
+        transaction!(self, TransactionAccess::Read, read::job, id)
     }
 
     async fn lineage(&self, table: TableId) -> Result<Vec<LineageEntry>> {
-        transaction!(self, Access::Read, read::lineage, table)
+        transaction!(self, TransactionAccess::Read, read::lineage, table)
     }
 
     async fn retired(&self) -> Result<Vec<RetiredSegment>> {
-        transaction!(self, Access::Read, read::retired)
+        transaction!(self, TransactionAccess::Read, read::retired)
     }
 
     async fn forget_retired(&self, segments: &[SegmentId]) -> Result<()> {
-        transaction!(self, Access::Write, commit::forget_retired, segments)
+        transaction!(self, TransactionAccess::Write, commit::forget_retired, segments)
+    }
+
+    async fn dropped_tables(&self) -> Result<Vec<DroppedTable>> {
+        transaction!(self, TransactionAccess::Read, read::dropped_tables)
+    }
+
+    async fn forget_dropped(&self, tables: &[TableId]) -> Result<()> {
+        transaction!(self, TransactionAccess::Write, commit::forget_dropped, tables)
     }
 }

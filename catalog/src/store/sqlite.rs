@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
-use super::database::{Access, Database, Param, Row};
+use super::database::{Param, Row, SqlDatabase, TransactionAccess};
 use super::sql::meta::meta;
 use super::sql::{SqlBacked, SqlStore};
 use crate::error::{CatalogError, Result};
@@ -84,12 +84,12 @@ pub(super) struct Sqlite {
 }
 
 #[async_trait]
-impl Database for Sqlite {
-    async fn begin(&mut self, access: Access) -> Result<()> {
+impl SqlDatabase for Sqlite {
+    async fn begin(&mut self, access: TransactionAccess) -> Result<()> {
         if self.open {
             self.rollback().await;
         }
-        let sql = if access == Access::Write { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let sql = if access == TransactionAccess::Write { "BEGIN IMMEDIATE" } else { "BEGIN" };
         self.open = true;
         self.connection.execute(sql).await.map_err(|e| Sqlite::failed("beginning a transaction".to_owned(), e))?;
         Ok(())

@@ -7,10 +7,12 @@ use crate::{
     CatalogError, Change, Job, JobId, JobKind, JobPhase, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, Tier,
 };
 
+mod dropped;
 mod harness;
 
+use dropped::{an_older_catalog_learns_which_tables_it_had_dropped, dropped_tables_wait_until_they_are_forgotten};
 use harness::Catalog;
-pub(super) use harness::{Kind, claim, fresh_schema, open_writer, options, postgres_server, raw_in_schema};
+pub(super) use harness::{Kind, claim, fresh_schema, open_writer, options, raw_in_schema};
 
 /// Each test once for each store.
 macro_rules! on_both_stores {
@@ -25,7 +27,7 @@ macro_rules! on_both_stores {
         mod postgres {
             $(#[tokio::test]
             async fn $name() {
-                if super::postgres_server::shared().is_some() {
+                if zxq_test_support::postgres_server::shared().is_some() {
                     super::$name(super::Kind::Postgres).await;
                 }
             })*
@@ -40,17 +42,20 @@ on_both_stores! {
     retired_segments_wait_until_they_are_forgotten
     retiring_an_owner_retires_its_stored_replicas
     dropping_a_table_retires_its_segments_and_keeps_its_history
+    dropped_tables_wait_until_they_are_forgotten
     a_commit_against_an_old_epoch_is_refused
     changes_that_do_not_fit_leave_nothing_behind
     a_newer_lease_fences_the_older_job_off
     ids_are_never_handed_out_twice
     jobs_are_replaced_and_listed_newest_first
+    a_job_that_has_ended_is_final
     lineage_of_a_segment_nobody_adds_is_refused
     a_commit_may_hold_thousands_of_segments
     a_damaged_catalog_names_what_is_damaged
     a_catalog_of_a_newer_program_is_refused
     iceberg_pointers_change_only_from_what_they_are
     an_older_catalog_is_brought_up_to_date
+    an_older_catalog_learns_which_tables_it_had_dropped
 }
 
 fn add(segment: Segment) -> Change {
@@ -76,6 +81,7 @@ fn job(id: &str, phase: JobPhase, started_us: i64) -> Job {
         ended_us: None,
         error: Some("disk \"full\"".to_owned()),
         pending: vec![add(segment(10, 1, Tier::Warm)), retire(3)],
+        created: vec![table(2, "made \"here\"")],
     }
 }
 
@@ -84,6 +90,8 @@ async fn a_new_catalog_is_empty_and_at_epoch_zero(kind: Kind) {
     assert_eq!(catalog.store.load().await.unwrap(), Snapshot::default());
     assert!(catalog.store.jobs(10).await.unwrap().is_empty());
     assert!(catalog.store.retired().await.unwrap().is_empty());
+    assert!(catalog.store.dropped_tables().await.unwrap().is_empty());
+    assert_eq!(catalog.store.newest_table_id().await.unwrap(), 0);
 }
 
 async fn everything_is_back_after_reopening(kind: Kind) {
@@ -188,6 +196,7 @@ async fn dropping_a_table_retires_its_segments_and_keeps_its_history(kind: Kind)
     retired.sort_unstable();
     assert_eq!(retired, [10, 11]);
     assert_eq!(catalog.store.lineage(1).await.unwrap(), [lineage]);
+    assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), 0);
     let late = Commit {
         base_epoch: 3,
         epoch: 4,
@@ -261,11 +270,16 @@ async fn changes_that_do_not_fit_leave_nothing_behind(kind: Kind) {
 
 async fn a_newer_lease_fences_the_older_job_off(kind: Kind) {
     let catalog = Catalog::with_table(kind).await;
+    assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), 0);
     let old = catalog.store.lease(1, &partition("FX")).await.unwrap();
+    assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), old);
     let other = catalog.store.lease(1, &partition("CRYPTO")).await.unwrap();
     let catalog = catalog.reopen().await;
     let new = catalog.store.lease(1, &partition("FX")).await.unwrap();
     assert!(new > old && new > other);
+    for (table, class, fence) in [(1, "FX", new), (1, "CRYPTO", other), (1, "RATES", 0), (9, "FX", 0)] {
+        assert_eq!(catalog.store.fence(table, &partition(class)).await.unwrap(), fence, "{table} {class}");
+    }
     let commit = |base: u64, class: &str, fence: u64| Commit {
         base_epoch: base,
         epoch: base + 1,
@@ -299,10 +313,13 @@ async fn ids_are_never_handed_out_twice(kind: Kind) {
             catalog = catalog.reopen().await;
         }
     }
+    assert_eq!(catalog.store.newest_table_id().await.unwrap(), 0);
     let first = catalog.store.reserve_table_id().await.unwrap();
     let catalog = catalog.reopen().await;
+    assert_eq!(catalog.store.newest_table_id().await.unwrap(), first);
     let second = catalog.store.reserve_table_id().await.unwrap();
     assert!(0 < first && first < second);
+    assert_eq!(catalog.store.newest_table_id().await.unwrap(), second);
     assert!(catalog.store.reserve_segment_ids(u64::MAX).await.is_err());
 }
 
@@ -322,6 +339,48 @@ async fn jobs_are_replaced_and_listed_newest_first(kind: Kind) {
     assert_eq!(ids(catalog.store.unfinished_jobs().await.unwrap()), ["c"]);
     assert_eq!(catalog.store.jobs(usize::MAX).await.unwrap().len(), 4);
     assert_eq!(catalog.store.job(&JobId("nobody".to_owned())).await.unwrap(), None);
+}
+
+async fn a_job_that_has_ended_is_final(kind: Kind) {
+    let catalog = Catalog::with_table(kind).await;
+    for (id, ended) in [("done", JobPhase::Done), ("failed", JobPhase::Failed)] {
+        let last = job(id, ended, 1);
+        for phase in [JobPhase::Copying, JobPhase::Durable, ended, ended] {
+            catalog.store.put_job(&job(id, phase, 1)).await.unwrap();
+        }
+        let others = [
+            job(id, JobPhase::Copying, 1),
+            job(id, if ended == JobPhase::Done { JobPhase::Failed } else { JobPhase::Done }, 1),
+            Job { rows: 7, ..last.clone() },
+            Job { created: Vec::new(), ..last.clone() },
+        ];
+        for other in others {
+            let commit = Commit {
+                base_epoch: 1,
+                epoch: 2,
+                changes: vec![add(segment(10, 1, Tier::Warm))],
+                jobs: vec![other.clone()],
+                ..Commit::default()
+            };
+            for refused in [catalog.store.put_job(&other).await, catalog.store.commit(&commit).await] {
+                let error = refused.unwrap_err();
+                let named = format!("job {id} has ended already");
+                assert!(matches!(&error, CatalogError::Conflict(text) if text.contains(&named)), "{error}");
+            }
+        }
+        let stored = catalog.store.job(&last.id).await.unwrap();
+        assert_eq!(stored, Some(last));
+    }
+    assert!(catalog.ids().await.is_empty());
+    let again = Commit {
+        base_epoch: 1,
+        epoch: 2,
+        changes: vec![add(segment(10, 1, Tier::Warm))],
+        jobs: vec![job("done", JobPhase::Done, 1)],
+        ..Commit::default()
+    };
+    catalog.store.commit(&again).await.unwrap();
+    assert_eq!(catalog.ids().await, [10]);
 }
 
 async fn lineage_of_a_segment_nobody_adds_is_refused(kind: Kind) {
@@ -397,12 +456,15 @@ async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
     assert_eq!(catalog.store.tables_with_pointers().await.unwrap(), ["it's_2"]);
 }
 
-/// A catalog from before there were Iceberg tables gets theirs, and one without a name of its own gets one.
+/// A catalog from before there were Iceberg tables gets theirs and what came later, and one without a name of its own
+/// gets one.
 async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
     let catalog = Catalog::with_table(kind).await;
     catalog
-        .raw("DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; DELETE FROM meta WHERE key = 'identity'; \
-              UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        .raw(
+            "DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; DROP TABLE dropped_tables; \
+             DELETE FROM meta WHERE key = 'identity'; UPDATE meta SET value = 1 WHERE key = 'schema_version'",
+        )
         .await;
     let catalog = catalog.reopen().await;
     let identity = catalog.store.identity().to_owned();
@@ -410,5 +472,6 @@ async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
     assert_eq!(catalog.store.identity(), identity);
     assert_ne!(Catalog::empty(kind).await.store.identity(), identity);
     assert!(catalog.store.create_pointer("t", "l").await.unwrap());
+    assert!(catalog.store.dropped_tables().await.unwrap().is_empty());
     assert!(catalog.store.load().await.unwrap().table("trades").is_some());
 }

@@ -9,13 +9,15 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use zxq_catalog::ColumnDef;
 
-use crate::constraints::problem::CastProblem;
-use crate::constraints::text_values as text;
+use crate::constraints::declared;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::values::interval::parse_interval;
+use crate::values::{CastProblem, text, time_of_day};
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +40,7 @@ impl Casted {
 /// # Errors
 /// [`ErrorKind::DatatypeMismatch`] when no value of the one type is a value of the other.
 pub(super) fn cast_column(values: &ArrayRef, column: &ColumnDef) -> Result<Casted> {
-    let target = &column.data_type;
+    let target = &column.row_type();
     let casted = match values.data_type() {
         same if same == target => Casted::clean(Arc::clone(values)),
         DataType::Null => Casted::clean(new_null_array(target, values.len())),
@@ -49,10 +51,11 @@ pub(super) fn cast_column(values: &ArrayRef, column: &ColumnDef) -> Result<Caste
         DataType::Utf8View => from_text(values.as_string_view(), values, target)?,
         _ => from_typed(values, column)?,
     };
-    match column.max_chars {
-        Some(limit) => Ok(limit_length(casted, limit as usize)),
-        None => Ok(casted),
-    }
+    let casted = match column.max_chars {
+        Some(limit) => limit_length(casted, limit as usize),
+        None => casted,
+    };
+    Ok(declared::in_form(casted, column))
 }
 
 fn unlimited(column: &ColumnDef) -> ColumnDef {
@@ -72,9 +75,19 @@ fn mismatch(from: &DataType, column: &ColumnDef) -> EngineError {
 
 /// From any type but text.
 fn from_typed(values: &ArrayRef, column: &ColumnDef) -> Result<Casted> {
-    let (from, target) = (values.data_type(), &column.data_type);
+    let (from, target) = (values.data_type(), &column.row_type());
     let binary = matches!(from, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     match target {
+        DataType::BinaryView if binary || matches!(from, DataType::FixedSizeBinary(_)) => {
+            checked(values, target, CastProblem::Invalid)
+        }
+        DataType::List(item) if from.is_nested() => declared::lists(values, column, item),
+        DataType::Time64(_) if matches!(from, DataType::Time32(_) | DataType::Time64(_)) => {
+            checked(values, target, CastProblem::Overflow)
+        }
+        DataType::Interval(_) if matches!(from, DataType::Interval(_) | DataType::Duration(_)) => {
+            checked(values, target, CastProblem::Overflow)
+        }
         DataType::Utf8View if binary => checked(values, target, CastProblem::Invalid),
         DataType::Utf8View if !from.is_nested() && !binary => checked(values, target, CastProblem::Invalid),
         DataType::Int16 | DataType::Int32 | DataType::Int64 => match from {
@@ -100,8 +113,13 @@ fn from_typed(values: &ArrayRef, column: &ColumnDef) -> Result<Casted> {
         DataType::Timestamp(TimeUnit::Microsecond, zone) => match from {
             DataType::Timestamp(_, from_zone) => {
                 // The instant stays; only its unit and its label change. A zone-less timestamp is UTC.
+                let of_unit = match from {
+                    // Nanoseconds go down, before 1970 too: the same rows come out of CSV and Parquet.
+                    DataType::Timestamp(TimeUnit::Nanosecond, _) => zxq_providers::adapt::in_micros(values)?,
+                    _ => Arc::clone(values),
+                };
                 let micros = checked(
-                    values,
+                    &of_unit,
                     &DataType::Timestamp(TimeUnit::Microsecond, from_zone.clone()),
                     CastProblem::Overflow,
                 )?;
@@ -219,6 +237,14 @@ fn from_text<'a, S: StringArrayType<'a> + Copy>(texts: S, values: &ArrayRef, tar
             let zoned = zone.is_some();
             let parsed = parse::<_, TimestampMicrosecondType>(texts, |t| text::timestamp(t, zoned));
             Casted { values: relabelled(&parsed.values, zone.clone())?, bad: parsed.bad }
+        }
+        DataType::BinaryView => declared::bytes(texts),
+        DataType::List(item) => declared::arrays(values, item)?,
+        DataType::Time64(TimeUnit::Microsecond) => {
+            parse::<_, Time64MicrosecondType>(texts, |t| time_of_day::parse(t).ok_or(CastProblem::Invalid))
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            parse::<_, IntervalMonthDayNanoType>(texts, |t| parse_interval(t).ok_or(CastProblem::Invalid))
         }
         DataType::Decimal128(precision, scale) => {
             let (precision, scale) = (*precision, *scale);

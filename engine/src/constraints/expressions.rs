@@ -20,7 +20,8 @@ use zxq_catalog::ColumnDef;
 
 use crate::constraints::cast::cast_column;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::{decimals_beside_doubles, text_beside_times};
+use crate::functions::{declared, text_forms, times};
+use crate::semantics::analyzer;
 use crate::sql::postgres_forms::rewrite_expression;
 use crate::sql::statement::parse_expression;
 
@@ -63,7 +64,9 @@ fn logical(state: &SessionState, schema: &DFSchema, text: &str) -> Result<Expr> 
             "it may use the row's columns and scalar functions, but no aggregates, windows, subqueries or parameters",
         ));
     }
-    Ok(text_beside_times::rewrite(decimals_beside_doubles::rewrite(expr, schema)?, schema)?)
+    let expr = text_forms::rewrite(expr, schema)?;
+    let expr = declared::rewrite(times::rewrite(expr, schema)?, schema)?;
+    Ok(analyzer::rewrite(expr, schema)?)
 }
 
 /// True when the expression gives the same result whenever it is asked.
@@ -102,9 +105,9 @@ pub(super) fn compile_default(column: &ColumnDef, state: &SessionState) -> Resul
         Expr::Literal(value, _) => {
             let values = value.to_array().map_err(|e| of_column(e.into()))?;
             let casted = cast_column(&values, column).map_err(of_column)?;
-            if !casted.bad.is_empty() {
+            if let Some((_, problem)) = casted.bad.first() {
                 return Err(of_column(EngineError::new(
-                    ErrorKind::InvalidDefinition,
+                    problem.kind(),
                     format!("{text} is no value of type {}", column.sql_type),
                 )));
             }

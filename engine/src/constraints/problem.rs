@@ -5,20 +5,10 @@ use arrow::util::display::array_value_to_string;
 use zxq_catalog::TableDef;
 
 use crate::error::ErrorKind;
+use crate::values::CastProblem;
 
 /// Longest value shown in a message, characters.
 const SHOWN_CHARS: usize = 120;
-
-/// Why a value does not fit its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CastProblem {
-    /// The number is out of the column's range.
-    Overflow,
-    /// The text is no value of the column's type.
-    Invalid,
-    /// The text is longer than the column allows.
-    TooLong,
-}
 
 /// What is wrong with one row. Kept small: rows by the million may be bad.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,6 +23,11 @@ pub struct RejectedRow {
     pub row: String,
 }
 
+/// The name of the table for a table's bad rows.
+pub fn rejects_table_name(table: &str) -> String {
+    format!("{table}_rejects")
+}
+
 /// The definition of `<table>_rejects`; its id is 0.
 pub fn rejects_table_def(def: &TableDef) -> TableDef {
     let column = |name: &str, data_type: DataType, sql_type: &str| ColumnDef {
@@ -37,7 +42,7 @@ pub fn rejects_table_def(def: &TableDef) -> TableDef {
     TableDef {
         renamed_from: None,
         id: 0,
-        name: format!("{}_rejects", def.name),
+        name: rejects_table_name(&def.name),
         columns: vec![
             column("rejected_at", timestamptz(), "TIMESTAMPTZ"),
             column("source", DataType::Utf8View, "TEXT"),

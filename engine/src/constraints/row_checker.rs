@@ -11,12 +11,13 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, lit};
 use zxq_catalog::TableDef;
 
-use crate::clock::Clock;
+use crate::config::clock::Clock;
 use crate::constraints::cast::cast_column;
 use crate::constraints::expressions::{Compiled, DefaultValue, FailedRow, compile, compile_default, evaluate_default};
 use crate::constraints::problem::Problem;
 use crate::constraints::rejects::{RejectedRow, json_rows};
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::values::kept::to_kept;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,10 @@ enum Filler {
 #[derive(Debug)]
 pub struct RowChecker {
     def: Arc<TableDef>,
+    /// What stores keep.
     schema: SchemaRef,
+    /// Positions of the columns that stores keep in another form.
+    converted: Vec<usize>,
     /// The same columns, all nullable: what expressions read while the rows are still being checked.
     loose_schema: SchemaRef,
     fillers: Vec<Filler>,
@@ -72,7 +76,7 @@ impl RowChecker {
     /// An expression that does not parse, names what is not there, or is of a wrong type: `CREATE TABLE` should call
     /// this before it commits.
     pub fn new(def: Arc<TableDef>, state: &SessionState, clock: Arc<dyn Clock>) -> Result<Self> {
-        let schema = def.schema();
+        let schema = def.row_schema();
         let mut fillers = Vec::with_capacity(def.columns.len());
         for column in &def.columns {
             fillers.push(match (&column.generated, compile_default(column, state)?) {
@@ -106,7 +110,8 @@ impl RowChecker {
             loose_schema: Arc::new(Schema::new(
                 schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
             )),
-            schema,
+            schema: def.schema(),
+            converted: (0..def.columns.len()).filter(|at| def.columns[*at].is_converted()).collect(),
             fillers,
             checks,
             config: Arc::clone(state.config_options()),
@@ -227,13 +232,16 @@ impl RowChecker {
     /// Separates good rows, as rows of the table, from bad ones.
     fn sift(&self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<BadRow>)> {
         self.check_input_columns(batch)?;
-        let mut work = Work::new(batch.num_rows(), self.fillers.len());
+        let mut work = CheckedRows::new(batch.num_rows(), self.fillers.len());
         self.supply_columns(batch, &mut work)?;
         self.fill_dates(&mut work)?;
         self.check_not_null(&mut work, false);
         work.drop_marked()?;
         self.generate_columns(&mut work)?;
         self.run_checks(&mut work)?;
+        for position in &self.converted {
+            work.columns[*position] = to_kept(&work.columns[*position])?;
+        }
         Ok((work.batch(&self.schema)?, work.bad))
     }
 
@@ -266,7 +274,7 @@ impl RowChecker {
     }
 
     /// Casts the columns that came and fills those that did not. Generated columns are NULL for now.
-    fn supply_columns(&self, batch: &RecordBatch, work: &mut Work) -> Result<()> {
+    fn supply_columns(&self, batch: &RecordBatch, work: &mut CheckedRows) -> Result<()> {
         let rows = batch.num_rows();
         let mut now = None;
         for (position, (column, filler)) in self.def.columns.iter().zip(&self.fillers).enumerate() {
@@ -278,9 +286,12 @@ impl RowChecker {
                     batch,
                 )?),
             };
+            // A date column of no type is one that an INSERT leaves out.
+            let is_date = self.date_from_time.is_some_and(|(date, _)| date == position);
+            work.date_left_out |= is_date && supplied.as_ref().is_none_or(|values| values.data_type().is_null());
             let values = match (supplied, filler) {
                 (Some(values), _) => values,
-                (None, Filler::Null | Filler::Generated(_)) => new_null_array(&column.data_type, rows),
+                (None, Filler::Null | Filler::Generated(_)) => new_null_array(&column.row_type(), rows),
                 (None, Filler::Default(DefaultValue::Constant(value))) => value.to_array_of_size(rows)?,
                 (None, Filler::Default(DefaultValue::Expression(expr))) => {
                     let now = *now.get_or_insert_with(|| self.clock.now_us());
@@ -294,22 +305,17 @@ impl RowChecker {
         Ok(())
     }
 
-    /// A row without partition date gets the UTC date of its time.
-    fn fill_dates(&self, work: &mut Work) -> Result<()> {
-        let Some((date, time)) = self.date_from_time else { return Ok(()) };
-        if work.columns[date].null_count() == 0 {
-            return Ok(());
-        }
+    /// Rows that come without the partition's date column get the UTC date of their time; a NULL that is given stays NULL.
+    fn fill_dates(&self, work: &mut CheckedRows) -> Result<()> {
+        let Some((date, time)) = self.date_from_time.filter(|_| work.date_left_out) else { return Ok(()) };
         // Without its zone a timestamp is its UTC time of day.
         let unzoned = cast(&work.columns[time], &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-        let derived = cast(&unzoned, &DataType::Date32)?;
-        let missing = arrow::compute::is_null(&work.columns[date])?;
-        work.columns[date] = arrow::compute::kernels::zip::zip(&missing, &derived, &work.columns[date])?;
+        work.columns[date] = cast(&unzoned, &DataType::Date32)?;
         Ok(())
     }
 
     /// Marks rows with NULL in a NOT NULL column, among generated columns or among the others.
-    fn check_not_null(&self, work: &mut Work, generated: bool) {
+    fn check_not_null(&self, work: &mut CheckedRows, generated: bool) {
         for (position, (column, filler)) in self.def.columns.iter().zip(&self.fillers).enumerate() {
             if column.nullable || matches!(filler, Filler::Generated(_)) != generated {
                 continue;
@@ -322,7 +328,7 @@ impl RowChecker {
         }
     }
 
-    fn generate_columns(&self, work: &mut Work) -> Result<()> {
+    fn generate_columns(&self, work: &mut CheckedRows) -> Result<()> {
         for (position, (column, filler)) in self.def.columns.iter().zip(&self.fillers).enumerate() {
             let Filler::Generated(compiled) = filler else { continue };
             let (values, failed) = compiled.evaluate(&work.batch(&self.loose_schema)?)?;
@@ -335,7 +341,7 @@ impl RowChecker {
         work.drop_marked()
     }
 
-    fn run_checks(&self, work: &mut Work) -> Result<()> {
+    fn run_checks(&self, work: &mut CheckedRows) -> Result<()> {
         if self.checks.is_empty() {
             return Ok(());
         }
@@ -387,8 +393,10 @@ fn nanoseconds_for(name: &str, data_type: &DataType, batch: &RecordBatch) -> Res
 }
 
 /// Columns under way to the table's schema, and the rows that fell out.
-struct Work {
+struct CheckedRows {
     columns: Vec<ArrayRef>,
+    /// The rows came without the partition's date column.
+    date_left_out: bool,
     rows: usize,
     /// Position in the input of each row still there; `None` while all are.
     kept: Option<Vec<usize>>,
@@ -397,9 +405,16 @@ struct Work {
     bad: Vec<BadRow>,
 }
 
-impl Work {
+impl CheckedRows {
     fn new(rows: usize, columns: usize) -> Self {
-        Work { columns: Vec::with_capacity(columns), rows, kept: None, marks: Vec::new(), bad: Vec::new() }
+        CheckedRows {
+            columns: Vec::with_capacity(columns),
+            date_left_out: false,
+            rows,
+            kept: None,
+            marks: Vec::new(),
+            bad: Vec::new(),
+        }
     }
 
     /// The columns as expressions read them.

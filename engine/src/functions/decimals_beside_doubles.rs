@@ -6,30 +6,10 @@
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 
-/// Casts decimals to doubles wherever one expression takes both.
-#[derive(Debug)]
-pub(crate) struct DecimalsBesideDoubles;
-
-impl FunctionRewrite for DecimalsBesideDoubles {
-    fn name(&self) -> &str {
-        "decimals_beside_doubles"
-    }
-
-    fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
-        rewrite_one(expr, schema)
-    }
-}
-
-/// The same for an expression that is not part of a plan.
-pub(crate) fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    Ok(expr.transform_up(|e| rewrite_one(e, schema))?.data)
-}
-
-fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// Casts decimals to doubles wherever one expression takes both. Its parts are rewritten already.
+pub(crate) fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let together = match &expr {
         Expr::BinaryExpr(_) | Expr::Between(_) | Expr::InList(_) => true,
         // Of a function's arguments only constants, which have no type of their own: round(price, 2).
@@ -85,7 +65,8 @@ mod tests {
             Field::new("d", DataType::Decimal128(10, 2), true),
         ]))
         .unwrap();
-        let shown = |expr: Expr| rewrite(expr, &schema).unwrap().to_string();
+        let rewrite = |expr: Expr| expr.transform_up(|e| rewrite_one(e, &schema)).unwrap().data;
+        let shown = |expr: Expr| rewrite(expr).to_string();
         assert_eq!(shown(col("x").gt(decimal(15))), "x > Float64(1.5)");
         assert_eq!(shown(col("x").gt(col("d"))), "x > CAST(d AS Float64)");
         assert_eq!(shown(col("x").in_list(vec![decimal(15), lit(1_i64)], false)), "x IN ([Float64(1.5), Int64(1)])");
@@ -93,6 +74,6 @@ mod tests {
         let case = when(col("x").is_null(), decimal(0)).otherwise(col("x")).unwrap();
         assert!(shown(case).contains("THEN Float64(0) ELSE x"), "CASE");
         let same = col("d").gt(decimal(15));
-        assert_eq!(rewrite(same.clone(), &schema).unwrap(), same);
+        assert_eq!(rewrite(same.clone()), same);
     }
 }

@@ -138,6 +138,11 @@ fn with_days(lengths: &DurationMicrosecondArray) -> Result<IntervalMonthDayNanoA
     lengths.iter().map(|micros| micros.map(split).transpose()).collect()
 }
 
+/// An interval's part, as `interval / number` is. `None` out of range.
+pub(super) fn divided(interval: IntervalMonthDayNano, by: f64) -> Option<IntervalMonthDayNano> {
+    scale(interval, |part| part / by, None)
+}
+
 /// PostgreSQL's `interval_mul` and `interval_div`. A whole factor needs no rounding. `None` out of range.
 fn scale(interval: IntervalMonthDayNano, by: impl Fn(f64) -> f64, factor: Option<f64>) -> Option<IntervalMonthDayNano> {
     if let Some(whole) = factor.and_then(whole) {

@@ -67,7 +67,7 @@ async fn times_fall_into_buckets() {
         ("time_bucket('soon', timestamp '2024-01-01')", "no interval"),
         ("time_bucket('1 month 1 day', timestamp '2024-01-01')", "months cannot have days"),
         ("time_bucket('1 day', 5)", "must be a timestamp or a date"),
-        ("time_bucket('1 day', timestamp '2024-01-01', 'Europe/Berlin')", "time zones are not supported"),
+        ("time_bucket('1 day', timestamp '2024-01-01', 'Europe/Berlin')", "a time zone belongs to a TIMESTAMPTZ"),
     ] {
         let error = error(&format!("SELECT {call}")).await;
         assert!(error.contains(part), "{call}: {error}");

@@ -1,148 +1,124 @@
 //! Dates and times written as text in PostgreSQL's forms: `ts >= '2024-01-02 09:30'`, `TIMESTAMPTZ '2024-01-02 09:30+01'`.
-//!
-//! DataFusion reads texts beside times too, but wants seconds and a certain form of zones.
 
-use arrow::datatypes::{DataType, IntervalUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use chrono::Utc;
+use datafusion::common::ScalarValue;
 
-use super::interval_text::parse_interval;
-use crate::constraints::{parse_date, parse_timestamp};
+use crate::error::{EngineError, ErrorKind};
+use crate::values::zone::Zone;
+use crate::values::{CastProblem, interval, text};
 
-/// Reads texts as the dates and times that they are compared with or cast to, where DataFusion cannot.
-#[derive(Debug)]
-pub(crate) struct TextBesideTimes;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-impl FunctionRewrite for TextBesideTimes {
-    fn name(&self) -> &str {
-        "text_beside_times"
-    }
-
-    fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
-        rewrite_one(expr, schema)
-    }
-}
-
-/// The same for an expression that is not part of a plan.
-pub(crate) fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    Ok(expr.transform_up(|e| rewrite_one(e, schema))?.data)
-}
-
-/// The value of this type that a text stands for: DataFusion's reading, else PostgreSQL's. `None` where it stands for none.
+/// The value of this type that a text stands for; times without a zone are UTC. `None` where it stands for none.
 pub fn value_of(text: &str, data_type: &DataType) -> Option<ScalarValue> {
-    let usual = ScalarValue::Utf8(Some(text.to_owned())).cast_to(data_type).ok().filter(|value| !value.is_null());
-    usual.or_else(|| in_postgres_form(text, data_type))
+    value_in(text, data_type, Zone::UTC).ok()
 }
 
-fn in_postgres_form(text: &str, data_type: &DataType) -> Option<ScalarValue> {
+/// The value of this type that a text stands for; times without a zone are local to this one.
+///
+/// # Errors
+/// Where the text stands for no such value, as PostgreSQL says it.
+pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<ScalarValue, EngineError> {
+    let (name, kind) = match data_type {
+        DataType::Date32 => ("date", ErrorKind::InvalidDatetime),
+        DataType::Timestamp(_, None) => ("timestamp", ErrorKind::InvalidDatetime),
+        DataType::Timestamp(_, Some(_)) => ("timestamp with time zone", ErrorKind::InvalidDatetime),
+        DataType::Time64(_) => ("time", ErrorKind::InvalidDatetime),
+        DataType::Interval(_) => ("interval", ErrorKind::InvalidDatetime),
+        _ => ("value", ErrorKind::InvalidText),
+    };
+    let invalid = || EngineError::new(kind, format!("invalid input syntax for type {name}: \"{written}\""));
+    let explain = |problem| match problem {
+        CastProblem::Overflow => EngineError::new(
+            ErrorKind::DatetimeOutOfRange,
+            format!("date/time field value out of range: \"{written}\""),
+        ),
+        _ => invalid(),
+    };
     match data_type {
-        DataType::Date32 => parse_date(text).map(|days| ScalarValue::Date32(Some(days))),
-        DataType::Timestamp(_, zone) => {
-            let micros = parse_timestamp(text, zone.is_some())?;
-            ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()).cast_to(data_type).ok()
+        DataType::Date32 => {
+            let days = match special(written, zone) {
+                Some(Special::Latest) => i32::MAX,
+                Some(Special::Earliest) => i32::MIN,
+                Some(Special::At(micros)) => {
+                    (zone.to_local(micros).ok_or_else(invalid)?.div_euclid(MICROS_PER_DAY)) as i32
+                }
+                None => text::date(written).map_err(explain)?,
+            };
+            Ok(ScalarValue::Date32(Some(days)))
         }
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            parse_interval(text).map(|interval| ScalarValue::IntervalMonthDayNano(Some(interval)))
+        DataType::Timestamp(unit, label) => {
+            let micros = match special(written, zone) {
+                Some(Special::Latest) => i64::MAX,
+                Some(Special::Earliest) => i64::MIN,
+                Some(Special::At(micros)) if label.is_none() => zone.to_local(micros).ok_or_else(invalid)?,
+                Some(Special::At(micros)) => micros,
+                None => text::timestamp_in(written, label.is_some(), zone).map_err(explain)?,
+            };
+            let value = ScalarValue::TimestampMicrosecond(Some(micros), label.clone());
+            if *unit == TimeUnit::Microsecond { Ok(value) } else { value.cast_to(data_type).map_err(EngineError::from) }
         }
-        _ => None,
+        DataType::Time64(TimeUnit::Microsecond) => {
+            text::time_of_day(written).map(|micros| ScalarValue::Time64Microsecond(Some(micros))).map_err(explain)
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => interval::read(written, Some("second"))
+            .map(|interval| ScalarValue::IntervalMonthDayNano(Some(interval)))
+            .ok_or_else(invalid),
+        _ => {
+            let value = ScalarValue::Utf8(Some(written.to_owned())).cast_to(data_type).ok();
+            value.filter(|value| !value.is_null()).ok_or_else(invalid)
+        }
     }
 }
 
-fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
-    match &expr {
-        Expr::Cast(cast) => {
-            return Ok(match literal(&cast.expr, cast.field.data_type()) {
-                Some(value) => Transformed::yes(Expr::Literal(value, None)),
-                None => Transformed::no(expr),
-            });
-        }
-        Expr::BinaryExpr(binary)
-            if matches!(binary.op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom) => {}
-        Expr::Between(_) | Expr::InList(_) => {}
-        _ => return Ok(Transformed::no(expr)),
-    }
-    let mut time = None;
-    expr.apply_children(|child| {
-        // The types of outer columns, for one, are not known here; then DataFusion decides.
-        if let Ok(found @ (DataType::Timestamp(_, _) | DataType::Date32)) = child.get_type(schema) {
-            time = Some(found);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    let Some(time) = time else { return Ok(Transformed::no(expr)) };
-    expr.map_children(|child| {
-        Ok(match literal(&child, &time) {
-            Some(value) => Transformed::yes(Expr::Literal(value, None)),
-            None => Transformed::no(child),
-        })
-    })
+enum Special {
+    Latest,
+    Earliest,
+    At(i64),
 }
 
-/// The value of a text that DataFusion would not read itself.
-fn literal(expr: &Expr, data_type: &DataType) -> Option<ScalarValue> {
-    let Expr::Literal(value, _) = expr else { return None };
-    let text = value.try_as_str()??;
-    if !matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Interval(_))
-        || value.cast_to(data_type).is_ok()
-    {
+/// `infinity`, and the days that depend on when they are read.
+fn special(written: &str, zone: Zone) -> Option<Special> {
+    let word = written.trim();
+    if !word.starts_with(['i', 'I', '-', '+', 'n', 'N', 't', 'T', 'y', 'Y']) {
         return None;
     }
-    in_postgres_form(text, data_type)
+    let days = match word.to_ascii_lowercase().as_str() {
+        "infinity" | "inf" | "+infinity" => return Some(Special::Latest),
+        "-infinity" | "-inf" => return Some(Special::Earliest),
+        "now" => return Some(Special::At(Utc::now().timestamp_micros())),
+        "today" => 0,
+        "tomorrow" => 1,
+        "yesterday" => -1,
+        _ => return None,
+    };
+    let local = zone.to_local(Utc::now().timestamp_micros())?;
+    let midnight = (local.div_euclid(MICROS_PER_DAY) + days) * MICROS_PER_DAY;
+    zone.from_local(midnight).map(Special::At)
 }
 
 #[cfg(test)]
 mod tests {
-    //! Texts that become times, and those that are left alone.
     #![allow(clippy::unwrap_used)]
-
-    use arrow::datatypes::{Field, Schema, TimeUnit};
-    use datafusion::logical_expr::{cast, col, lit};
 
     use super::*;
 
     #[test]
-    fn only_texts_that_datafusion_cannot_read_change() {
+    fn a_text_has_the_value_that_postgres_reads() {
         let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let schema = DFSchema::try_from(Schema::new(vec![
-            Field::new("ts", zoned.clone(), true),
-            Field::new("day", DataType::Date32, true),
-            Field::new("name", DataType::Utf8, true),
-        ]))
-        .unwrap();
-        let changed = |expr: Expr| rewrite(expr.clone(), &schema).unwrap() != expr;
-        let noon = |zone: Option<&str>| {
-            lit(ScalarValue::TimestampMicrosecond(Some(1_704_196_800_000_000), zone.map(Into::into)))
-        };
-        let rewritten = |expr: Expr| rewrite(expr, &schema).unwrap();
-        assert_eq!(rewritten(col("ts").gt(lit("2024-01-02 12:00"))), col("ts").gt(noon(Some("UTC"))));
-        assert_eq!(rewritten(lit("2024-01-02 13:00+01").lt(col("ts"))), noon(Some("UTC")).lt(col("ts")));
         let plain = DataType::Timestamp(TimeUnit::Microsecond, None);
-        assert_eq!(rewritten(cast(lit("2024-01-02 12:00+05"), plain)), noon(None));
-        assert!(changed(col("day").in_list(vec![lit("2024-01-02"), lit("2024-01-02 09:30")], false)));
-        assert!(changed(col("ts").between(lit("2024-01-02 09:30"), lit("2024-01-02"))));
-        for same in [
-            col("ts").gt(lit("2024-01-02 12:00:00")),
-            col("ts").gt(lit("noon")),
-            col("name").gt(lit("2024-01-02 12:00")),
-            cast(lit("2024-01-02"), DataType::Date32),
-            cast(lit("12:00"), DataType::Utf8View),
-        ] {
-            assert!(!changed(same.clone()), "{same}");
-        }
-    }
-
-    #[test]
-    fn a_text_has_the_value_that_either_reading_gives() {
-        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         assert_eq!(value_of("2024-01-02 12:00", &zoned), value_of("2024-01-02T12:00:00Z", &zoned));
+        let local = value_of("2024-01-02 12:00:00+05", &plain);
+        assert_eq!(local, value_of("2024-01-02 12:00", &plain));
+        assert_eq!(value_of("2024-01-02 12:00:00.0000005", &plain), value_of("2024-01-02 12:00", &plain));
+        let york = Zone::parse("America/New_York").unwrap();
+        assert_eq!(value_in("2024-01-02 12:00", &zoned, york).unwrap(), value_of("2024-01-02 17:00", &zoned).unwrap());
         assert_eq!(
             value_of("1 day 02:00", &DataType::Interval(IntervalUnit::MonthDayNano)).unwrap().to_string(),
             value_of("1 day 2 hours", &DataType::Interval(IntervalUnit::MonthDayNano)).unwrap().to_string()
         );
         assert_eq!(value_of("x", &zoned), None);
+        assert_eq!(value_in("2024-02-30", &plain, york).unwrap_err().kind(), ErrorKind::DatetimeOutOfRange);
     }
 }

@@ -1,4 +1,5 @@
-//! `time_bucket(width, time [, origin])`.
+//! `time_bucket(width, time [, origin])`, and `time_bucket(width, time, zone [, origin [, offset]])`, whose buckets begin in a
+//! zone's local time.
 //!
 //! Like DataFusion's `date_bin` it keeps the order of its input, so that grouping sorted data by bucket needs no sort.
 //! Unlike it, buckets count from Monday 2000-01-03 (so a week starts on Monday), widths may be written as text, dates
@@ -10,12 +11,14 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, IntervalMonthDayNano, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
-use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use crate::functions::interval_text::parse_interval;
+use crate::error::ErrorKind;
+use crate::values::civil::{add_months, civil};
+use crate::values::interval::parse_interval;
+use crate::values::zone::Zone;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Monday 2000-01-03, microseconds since the epoch: where buckets of days, hours and so on count from.
@@ -47,8 +50,11 @@ impl ScalarUDFImpl for TimeBucket {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let interval = DataType::Interval(IntervalUnit::MonthDayNano);
         let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        if !(2..=3).contains(&given.len()) {
-            return plan_err!("time_bucket takes a width, a time and perhaps an origin, not {} arguments", given.len());
+        if !(2..=5).contains(&given.len()) {
+            return plan_err!(
+                "time_bucket takes a width, a time and perhaps a time zone and an origin, not {} arguments",
+                given.len()
+            );
         }
         let width = match &given[0] {
             DataType::Interval(_) => interval.clone(),
@@ -63,9 +69,9 @@ impl ScalarUDFImpl for TimeBucket {
             other => return plan_err!("time_bucket: the time must be a timestamp or a date, not {other}"),
         };
         let mut types = vec![width, time.clone()];
-        if let Some(origin) = given.get(2) {
+        for origin in given.iter().skip(2) {
             types.push(match origin {
-                DataType::Interval(_) => interval,
+                DataType::Interval(_) => interval.clone(),
                 DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null => match &time {
                     DataType::Date32 => DataType::Timestamp(TimeUnit::Microsecond, None),
                     timestamp => timestamp.clone(),
@@ -89,17 +95,41 @@ impl ScalarUDFImpl for TimeBucket {
         let Some(width) = width_of(&args.args[0])? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(args.return_type())?));
         };
-        let origin = match args.args.get(2) {
+        let zone = zone_of(args.args.get(2), args.args.len())?;
+        let zoned = matches!(args.args[1].data_type(), DataType::Timestamp(_, Some(_)));
+        let local = match zone {
+            Some(_) if !zoned => {
+                return exec_err!("time_bucket: a time zone belongs to a TIMESTAMPTZ, not to other times");
+            }
+            Some(Some(zone)) if !zone.is_utc() => Some(zone),
+            _ => None,
+        };
+        let origin = match args.args.get(if zone.is_some() { 3 } else { 2 }) {
+            // Behind a time zone, NULL stands for what is not given.
+            Some(ColumnarValue::Scalar(value)) if zone.is_some() && value.is_null() => width.default_origin(),
             Some(origin) => match origin_of(origin, &width)? {
-                Some(origin) => origin,
+                Some(moment) => match (local, origin.data_type()) {
+                    (Some(zone), DataType::Timestamp(_, _)) => {
+                        zone.to_local(moment).ok_or_else(|| super::out_of_range("timestamp"))?
+                    }
+                    _ => moment,
+                },
                 None => return Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(args.return_type())?)),
             },
             None => width.default_origin(),
         };
+        let origin = match args.args.get(4) {
+            Some(offset) => origin.saturating_add(offset_of(offset)?),
+            None => origin,
+        };
+        let bucketed = |times: &ArrayRef| match local {
+            Some(zone) => bucket_local(times, &width, origin, zone),
+            None => bucket_array(times, &width, origin),
+        };
         match &args.args[1] {
-            ColumnarValue::Array(times) => Ok(ColumnarValue::Array(bucket_array(times, &width, origin)?)),
+            ColumnarValue::Array(times) => Ok(ColumnarValue::Array(bucketed(times)?)),
             ColumnarValue::Scalar(time) => {
-                let bucket = bucket_array(&time.to_array()?, &width, origin)?;
+                let bucket = bucketed(&time.to_array()?)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&bucket, 0)?))
             }
         }
@@ -107,7 +137,12 @@ impl ScalarUDFImpl for TimeBucket {
 
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
         let constant = |i: usize| input.get(i).is_none_or(|p| p.sort_properties == SortProperties::Singleton);
-        Ok(if constant(0) && constant(2) { input[1].sort_properties } else { SortProperties::Unordered })
+        // In local time, an hour that comes twice goes back.
+        Ok(if input.len() <= 3 && constant(0) && constant(2) {
+            input[1].sort_properties
+        } else {
+            SortProperties::Unordered
+        })
     }
 }
 
@@ -156,6 +191,47 @@ fn micros_of(interval: IntervalMonthDayNano) -> Option<i64> {
     i64::from(interval.days).checked_mul(MICROS_PER_DAY)?.checked_add(interval.nanoseconds / 1_000)
 }
 
+/// The time zone that the third argument names: `None` where it is an origin, `Some(None)` for NULL before others.
+fn zone_of(argument: Option<&ColumnarValue>, arguments: usize) -> Result<Option<Option<Zone>>> {
+    let Some(ColumnarValue::Scalar(value)) = argument else { return Ok(None) };
+    match value.try_as_str() {
+        Some(Some(text)) => match Zone::parse(text) {
+            Some(zone) => Ok(Some(Some(zone))),
+            None if crate::values::parse_timestamp(text, true).is_some() && arguments == 3 => Ok(None),
+            None => {
+                Err(super::times::failed(ErrorKind::InvalidParameter, format!("time zone \"{text}\" not recognized")))
+            }
+        },
+        _ if value.is_null() && arguments > 3 => Ok(Some(None)),
+        _ => Ok(None),
+    }
+}
+
+/// Microseconds of an offset.
+fn offset_of(argument: &ColumnarValue) -> Result<i64> {
+    let interval = match constant(argument, "offset")? {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) => Some(interval),
+        ScalarValue::Utf8(Some(text)) => parse_interval(&text),
+        _ => return Ok(0),
+    };
+    match interval.filter(|interval| interval.months == 0).and_then(micros_of) {
+        Some(micros) => Ok(micros),
+        None => exec_err!("time_bucket: the offset must be an interval without months"),
+    }
+}
+
+/// Buckets of local time.
+fn bucket_local(times: &ArrayRef, width: &Width, origin: i64, zone: Zone) -> Result<ArrayRef> {
+    let too_far = || super::out_of_range("timestamp");
+    let micros = times.as_primitive::<TimestampMicrosecondType>();
+    let local =
+        micros.try_unary::<_, TimestampMicrosecondType, _>(|micros| zone.to_local(micros).ok_or_else(too_far))?;
+    let starts = bucket_all(&local, width, origin, |micros| micros, |micros| micros)?;
+    let moments =
+        starts.try_unary::<_, TimestampMicrosecondType, _>(|start| zone.from_local(start).ok_or_else(too_far))?;
+    Ok(Arc::new(moments.with_data_type(times.data_type().clone())))
+}
+
 /// The origin in microseconds; an interval moves the usual origin. `None` for NULL.
 fn origin_of(argument: &ColumnarValue, width: &Width) -> Result<Option<i64>> {
     Ok(match constant(argument, "origin")? {
@@ -166,13 +242,10 @@ fn origin_of(argument: &ColumnarValue, width: &Width) -> Result<Option<i64>> {
             }
             micros_of(offset).and_then(|offset| width.default_origin().checked_add(offset))
         }
-        ScalarValue::Utf8(Some(text)) => match crate::constraints::parse_timestamp(&text, true) {
+        ScalarValue::Utf8(Some(text)) => match crate::values::parse_timestamp(&text, true) {
             Some(micros) => Some(micros),
             None => {
-                return exec_err!(
-                    "time_bucket: {text:?} is no timestamp; the third argument is the origin, and time zones are not \
-                     supported there (times are UTC)"
-                );
+                return exec_err!("time_bucket: {text:?} is no timestamp");
             }
         },
         _ => None,
@@ -245,14 +318,14 @@ fn bucket(micros: i64, width: &Width, origin: i64) -> Option<(i64, i64)> {
             Some((start, start.saturating_add(width)))
         }
         Width::Months(width) => {
-            let (date, from) = (date_of(micros)?, date_of(origin)?);
-            // The origin's day and time of day shift every bucket by the same amount.
-            let shift = origin - micros_of_month(month_number(from))?;
-            let months = i64::from(month_number(date)) - i64::from(month_number(from));
+            // Months after the origin, on the last day where a month is shorter: no bucket begins after its times.
+            let (day, time) = (origin.div_euclid(MICROS_PER_DAY), origin.rem_euclid(MICROS_PER_DAY));
+            let (year, month, _) = civil(micros.div_euclid(MICROS_PER_DAY));
+            let (from_year, from_month, _) = civil(day);
+            let months = (year - from_year) * 12 + i64::from(month) - i64::from(from_month);
             let mut index = months.div_euclid(i64::from(width));
             let at = |index: i64| -> Option<i64> {
-                let month = i64::from(month_number(from)) + index * i64::from(width);
-                micros_of_month(i32::try_from(month).ok()?)?.checked_add(shift)
+                add_months(day, index.checked_mul(i64::from(width))?).checked_mul(MICROS_PER_DAY)?.checked_add(time)
             };
             if at(index)? > micros {
                 index -= 1;
@@ -260,18 +333,4 @@ fn bucket(micros: i64, width: &Width, origin: i64) -> Option<(i64, i64)> {
             Some((at(index)?, at(index + 1)?))
         }
     }
-}
-
-fn date_of(micros: i64) -> Option<NaiveDate> {
-    DateTime::from_timestamp_micros(micros).map(|t| t.date_naive())
-}
-
-/// Months since the year 0.
-fn month_number(date: NaiveDate) -> i32 {
-    date.year() * 12 + date.month0() as i32
-}
-
-fn micros_of_month(month: i32) -> Option<i64> {
-    let first = NaiveDate::from_ymd_opt(month.div_euclid(12), month.rem_euclid(12) as u32 + 1, 1)?;
-    first.and_hms_opt(0, 0, 0).map(|t| t.and_utc().timestamp_micros())
 }

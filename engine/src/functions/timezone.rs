@@ -5,50 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
-use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::interval_text::NANOS_PER_SECOND;
-use crate::constraints::parse_timestamp;
 use crate::error::{EngineError, ErrorKind};
-
-/// Abbreviations as PostgreSQL's default set knows them: hours east of Greenwich, whatever the season.
-const ABBREVIATIONS: [(&str, i32); 28] = [
-    ("z", 0),
-    ("utc", 0),
-    ("gmt", 0),
-    ("wet", 0),
-    ("west", 1),
-    ("bst", 1),
-    ("cet", 1),
-    ("cest", 2),
-    ("eet", 2),
-    ("eest", 3),
-    ("msk", 3),
-    ("sgt", 8),
-    ("hkt", 8),
-    ("jst", 9),
-    ("kst", 9),
-    ("aest", 10),
-    ("aedt", 11),
-    ("nzst", 12),
-    ("nzdt", 13),
-    ("est", -5),
-    ("edt", -4),
-    ("cst", -6),
-    ("cdt", -5),
-    ("mst", -7),
-    ("mdt", -6),
-    ("pst", -8),
-    ("pdt", -7),
-    ("hst", -10),
-];
+use crate::values::interval::NANOS_PER_SECOND;
+use crate::values::parse_timestamp;
+use crate::values::zone::Zone;
 
 /// Implements `timezone`.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -156,7 +123,7 @@ fn convert(zones: &ArrayRef, times: &ArrayRef, into: &DataType) -> Result<ArrayR
         let zone = match &last {
             // Nearly always one zone for all rows.
             Some((known, zone)) if same(zones, *known, row) => zone,
-            _ => &last.insert((row, Zone::read(zones, row)?)).1,
+            _ => &last.insert((row, read(zones, row)?)).1,
         };
         let value = values.value(row);
         let seconds = value.div_euclid(per_second);
@@ -182,70 +149,29 @@ fn same(zones: &ArrayRef, a: usize, b: usize) -> bool {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Zone {
-    Named(Tz),
-    Fixed(FixedOffset),
-}
-
-impl Zone {
-    fn read(zones: &ArrayRef, row: usize) -> Result<Zone> {
-        match zones.data_type() {
-            DataType::Utf8 => Zone::parse(zones.as_string::<i32>().value(row)),
-            _ => Zone::of_interval(zones.as_primitive::<IntervalMonthDayNanoType>().value(row)),
+fn read(zones: &ArrayRef, row: usize) -> Result<Zone> {
+    match zones.data_type() {
+        DataType::Utf8 => {
+            let name = zones.as_string::<i32>().value(row);
+            // Numbers alone count west of Greenwich in PostgreSQL, here and only here: nobody means that.
+            let bare = name.trim().starts_with(['+', '-']);
+            Zone::parse(name).filter(|_| !bare).ok_or_else(|| {
+                invalid(format!(
+                    "time zone \"{name}\" not recognized: write a name such as America/New_York, or INTERVAL '-05:00'"
+                ))
+            })
         }
-    }
-
-    fn parse(name: &str) -> Result<Zone> {
-        let trimmed = name.trim();
-        let known = ABBREVIATIONS.iter().find(|(short, _)| trimmed.eq_ignore_ascii_case(short));
-        if let Some(zone) = known.and_then(|(_, hours)| fixed(hours * 3_600)) {
-            return Ok(zone);
-        }
-        // Numbers count west of Greenwich in PostgreSQL, here and only here: nobody means that.
-        let is_name = trimmed.starts_with(|c: char| c.is_ascii_alphabetic()) && !trimmed.contains(['+', '-', ' '])
-            || trimmed.starts_with("Etc/")
-            || trimmed.contains('/');
-        match trimmed.parse::<Tz>() {
-            Ok(zone) if is_name => Ok(Zone::Named(zone)),
-            _ => Err(invalid(format!(
-                "time zone \"{name}\" not recognized: write a name such as America/New_York, or INTERVAL '-05:00'"
-            ))),
-        }
-    }
-
-    fn of_interval(interval: IntervalMonthDayNano) -> Result<Zone> {
-        let refused =
-            || invalid("interval time zone must not include months or days, nor be a day or longer".to_owned());
-        if interval.months != 0 || interval.days != 0 {
-            return Err(refused());
-        }
-        i32::try_from(interval.nanoseconds / NANOS_PER_SECOND).ok().and_then(fixed).ok_or_else(refused)
-    }
-
-    /// Seconds that local time is ahead of UTC at a moment, given as seconds since the epoch.
-    fn east_at(self, seconds: i64) -> Option<i32> {
-        let moment = DateTime::from_timestamp(seconds, 0)?.naive_utc();
-        Some(match self {
-            Zone::Named(zone) => zone.offset_from_utc_datetime(&moment).fix().local_minus_utc(),
-            Zone::Fixed(offset) => offset.local_minus_utc(),
-        })
-    }
-
-    /// The same for a local time. One that comes twice, as clocks go back, is the later; one that is left out, as they go
-    /// forward, counts as before they did. So does PostgreSQL (`DetermineTimeZoneOffset`).
-    fn east_of_local(self, seconds: i64) -> Option<i32> {
-        let local = DateTime::from_timestamp(seconds, 0)?.naive_utc();
-        let Zone::Named(zone) = self else { return self.east_at(seconds) };
-        let at = |local: &NaiveDateTime| zone.offset_from_local_datetime(local).latest();
-        // No clock was ever set forward by more than a day.
-        let found = at(&local).or_else(|| at(&local.checked_sub_signed(TimeDelta::hours(25))?))?;
-        Some(found.fix().local_minus_utc())
+        _ => of_interval(zones.as_primitive::<IntervalMonthDayNanoType>().value(row)),
     }
 }
 
-fn fixed(seconds: i32) -> Option<Zone> {
-    FixedOffset::east_opt(seconds).map(Zone::Fixed)
+fn of_interval(interval: IntervalMonthDayNano) -> Result<Zone> {
+    let refused = || invalid("interval time zone must not include months or days, nor be a day or longer".to_owned());
+    if interval.months != 0 || interval.days != 0 {
+        return Err(refused());
+    }
+    let seconds = i32::try_from(interval.nanoseconds / NANOS_PER_SECOND).map_err(|_| refused())?;
+    if seconds.abs() < 86_400 { Ok(Zone::Fixed(seconds)) } else { Err(refused()) }
 }
 
 fn invalid(message: String) -> DataFusionError {

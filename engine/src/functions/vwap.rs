@@ -9,6 +9,8 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
+use crate::functions::queue_sum::QueueSum;
+
 /// Implements `vwap`. The result is DOUBLE PRECISION: an average has no exact decimal form. Rows where either argument
 /// is NULL do not count; no size at all gives NULL.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -61,7 +63,7 @@ impl AggregateUDFImpl for Vwap {
     }
 
     fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(VwapAccumulator::default()))
+        Ok(Box::new(MovingVwap::default()))
     }
 }
 
@@ -99,7 +101,6 @@ fn for_each_row(
 struct VwapAccumulator {
     notional: f64,
     size: f64,
-    rows: u64,
 }
 
 impl Accumulator for VwapAccumulator {
@@ -107,25 +108,7 @@ impl Accumulator for VwapAccumulator {
         for_each_row(values, None, |_, price, size| {
             self.notional += price * size;
             self.size += size;
-            self.rows += 1;
         })
-    }
-
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for_each_row(values, None, |_, price, size| {
-            self.notional -= price * size;
-            self.size -= size;
-            self.rows = self.rows.saturating_sub(1);
-        })?;
-        if self.rows == 0 {
-            // An empty window holds nothing, not the rounding errors of what has left it.
-            (self.notional, self.size) = (0.0, 0.0);
-        }
-        Ok(())
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -145,6 +128,47 @@ impl Accumulator for VwapAccumulator {
             self.notional += notional;
             self.size += size;
         }
+        Ok(())
+    }
+}
+
+/// Over a frame that moves: the queue holds notionals and sizes.
+#[derive(Debug, Default)]
+struct MovingVwap {
+    queue: QueueSum<2>,
+}
+
+impl Accumulator for MovingVwap {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for_each_row(values, None, |_, price, size| self.queue.push([price * size, size]))
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let mut leaving = 0;
+        for_each_row(values, None, |_, _, _| leaving += 1)?;
+        self.queue.pop(leaving);
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let [notional, size] = self.queue.sum();
+        Ok(ScalarValue::Float64(average(notional, size)))
+    }
+
+    fn size(&self) -> usize {
+        self.queue.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(self.queue.sum().into_iter().map(ScalarValue::from).collect())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        state_values(states).for_each(|(notional, size)| self.queue.push([notional, size]));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{ArrayRef, AsArray, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use zxq_catalog::TableDef;
@@ -13,8 +13,10 @@ use zxq_catalog::TableDef;
 use crate::constraints::{OnError, RejectedRow};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::load::columns::{ColumnPlan, Constant, plan_columns};
+use crate::load::csv_options::DateFormat;
 use crate::load::csv_records::{CsvField, Record, parse_record};
 use crate::load::csv_types::guess;
+use crate::load::fractions;
 use crate::load::source::TextSource;
 use crate::load::{BATCH_ROWS, FileFormat, ReadOptions, RowReader};
 
@@ -30,7 +32,12 @@ const RAW_BYTES: usize = 4096;
 struct CsvReader {
     source: String,
     input: TextSource,
-    delimiter: u8,
+    /// Delimiter and quote.
+    marks: (u8, u8),
+    /// The unquoted text that is NULL.
+    null: Option<String>,
+    /// How dates are written, and the columns that hold some.
+    dates: Option<(DateFormat, Vec<usize>)>,
     on_error: OnError,
     /// Names in the header line.
     header: Vec<String>,
@@ -67,7 +74,12 @@ pub(super) fn open(
     let mut reader = CsvReader {
         source,
         input,
-        delimiter: if format == FileFormat::Tsv { b'\t' } else { b',' },
+        marks: (
+            options.csv.delimiter.unwrap_or(if format == FileFormat::Tsv { b'\t' } else { b',' }),
+            options.csv.quote.unwrap_or(b'"'),
+        ),
+        null: options.csv.null.clone(),
+        dates: None,
         on_error: options.on_error,
         header: Vec::new(),
         plan: ColumnPlan { names: Vec::new(), constant: None },
@@ -83,7 +95,11 @@ pub(super) fn open(
         rejected: Vec::new(),
         rows_read: 0,
     };
-    let Some(header) = reader.read_header()? else {
+    let header = match options.csv.header {
+        Some(false) => reader.columns_by_place(table)?,
+        _ => reader.read_header()?,
+    };
+    let Some(header) = header else {
         // An empty file has no columns and no rows.
         return Ok(Box::new(reader));
     };
@@ -95,12 +111,22 @@ pub(super) fn open(
     reader.text_schema = Arc::new(Schema::new(texts.chain(constant()).collect::<Vec<_>>()));
     reader.schema = match table {
         Some(table) => {
-            let of_table = |name: &String| table.column(name).map_or(DataType::Utf8View, |c| c.data_type.clone());
+            let of_table = |name: &String| table.column(name).map_or(DataType::Utf8View, |c| c.row_type());
+            let dated = |name: &String| matches!(of_table(name), DataType::Date32 | DataType::Timestamp(_, _));
+            let columns = (0..names.len()).filter(|i| dated(&names[*i])).collect();
+            reader.dates = options.csv.date_format.clone().map(|format| (format, columns));
             let fields = names.iter().map(|name| -> FieldRef { Arc::new(Field::new(name, of_table(name), true)) });
             Arc::new(Schema::new(fields.chain(constant()).collect::<Vec<_>>()))
         }
         None => {
             let ahead = reader.read_batch()?;
+            if let (Some(format), Some(batch)) = (&options.csv.date_format, &ahead) {
+                let is_date = |text: &str| format.iso(text).is_some();
+                let columns =
+                    (0..names.len()).filter(|i| batch.column(*i).as_string_view().iter().flatten().all(is_date));
+                reader.dates = Some((format.clone(), columns.collect()));
+            }
+            let ahead = ahead.map(|batch| reader.with_dates(batch)).transpose()?;
             let guessed = |i: usize| ahead.as_ref().map_or(DataType::Utf8View, |b| guess(b.column(i).as_string_view()));
             let fields: Vec<FieldRef> =
                 names.iter().enumerate().map(|(i, name)| Arc::new(Field::new(name, guessed(i), true)) as _).collect();
@@ -138,6 +164,42 @@ impl CsvReader {
         Ok(Some(names))
     }
 
+    /// The names of columns of a text without a header: the table's in their order, else `column1`, `column2`, …
+    fn columns_by_place(&mut self, table: Option<&TableDef>) -> Result<Option<Vec<String>>> {
+        let Some(record) = self.next_record()? else { return Ok(None) };
+        // The record is the first row.
+        (self.at, self.line) = (record.start, record.line);
+        let found = self.fields.len();
+        let Some(table) = table else { return Ok(Some((1..=found).map(|n| format!("column{n}")).collect())) };
+        let names = table.columns.iter().filter(|c| c.generated.is_none()).map(|c| c.name.clone()).take(found);
+        let names: Vec<String> = names.collect();
+        if names.len() < found {
+            let what = format!("{found} fields where table \"{}\" has {} columns", table.name, names.len());
+            return Err(self.failure(record.line, &what));
+        }
+        Ok(Some(names))
+    }
+
+    /// The batch with dates as everybody reads them.
+    fn with_dates(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let Some((format, places)) = &self.dates else { return Ok(batch) };
+        let mut columns = batch.columns().to_vec();
+        for place in places {
+            let Some(column) = columns.get_mut(*place) else { continue };
+            let mut dated = StringViewBuilder::with_capacity(column.len());
+            for text in column.as_string_view() {
+                match text.map(|text| (text, format.iso(text))) {
+                    Some((_, Some(iso))) => dated.append_value(iso),
+                    Some((text, None)) => dated.append_value(text),
+                    None => dated.append_null(),
+                }
+            }
+            *column = Arc::new(dated.finish());
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+    }
+
     fn failure(&self, line: u64, what: &str) -> EngineError {
         EngineError::new(ErrorKind::InvalidFile, format!("{} line {line}: {what}", self.source))
     }
@@ -145,7 +207,7 @@ impl CsvReader {
     /// Moves on to the next record that is not blank. Its fields are in `self.fields`, its text in `self.buffer`.
     fn next_record(&mut self) -> Result<Option<RecordText>> {
         loop {
-            match parse_record(&self.buffer, self.at, self.ended, self.delimiter, &mut self.fields) {
+            match parse_record(&self.buffer, self.at, self.ended, self.marks, &mut self.fields) {
                 _ if self.ended && self.at >= self.buffer.len() => return Ok(None),
                 Record::Complete { end, next, lines, problem } => {
                     let record = RecordText { start: self.at, end, line: self.line, problem };
@@ -201,7 +263,8 @@ impl CsvReader {
         let texts = builders.iter_mut().map(|b| -> ArrayRef { Arc::new(b.finish()) });
         let columns: Vec<ArrayRef> = texts.chain(self.plan.constant.iter().map(|c| c.values(rows))).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.text_schema), columns, &options)?))
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.text_schema), columns, &options)?;
+        self.with_dates(batch).map(Some)
     }
 
     /// Appends a record's fields, or says what is wrong with it and appends nothing.
@@ -221,7 +284,10 @@ impl CsvReader {
         let text = std::str::from_utf8(raw).map_err(|_| "it is not UTF-8 text".to_owned())?;
         let kept = self.fields.iter().zip(&self.plan.names).filter(|(_, name)| name.is_some());
         for ((field, _), builder) in kept.zip(builders) {
-            builder.append_option(field.value(text, record.start));
+            builder.append_option(match &self.null {
+                Some(null) => field.value_but(null, text, record.start),
+                None => field.value(text, record.start),
+            });
         }
         Ok(())
     }
@@ -260,7 +326,7 @@ impl RowReader for CsvReader {
             None => self.read_batch()?,
         };
         self.rows_read += batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-        Ok(batch)
+        batch.map(|batch| fractions::in_micros(batch, &self.schema)).transpose()
     }
 
     fn source(&self) -> &str {

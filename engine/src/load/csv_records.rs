@@ -9,8 +9,6 @@ use std::borrow::Cow;
 #[cfg(test)]
 mod tests;
 
-const QUOTE: u8 = b'"';
-
 /// One field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CsvField {
@@ -21,6 +19,7 @@ pub(super) struct CsvField {
     quoted: bool,
     /// It holds doubled quotes.
     doubled: bool,
+    quote: u8,
 }
 
 impl CsvField {
@@ -30,7 +29,20 @@ impl CsvField {
             return None;
         }
         let raw = text.get(self.start - base..self.end - base)?;
-        Some(if self.doubled { Cow::Owned(raw.replace("\"\"", "\"")) } else { Cow::Borrowed(raw) })
+        if !self.doubled {
+            return Some(Cow::Borrowed(raw));
+        }
+        let one = char::from(self.quote).to_string();
+        Some(Cow::Owned(raw.replace(&one.repeat(2), &one)))
+    }
+
+    /// The field's text, where a text without quotes stands for NULL; an empty field is an empty text then.
+    pub(super) fn value_but<'a>(&self, null: &str, text: &'a str, base: usize) -> Option<Cow<'a, str>> {
+        let raw = text.get(self.start - base..self.end - base)?;
+        if self.quoted {
+            return self.value(text, base);
+        }
+        (raw != null).then_some(Cow::Borrowed(raw))
     }
 }
 
@@ -58,7 +70,7 @@ pub(super) fn parse_record(
     buffer: &[u8],
     start: usize,
     last: bool,
-    delimiter: u8,
+    (delimiter, quote): (u8, u8),
     fields: &mut Vec<CsvField>,
 ) -> Record {
     fields.clear();
@@ -66,33 +78,33 @@ pub(super) fn parse_record(
     let mut lines = 1;
     let mut problem = None;
     loop {
-        if buffer.get(at) == Some(&QUOTE) {
+        if buffer.get(at) == Some(&quote) {
             let open = at + 1;
             let mut close = open;
             let mut doubled = false;
             loop {
                 match buffer.get(close) {
-                    Some(&QUOTE) if buffer.get(close + 1) == Some(&QUOTE) => {
+                    Some(&found) if found == quote && buffer.get(close + 1) == Some(&quote) => {
                         doubled = true;
                         close += 2;
                     }
                     // Whether a quote at the end of the buffer is lone, only more input can tell.
-                    Some(&QUOTE) if close + 1 == buffer.len() && !last => return Record::Incomplete,
-                    Some(&QUOTE) => break,
+                    Some(&found) if found == quote && close + 1 == buffer.len() && !last => return Record::Incomplete,
+                    Some(&found) if found == quote => break,
                     Some(b'\n') => {
                         lines += 1;
                         close += 1;
                     }
                     Some(_) => close += 1,
                     None if last => {
-                        fields.push(CsvField { start: open, end: close, quoted: true, doubled });
+                        fields.push(CsvField { start: open, end: close, quoted: true, doubled, quote });
                         let problem = Some("a quote is opened and never closed");
                         return Record::Complete { end: close, next: close, lines, problem };
                     }
                     None => return Record::Incomplete,
                 }
             }
-            fields.push(CsvField { start: open, end: close, quoted: true, doubled });
+            fields.push(CsvField { start: open, end: close, quoted: true, doubled, quote });
             at = close + 1;
             let after = plain_end(buffer, at, delimiter);
             if !matches!(buffer.get(at..after), Some([] | b"\r")) {
@@ -101,7 +113,7 @@ pub(super) fn parse_record(
             at = after;
         } else {
             let end = plain_end(buffer, at, delimiter);
-            fields.push(CsvField { start: at, end, quoted: false, doubled: false });
+            fields.push(CsvField { start: at, end, quoted: false, doubled: false, quote });
             at = end;
         }
         match buffer.get(at) {

@@ -3,8 +3,8 @@
 use arrow::array::StringViewArray;
 use arrow::datatypes::DataType;
 
-use crate::constraints::{is_date_text, timestamp_text_has_zone};
 use crate::sql::types::{timestamp, timestamptz};
+use crate::values::{is_date_text, timestamp_text_has_zone};
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +29,16 @@ struct Seen {
     booleans: bool,
     integers: bool,
     decimals: bool,
+    /// `t`, `F`: booleans where there are others.
+    letters: bool,
     doubles: bool,
+    /// `NaN`, `inf`: numbers where there are others.
+    words: bool,
     dates: bool,
     timestamps: bool,
     zones: bool,
+    /// An integer beyond 64 bits.
+    wide: bool,
     whole_digits: usize,
     fraction_digits: usize,
 }
@@ -40,8 +46,11 @@ struct Seen {
 impl Seen {
     fn look(&mut self, text: &str) {
         self.any = true;
-        if matches!(text.to_ascii_lowercase().as_str(), "true" | "false" | "t" | "f") {
+        if matches!(text.to_ascii_lowercase().as_str(), "true" | "false") {
             self.booleans = true;
+        } else if matches!(text, "t" | "f" | "T" | "F") {
+            // Alone they are tickers.
+            self.letters = true;
         } else if self.look_number(text) {
         } else if is_date_text(text) {
             self.dates = true;
@@ -61,12 +70,17 @@ impl Seen {
             && whole.bytes().all(|b| b.is_ascii_digit())
             && fraction.bytes().all(|b| b.is_ascii_digit());
         if !plain {
-            self.doubles |= text.parse::<f64>().is_ok();
-            return text.parse::<f64>().is_ok();
+            // Words such as NAN and INF are tickers, too: beside numbers they are doubles.
+            let is_number = text.parse::<f64>().is_ok();
+            let is_word = is_number && !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+            self.words |= is_word;
+            self.doubles |= is_number && !is_word;
+            return is_number;
         }
         if whole.len() > 1 && whole.starts_with('0') {
             return false;
         }
+        self.wide |= !digits.contains('.') && text.parse::<i64>().is_err();
         self.whole_digits = self.whole_digits.max(whole.len());
         self.fraction_digits = self.fraction_digits.max(fraction.len());
         if digits.contains('.') {
@@ -81,7 +95,8 @@ impl Seen {
         let numbers = self.integers || self.decimals || self.doubles;
         let times = self.dates || self.timestamps;
         let kinds = [self.booleans, numbers, times].iter().filter(|kind| **kind).count();
-        if !self.any || self.is_text || kinds != 1 {
+        let stray = self.letters && !self.booleans || self.words && !numbers;
+        if !self.any || self.is_text || kinds != 1 || stray {
             return DataType::Utf8View;
         }
         if self.booleans {
@@ -94,11 +109,11 @@ impl Seen {
                 (true, false) => timestamp(),
             };
         }
-        if self.doubles {
+        if self.doubles || self.words {
             return DataType::Float64;
         }
         match (self.decimals, self.whole_digits, self.fraction_digits) {
-            (false, ..=18, _) => DataType::Int64,
+            (false, _, _) if !self.wide => DataType::Int64,
             (false, ..=38, _) => DataType::Decimal128(38, 0),
             (true, ..=12, ..=8) => DataType::Decimal128(20, 8),
             (true, whole, fraction) if whole + fraction <= 38 => DataType::Decimal128(38, fraction as i8),

@@ -9,6 +9,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use zxq_catalog::TableDef;
+use zxq_providers::guard;
 
 use crate::constraints::{RejectedRow, check_castable};
 use crate::error::{EngineError, ErrorKind, Result};
@@ -38,7 +39,7 @@ pub(super) fn open(
     options: &ReadOptions,
 ) -> Result<Box<dyn RowReader>> {
     let bytes_total = file.metadata().map_err(|e| EngineError::io(format!("cannot read {source}"), e))?.len();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&source, e))?;
+    let builder = decoding(&source, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let names: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
     let plan = plan_columns(&source, &names, table, options)?;
 
@@ -54,7 +55,7 @@ pub(super) fn open(
     }
     let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&source, e))?;
+    let batches = decoding(&source, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
 
     let canonical = fields.iter().map(|field| match canonical_type(field.data_type()) {
         Some(kind) => Arc::new(Field::new(field.name(), kind.data_type, field.is_nullable())),
@@ -74,6 +75,17 @@ pub(super) fn open(
     }))
 }
 
+/// A step of the decoder, which gives up on some damaged bytes by a panic.
+fn decoding<T, E>(source: &str, step: impl FnOnce() -> std::result::Result<T, E>) -> Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match guard::call(step) {
+        Ok(outcome) => outcome.map_err(|e| damaged(source, e)),
+        Err(panicked) => Err(damaged(source, panicked.in_file("parquet", source))),
+    }
+}
+
 fn damaged(source: &str, error: impl std::error::Error + Send + Sync + 'static) -> EngineError {
     EngineError::new(
         ErrorKind::InvalidFile,
@@ -88,10 +100,7 @@ impl RowReader for ParquetReader {
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let batch = match self.batches.next() {
-            None => return Ok(None),
-            Some(batch) => batch.map_err(|e| damaged(&self.source, e))?,
-        };
+        let Some(batch) = decoding(&self.source, || self.batches.next().transpose())? else { return Ok(None) };
         let rows = batch.num_rows();
         self.first_row = self.rows_read + 1;
         self.rows_read += rows as u64;

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 use parquet::arrow::ArrowWriter;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::config::clock::SystemClock;
 use crate::error::{EngineError, ErrorKind};
 use crate::sql::{create_table, parse, table_from_schema};
 

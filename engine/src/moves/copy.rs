@@ -11,12 +11,13 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
 use futures::StreamExt;
-use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, SegmentId, TableDef, Tier};
-use zxq_providers::{ScanRequest, row_hash, stats};
+use zxq_catalog::{JobId, PartitionKey, RowHash, Segment, TableDef, Tier};
+use zxq_providers::{ScanRequest, row_hash};
 
-use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::segment_writers::SegmentWriters;
+use crate::jobs::segment_writers::SegmentWriters;
+use crate::state::engine::Engine;
+use crate::supervisor::control::JobControl;
 
 /// What was copied.
 pub(crate) struct Copied {
@@ -35,7 +36,7 @@ impl Engine {
         let Some(tier) = segments.first().map(|s| s.tier) else {
             return Err(EngineError::internal("nothing to read"));
         };
-        let context = self.session_context();
+        let context = crate::context::internal(self);
         let state = context.state();
         let request = ScanRequest {
             state: &state,
@@ -61,9 +62,11 @@ impl Engine {
         partition: &PartitionKey,
         to: Tier,
         job: &JobId,
+        control: &JobControl,
     ) -> Result<Copied> {
         let mut writers = SegmentWriters::new(self, table, job);
-        let read = self.cut_sorted_rows(table, sources, partition, to, &mut writers).await;
+        // Stopped here, it drops what it reads; what is being written it waits for, so that it can be swept.
+        let read = control.stoppable(self.cut_sorted_rows(table, sources, partition, to, &mut writers)).await;
         let segments = writers.finish().await;
         let (rows, hash) = read?;
         let copied = Copied { segments: segments?, rows, hash };
@@ -108,46 +111,6 @@ impl Engine {
         Ok((rows, hash))
     }
 
-    /// Writes sorted rows of one partition as one segment of a tier and describes it; not yet visible.
-    pub(crate) async fn write_rows(
-        &self,
-        table: &TableDef,
-        rows: Vec<RecordBatch>,
-        id: SegmentId,
-        partition: &PartitionKey,
-        to: Tier,
-        job: &JobId,
-    ) -> Result<Segment> {
-        // Statistics and hashes are plain computation: off the threads that serve connections.
-        let (rows, stats, hash) = tokio::task::spawn_blocking(move || -> Result<_> {
-            let stats = stats::column_stats(&rows)?;
-            let mut hash = RowHash::default();
-            for batch in &rows {
-                hash = hash.combine(row_hash::hash_batch(batch)?);
-            }
-            Ok((rows, stats, hash))
-        })
-        .await
-        .map_err(|e| EngineError::internal(format!("a worker stopped: {e}")))??;
-        let count: u64 = rows.iter().map(|b| b.num_rows() as u64).sum();
-        let written = self.store(to).write_segment(table, job, id, partition, rows).await?;
-        Ok(Segment {
-            id,
-            table: table.id,
-            partition: partition.clone(),
-            tier: to,
-            role: Role::Owner,
-            location: written.location,
-            rows: count,
-            bytes: written.bytes,
-            hash,
-            stats,
-            sorted: true,
-            job: job.clone(),
-            created_epoch: 0,
-        })
-    }
-
     /// Re-reads segments and says how many rows they hold and the rows' hash.
     pub(crate) async fn read_back(
         self: &Arc<Self>,
@@ -155,7 +118,7 @@ impl Engine {
         segments: Vec<Arc<Segment>>,
     ) -> Result<(u64, RowHash)> {
         let Some(tier) = segments.first().map(|s| s.tier) else { return Ok((0, RowHash::default())) };
-        let context = self.session_context();
+        let context = crate::context::internal(self);
         let state = context.state();
         let known: Vec<String> = segments
             .iter()

@@ -2,90 +2,94 @@
 
 use std::sync::Arc;
 
-use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, LineageEntry, Role, Segment, TableDef, Tier};
+use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, Role, Segment, TableDef, TableState, Tier};
 use zxq_providers::Publication;
 
-use crate::commit::Record;
-use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::ingest::hot_lsn;
+use crate::jobs::caught::caught;
 use crate::moves::plan::{Action, PlannedMove};
+use crate::moves::retention;
+use crate::state::commit::Record;
+use crate::state::engine::Engine;
+use crate::supervisor::control::JobControl;
+use crate::write::ingest::hot_lsn;
 
 impl Engine {
     /// Carries out one planned move. Returns the rows that changed place; 0 when there was nothing left to move.
-    pub(crate) async fn run_move(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the job was asked to stop in time. Whatever the error, the rows are where they were.
+    pub(crate) async fn run_move(self: &Arc<Self>, planned: &PlannedMove, control: &JobControl) -> Result<u64> {
         self.check_write()?;
-        let _one_at_a_time = self.moving.lock().await;
-        self.sweep_abandoned().await;
-        match planned.action {
-            Action::DropReplica => return self.drop_replicas(planned).await,
-            Action::Delete => return self.delete_partition(planned).await,
-            Action::Move | Action::Promote | Action::Rewrite => {}
+        control.check()?;
+        self.settle_table(planned.table).await;
+        let _used = control.wait(self.locks.use_table(planned.table)).await?;
+        let _alone = control.wait(self.locks.move_table(planned.table)).await?;
+        let snapshot = self.snapshot();
+        if snapshot.table_by_id(planned.table).is_none() {
+            return Ok(0);
+        }
+        if planned.action == Action::DropReplica {
+            return self.drop_replicas(planned).await;
         }
         let fence = self.catalog.lease(planned.table, &planned.partition).await?;
+        let kind = match planned.action {
+            Action::Promote => JobKind::Promote,
+            Action::Rewrite => JobKind::Rewrite,
+            Action::Delete => JobKind::Delete,
+            Action::Move | Action::DropReplica => JobKind::Move,
+        };
         let mut job = Job {
-            id: JobId::new(),
-            kind: match planned.action {
-                Action::Promote => JobKind::Promote,
-                Action::Rewrite => JobKind::Compact,
-                _ => JobKind::Move,
-            },
-            table: planned.table,
             partition: Some(planned.partition.clone()),
             from: Some(planned.from),
-            to: planned.to,
-            phase: JobPhase::Copying,
             fence,
-            rows: 0,
-            started_us: self.now_us(),
-            ended_us: None,
-            error: None,
-            pending: Vec::new(),
+            ..Job::begin(kind, planned.table, planned.to, self.now_us())
         };
-        self.catalog.put_job(&job).await?;
-        let outcome = match planned.action {
-            Action::Promote => self.promote(planned, &mut job).await,
-            _ => self.move_owner(planned, &mut job).await,
+        let outcome = match (self.catalog.put_job(&job).await, planned.action) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Action::Promote) => caught(self.promote(planned, &mut job, control)).await,
+            (Ok(()), Action::Delete) => caught(self.delete_expired(planned, &mut job, control)).await,
+            (Ok(()), Action::Move | Action::Rewrite | Action::DropReplica) => {
+                caught(self.move_owner(planned, &mut job, control)).await
+            }
         };
         match outcome {
             Ok(rows) => {
-                self.collect().await?;
+                if job.phase != JobPhase::Done {
+                    self.note_done(&mut job).await;
+                }
+                // Who asked it to stop need not wait for this; it is done the next time.
+                if control.check().is_ok() {
+                    self.collect().await;
+                }
                 Ok(rows)
             }
             Err(error) => {
-                self.give_up(&mut job, &error).await;
                 let place = format!(
                     "moving {} {} from {} to {}",
                     planned.table_name, planned.partition_text, planned.from, planned.to
                 );
+                self.give_up(&job, &error).await;
                 Err(error.context(place))
             }
         }
     }
 
-    async fn move_owner(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job) -> Result<u64> {
+    async fn move_owner(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job, control: &JobControl) -> Result<u64> {
         // Sealing matters for hot only: segments of other tiers never change.
-        let (seal, snapshot) = self.seal(planned.table, &planned.partition).await;
+        let (seal, snapshot) = control.wait(self.seal(planned.table, &planned.partition)).await?;
         let Some(state) = snapshot.table_by_id(planned.table) else { return Ok(0) };
-        let sources: Vec<Arc<Segment>> = state
-            .tier(planned.from)
-            .iter()
-            .filter(|s| s.is_owner() && s.partition == planned.partition)
-            .cloned()
-            .collect();
+        let sources = owners(state, planned);
         if sources.is_empty() {
-            job.phase = JobPhase::Done;
-            job.ended_us = Some(self.now_us());
-            self.catalog.put_job(job).await?;
             return Ok(0);
         }
         let table = &state.def;
-        let copied = self.copy_segments(table, &sources, &planned.partition, planned.to, &job.id).await?;
-        self.check_read_back(table, &copied.segments).await?;
+        let copied = self.copy_segments(table, &sources, &planned.partition, planned.to, &job.id, control).await?;
+        control.stoppable(self.check_read_back(table, &copied.segments)).await?;
 
         let mut changes: Vec<Change> =
             copied.segments.iter().map(|s| Change::AddSegment(Box::new(s.clone()))).collect();
-        changes.extend(sources.iter().map(|s| Change::RetireSegment { table: table.id, segment: s.id }));
+        changes.extend(retired(&sources));
         if planned.from == Tier::Hot {
             let lsn = sources.iter().map(|s| hot_lsn(s)).max().unwrap_or(0);
             changes.push(Change::CoverWal { table: table.id, partition: planned.partition.clone(), lsn });
@@ -93,7 +97,7 @@ impl Engine {
         job.rows = copied.rows;
         let from: Vec<u64> = sources.iter().map(|s| s.id).collect();
         let lineage = self.lineage_of(&copied.segments, &job.id, &from, &[]);
-        self.publish_and_flip(table, job, copied.segments, changes, lineage).await?;
+        self.publish_and_flip(job, changes, lineage, control).await?;
         drop(seal);
         if planned.from != Tier::Hot && planned.from != planned.to {
             let removed: Vec<Segment> = sources.iter().map(|s| s.as_ref().clone()).collect();
@@ -105,59 +109,6 @@ impl Engine {
             }
         }
         Ok(job.rows)
-    }
-
-    /// Steps 4 and 5 of the protocol, shared by moves and loads: the store's own log, then the catalog.
-    pub(crate) async fn publish_and_flip(
-        self: &Arc<Self>,
-        table: &TableDef,
-        job: &mut Job,
-        added: Vec<Segment>,
-        changes: Vec<Change>,
-        lineage: Vec<LineageEntry>,
-    ) -> Result<()> {
-        job.phase = JobPhase::Durable;
-        job.pending = changes.clone();
-        self.catalog.put_job(job).await?;
-        let removed = self.replaced_by(job);
-        for tier in Tier::ALL {
-            let part: Vec<Segment> = added.iter().filter(|s| s.tier == tier).cloned().collect();
-            if !part.is_empty() {
-                // A rewrite stays within its tier: nobody sees both its sources and its result, or neither.
-                let data_change = removed.is_empty();
-                let publication = Publication { job: &job.id, added: &part, removed: &removed, data_change };
-                self.store(tier).publish(table, &publication).await?;
-            }
-        }
-        let done = Job { phase: JobPhase::Done, ended_us: Some(self.now_us()), pending: Vec::new(), ..job.clone() };
-        let fences = match &job.partition {
-            Some(partition) => vec![(job.table, partition.clone(), job.fence)],
-            None => Vec::new(),
-        };
-        self.commit(changes, Record { jobs: vec![done.clone()], fences, lineage }).await?;
-        *job = done;
-        Ok(())
-    }
-
-    /// Where segments came from, for the catalog.
-    pub(crate) fn lineage_of(
-        &self,
-        segments: &[Segment],
-        job: &JobId,
-        from_segments: &[u64],
-        from_files: &[String],
-    ) -> Vec<LineageEntry> {
-        let at_us = self.now_us();
-        segments
-            .iter()
-            .map(|s| LineageEntry {
-                segment: s.id,
-                job: job.clone(),
-                from_segments: from_segments.to_vec(),
-                from_files: from_files.to_vec(),
-                at_us,
-            })
-            .collect()
     }
 
     async fn check_read_back(self: &Arc<Self>, table: &Arc<TableDef>, written: &[Segment]) -> Result<()> {
@@ -175,7 +126,7 @@ impl Engine {
     }
 
     /// Adds replicas in hot. Their owners stay, so there is nothing to lose: the catalog store is not involved.
-    async fn promote(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job) -> Result<u64> {
+    async fn promote(self: &Arc<Self>, planned: &PlannedMove, job: &mut Job, control: &JobControl) -> Result<u64> {
         let snapshot = self.snapshot();
         let Some(state) = snapshot.table_by_id(planned.table) else { return Ok(0) };
         let sources: Vec<Arc<Segment>> =
@@ -184,57 +135,80 @@ impl Engine {
             return Ok(0);
         }
         let table = &state.def;
-        let copied = self.copy_segments(table, &sources, &planned.partition, Tier::Hot, &job.id).await?;
+        let copied = self.copy_segments(table, &sources, &planned.partition, Tier::Hot, &job.id, control).await?;
         let owners: Vec<u64> = sources.iter().map(|s| s.id).collect();
-        let replaced = state.tier(Tier::Hot).iter().filter(|s| match &s.role {
-            Role::ReplicaOf(of) => of.iter().any(|owner| owners.contains(owner)),
-            Role::Owner => false,
-        });
-        let mut changes: Vec<Change> =
-            replaced.map(|s| Change::RetireSegment { table: table.id, segment: s.id }).collect();
+        let replaced: Vec<Arc<Segment>> = state
+            .tier(Tier::Hot)
+            .iter()
+            .filter(|s| match &s.role {
+                Role::ReplicaOf(of) => of.iter().any(|owner| owners.contains(owner)),
+                Role::Owner => false,
+            })
+            .cloned()
+            .collect();
+        let mut changes = retired(&replaced);
         changes.extend(
             copied
                 .segments
                 .into_iter()
                 .map(|s| Change::AddSegment(Box::new(Segment { role: Role::ReplicaOf(owners.clone()), ..s }))),
         );
+        let _finishing = control.must_finish()?;
         self.commit_hot(&changes).await?;
-        job.phase = JobPhase::Done;
         job.rows = copied.rows;
-        job.ended_us = Some(self.now_us());
-        self.catalog.put_job(job).await?;
         Ok(copied.rows)
     }
 
-    /// Retention: the partition's rows in one tier go, in one commit.
-    async fn delete_partition(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
-        let fence = self.catalog.lease(planned.table, &planned.partition).await?;
-        let (seal, snapshot) = self.seal(planned.table, &planned.partition).await;
+    /// Retention: rows of the partition in one tier go, in one commit. Those that were planned, if they are still too old now
+    /// that nobody else may move them; rows that came since stay for the next plan.
+    async fn delete_expired(
+        self: &Arc<Self>,
+        planned: &PlannedMove,
+        job: &mut Job,
+        control: &JobControl,
+    ) -> Result<u64> {
+        let (seal, snapshot) = control.wait(self.seal(planned.table, &planned.partition)).await?;
         let Some(state) = snapshot.table_by_id(planned.table) else { return Ok(0) };
-        let gone: Vec<Segment> = state
-            .tier(planned.from)
-            .iter()
-            .filter(|s| s.is_owner() && s.partition == planned.partition)
-            .map(|s| s.as_ref().clone())
-            .collect();
-        let mut changes: Vec<Change> =
-            gone.iter().map(|s| Change::RetireSegment { table: planned.table, segment: s.id }).collect();
+        let gone = retention::expired(state, planned, &self.config, self.now_us());
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let mut changes = retired(&gone);
         if planned.from == Tier::Hot {
-            let lsn = gone.iter().map(hot_lsn).max().unwrap_or(0);
+            let lsn = gone.iter().map(|s| hot_lsn(s)).max().unwrap_or(0);
             changes.push(Change::CoverWal { table: planned.table, partition: planned.partition.clone(), lsn });
         }
-        let fences = vec![(planned.table, planned.partition.clone(), fence)];
-        self.commit(changes, Record { fences, ..Record::default() }).await?;
+        let _finishing = control.must_finish()?;
+        job.rows = gone.iter().map(|s| s.rows).sum();
+        let done = Job { phase: JobPhase::Done, ended_us: Some(self.now_us()), ..job.clone() };
+        let fences = vec![(planned.table, planned.partition.clone(), job.fence)];
+        self.commit(changes, Record { fences, jobs: vec![done.clone()], ..Record::default() }).await?;
+        *job = done;
         drop(seal);
-        self.collect().await?;
-        Ok(gone.iter().map(|s| s.rows).sum())
+        Ok(job.rows)
     }
 
     async fn drop_replicas(self: &Arc<Self>, planned: &PlannedMove) -> Result<u64> {
-        let changes: Vec<Change> =
-            planned.segments.iter().map(|id| Change::RetireSegment { table: planned.table, segment: *id }).collect();
+        let snapshot = self.snapshot();
+        let there = |id: &&u64| snapshot.table_by_id(planned.table).is_some_and(|state| state.segment(**id).is_some());
+        let changes: Vec<Change> = planned
+            .segments
+            .iter()
+            .filter(there)
+            .map(|id| Change::RetireSegment { table: planned.table, segment: *id })
+            .collect();
         self.commit_hot(&changes).await?;
-        self.collect_hot().await?;
+        self.collect_hot().await;
         Ok(planned.rows)
     }
+}
+
+/// The owners that a planned move finds in its tier by now.
+pub(crate) fn owners(state: &TableState, planned: &PlannedMove) -> Vec<Arc<Segment>> {
+    let is_one = |s: &&Arc<Segment>| s.is_owner() && s.partition == planned.partition;
+    state.tier(planned.from).iter().filter(is_one).cloned().collect()
+}
+
+fn retired(segments: &[Arc<Segment>]) -> Vec<Change> {
+    segments.iter().map(|s| Change::RetireSegment { table: s.table, segment: s.id }).collect()
 }

@@ -2,13 +2,14 @@
 
 use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, RenameTableNameKind, SqlOption};
 use zxq_catalog::TableDef;
-use zxq_providers::scalar::constant_default;
 
-use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::sql::cold_format::ColdFormat;
 use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
-use crate::sql::options::{COLD_FORMAT, Layout, check_hypertable, kept_options, read_options};
+use crate::sql::options::{
+    COLD_FORMAT, RETENTION, TableLayout, check_hypertable, check_retention, kept_options, read_options,
+};
 
 #[cfg(test)]
 mod tests;
@@ -99,9 +100,6 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
         } else if kind == ErrorKind::NotNullViolation {
             "a NOT NULL column without DEFAULT cannot be added to a table that holds rows, which would have NULL \
              there: give it a DEFAULT"
-        } else if constant_default(&added).is_err() {
-            "the DEFAULT of a column added to a table that holds rows must be a literal of the column's type, since \
-             it is the value of every row there is"
         } else {
             ""
         };
@@ -133,7 +131,7 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
             ),
         ));
     }
-    let mut layout = Layout {
+    let mut layout = TableLayout {
         partitioning: def.partitioning.clone(),
         time_column: def.time_column.clone(),
         sort_by: def.sort_by.clone(),
@@ -162,5 +160,8 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
     def.time_column = layout.time_column;
     def.sort_by = layout.sort_by;
     def.lookup = layout.lookup;
+    if options.contains_key(RETENTION) {
+        check_retention(def)?;
+    }
     check_hypertable(def)
 }

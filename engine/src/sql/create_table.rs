@@ -13,7 +13,7 @@ use zxq_catalog::{CheckDef, ColumnDef, TableDef};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::from_schema::columns_of;
 use crate::sql::ident::{check_name, normalise, table_name};
-use crate::sql::options::{Layout, check_hypertable, kept_options, read_options};
+use crate::sql::options::{TableLayout, check_hypertable, check_retention, kept_options, read_options};
 use crate::sql::types::column_type;
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
         other => return Err(unsupported(&other.to_string(), "write table options as WITH (name = 'value', …)")),
     };
     let options = read_options(&options)?;
-    let layout = Layout::with_options(&columns, &options)?;
+    let layout = TableLayout::with_options(&columns, &options)?;
     let table = TableDef {
         renamed_from: None,
         id: 0,
@@ -85,6 +85,7 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
         lookup: layout.lookup,
         options: kept_options(&options)?,
     };
+    check_retention(&table)?;
     check_hypertable(&table)?;
     Ok(table)
 }

@@ -1,6 +1,7 @@
 //! Names in SQL text: how they are folded, split and quoted.
 
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+pub use zxq_catalog::quoting::{quoted, quoted_text};
 
 use crate::error::{EngineError, ErrorKind, Result};
 
@@ -58,12 +59,7 @@ pub fn quote_ident(name: &str) -> String {
     let mut chars = name.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain && !RESERVED.contains(&name) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// A text as a SQL literal.
-pub fn quote_text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    if plain && !RESERVED.contains(&name) { name.to_owned() } else { quoted(name) }
 }
 
 /// PostgreSQL's reserved words: a column of such a name must be quoted.

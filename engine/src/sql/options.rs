@@ -6,12 +6,12 @@ use std::time::Duration;
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{Expr, SqlOption, UnaryOperator, Value};
 use zxq_catalog::{ColumnDef, Granularity, Partitioning, TableDef};
-use zxq_providers::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE};
+use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE};
 
-use crate::cold_format::ColdFormat;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::interval_text::{approximate_seconds, parse_interval};
+use crate::sql::cold_format::ColdFormat;
 use crate::sql::ident::normalise;
+use crate::values::interval::{approximate_duration, parse_interval};
 
 mod hypertable;
 
@@ -32,7 +32,7 @@ pub const COLD_FORMAT: &str = "cold_format";
 pub const COLD_COMPRESSION: &str = "cold_compression";
 
 /// Options that say how the table is laid out; they become fields of the definition.
-const LAYOUT: [&str; 5] = ["time_column", "partition_by", "granularity", "sort_by", "lookup"];
+pub const LAYOUT: [&str; 5] = ["time_column", "partition_by", "granularity", "sort_by", "lookup"];
 /// Options that are kept in [`TableDef::options`].
 const KEPT: [&str; 8] = [
     HOT_TO_WARM_AGE,
@@ -62,12 +62,12 @@ impl Age {
     pub fn of(def: &TableDef, option: &str) -> Option<Age> {
         match def.options.get(option)?.as_str() {
             "never" => Some(Age::Never),
-            seconds => seconds.parse().ok().map(|s| Age::After(Duration::from_secs(s))),
+            seconds => seconds.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).map(Age::After),
         }
     }
 }
 
-/// Parses an age: `7 days`, `1h`, `3600` (seconds), `never`. Months count 30 days, years 365.
+/// Parses an age: `7 days`, `1h`, `500 ms`, `3600` (seconds), `never`. Months count 30 days, years 365.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidParameter`] saying what an age looks like.
@@ -76,12 +76,12 @@ pub fn parse_age(text: &str) -> Result<Age> {
     if trimmed.eq_ignore_ascii_case("never") {
         return Ok(Age::Never);
     }
-    let seconds = match trimmed.parse::<u64>() {
-        Ok(seconds) => Some(seconds),
-        Err(_) => parse_interval(trimmed).and_then(approximate_seconds),
+    let age = match trimmed.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => parse_interval(trimmed).and_then(approximate_duration),
     };
-    match seconds {
-        Some(seconds) => Ok(Age::After(Duration::from_secs(seconds))),
+    match age {
+        Some(age) => Ok(Age::After(age)),
         None => Err(EngineError::new(
             ErrorKind::InvalidParameter,
             format!("{text:?} is not an age: write '7 days', '12 hours', '1h', a number of seconds, or 'never'"),
@@ -89,8 +89,12 @@ pub fn parse_age(text: &str) -> Result<Age> {
     }
 }
 
-/// Writes seconds as a person would: `7 days`, `90 minutes`.
-pub(super) fn render_age(seconds: u64) -> String {
+/// Writes an age as a person would: `7 days`, `90 minutes`, `500 milliseconds`.
+pub(super) fn render_age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    if age.subsec_millis() > 0 {
+        return format!("{} milliseconds", age.as_millis());
+    }
     for (unit, size) in [("day", 86_400), ("hour", 3_600), ("minute", 60)] {
         if seconds >= size && seconds.is_multiple_of(size) {
             let count = seconds / size;
@@ -155,18 +159,18 @@ fn option_text(value: &Expr) -> Option<String> {
 
 /// How a table is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct TableLayout {
     pub(super) partitioning: Partitioning,
     pub(super) time_column: Option<String>,
     pub(super) sort_by: Vec<String>,
     pub(super) lookup: Vec<String>,
 }
 
-impl Layout {
+impl TableLayout {
     /// What zxq chooses when no option says otherwise: a column called `timestamp`, `ts` or `time` (or else the first
     /// timestamp without a DEFAULT) is the time; `trade_date DATE` with `asset_class` text are the partitions, by day;
     /// rows are sorted by `symbol` and time and looked up by `symbol`.
-    pub(super) fn default_for(columns: &[ColumnDef]) -> Layout {
+    pub(super) fn default_for(columns: &[ColumnDef]) -> TableLayout {
         let time_column = default_time_column(columns);
         let has = |name: &str, fits: fn(&DataType) -> bool| {
             columns.iter().any(|c| c.name == name && fits(&c.data_type)).then(|| name.to_owned())
@@ -180,7 +184,7 @@ impl Layout {
             _ => Partitioning::none(),
         };
         let symbol = has("symbol", is_text);
-        Layout {
+        TableLayout {
             partitioning,
             sort_by: symbol.iter().cloned().chain(time_column.iter().cloned()).collect(),
             lookup: symbol.into_iter().collect(),
@@ -193,8 +197,8 @@ impl Layout {
     /// # Errors
     /// [`ErrorKind::UndefinedColumn`] for a column the table does not have, [`ErrorKind::InvalidParameter`] for one of
     /// an unfit type.
-    pub(super) fn with_options(columns: &[ColumnDef], options: &BTreeMap<String, String>) -> Result<Layout> {
-        let mut layout = Layout::default_for(columns);
+    pub(super) fn with_options(columns: &[ColumnDef], options: &BTreeMap<String, String>) -> Result<TableLayout> {
+        let mut layout = TableLayout::default_for(columns);
         layout.apply(columns, options)?;
         Ok(layout)
     }
@@ -339,6 +343,21 @@ fn is_lookup_key(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8View | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32)
 }
 
+/// Refuses a retention that would never delete a row.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] where partitions have no date, and so no age.
+pub(super) fn check_retention(table: &TableDef) -> Result<()> {
+    match Age::of(table, RETENTION) {
+        Some(Age::After(_)) if table.partitioning.date_column.is_none() => Err(invalid(
+            RETENTION,
+            "whole partitions are deleted by their date: name a DATE column in partition_by, for example \
+             partition_by = 'trade_date'",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Checks and normalises the options that are kept as they are: ages to seconds, codecs to lower case with a level.
 ///
 /// # Errors
@@ -353,7 +372,12 @@ pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMa
                     Age::After(age) if name == RETENTION && age.is_zero() => {
                         return Err(invalid(name, "an age of zero would delete every row; write 'never' to keep all"));
                     }
-                    Age::After(age) => age.as_secs().to_string(),
+                    Age::After(age)
+                        if matches!(time, CHUNK_TIME_INTERVAL | COMPRESS_AFTER) && age.subsec_nanos() > 0 =>
+                    {
+                        return Err(invalid(name, "chunks are told apart by whole seconds"));
+                    }
+                    Age::After(age) => age.as_secs_f64().to_string(),
                 }
             }
             COLD_FORMAT => cold_format(value)?,

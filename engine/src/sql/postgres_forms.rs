@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
-use crate::functions::interval_text::parse_interval;
+use crate::sql::{named_arguments, postgres_operators, text_literals};
+use crate::values::interval;
 
 #[cfg(test)]
 mod tests;
@@ -115,6 +115,20 @@ impl VisitorMut for Forms {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+        if let Err(error) = text_literals::rewrite(expr).and_then(|()| postgres_operators::rewrite(expr)) {
+            return ControlFlow::Break(error);
+        }
+        // The sign counts for all parts of an interval, not for the first.
+        if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr
+            && matches!(inner.as_ref(), Expr::Interval(_))
+        {
+            **inner = Expr::Nested(Box::new(take(inner)));
+        }
+        if let Expr::Function(function) = expr
+            && let Err(error) = named_arguments::order(function)
+        {
+            return ControlFlow::Break(error);
+        }
         if let Expr::Value(value) = expr
             && let Value::Number(digits, _) = &mut value.value
             && fits_decimal(digits)
@@ -175,18 +189,19 @@ fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
 /// The parts of `INTERVAL '…'` and `'…'::INTERVAL`, each with its unit. `None` for anything else, and for texts that the
 /// planner understands.
 fn interval_parts(expr: &Expr) -> Option<String> {
-    let value = match expr {
-        Expr::Interval(Interval { value, leading_field: None, last_field: None, .. }) => value,
-        Expr::Cast { expr, data_type: DataType::Interval { fields: None, .. }, .. } => expr,
+    let (value, unit) = match expr {
+        Expr::Interval(Interval { value, leading_field, last_field, .. }) => {
+            (value, last_field.as_ref().or(leading_field.as_ref()).map(|field| field.to_string().to_lowercase()))
+        }
+        Expr::Cast { expr, data_type: DataType::Interval { fields: None, precision: None }, .. } => (expr, None),
         _ => return None,
     };
     let Expr::Value(value) = value.as_ref() else { return None };
     let Value::SingleQuotedString(text) = &value.value else { return None };
-    if parse_interval_month_day_nano(text).is_ok() {
-        return None;
-    }
-    let parts = parse_interval(text)?;
-    Some(format!("{} months {} days {} nanoseconds", parts.months, parts.days, parts.nanoseconds))
+    let parts = interval::read(text, Some(unit.as_deref().unwrap_or("second")))?;
+    let spelled = format!("{} months {} days {} nanoseconds", parts.months, parts.days, parts.nanoseconds);
+    // What is spelled out already stays.
+    (spelled != *text).then_some(spelled)
 }
 
 fn number(digits: &str) -> Expr {

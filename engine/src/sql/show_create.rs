@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use zxq_catalog::{Granularity, TableDef};
 
-use crate::sql::ident::{quote_ident, quote_text};
-use crate::sql::options::{Layout, TIMES, render_age};
+use crate::sql::ident::{quote_ident, quoted_text};
+use crate::sql::options::{Age, TIMES, TableLayout, render_age};
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ mod tests;
 pub fn show_create_table(def: &TableDef) -> String {
     if let Some((format, location)) = def.external() {
         let name = quote_ident(&def.name);
-        return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quote_text(location));
+        return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quoted_text(location));
     }
     let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
     for column in &def.columns {
@@ -37,7 +37,7 @@ pub fn show_create_table(def: &TableDef) -> String {
     let options = options(def);
     if !options.is_empty() {
         let list: Vec<String> =
-            options.iter().map(|(name, value)| format!("    {name} = {}", quote_text(value))).collect();
+            options.iter().map(|(name, value)| format!("    {name} = {}", quoted_text(value))).collect();
         let _ = write!(sql, " WITH (\n{}\n)", list.join(",\n"));
     }
     sql
@@ -45,7 +45,7 @@ pub fn show_create_table(def: &TableDef) -> String {
 
 /// The options worth writing: those that are set, and those left empty on purpose where zxq would choose something.
 fn options(def: &TableDef) -> Vec<(&str, String)> {
-    let chosen = Layout::default_for(&def.columns);
+    let chosen = TableLayout::default_for(&def.columns);
     let mut options = Vec::new();
     let mut list = |name, columns: Vec<&str>, usual_is_empty: bool| {
         if !columns.is_empty() || !usual_is_empty {
@@ -62,7 +62,10 @@ fn options(def: &TableDef) -> Vec<(&str, String)> {
     }
     for (name, value) in &def.options {
         let value = match name.as_str() {
-            time if TIMES.contains(&time) => value.parse().map_or_else(|_| value.clone(), render_age),
+            time if TIMES.contains(&time) => match Age::of(def, time) {
+                Some(Age::After(age)) => render_age(age),
+                _ => value.clone(),
+            },
             _ => value.clone(),
         };
         options.push((name, value));

@@ -4,13 +4,14 @@ use std::fmt;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, Statement as Ast};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::error::Result;
+use crate::sql::dialect::ZxqDialect;
 use crate::sql::syntax_error::{self, expected};
+use crate::sql::{table_command, text_literals};
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ mod tests;
 const RECURSION_LIMIT: usize = 300;
 
 /// The dialect of every SQL text zxq reads.
-pub const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+pub const DIALECT: ZxqDialect = ZxqDialect;
 
 /// What a statement does, as far as the engine and the server treat statements differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,8 +40,6 @@ pub enum StatementKind {
     Merge,
     /// `TRUNCATE`.
     Truncate,
-    /// `COPY`, in either direction.
-    Copy,
     /// `CREATE TABLE`, also `CREATE TABLE … AS`.
     CreateTable,
     /// `CREATE EXTERNAL TABLE`.
@@ -53,63 +52,21 @@ pub enum StatementKind {
     CreateView,
     /// `DROP VIEW`.
     DropView,
-    /// `CREATE SCHEMA`.
-    CreateSchema,
-    /// `DROP SCHEMA`.
-    DropSchema,
     /// `CREATE INDEX`.
     CreateIndex,
     /// `DROP INDEX`.
     DropIndex,
     /// `CALL`.
     Call,
-    /// `SET`, every form but transactions.
+    /// `SET`, every form but `SET TRANSACTION` and its like.
     Set,
-    /// `SET TRANSACTION`, `SET SESSION CHARACTERISTICS`.
-    SetTransaction,
     /// `RESET`.
     Reset,
     /// `SHOW`.
     Show,
     /// `DESCRIBE`.
     Describe,
-    /// `BEGIN`, `START TRANSACTION`.
-    Begin,
-    /// `COMMIT`, `END`.
-    Commit,
-    /// `ROLLBACK`, `ABORT`, `ROLLBACK TO SAVEPOINT`.
-    Rollback,
-    /// `SAVEPOINT`.
-    Savepoint,
-    /// `RELEASE SAVEPOINT`.
-    ReleaseSavepoint,
-    /// `PREPARE`.
-    Prepare,
-    /// `EXECUTE`.
-    Execute,
-    /// `DEALLOCATE`.
-    Deallocate,
-    /// `DISCARD`.
-    Discard,
-    /// `DECLARE … CURSOR`.
-    DeclareCursor,
-    /// `FETCH`.
-    Fetch,
-    /// `CLOSE`.
-    CloseCursor,
-    /// `LISTEN`.
-    Listen,
-    /// `UNLISTEN`.
-    Unlisten,
-    /// `NOTIFY`.
-    Notify,
-    /// `ANALYZE`.
-    Analyze,
-    /// `VACUUM`.
-    Vacuum,
-    /// `COMMENT ON`.
-    Comment,
-    /// Anything else that parses.
+    /// Anything else that parses: what the server does by itself, and what zxq refuses.
     Other,
 }
 
@@ -174,10 +131,17 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     let mut statements = Vec::with_capacity(1);
     let mut index = TextIndex::new(sql);
     let mut current: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut line_ended = false;
     for token in tokens {
+        if let Token::Whitespace(space) = &token.token {
+            line_ended |= text_literals::ends_line(space);
+            continue;
+        }
+        let continues = line_ended && text_literals::continues(current.last_mut(), &token);
+        line_ended = false;
         if token.token == Token::SemiColon {
             push_statement(&mut statements, std::mem::take(&mut current), &mut index)?;
-        } else if !matches!(token.token, Token::Whitespace(_)) {
+        } else if !continues {
             current.push(token);
         }
     }
@@ -223,6 +187,7 @@ fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
 /// Parses the tokens of one statement: through DataFusion's parser where the statement may be one of its own, and
 /// straight through sqlparser otherwise.
 fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+    table_command::unfold(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {
             unfold_explain_options(&mut tokens)?;
@@ -329,7 +294,7 @@ fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
 fn classify(statement: &DfStatement) -> StatementKind {
     match statement {
         DfStatement::Explain(_) => StatementKind::Explain,
-        DfStatement::CopyTo(_) => StatementKind::Copy,
+        DfStatement::CopyTo(_) => StatementKind::Other,
         DfStatement::Reset(_) => StatementKind::Reset,
         DfStatement::CreateExternalTable(_) => StatementKind::CreateExternalTable,
         DfStatement::Statement(ast) => classify_ast(ast),
@@ -344,21 +309,18 @@ fn classify_ast(ast: &Ast) -> StatementKind {
         Ast::Delete(_) => StatementKind::Delete,
         Ast::Merge(_) => StatementKind::Merge,
         Ast::Truncate(_) => StatementKind::Truncate,
-        Ast::Copy { .. } => StatementKind::Copy,
         Ast::CreateTable(_) => StatementKind::CreateTable,
         Ast::AlterTable(_) => StatementKind::AlterTable,
         Ast::CreateView(_) => StatementKind::CreateView,
-        Ast::CreateSchema { .. } => StatementKind::CreateSchema,
         Ast::CreateIndex(_) => StatementKind::CreateIndex,
         Ast::Drop { object_type, .. } => match object_type {
             ObjectType::Table => StatementKind::DropTable,
             ObjectType::View => StatementKind::DropView,
-            ObjectType::Schema => StatementKind::DropSchema,
             ObjectType::Index => StatementKind::DropIndex,
             _ => StatementKind::Other,
         },
         Ast::Call(_) => StatementKind::Call,
-        Ast::Set(ast::Set::SetTransaction { .. }) => StatementKind::SetTransaction,
+        Ast::Set(ast::Set::SetTransaction { .. }) => StatementKind::Other,
         Ast::Set(_) => StatementKind::Set,
         Ast::Reset(_) => StatementKind::Reset,
         Ast::ShowVariable { .. }
@@ -375,24 +337,6 @@ fn classify_ast(ast: &Ast) -> StatementKind {
         | Ast::ShowCollation { .. } => StatementKind::Show,
         Ast::ExplainTable { .. } => StatementKind::Describe,
         Ast::Explain { .. } => StatementKind::Explain,
-        Ast::StartTransaction { .. } => StatementKind::Begin,
-        Ast::Commit { .. } => StatementKind::Commit,
-        Ast::Rollback { .. } => StatementKind::Rollback,
-        Ast::Savepoint { .. } => StatementKind::Savepoint,
-        Ast::ReleaseSavepoint { .. } => StatementKind::ReleaseSavepoint,
-        Ast::Prepare { .. } => StatementKind::Prepare,
-        Ast::Execute { .. } => StatementKind::Execute,
-        Ast::Deallocate { .. } => StatementKind::Deallocate,
-        Ast::Discard { .. } => StatementKind::Discard,
-        Ast::Declare { .. } => StatementKind::DeclareCursor,
-        Ast::Fetch { .. } => StatementKind::Fetch,
-        Ast::Close { .. } => StatementKind::CloseCursor,
-        Ast::LISTEN { .. } => StatementKind::Listen,
-        Ast::UNLISTEN { .. } => StatementKind::Unlisten,
-        Ast::NOTIFY { .. } => StatementKind::Notify,
-        Ast::Analyze(_) => StatementKind::Analyze,
-        Ast::Vacuum(_) => StatementKind::Vacuum,
-        Ast::Comment { .. } => StatementKind::Comment,
         _ => StatementKind::Other,
     }
 }

@@ -4,29 +4,28 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{EngineError, ErrorKind, Place};
 
 /// The error for a token that cannot stand where it stands.
 pub(super) fn expected(what: &str, found: &TokenWithSpan) -> EngineError {
     let start = found.span.start;
-    let message = match &found.token {
-        Token::EOF => format!("syntax error at end of input: expected {what}"),
-        token if start.line == 0 => format!("syntax error at or near \"{token}\": expected {what}"),
-        token => format!(
-            "syntax error at or near \"{token}\" (line {}, column {}): expected {what}",
-            start.line, start.column
-        ),
+    let (message, place) = match &found.token {
+        Token::EOF => (format!("syntax error at end of input: expected {what}"), None),
+        token => {
+            let place = (start.line > 0).then_some(Place { line: start.line, column: start.column });
+            (format!("syntax error at or near \"{token}\": expected {what}"), place)
+        }
     };
-    EngineError::new(ErrorKind::Syntax, message)
+    EngineError::new(ErrorKind::Syntax, message).at(place)
 }
 
 /// Rewords what sqlparser says.
 pub(super) fn from_parser(error: &ParserError) -> EngineError {
-    let message = match error {
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+    let (message, place) = match error {
+        ParserError::RecursionLimitExceeded => ("the statement is nested too deeply".to_owned(), None),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => reword(text),
     };
-    EngineError::new(ErrorKind::Syntax, message)
+    EngineError::new(ErrorKind::Syntax, message).at(place)
 }
 
 /// Rewords what DataFusion's parser says.
@@ -40,18 +39,22 @@ pub(super) fn from_datafusion(error: DataFusionError) -> EngineError {
     }
 }
 
-/// `Expected: X, found: Y at Line: 1, Column: 2` to `syntax error at or near "Y" (line 1, column 2): expected X`.
-fn reword(text: &str) -> String {
-    let (text, place) = match text.rsplit_once(" at Line: ") {
-        Some((before, location)) => match location.split_once(", Column: ") {
-            Some((line, column)) => (before, format!(" (line {line}, column {column})")),
-            None => (text, String::new()),
-        },
-        None => (text, String::new()),
+/// `Expected: X, found: Y at Line: 1, Column: 2` to `syntax error at or near "Y": expected X` and its place, which sqlparser has
+/// in its text only.
+fn reword(text: &str) -> (String, Option<Place>) {
+    let (text, place) = match text.rsplit_once(" at Line: ").and_then(|(before, place)| Some((before, read(place)?))) {
+        Some((before, place)) => (before, Some(place)),
+        None => (text, None),
     };
     match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
-        Some((what, "EOF")) => format!("syntax error at end of input: expected {what}"),
-        Some((what, found)) => format!("syntax error at or near \"{found}\"{place}: expected {what}"),
-        None => format!("syntax error{place}: {text}"),
+        Some((what, "EOF")) => (format!("syntax error at end of input: expected {what}"), None),
+        Some((what, found)) => (format!("syntax error at or near \"{found}\": expected {what}"), place),
+        None => (format!("syntax error: {text}"), place),
     }
+}
+
+/// `1, Column: 2`.
+fn read(place: &str) -> Option<Place> {
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
 }

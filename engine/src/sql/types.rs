@@ -1,7 +1,10 @@
 //! Column types: SQL's names to the canonical Arrow types and back.
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, TimeUnit};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
+use zxq_catalog::declared;
 
 use crate::error::{EngineError, ErrorKind, Result};
 
@@ -11,7 +14,7 @@ mod tests;
 /// A column's type as the table definition keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnType {
-    /// The canonical Arrow type.
+    /// The canonical Arrow type, in which stores keep the values.
     pub data_type: DataType,
     /// The SQL name, normalised: `VARCHAR(50)`, `DECIMAL(20,8)`, `INTEGER`.
     pub sql_type: String,
@@ -59,6 +62,15 @@ pub fn column_type(sql_type: &SqlType) -> Result<ColumnType> {
         T::Varchar(length) | T::CharacterVarying(length) | T::CharVarying(length) => limited("VARCHAR", length, None)?,
         T::Char(length) | T::Character(length) => limited("CHAR", length, Some(1))?,
         T::Numeric(info) | T::Decimal(info) | T::Dec(info) => decimal(info)?,
+        T::Uuid => ColumnType::of(DataType::Utf8View, "UUID"),
+        T::JSON => ColumnType::of(DataType::Utf8View, "JSON"),
+        T::JSONB => ColumnType::of(DataType::Utf8View, "JSONB"),
+        T::Bytea => ColumnType::of(DataType::BinaryView, "BYTEA"),
+        T::Time(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => time(),
+        T::Interval { fields: None, precision: None | Some(6) } => interval(),
+        T::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => {
+            array(element)?
+        }
         T::Custom(name, arguments) => return custom(&name.to_string(), arguments),
         other => return Err(unsupported(&other.to_string())),
     })
@@ -70,6 +82,31 @@ fn double() -> ColumnType {
 
 fn text() -> ColumnType {
     ColumnType::of(DataType::Utf8View, "TEXT")
+}
+
+/// Kept as microseconds since midnight.
+fn time() -> ColumnType {
+    ColumnType::of(DataType::Int64, "TIME")
+}
+
+/// Kept as text.
+fn interval() -> ColumnType {
+    ColumnType::of(DataType::Utf8View, "INTERVAL")
+}
+
+/// Arrays of one dimension, kept as text. As in PostgreSQL, a length is not looked at.
+fn array(element: &SqlType) -> Result<ColumnType> {
+    let sql_type = format!("{}[]", column_type(element)?.sql_type);
+    match declared::row_type(&sql_type) {
+        Some(_) => Ok(ColumnType::of(DataType::Utf8View, sql_type)),
+        None => Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "columns of type {sql_type} are not supported: the elements of an array are numbers, booleans, dates, \
+                 timestamps, UUIDs, TEXT or VARCHAR without a length"
+            ),
+        )),
+    }
 }
 
 fn timestamp_type(precision: Option<u64>, zone: &TimezoneInfo) -> Result<ColumnType> {
@@ -169,18 +206,18 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
 }
 
 const KNOWN_TYPES: &str = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, \
-                           TIMESTAMPTZ, TEXT, VARCHAR(n) and CHAR(n)";
+                           TIMESTAMPTZ, TIME, INTERVAL, TEXT, VARCHAR(n), CHAR(n), UUID, JSON, JSONB, BYTEA and arrays";
 
 fn unsupported(name: &str) -> EngineError {
     let lower = name.to_ascii_lowercase();
     let instead = if lower.starts_with("tinyint") || lower.contains("unsigned") {
         "use SMALLINT, INTEGER or BIGINT"
-    } else if lower.starts_with("json") || lower.starts_with("uuid") || lower.starts_with("interval") {
-        "use TEXT"
+    } else if lower.starts_with("interval") {
+        "use INTERVAL"
     } else if lower.starts_with("time") {
-        "use TIMESTAMP, or BIGINT for a time of day"
+        "use TIMESTAMPTZ, or TIME without a zone"
     } else if lower.contains("blob") || lower.contains("binary") || lower.starts_with("byte") {
-        "use TEXT with hex or base64"
+        "use BYTEA"
     } else {
         "use one of those"
     };
@@ -193,7 +230,7 @@ fn unsupported(name: &str) -> EngineError {
 /// The canonical type for a column of another system's: a Parquet file's, a query's. Timestamps become microseconds,
 /// dictionaries their values, unsigned integers the next signed type that holds them.
 ///
-/// `None` for types no zxq column can hold (lists, structs, binary, …).
+/// `None` for types that stores do not hold: [`kept_type`] knows how some of them are kept.
 pub fn canonical_type(data_type: &DataType) -> Option<ColumnType> {
     Some(match data_type {
         DataType::Boolean => ColumnType::of(DataType::Boolean, "BOOLEAN"),
@@ -211,8 +248,44 @@ pub fn canonical_type(data_type: &DataType) -> Option<ColumnType> {
         DataType::Timestamp(_, None) => ColumnType::of(timestamp(), "TIMESTAMP"),
         DataType::Timestamp(_, Some(_)) => ColumnType::of(timestamptz(), "TIMESTAMPTZ"),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => text(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            ColumnType::of(DataType::BinaryView, "BYTEA")
+        }
         DataType::Dictionary(_, values) => canonical_type(values)?,
         DataType::RunEndEncoded(_, values) => canonical_type(values.data_type())?,
         _ => return None,
     })
+}
+
+/// The type for a column of a query's result or a file's: as [`canonical_type`], and times of day, intervals, arrays, and
+/// what the field is declared as.
+///
+/// `None` for types no zxq column can hold (structs, maps, arrays of arrays, …).
+pub fn kept_type(field: &Field) -> Option<ColumnType> {
+    match field.data_type() {
+        DataType::Time32(_) | DataType::Time64(_) => Some(time()),
+        DataType::Interval(_) | DataType::Duration(_) => Some(interval()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            let sql_type = format!("{}[]", kept_type(item)?.sql_type);
+            declared::row_type(&sql_type).map(|_| ColumnType::of(DataType::Utf8View, sql_type))
+        }
+        _ => {
+            let kind = canonical_type(field.data_type())?;
+            let named = field.metadata().get(declared::PG_TYPE).map(|declared| declared.to_ascii_uppercase());
+            Some(match named.as_deref() {
+                Some(name @ ("UUID" | "JSON" | "JSONB" | "VARCHAR")) if kind.data_type == DataType::Utf8View => {
+                    ColumnType::of(kind.data_type, name)
+                }
+                Some(name) if kind.data_type == DataType::Utf8View => with_length(name).unwrap_or(kind),
+                _ => kind,
+            })
+        }
+    }
+}
+
+/// `VARCHAR(n)` or `BPCHAR(n)` as a column's type.
+fn with_length(name: &str) -> Option<ColumnType> {
+    let (name, length) = name.strip_suffix(')')?.split_once('(')?;
+    let length = CharacterLength::IntegerLength { length: length.parse().ok()?, unit: None };
+    limited(if name == "BPCHAR" { "CHAR" } else { "VARCHAR" }, &Some(length), None).ok()
 }

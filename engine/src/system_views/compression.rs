@@ -13,10 +13,10 @@ use futures::StreamExt;
 use zxq_catalog::{Segment, TableDef, Tier};
 use zxq_providers::ScanRequest;
 
-use super::Kind;
+use super::ColumnKind;
 use super::columns::{number, share, text};
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::state::engine::Engine;
 
 /// Segments of one table and tier that are looked into.
 const SAMPLED_SEGMENTS: usize = 4;
@@ -24,13 +24,13 @@ const SAMPLED_SEGMENTS: usize = 4;
 /// Rows looked at in each of them.
 const SAMPLED_ROWS: usize = 2_000;
 
-pub(super) const COMPRESSION: &[(&str, Kind)] = &[
-    ("table_name", Kind::Text),
-    ("tier", Kind::Text),
-    ("rows", Kind::Number),
-    ("bytes", Kind::Number),
-    ("csv_bytes", Kind::Number),
-    ("csv_ratio", Kind::Share),
+pub(super) const COMPRESSION: &[(&str, ColumnKind)] = &[
+    ("table_name", ColumnKind::Text),
+    ("tier", ColumnKind::Text),
+    ("rows", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("csv_bytes", ColumnKind::Number),
+    ("csv_ratio", ColumnKind::Share),
 ];
 
 pub(super) async fn compression(engine: &Arc<Engine>, schema: SchemaRef) -> Result<RecordBatch> {
@@ -69,7 +69,7 @@ async fn csv_row_bytes(
     tier: Tier,
     segments: &[Arc<Segment>],
 ) -> Result<f64> {
-    let context = engine.session_context();
+    let context = crate::context::internal(engine);
     let state = context.state();
     let step = segments.len().div_ceil(SAMPLED_SEGMENTS);
     let (mut rows, mut csv) = (0, WriterBuilder::new().with_header(false).build(Counter::default()));

@@ -4,26 +4,26 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{JobKind, JobPhase};
 
-use super::Kind;
+use super::ColumnKind;
 use super::columns::{number, text, time};
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::state::engine::Engine;
 
 /// Jobs shown.
 const SHOWN: usize = 10_000;
 
-pub(super) const MOVES: &[(&str, Kind)] = &[
-    ("job", Kind::Text),
-    ("kind", Kind::Text),
-    ("table_name", Kind::Text),
-    ("partition", Kind::Text),
-    ("from_tier", Kind::Text),
-    ("to_tier", Kind::Text),
-    ("phase", Kind::Text),
-    ("rows", Kind::Number),
-    ("started", Kind::Time),
-    ("ended", Kind::Time),
-    ("error", Kind::Text),
+pub(super) const MOVES: &[(&str, ColumnKind)] = &[
+    ("job", ColumnKind::Text),
+    ("kind", ColumnKind::Text),
+    ("table_name", ColumnKind::Text),
+    ("partition", ColumnKind::Text),
+    ("from_tier", ColumnKind::Text),
+    ("to_tier", ColumnKind::Text),
+    ("phase", ColumnKind::Text),
+    ("rows", ColumnKind::Number),
+    ("started", ColumnKind::Time),
+    ("ended", ColumnKind::Time),
+    ("error", ColumnKind::Text),
 ];
 
 pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
@@ -42,7 +42,8 @@ pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
         JobKind::Load => "load",
         JobKind::Move => "move",
         JobKind::Promote => "promote",
-        JobKind::Compact => "compact",
+        JobKind::Rewrite => "rewrite",
+        JobKind::Delete => "delete",
     };
     let phase = |phase: JobPhase| match phase {
         JobPhase::Copying => "copying",
@@ -68,13 +69,13 @@ pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
     )?)
 }
 
-pub(super) const LINEAGE: &[(&str, Kind)] = &[
-    ("segment_id", Kind::Number),
-    ("table_name", Kind::Text),
-    ("job", Kind::Text),
-    ("from_segments", Kind::Text),
-    ("from_files", Kind::Text),
-    ("at", Kind::Time),
+pub(super) const LINEAGE: &[(&str, ColumnKind)] = &[
+    ("segment_id", ColumnKind::Number),
+    ("table_name", ColumnKind::Text),
+    ("job", ColumnKind::Text),
+    ("from_segments", ColumnKind::Text),
+    ("from_files", ColumnKind::Text),
+    ("at", ColumnKind::Time),
 ];
 
 pub(super) async fn lineage(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {

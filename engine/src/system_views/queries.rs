@@ -3,23 +3,23 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::Kind;
+use super::ColumnKind;
 use super::columns::{number, text, time};
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::state::engine::Engine;
 
-pub(super) const QUERIES: &[(&str, Kind)] = &[
-    ("query_id", Kind::Number),
-    ("sql", Kind::Text),
-    ("started", Kind::Time),
-    ("elapsed_us", Kind::Number),
-    ("rows", Kind::Number),
-    ("epoch", Kind::Number),
-    ("hot_segments", Kind::Number),
-    ("warm_segments", Kind::Number),
-    ("cold_segments", Kind::Number),
-    ("rows_left_out", Kind::Number),
-    ("error", Kind::Text),
+pub(super) const QUERIES: &[(&str, ColumnKind)] = &[
+    ("query_id", ColumnKind::Number),
+    ("sql", ColumnKind::Text),
+    ("started", ColumnKind::Time),
+    ("elapsed_us", ColumnKind::Number),
+    ("rows", ColumnKind::Number),
+    ("epoch", ColumnKind::Number),
+    ("hot_segments", ColumnKind::Number),
+    ("warm_segments", ColumnKind::Number),
+    ("cold_segments", ColumnKind::Number),
+    ("rows_left_out", ColumnKind::Number),
+    ("error", ColumnKind::Text),
 ];
 
 pub(super) fn queries(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {

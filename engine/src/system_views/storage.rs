@@ -7,24 +7,24 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{PartitionKey, Role, Segment, TableState, Tier};
 
-use super::Kind;
+use super::ColumnKind;
 use super::columns::{flag, number, share, text, time};
-use crate::cold_format::ColdFormat;
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::sql::cold_format::ColdFormat;
+use crate::state::engine::Engine;
 
-pub(super) const TABLES: &[(&str, Kind)] = &[
-    ("table_name", Kind::Text),
-    ("rows", Kind::Number),
-    ("hot_rows", Kind::Number),
-    ("warm_rows", Kind::Number),
-    ("cold_rows", Kind::Number),
-    ("partitions", Kind::Number),
-    ("segments", Kind::Number),
-    ("bytes", Kind::Number),
-    ("storage_name", Kind::Text),
-    ("cold_format", Kind::Text),
-    ("definition", Kind::Text),
+pub(super) const TABLES: &[(&str, ColumnKind)] = &[
+    ("table_name", ColumnKind::Text),
+    ("rows", ColumnKind::Number),
+    ("hot_rows", ColumnKind::Number),
+    ("warm_rows", ColumnKind::Number),
+    ("cold_rows", ColumnKind::Number),
+    ("partitions", ColumnKind::Number),
+    ("segments", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("storage_name", ColumnKind::Text),
+    ("cold_format", ColumnKind::Text),
+    ("definition", ColumnKind::Text),
 ];
 
 pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
@@ -54,18 +54,18 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
     )?)
 }
 
-pub(super) const PARTITIONS: &[(&str, Kind)] = &[
-    ("table_name", Kind::Text),
-    ("partition", Kind::Text),
-    ("tier", Kind::Text),
-    ("role", Kind::Text),
-    ("segments", Kind::Number),
-    ("rows", Kind::Number),
-    ("bytes", Kind::Number),
-    ("min_time", Kind::Time),
-    ("max_time", Kind::Time),
-    ("accesses", Kind::Number),
-    ("last_access", Kind::Time),
+pub(super) const PARTITIONS: &[(&str, ColumnKind)] = &[
+    ("table_name", ColumnKind::Text),
+    ("partition", ColumnKind::Text),
+    ("tier", ColumnKind::Text),
+    ("role", ColumnKind::Text),
+    ("segments", ColumnKind::Number),
+    ("rows", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("min_time", ColumnKind::Time),
+    ("max_time", ColumnKind::Time),
+    ("accesses", ColumnKind::Number),
+    ("last_access", ColumnKind::Time),
 ];
 
 pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
@@ -96,7 +96,7 @@ pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBat
         let column = row.state.def.time_column.as_ref()?;
         let values = row.segments.iter().filter_map(|s| {
             let stats = s.stats.get(column)?;
-            crate::moves::plan::value_us(if newest { stats.max.as_ref()? } else { stats.min.as_ref()? })
+            crate::config::ages::value_us(if newest { stats.max.as_ref()? } else { stats.min.as_ref()? })
         });
         if newest { values.max() } else { values.min() }
     };
@@ -119,20 +119,20 @@ pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBat
     )?)
 }
 
-pub(super) const SEGMENTS: &[(&str, Kind)] = &[
-    ("segment_id", Kind::Number),
-    ("table_name", Kind::Text),
-    ("partition", Kind::Text),
-    ("tier", Kind::Text),
-    ("role", Kind::Text),
-    ("location", Kind::Text),
-    ("rows", Kind::Number),
-    ("bytes", Kind::Number),
-    ("row_hash", Kind::Text),
-    ("sorted", Kind::Flag),
-    ("job", Kind::Text),
-    ("created_epoch", Kind::Number),
-    ("replica_of", Kind::Text),
+pub(super) const SEGMENTS: &[(&str, ColumnKind)] = &[
+    ("segment_id", ColumnKind::Number),
+    ("table_name", ColumnKind::Text),
+    ("partition", ColumnKind::Text),
+    ("tier", ColumnKind::Text),
+    ("role", ColumnKind::Text),
+    ("location", ColumnKind::Text),
+    ("rows", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("row_hash", ColumnKind::Text),
+    ("sorted", ColumnKind::Flag),
+    ("job", ColumnKind::Text),
+    ("created_epoch", ColumnKind::Number),
+    ("replica_of", ColumnKind::Text),
 ];
 
 pub(super) fn segments(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
@@ -163,16 +163,16 @@ pub(super) fn segments(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch
     )?)
 }
 
-pub(super) const TIERS: &[(&str, Kind)] = &[
-    ("tier", Kind::Text),
-    ("store", Kind::Text),
-    ("tables", Kind::Number),
-    ("segments", Kind::Number),
-    ("rows", Kind::Number),
-    ("replica_rows", Kind::Number),
-    ("bytes", Kind::Number),
-    ("limit_bytes", Kind::Number),
-    ("used_share", Kind::Share),
+pub(super) const TIERS: &[(&str, ColumnKind)] = &[
+    ("tier", ColumnKind::Text),
+    ("store", ColumnKind::Text),
+    ("tables", ColumnKind::Number),
+    ("segments", ColumnKind::Number),
+    ("rows", ColumnKind::Number),
+    ("replica_rows", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("limit_bytes", ColumnKind::Number),
+    ("used_share", ColumnKind::Share),
 ];
 
 pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {

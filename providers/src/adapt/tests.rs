@@ -50,3 +50,17 @@ fn a_value_that_does_not_fit_is_an_error_not_null() {
     let target: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int16, true)]));
     assert!(adapt_batch(&wide, &target).is_err());
 }
+
+#[test]
+fn nanoseconds_go_down_to_the_microsecond() {
+    use arrow::array::{TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray};
+    let nanoseconds: ArrayRef =
+        Arc::new(TimestampNanosecondArray::from(vec![Some(-1), Some(-1_001), Some(999), None]).with_timezone("UTC"));
+    let expected = TimestampMicrosecondArray::from(vec![Some(-1), Some(-2), Some(0), None]).with_timezone("UTC");
+    assert_eq!(in_micros(&nanoseconds).unwrap().as_ref(), &expected as &dyn Array);
+    let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![-3]));
+    let expected = TimestampMicrosecondArray::from(vec![-3_000_000]);
+    assert_eq!(in_micros(&seconds).unwrap().as_ref(), &expected as &dyn Array);
+    let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
+    assert!(in_micros(&far).unwrap_err().to_string().contains("out of the range"));
+}

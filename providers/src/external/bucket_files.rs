@@ -46,19 +46,24 @@ fn read_only<T>() -> Result<T> {
 }
 
 impl BucketFiles {
-    /// The object at an address, with a client to read it. Hadoop's names of the scheme mean the same.
+    /// The object at an address, with a client to read it.
     fn object(&self, address: &str) -> Result<(&Arc<dyn ObjectStore>, Path)> {
         let wrong = |why: &str| Error::new(ErrorKind::DataInvalid, format!("{address}: {why}"));
-        let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| address.strip_prefix(scheme));
-        let (bucket, key) =
-            rest.and_then(|rest| rest.split_once('/')).ok_or_else(|| wrong("it is no address in a bucket"))?;
-        if bucket != self.bucket {
-            return Err(wrong(&format!("it lies in another bucket than {}", self.bucket)));
-        }
+        let key = key_in_bucket(&self.bucket, address).map_err(|why| wrong(&why))?;
         let store = self.store.as_ref().ok_or_else(|| wrong("there is no client for it"))?;
-        // Names are taken as they stand: percent signs in them are part of the key.
-        Ok((store, Path::parse(key).map_err(|e| wrong(&e.to_string()))?))
+        Ok((store, key))
     }
+}
+
+/// The key of an address in a bucket. Hadoop's names of the scheme mean the same; names are taken as they stand: percent
+/// signs in them are part of the key.
+pub(super) fn key_in_bucket(bucket: &str, address: &str) -> std::result::Result<Path, String> {
+    let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+    let (found, key) = rest.and_then(|rest| rest.split_once('/')).ok_or("it is no address in a bucket")?;
+    if found != bucket {
+        return Err(format!("it lies in another bucket than {bucket}"));
+    }
+    Path::parse(key).map_err(|e| e.to_string())
 }
 
 #[typetag::serde(name = "zxq_bucket")]

@@ -12,12 +12,14 @@ use deltalake_core::kernel::Remove;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableConfig, DeltaTableError};
-use object_store::ObjectMeta;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
-use super::file_scan::{self, InFolders};
+use super::columns::FileColumns;
+use super::file_scan::{self, FileScan, InFolders, folder_values};
+use super::files::Files;
 use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
 use crate::error::Result;
 
@@ -32,6 +34,7 @@ const HARMLESS: [&str; 4] = ["deletionVectors", "timestampNtz", "v2Checkpoint", 
 pub(super) struct DeltaFiles {
     location: String,
     store: ObjectStoreUrl,
+    backend: Arc<dyn ObjectStore>,
     /// The table's folder, as the store names it.
     folder: Path,
     schema: SchemaRef,
@@ -53,7 +56,7 @@ impl DeltaFiles {
         let folder = Path::from_url_path(url.path()).map_err(|e| failed(FORMAT, "understand", location, e))?;
         // The log store is put together from the session's client, whatever the library would make of the scheme.
         let files = PrefixStore::new(Arc::clone(&backend), folder.clone());
-        let log = default_logstore(Arc::new(files), backend, &url, &StorageConfig::default());
+        let log = default_logstore(Arc::new(files), Arc::clone(&backend), &url, &StorageConfig::default());
         let mut table = DeltaTable::new(log, DeltaTableConfig::default());
         if !table.verify_deltatable_existence().await.map_err(reading)? {
             return Err(missing(FORMAT, location));
@@ -86,6 +89,7 @@ impl DeltaFiles {
         Ok(DeltaFiles {
             location: location.to_owned(),
             store,
+            backend,
             folder,
             schema: Arc::new(schema),
             partition_columns: metadata.partition_columns().to_vec(),
@@ -94,24 +98,32 @@ impl DeltaFiles {
     }
 
     /// A file of the log as the scan wants it.
-    fn file(&self, listed: &Remove) -> Result<InFolders> {
+    fn file(&self, listed: &Remove, scan: &ExternalScan<'_>) -> Result<InFolders> {
         let reading = |what: String| refused(FORMAT, &self.location, &what);
+        let unclear = |why: String| reading(format!("the log names the file {}: {why}", listed.path));
         // The log names files relative to the table's folder, or by whole URLs; the library has decoded the names.
-        let path = match Url::parse(&listed.path) {
-            Ok(url) => Path::from_url_path(url.path()),
-            Err(_) => Path::parse(format!("{}/{}", self.folder, listed.path)),
+        let is_whole = listed.path.contains("://") || listed.path.starts_with("file:/");
+        let path = if is_whole {
+            let url = Url::parse(&listed.path).map_err(|e| unclear(e.to_string()))?;
+            if !listed.path.starts_with("file:/") && !listed.path.starts_with(self.store.as_str()) {
+                return Err(unclear(format!("it lies in another place than {}", self.store)));
+            }
+            Path::from_url_path(url.path())
+        } else {
+            Path::parse(format!("{}/{}", self.folder, listed.path))
         };
-        let location = path.map_err(|e| reading(format!("the log names the file {}: {e}", listed.path)))?;
+        let location = path.map_err(|e| unclear(e.to_string()))?;
         let size = listed.size.and_then(|size| u64::try_from(size).ok());
         let size = size.ok_or_else(|| reading(format!("the log gives no size of file {}", listed.path)))?;
         let last_modified = DateTime::UNIX_EPOCH;
         let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
-        let values = self.partition_columns.iter().map(|name| {
+        let texts = self.partition_columns.iter().map(|name| {
             let text = listed.partition_values.as_ref().and_then(|values| values.get(name).cloned().flatten());
             // An empty text stands for NULL in Delta's partition values.
             text.filter(|text| !text.is_empty())
         });
-        Ok(InFolders { meta, values: values.collect() })
+        let values = folder_values(&self.partition_columns, texts.collect(), &scan.schema)?;
+        Ok(InFolders { meta, values, rows: None })
     }
 }
 
@@ -122,7 +134,14 @@ impl ExternalTable for DeltaFiles {
     }
 
     async fn scan(&self, scan: ExternalScan<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.files.iter().map(|listed| self.file(listed)).collect::<Result<Vec<InFolders>>>()?;
-        file_scan::plan(&scan, self.store.clone(), &self.partition_columns, files)
+        let parts = self.files.iter().map(|listed| self.file(listed, &scan)).collect::<Result<Vec<InFolders>>>()?;
+        let of = FileScan {
+            store: self.store.clone(),
+            files: Files::listed(self.store.as_str(), Arc::clone(&self.backend), false),
+            columns: FileColumns::default(),
+            folder_columns: self.partition_columns.clone(),
+            parts,
+        };
+        file_scan::plan(&scan, of)
     }
 }

@@ -1,31 +1,38 @@
-//! Iceberg tables: one snapshot, read by the Iceberg library, which knows renamed columns, hidden partitions and delete
-//! files.
+//! Iceberg tables: one snapshot. The Iceberg library reads the metadata and says which files there are, each with its delete
+//! files; the files themselves are scanned like other Parquet files, their columns found by number.
 
-use std::fmt::{self, Debug};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use ::iceberg::arrow::{ArrowReaderBuilder, schema_to_arrow_schema};
+use ::iceberg::arrow::schema_to_arrow_schema;
 use ::iceberg::io::FileIO;
 use ::iceberg::scan::FileScanTask;
-use ::iceberg::spec::{DataFileFormat, ManifestContentType};
-use ::iceberg::table::StaticTable;
+use ::iceberg::spec::{
+    DataContentType, DataFileFormat, ManifestContentType, NestedFieldRef, SchemaRef as IcebergSchema, TableMetadata,
+    Transform,
+};
+use ::iceberg::table::Table;
 use ::iceberg::{Error as IcebergError, Runtime, TableIdent};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use chrono::DateTime;
 use datafusion::catalog::Session;
-use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::{StreamExt, TryStreamExt};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 
-use super::bucket_files::bucket_files;
+use super::bucket_files::{bucket_files, key_in_bucket};
+use super::columns::{FileColumns, Numbers};
+use super::file_scan::{self, FileScan, InFolders};
+use super::files::Files;
+use super::iceberg_deletes::{DeletedValues, Positions, WithoutDeleted};
 use super::iceberg_predicate::predicate;
-use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
-use crate::adapt::adapt_batch;
+use super::iceberg_values::value_of;
+use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, guarded, missing, refused, store_of};
 use crate::error::Result;
 
 const FORMAT: ExternalFormat = ExternalFormat::Iceberg;
@@ -34,44 +41,80 @@ const FORMAT: ExternalFormat = ExternalFormat::Iceberg;
 #[derive(Debug)]
 pub(super) struct IcebergFiles {
     location: String,
-    files: FileIO,
-    table: StaticTable,
+    place: Place,
+    table: Table,
     schema: SchemaRef,
+    /// The number of the partitioning of each data file.
+    specs: HashMap<String, i32>,
+    /// Schemas that manifests were written with.
+    written_with: Vec<IcebergSchema>,
+}
+
+/// Where a table's files lie.
+#[derive(Debug)]
+struct Place {
+    /// `None` on this machine's disk.
+    bucket: Option<String>,
+    store: ObjectStoreUrl,
+    files: Files,
 }
 
 impl IcebergFiles {
     pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
-        let files = match location.split_once("://") {
-            None | Some(("file", _)) => FileIO::new_with_fs(),
+        let (files, place) = match location.split_once("://") {
+            None | Some(("file", _)) => {
+                let store = ObjectStoreUrl::local_filesystem();
+                let backend = state.runtime_env().object_store(&store)?;
+                (FileIO::new_with_fs(), Place::new(None, store, backend))
+            }
             Some(("s3", rest)) => {
-                let store = store_of(state, FORMAT, location, &address(FORMAT, location)?)?;
-                bucket_files(rest.split('/').next().unwrap_or_default(), store)
+                let url = address(FORMAT, location)?;
+                let backend = store_of(state, FORMAT, location, &url)?;
+                let bucket = rest.split('/').next().unwrap_or_default();
+                let files = bucket_files(bucket, Arc::clone(&backend));
+                (files, Place::new(Some(bucket.to_owned()), url.object_store(), backend))
             }
             Some(_) => return Err(refused(FORMAT, location, "such tables are read from local disk and from s3://")),
         };
         let reading = |e: IcebergError| failed(FORMAT, "read the metadata of", location, e);
-        let metadata = metadata_file(&files, location).await?;
-        if !files.exists(&metadata).await.map_err(reading)? {
+        let metadata_file = metadata_file(&files, location).await?;
+        if !files.exists(&metadata_file).await.map_err(reading)? {
             return Err(missing(FORMAT, location));
         }
-        let name = TableIdent::from_strs(["external", "table"]).map_err(reading)?;
-        let table = StaticTable::from_metadata_file(&metadata, name, files.clone()).await.map_err(reading)?;
-        let schema = schema_to_arrow_schema(table.metadata().current_schema()).map_err(reading)?;
-        let found = IcebergFiles { location: location.to_owned(), files, table, schema: Arc::new(schema) };
-        found.check_formats().await?;
+        let metadata = TableMetadata::read_from(&files, &metadata_file).await.map_err(reading)?;
+        let schema = schema_to_arrow_schema(metadata.current_schema()).map_err(reading)?;
+        // Kept for one statement only; and the library's cache cannot hold snapshots of the format's first version.
+        let table = Table::builder()
+            .metadata(metadata)
+            .metadata_location(metadata_file)
+            .identifier(TableIdent::from_strs(["external", "table"]).map_err(reading)?)
+            .file_io(files)
+            .runtime(Runtime::try_current().map_err(reading)?)
+            .readonly(true)
+            .disable_cache()
+            .build()
+            .map_err(reading)?;
+        let mut found = IcebergFiles {
+            location: location.to_owned(),
+            place,
+            table,
+            schema: Arc::new(schema),
+            specs: HashMap::new(),
+            written_with: Vec::new(),
+        };
+        found.read_manifests().await?;
         Ok(found)
     }
 
-    /// Refuses files that the library would pass over: delete vectors, and data that is not Parquet.
-    async fn check_formats(&self) -> Result<()> {
+    /// Looks at all manifests. Refuses files that the library would pass over: delete vectors, and data that is not Parquet.
+    async fn read_manifests(&mut self) -> Result<()> {
         let reading = |e: IcebergError| failed(FORMAT, "read the manifests of", &self.location, e);
-        let table = self.table.clone().into_table();
-        let Some(snapshot) = table.metadata().current_snapshot() else { return Ok(()) };
-        let manifests = table.manifest_list_reader(snapshot).load().await.map_err(reading)?;
-        for manifest in manifests.entries() {
-            let deletes = manifest.content == ManifestContentType::Deletes;
-            let entries = manifest.load_manifest(&self.files).await.map_err(reading)?;
-            for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
+        let Some(snapshot) = self.table.metadata().current_snapshot() else { return Ok(()) };
+        let manifests = self.table.manifest_list_reader(snapshot).load().await.map_err(reading)?;
+        for listed in manifests.entries() {
+            let deletes = listed.content == ManifestContentType::Deletes;
+            let manifest = listed.load_manifest(self.table.file_io()).await.map_err(reading)?;
+            for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
                 match entry.file_format() {
                     DataFileFormat::Parquet => {}
                     other => {
@@ -80,10 +123,232 @@ impl IcebergFiles {
                         return Err(refused(FORMAT, &self.location, &what));
                     }
                 }
+                if !deletes {
+                    self.specs.insert(entry.file_path().to_owned(), listed.partition_spec_id);
+                }
+            }
+            let schema = manifest.metadata().schema();
+            if !self.written_with.contains(schema) {
+                self.written_with.push(Arc::clone(schema));
             }
         }
         Ok(())
     }
+
+    fn columns(&self) -> &[NestedFieldRef] {
+        self.table.metadata().current_schema().as_struct().fields()
+    }
+
+    /// The columns by which files may be left out: those that have been as they are since the first file was written. The
+    /// library reads bounds of a promoted column as if they were of the new type, takes a column that a file lacks for NULL
+    /// whatever its default is, and knows columns by the snapshot's names.
+    fn prunable(&self, snapshot: &IcebergSchema) -> Schema {
+        let metadata = self.table.metadata();
+        let schemas = || metadata.schemas_iter().chain(&self.written_with).chain(std::iter::once(snapshot));
+        let is_same = |field: &NestedFieldRef| {
+            field.initial_default.is_none()
+                && snapshot.field_by_id(field.id).is_some_and(|then| then.name == field.name)
+                && schemas()
+                    .all(|schema| schema.field_by_id(field.id).is_none_or(|then| then.field_type == field.field_type))
+        };
+        let kept = self.columns().iter().zip(self.schema.fields()).filter(|(field, _)| is_same(field));
+        Schema::new(kept.map(|(_, field)| Arc::clone(field)).collect::<Vec<_>>())
+    }
+
+    /// The data files that may hold rows that pass the filters, each with its delete files.
+    async fn tasks(&self, scan: &ExternalScan<'_>) -> Result<Vec<FileScanTask>> {
+        let planning = |e: IcebergError| failed(FORMAT, "plan a scan of", &self.location, e);
+        let metadata = self.table.metadata();
+        let Some(snapshot) = metadata.current_snapshot() else { return Ok(Vec::new()) };
+        let prunable = self.prunable(&snapshot.schema(metadata).map_err(planning)?);
+        let mut builder = self.table.scan().select_empty();
+        if let Some(filter) = predicate(scan.filters, &prunable) {
+            builder = builder.with_filter(filter);
+        }
+        let planned = builder.build().map_err(planning)?.plan_files().await.map_err(planning)?;
+        planned.try_collect().await.map_err(planning)
+    }
+
+    /// How the columns of data files are found, and what rows have in columns that were added later.
+    fn file_columns(&self, scan: &ExternalScan<'_>, task: Option<&FileScanTask>) -> Result<FileColumns> {
+        let of_columns = self.columns().iter().map(|field| (field.name.clone(), field.id)).collect();
+        let mapping = task.and_then(|task| task.name_mapping.clone());
+        let mut defaults = HashMap::new();
+        for field in self.columns().iter().filter(|field| field.initial_default.is_some()) {
+            let shown = scan.schema.field_with_name(&field.name)?;
+            let value = value_of(&field.field_type, field.initial_default.as_ref(), shown)?.ok_or_else(|| {
+                let what = format!("the default of column \"{}\" is none that a column can hold", field.name);
+                refused(FORMAT, &self.location, &what)
+            })?;
+            defaults.insert(field.name.clone(), value);
+        }
+        Ok(FileColumns { numbers: Some(Numbers { of_columns, mapping }), defaults })
+    }
+
+    /// Scans data files of one partitioning with the same deleted values.
+    async fn scan_alike(
+        &self,
+        scan: &ExternalScan<'_>,
+        spec: i32,
+        tasks: Vec<FileScanTask>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = self.file_columns(scan, tasks.first())?;
+        let wanted: Vec<usize> = scan.projection.cloned().unwrap_or_else(|| (0..scan.schema.fields().len()).collect());
+        let by_values = by_values(tasks.first());
+        let (mut read, mut deleted) = (wanted.clone(), Vec::new());
+        for (numbers, files) in by_values {
+            let place = |number: &i32| -> Result<usize> {
+                let column = self.columns().iter().position(|field| field.id == *number).ok_or_else(|| {
+                    let what = format!("rows are deleted by the values of a column ({number}) that it no longer has");
+                    refused(FORMAT, &self.location, &what)
+                })?;
+                Ok(read.iter().position(|known| *known == column).unwrap_or_else(|| {
+                    read.push(column);
+                    read.len() - 1
+                }))
+            };
+            let places = numbers.iter().map(place).collect::<Result<Vec<usize>>>()?;
+            deleted.push((numbers, places, files));
+        }
+        let input = scan.schema.project(&read)?;
+        let mut all_deleted = Vec::with_capacity(deleted.len());
+        for (numbers, places, files) in deleted {
+            let mut values = DeletedValues::new(numbers, places, &input)?;
+            for (address, size) in files {
+                let file = self.place.file(&self.location, &address, size)?;
+                if let Some(numbers) = &columns.numbers {
+                    values.read(&self.place.files, &file, numbers, &input).await?;
+                }
+            }
+            all_deleted.push(values);
+        }
+        let (folder_columns, parts) = self.parts(scan, spec, tasks).await?;
+        let of = FileScan {
+            store: self.place.store.clone(),
+            files: self.place.files.clone(),
+            columns,
+            folder_columns,
+            parts,
+        };
+        if all_deleted.is_empty() {
+            return file_scan::plan(scan, of);
+        }
+        let inner = ExternalScan {
+            state: scan.state,
+            schema: Arc::clone(&scan.schema),
+            projection: Some(&read),
+            filters: scan.filters,
+            limit: None,
+        };
+        WithoutDeleted::plan(file_scan::plan(&inner, of)?, all_deleted, wanted.len())
+    }
+
+    /// The files as the scan wants them: with the values that their partition gives to columns, which files of migrated
+    /// tables lack, and without the rows that are deleted by their place.
+    async fn parts(
+        &self,
+        scan: &ExternalScan<'_>,
+        spec: i32,
+        tasks: Vec<FileScanTask>,
+    ) -> Result<(Vec<String>, Vec<InFolders>)> {
+        let metadata = self.table.metadata();
+        let spec = metadata.partition_spec_by_id(spec).ok_or_else(|| {
+            refused(
+                FORMAT,
+                &self.location,
+                &format!("its files are partitioned in a way ({spec}) that it does not describe"),
+            )
+        })?;
+        let mut identities: Vec<(usize, &NestedFieldRef)> = Vec::new();
+        for (place, field) in spec.fields().iter().enumerate().filter(|(_, f)| f.transform == Transform::Identity) {
+            let column = self.columns().iter().find(|column| column.id == field.source_id);
+            let is_known = |known: &NestedFieldRef| identities.iter().any(|(_, other)| other.id == known.id);
+            if let Some(column) = column.filter(|column| !is_known(column)) {
+                identities.push((place, column));
+            }
+        }
+        let mut positions = Positions::default();
+        let wanted: HashSet<&str> = tasks.iter().map(|task| task.data_file_path.as_str()).collect();
+        let by_place = |task: &FileScanTask| {
+            let of_kind = task.deletes.iter().filter(|delete| delete.file_type == DataContentType::PositionDeletes);
+            of_kind.map(|delete| (delete.file_path.clone(), delete.file_size_in_bytes)).collect::<Vec<_>>()
+        };
+        let delete_files: BTreeMap<String, u64> = tasks.iter().flat_map(by_place).collect();
+        for (address, size) in &delete_files {
+            let file = self.place.file(&self.location, address, *size)?;
+            positions.read(&self.place.files, &file, &wanted).await?;
+        }
+        let mut parts = Vec::with_capacity(tasks.len());
+        for task in &tasks {
+            let meta = self.place.file(&self.location, &task.data_file_path, task.file_size_in_bytes)?;
+            let mut values = Vec::with_capacity(identities.len());
+            for (place, column) in &identities {
+                let literal = task.partition.as_ref().and_then(|partition| partition.fields().get(*place)?.as_ref());
+                let shown = scan.schema.field_with_name(&column.name)?;
+                let value = value_of(&column.field_type, literal, shown)?.ok_or_else(|| {
+                    let what =
+                        format!("a value of its partition column \"{}\" is none that a column can hold", column.name);
+                    refused(FORMAT, &self.location, &what)
+                })?;
+                values.push(value);
+            }
+            let rows = match by_place(task).is_empty() {
+                true => None,
+                false => {
+                    let footer = self.place.files.footer(&meta).await;
+                    let footer = footer.map_err(|e| failed(FORMAT, "read a footer of", &self.location, e))?;
+                    positions.left(&task.data_file_path, &footer)
+                }
+            };
+            parts.push(InFolders { meta, values, rows });
+        }
+        Ok((identities.into_iter().map(|(_, column)| column.name.clone()).collect(), parts))
+    }
+}
+
+/// Delete files that name values, by the numbers of the columns: each with its size.
+fn by_values(task: Option<&FileScanTask>) -> BTreeMap<Vec<i32>, Vec<(String, u64)>> {
+    let mut found: BTreeMap<Vec<i32>, Vec<(String, u64)>> = BTreeMap::new();
+    let of_kind =
+        |deletes: &&::iceberg::scan::FileScanTaskDeleteFile| deletes.file_type == DataContentType::EqualityDeletes;
+    for delete in task.into_iter().flat_map(|task| task.deletes.iter()).filter(of_kind) {
+        let mut numbers = delete.equality_ids.clone().unwrap_or_default();
+        numbers.sort_unstable();
+        found.entry(numbers).or_default().push((delete.file_path.clone(), delete.file_size_in_bytes));
+    }
+    for files in found.values_mut() {
+        files.sort_unstable();
+        files.dedup();
+    }
+    found
+}
+
+impl Place {
+    fn new(bucket: Option<String>, store: ObjectStoreUrl, backend: Arc<dyn ObjectStore>) -> Place {
+        let files = Files::listed(store.as_str(), backend, true);
+        Place { bucket, store, files }
+    }
+
+    /// The file at an address that the metadata gives. Names are taken as they stand.
+    fn file(&self, table: &str, address: &str, size: u64) -> Result<ObjectMeta> {
+        let path = match &self.bucket {
+            Some(bucket) => key_in_bucket(bucket, address).map_err(|why| format!("{address}: {why}")),
+            None => on_disk(address).map_err(|why| format!("{address}: {why}")),
+        };
+        let location = path.map_err(|why| refused(FORMAT, table, &why))?;
+        Ok(ObjectMeta { location, last_modified: DateTime::UNIX_EPOCH, size, e_tag: None, version: None })
+    }
+}
+
+/// `/path`, `file:/path` and `file:///path`.
+fn on_disk(address: &str) -> std::result::Result<Path, String> {
+    let path = match address.strip_prefix("file:") {
+        Some(rest) => format!("/{}", rest.trim_start_matches('/')),
+        None if address.contains("://") => return Err("it does not lie on this machine's disk".to_owned()),
+        None => address.to_owned(),
+    };
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    Path::from_absolute_path(path).map_err(|e| e.to_string())
 }
 
 /// The metadata file: the one that is named, or the one that the folder's version hint names. Without a hint nobody can
@@ -113,108 +378,34 @@ impl ExternalTable for IcebergFiles {
     }
 
     async fn scan(&self, scan: ExternalScan<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let planning = |e: IcebergError| failed(FORMAT, "plan a scan of", &self.location, e);
-        let wanted: Vec<usize> = scan.projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let mut builder = self.table.scan().select(wanted.iter().map(|i| self.schema.field(*i).name().clone()));
-        if let Some(filter) = predicate(scan.filters, &self.schema) {
-            builder = builder.with_filter(filter);
-        }
-        let planned = builder.build().map_err(planning)?.plan_files().await.map_err(planning)?;
-        let mut tasks: Vec<FileScanTask> = planned.try_collect().await.map_err(planning)?;
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.length));
-        let partitions = scan.state.config().target_partitions().clamp(1, tasks.len().max(1));
-        let mut parts: Vec<Vec<FileScanTask>> = vec![Vec::new(); partitions];
-        for (number, task) in tasks.into_iter().enumerate() {
-            parts[number % partitions].push(task);
-        }
-        let schema = Arc::new(scan.schema.project(&wanted)?);
-        Ok(Arc::new(IcebergScanExec {
-            location: self.location.clone(),
-            files: self.files.clone(),
-            properties: Arc::new(PlanProperties::new(
-                EquivalenceProperties::new(Arc::clone(&schema)),
-                Partitioning::UnknownPartitioning(partitions),
-                EmissionType::Incremental,
-                Boundedness::Bounded,
-            )),
-            parts,
-            schema,
-            metrics: ExecutionPlanMetricsSet::new(),
-        }))
-    }
-}
-
-/// Reads data files of one snapshot, with their delete files applied.
-struct IcebergScanExec {
-    location: String,
-    files: FileIO,
-    /// The files of each output partition.
-    parts: Vec<Vec<FileScanTask>>,
-    schema: SchemaRef,
-    properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
-}
-
-impl Debug for IcebergScanExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IcebergScanExec").field("location", &self.location).finish_non_exhaustive()
-    }
-}
-
-impl DisplayAs for IcebergScanExec {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files: usize = self.parts.iter().map(Vec::len).sum();
-        let deletes: usize = self.parts.iter().flatten().map(|task| task.deletes.len()).sum();
-        write!(f, "IcebergScanExec: files={files}, delete_files={deletes}, location={}", self.location)
-    }
-}
-
-impl ExecutionPlan for IcebergScanExec {
-    fn name(&self) -> &str {
-        "IcebergScanExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> datafusion::error::Result<SendableRecordBatchStream> {
-        let reading = {
-            let location = self.location.clone();
-            move |e: IcebergError| DataFusionError::External(Box::new(failed(FORMAT, "read", &location, e)))
+        let planned = async {
+            // Files that are read in the same way: of one partitioning, with the same deleted values.
+            let mut alike: BTreeMap<(i32, BTreeMap<Vec<i32>, Vec<(String, u64)>>), Vec<FileScanTask>> = BTreeMap::new();
+            for task in self.tasks(&scan).await? {
+                let spec = self.specs.get(&task.data_file_path).copied();
+                let spec = spec.unwrap_or_else(|| self.table.metadata().default_partition_spec_id());
+                alike.entry((spec, by_values(Some(&task)))).or_default().push(task);
+            }
+            let mut plans = Vec::with_capacity(alike.len());
+            for ((spec, _), mut tasks) in alike {
+                tasks.sort_by(|one, other| one.data_file_path.cmp(&other.data_file_path));
+                plans.push(self.scan_alike(&scan, spec, tasks).await?);
+            }
+            match plans.len() {
+                0 => {
+                    let none = FileScan {
+                        store: self.place.store.clone(),
+                        files: self.place.files.clone(),
+                        columns: self.file_columns(&scan, None)?,
+                        folder_columns: Vec::new(),
+                        parts: Vec::new(),
+                    };
+                    file_scan::plan(&scan, none)
+                }
+                1 => Ok(plans.remove(0)),
+                _ => Ok(UnionExec::try_new(plans)?),
+            }
         };
-        let tasks = self.parts.get(partition).cloned().unwrap_or_default();
-        let runtime = Runtime::try_current().map_err(&reading)?;
-        let reader = ArrowReaderBuilder::new(self.files.clone(), runtime)
-            .with_batch_size(context.session_config().batch_size())
-            .with_data_file_concurrency_limit(1)
-            .with_row_group_filtering_enabled(true)
-            .build();
-        let read = reader.read(futures::stream::iter(tasks.into_iter().map(Ok)).boxed()).map_err(&reading)?;
-        let (schema, metrics) = (Arc::clone(&self.schema), BaselineMetrics::new(&self.metrics, partition));
-        let batches = read.stream().map(move |batch| {
-            let batch = adapt_batch(&batch.map_err(&reading)?, &schema)?;
-            Ok(batch.record_output(&metrics))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        guarded(FORMAT, &self.location, planned).await
     }
 }

@@ -1,18 +1,18 @@
-//! Filters in Iceberg's terms, for leaving out files, row groups and rows. What cannot be said is left to the caller, who
-//! evaluates all filters again.
+//! Filters in Iceberg's terms, for leaving out files. What cannot be said is left to the scan of the files and to the caller,
+//! who evaluates all filters again.
 
 use ::iceberg::expr::{Predicate, Reference};
 use ::iceberg::spec::Datum;
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
-/// All of the filters that can be said, `None` when that is nothing.
-pub(super) fn predicate(filters: &[Expr], schema: &SchemaRef) -> Option<Predicate> {
+/// All of the filters that can be said of columns of `schema`, `None` when that is nothing.
+pub(super) fn predicate(filters: &[Expr], schema: &Schema) -> Option<Predicate> {
     filters.iter().filter_map(|filter| one(filter, schema)).reduce(Predicate::and)
 }
 
-fn one(filter: &Expr, schema: &SchemaRef) -> Option<Predicate> {
+fn one(filter: &Expr, schema: &Schema) -> Option<Predicate> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
     match (left.as_ref(), op, right.as_ref()) {
         (_, Operator::And, _) => match (one(left, schema), one(right, schema)) {
@@ -26,7 +26,7 @@ fn one(filter: &Expr, schema: &SchemaRef) -> Option<Predicate> {
     }
 }
 
-fn comparison(column: &str, op: Operator, value: &ScalarValue, schema: &SchemaRef) -> Option<Predicate> {
+fn comparison(column: &str, op: Operator, value: &ScalarValue, schema: &Schema) -> Option<Predicate> {
     let datum = datum(value, schema.field_with_name(column).ok()?.data_type())?;
     let reference = Reference::new(column);
     Some(match op {

@@ -1,56 +1,132 @@
-//! Parquet files, found by listing.
+//! Parquet files, found by listing. They are listed for every statement; footers are kept while their files stay the same.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::helpers::parse_partitions_for_path;
-use datafusion::datasource::listing::{ListingOptions, ListingTableUrl};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
-use percent_encoding::percent_decode_str;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::basic::Type;
+use parquet::file::metadata::ParquetMetaData;
 
-use super::file_scan::{self, InFolders};
-use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, missing, refused, store_of};
-use crate::error::Result;
+use super::columns::FileColumns;
+use super::file_scan::{self, FileScan, InFolders, folder_values};
+use super::files::Files;
+use super::listing::{self, Listing};
+use super::widen::widened;
+use super::{ExternalFormat, ExternalScan, ExternalTable, address, missing, refused, store_of};
+use crate::error::{ProviderError, Result};
+use crate::guard;
+use crate::lake::parquet_files::STORE;
+use crate::lake::parquet_files::errors::reading_parquet;
 
 const FORMAT: ExternalFormat = ExternalFormat::Parquet;
 
-/// How Hive, Spark, Arrow and DuckDB name the folder of rows without a value.
-const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+/// Footers read at a time.
+const FOOTERS_AT_ONCE: usize = 16;
 
-/// A file, a folder or a pattern of files. Folders named `column=value` give columns of text.
+/// A file, or the files of a folder. Folders named `column=value` give columns of text.
 #[derive(Debug)]
 pub(super) struct ParquetFiles {
-    location: String,
-    url: ListingTableUrl,
-    options: ListingOptions,
+    store: ObjectStoreUrl,
+    files: Files,
+    listing: Listing,
     /// Columns of the files, then those of the folders.
     schema: SchemaRef,
-    folder_columns: Vec<String>,
 }
 
 impl ParquetFiles {
     pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
         let url = address(FORMAT, location)?;
-        store_of(state, FORMAT, location, &url)?;
-        let mut options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-        // A folder may hold other things beside; a file that is named is meant.
-        options = options.with_file_extension(if url.is_collection() { ".parquet" } else { "" });
-        let reading = |e| failed(FORMAT, "look at", location, e);
-        let folder_columns = options.infer_partitions(state, &url).await.map_err(reading)?;
-        let files = options.infer_schema(state, &url).await.map_err(reading)?;
-        if files.fields().is_empty() {
+        let backend = store_of(state, FORMAT, location, &url)?;
+        let listing = listing::list(location, &url, &backend).await?;
+        let store = url.object_store();
+        let kept = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let files = Files::looked_up(store.as_str(), backend, kept);
+        let reads: Vec<_> = listing.files.iter().map(|listed| files.footer(&listed.meta)).collect();
+        let reads = futures::stream::iter(reads).buffered(FOOTERS_AT_ONCE);
+        let footers: Vec<Arc<ParquetMetaData>> = reads.try_collect().await.map_err(unwrapped)?;
+        let mut columns = Columns { location, fields: Vec::new() };
+        for (listed, footer) in listing.files.iter().zip(&footers) {
+            columns.add(&listed.meta, footer)?;
+        }
+        if columns.fields.is_empty() {
             return Err(missing(FORMAT, location));
         }
-        let mut fields: Vec<_> = files.fields().iter().cloned().collect();
-        fields.extend(folder_columns.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))));
-        let schema = Arc::new(Schema::new(fields));
-        Ok(ParquetFiles { location: location.to_owned(), url, options, schema, folder_columns })
+        let mut fields: Vec<Field> = columns.fields.into_iter().map(|(field, _)| field).collect();
+        fields.extend(listing.folder_columns.iter().map(|name| Field::new(name, DataType::Utf8, true)));
+        Ok(ParquetFiles { store, files, listing, schema: Arc::new(Schema::new(fields)) })
     }
+}
+
+/// The error of the file's own reader, which names it.
+fn unwrapped(error: parquet::errors::ParquetError) -> ProviderError {
+    match error {
+        parquet::errors::ParquetError::External(source) => match source.downcast::<ProviderError>() {
+            Ok(ours) => *ours,
+            Err(source) => ProviderError::Store { store: STORE, context: "read a footer".to_owned(), source },
+        },
+        other => ProviderError::store(STORE, "read a footer", other),
+    }
+}
+
+/// Columns of all files, each with the file that has it first.
+struct Columns<'a> {
+    location: &'a str,
+    fields: Vec<(Field, String)>,
+}
+
+impl Columns<'_> {
+    fn add(&mut self, file: &ObjectMeta, footer: &ParquetMetaData) -> Result<()> {
+        let path = file.location.as_ref();
+        let schema = file_schema(path, footer)?;
+        for (place, field) in schema.fields().iter().enumerate() {
+            if schema.fields().iter().take(place).any(|other| other.name() == field.name()) {
+                let what = format!("file {path} has two columns \"{}\"", field.name());
+                return Err(refused(FORMAT, self.location, &what));
+            }
+            let known = self.fields.iter_mut().find(|(known, _)| known.name() == field.name());
+            let Some((known, first)) = known else {
+                let field = Field::new(field.name(), field.data_type().clone(), true);
+                self.fields.push((field, path.to_owned()));
+                continue;
+            };
+            let Some(wide) = widened(known.data_type(), field.data_type()) else {
+                let what = format!(
+                    "column \"{}\" is {} in file {first} and {} in file {path}: no type holds both",
+                    field.name(),
+                    known.data_type(),
+                    field.data_type()
+                );
+                return Err(refused(FORMAT, self.location, &what));
+            };
+            *known = known.clone().with_data_type(wide);
+        }
+        Ok(())
+    }
+}
+
+/// A file's columns, times of 96 bits in the unit that the scan reads them in.
+fn file_schema(path: &str, footer: &ParquetMetaData) -> Result<Schema> {
+    let file = footer.file_metadata();
+    let schema = guard::call(|| parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()));
+    let schema = schema.map_err(|panicked| panicked.in_file(STORE, format!("file {path}")))?;
+    let schema = schema.map_err(|e| unwrapped(reading_parquet(path, e)))?;
+    let roots = file.schema_descr().root_schema().get_fields();
+    let fields = schema.fields().iter().zip(roots).map(|(field, root)| {
+        let is_96 = root.is_primitive() && root.get_physical_type() == Type::INT96;
+        match field.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) if is_96 => {
+                field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
+            }
+            _ => field.as_ref().clone(),
+        }
+    });
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 #[async_trait]
@@ -60,25 +136,19 @@ impl ExternalTable for ParquetFiles {
     }
 
     async fn scan(&self, scan: ExternalScan<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let store = self.url.object_store();
-        let backend = store_of(scan.state, FORMAT, &self.location, &self.url)?;
-        let listed = self.url.list_all_files(scan.state, backend.as_ref(), &self.options.file_extension).await?;
-        let listed: Vec<ObjectMeta> = listed.try_collect().await?;
-        let mut files = Vec::with_capacity(listed.len());
-        for meta in listed.into_iter().filter(|meta| meta.size > 0) {
-            let names = self.folder_columns.iter().map(String::as_str);
-            let Some(values) = parse_partitions_for_path(&self.url, &meta.location, names) else {
-                let what = format!("file {} does not lie in folders like the others", meta.location);
-                return Err(refused(FORMAT, &self.location, &what));
-            };
-            let values = values.into_iter().map(folder_value).collect();
-            files.push(InFolders { meta, values });
+        let columns = &self.listing.folder_columns;
+        let mut parts = Vec::with_capacity(self.listing.files.len());
+        for listed in &self.listing.files {
+            let values = folder_values(columns, listed.values.clone(), &scan.schema)?;
+            parts.push(InFolders { meta: listed.meta.clone(), values, rows: None });
         }
-        file_scan::plan(&scan, store, &self.folder_columns, files)
+        let of = FileScan {
+            store: self.store.clone(),
+            files: self.files.clone(),
+            columns: FileColumns::default(),
+            folder_columns: columns.clone(),
+            parts,
+        };
+        file_scan::plan(&scan, of)
     }
-}
-
-/// What the name of a folder says of its rows, escapes undone.
-fn folder_value(text: &str) -> Option<String> {
-    (text != NULL_FOLDER).then(|| percent_decode_str(text).decode_utf8_lossy().into_owned())
 }

@@ -25,7 +25,7 @@ pub(crate) struct Piece {
 
 /// Pieces by output partition.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub(crate) struct ScanLayout {
     pub(crate) partitions: Vec<Vec<Piece>>,
     /// True when the rows of every output partition are in the order of the sort key.
     pub(crate) ordered: bool,
@@ -33,23 +33,23 @@ pub(crate) struct Layout {
 
 type Key = Vec<Option<Value>>;
 
-impl Layout {
+impl ScanLayout {
     /// Deals the pieces out to about `target` output partitions (at least one), in order by `sort_by` where pieces that
     /// overlap are few enough.
-    pub(crate) fn new(pieces: Vec<Piece>, sort_by: &[String], target: usize) -> Layout {
+    pub(crate) fn new(pieces: Vec<Piece>, sort_by: &[String], target: usize) -> ScanLayout {
         let target = target.max(1);
         if pieces.is_empty() {
-            return Layout { partitions: vec![Vec::new()], ordered: true };
+            return ScanLayout { partitions: vec![Vec::new()], ordered: true };
         }
         let sortable = !sort_by.is_empty() && pieces.iter().all(|p| p.facts.sorted && p.segment.sort_by() == sort_by);
         if sortable {
             let mut partitions = chains(&pieces);
             if partitions.len() <= target * ORDERED_PARTITIONS_FACTOR {
                 split_largest(&mut partitions, target);
-                return Layout { partitions, ordered: true };
+                return ScanLayout { partitions, ordered: true };
             }
         }
-        Layout { partitions: deal(pieces, target), ordered: false }
+        ScanLayout { partitions: deal(pieces, target), ordered: false }
     }
 }
 

@@ -30,7 +30,7 @@ use datafusion::physical_plan::{
 use zxq_catalog::{Segment, TableDef, Value};
 
 use super::bounds::KeyBounds;
-use super::layout::{Layout, Piece, row_count};
+use super::layout::{Piece, ScanLayout, row_count};
 use super::segment::HotSegment;
 use super::stream::{PieceReader, ReadSpec};
 use crate::error::Result;
@@ -45,7 +45,7 @@ pub struct HotScanExec {
     spec: ReadSpec,
     segments: Vec<(Arc<HotSegment>, Arc<Segment>)>,
     target_partitions: usize,
-    layout: Layout,
+    layout: ScanLayout,
     segments_kept: usize,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -68,7 +68,7 @@ impl HotScanExec {
             spec,
             segments,
             target_partitions,
-            layout: Layout { partitions: Vec::new(), ordered: false },
+            layout: ScanLayout { partitions: Vec::new(), ordered: false },
             segments_kept: 0,
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
@@ -95,7 +95,7 @@ impl HotScanExec {
             }
             self.segments_kept += usize::from(pieces.len() > before);
         }
-        self.layout = Layout::new(pieces, &self.spec.table.sort_by, self.target_partitions);
+        self.layout = ScanLayout::new(pieces, &self.spec.table.sort_by, self.target_partitions);
         self.refresh_properties();
         Ok(())
     }
@@ -166,21 +166,18 @@ impl HotScanExec {
 }
 
 /// `sort_by` gives the columns that every output partition is sorted by, and whether they are free of NULLs: rows are then
-/// also in the order with NULLs last, the one that `ORDER BY` asks for by default.
+/// also in the order with NULLs last, the one that `ORDER BY` asks for by default. Only one order is named: of two that
+/// begin with the same column DataFusion looks at one, and not always the same one.
 fn properties(output: &SchemaRef, sort_by: &[(&str, bool)], partitions: usize) -> PlanProperties {
-    let ordering = |last_where_possible: bool| -> Vec<PhysicalSortExpr> {
-        sort_by
-            .iter()
-            .map_while(|(name, no_nulls)| {
-                let column = Arc::new(Column::new(name, output.index_of(name).ok()?));
-                let options = SortOptions { descending: false, nulls_first: !(last_where_possible && *no_nulls) };
-                Some(PhysicalSortExpr::new(column, options))
-            })
-            .collect()
-    };
-    let mut orderings = vec![ordering(true), ordering(false)];
-    orderings.dedup();
-    orderings.retain(|ordering| !ordering.is_empty());
+    let ordering: Vec<PhysicalSortExpr> = sort_by
+        .iter()
+        .map_while(|(name, no_nulls)| {
+            let column = Arc::new(Column::new(name, output.index_of(name).ok()?));
+            let options = SortOptions { descending: false, nulls_first: !*no_nulls };
+            Some(PhysicalSortExpr::new(column, options))
+        })
+        .collect();
+    let orderings = Some(ordering).filter(|ordering| !ordering.is_empty());
     PlanProperties::new(
         EquivalenceProperties::new_with_orderings(Arc::clone(output), orderings),
         Partitioning::UnknownPartitioning(partitions),
@@ -374,7 +371,7 @@ impl ExecutionPlan for HotScanExec {
                 partition.push(piece);
             }
         }
-        scan.layout = Layout { partitions, ordered: false };
+        scan.layout = ScanLayout { partitions, ordered: false };
         scan.refresh_properties();
         Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(scan) })
     }

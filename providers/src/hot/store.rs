@@ -191,6 +191,10 @@ impl TierStore for HotStore {
         "hot"
     }
 
+    fn check_table(&self, _table: &TableDef) -> Result<()> {
+        Ok(())
+    }
+
     async fn create_table(&self, _table: &TableDef) -> Result<()> {
         Ok(())
     }

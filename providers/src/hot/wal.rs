@@ -189,10 +189,15 @@ impl Wal {
 
     /// Deletes the files in which everything is covered: for which `covered(table, partition, newest lsn)` is true of every
     /// partition in them. The active file is ended first when that holds for it, so that an idle log shrinks to nothing.
+    /// `before` is called when something is about to be deleted.
     ///
     /// # Errors
-    /// File errors; files not deleted then stay for the next call.
-    pub async fn truncate(&self, covered: impl Fn(TableId, &PartitionKey, u64) -> bool) -> Result<Truncated> {
+    /// File errors, and those of `before`; files not deleted then stay for the next call.
+    pub async fn truncate<E: From<ProviderError>>(
+        &self,
+        covered: impl Fn(TableId, &PartitionKey, u64) -> bool,
+        before: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Truncated, E> {
         let rotate = {
             let mut files = self.files.lock();
             files.active().is_some_and(|file| file.bytes > HEADER_LEN as u64 && file.is_covered(&covered))
@@ -208,6 +213,7 @@ impl Wal {
         if gone.is_empty() {
             return Ok(Truncated::default());
         }
+        before()?;
         let (storage, files, dir) = (Arc::clone(&self.storage), Arc::clone(&self.files), self.dir.clone());
         let delete = move || -> Result<Truncated> {
             let mut done = Truncated::default();
@@ -220,7 +226,9 @@ impl Wal {
             storage.sync_dir(&dir).map_err(|e| io_error(&dir, "make durable", e))?;
             Ok(done)
         };
-        tokio::task::spawn_blocking(delete).await.map_err(|e| ProviderError::store("wal", "truncate", e))?
+        let deleted =
+            tokio::task::spawn_blocking(delete).await.map_err(|e| ProviderError::store("wal", "truncate", e))?;
+        Ok(deleted?)
     }
 
     /// Makes sure that every lsn from now on is greater than `lsn`: for a log that was lost while the catalog, which

@@ -10,19 +10,13 @@ mod filters;
 mod harness;
 mod lifecycle;
 mod postgres_only;
-#[path = "../support/postgres_server.rs"]
-mod postgres_server;
 mod predicates;
 mod promises;
 mod query;
-#[path = "../support/iceberg_rest_server.rs"]
-mod rest_server;
 mod round_trip;
 mod s3_credentials;
 mod s3_moto;
 mod s3_only;
-#[path = "../support/s3_server.rs"]
-mod s3_server;
 mod stores;
 mod timescale_only;
 

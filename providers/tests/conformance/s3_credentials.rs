@@ -7,9 +7,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use zxq_providers::objects::s3::{self, S3Credentials};
+use zxq_providers::lake::objects::s3::{self, S3Credentials};
 
-use crate::s3_server::{KEY, S3Server, SECRET};
+use zxq_test_support::s3_server::{KEY, S3Server, SECRET};
 
 /// The endpoint to connect to.
 const ENDPOINT: &str = "ZXQ_TEST_S3_ENDPOINT";

@@ -6,15 +6,13 @@ use arrow::record_batch::RecordBatch;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use zxq_catalog::JobId;
 use zxq_providers::TierStore;
-use zxq_providers::delta::{DeltaOptions, DeltaStore};
-use zxq_providers::objects::StorageRoot;
-use zxq_providers::objects::s3::{self, S3Credentials, S3Options};
+use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::lake::objects::StorageRoot;
+use zxq_providers::lake::objects::s3::{self, S3Credentials, S3Options};
 
 use crate::data::{Rows, all_types, day};
 use crate::harness::Harness;
-#[path = "../support/moto_server.rs"]
-mod moto_server;
-use moto_server::MotoServer;
+use zxq_test_support::moto_server::MotoServer;
 
 fn options(server: &MotoServer) -> S3Options {
     let mut options = S3Options::parse("s3://market/zxq").unwrap();
@@ -39,10 +37,10 @@ async fn another_s3_agrees() {
     let Some(server) = MotoServer::start() else { return };
     let error = s3::connect(&options(&server)).await.unwrap_err().to_string();
     assert!(error.contains("no such bucket"), "{error}");
+    let create = "import boto3, sys\nboto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='market')\n";
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("create.py");
-    let text = "import boto3, sys\nboto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='market')\n";
-    std::fs::write(&script, text).unwrap();
+    std::fs::write(&script, create).unwrap();
     server.run(&script, &[]);
 
     // Of two conditional puts one wins.

@@ -11,14 +11,14 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{col, lit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use zxq_catalog::{JobId, Segment, TableDef};
-use zxq_providers::delta::{DeltaOptions, DeltaStore};
-use zxq_providers::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
-use zxq_providers::objects::s3::{self, S3Credentials, S3Encryption, S3Options};
+use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::lake::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
+use zxq_providers::lake::objects::s3::{self, S3Credentials, S3Encryption, S3Options};
 use zxq_providers::{ProviderError, Publication};
 
 use crate::data::{Rows, all_types, day};
 use crate::harness::Harness;
-use crate::s3_server::{BUCKET, Break, KEY, Kind, S3Server, SECRET};
+use zxq_test_support::s3_server::{BUCKET, Break, KEY, Kind, S3Server, SECRET};
 
 async fn open(options: &S3Options) -> Arc<DeltaStore> {
     let options = DeltaOptions {

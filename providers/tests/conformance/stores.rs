@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -13,18 +14,18 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 use zxq_catalog::{JobId, MetadataPointers, PartitionKey, Segment, SqliteStore, TableDef};
-use zxq_providers::delta::{DeltaOptions, DeltaStore};
-use zxq_providers::duckdb::{DuckDbOptions, DuckDbStore};
-use zxq_providers::hot::{HotOptions, HotStore};
-use zxq_providers::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
-use zxq_providers::objects::{StorageRoot, s3};
-use zxq_providers::postgres::{
+use zxq_providers::database::duckdb::{DuckDbOptions, DuckDbStore};
+use zxq_providers::database::postgres::{
     CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresOptions, PostgresStore, hypertable_column,
 };
+use zxq_providers::hot::{HotOptions, HotStore};
+use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
+use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
+use zxq_providers::lake::objects::{StorageRoot, s3};
 use zxq_providers::{Publication, Result, ScanRequest, TierStore, WrittenSegment};
 
 use crate::harness::Kind;
-use crate::{postgres_server, rest_server, s3_server};
+use zxq_test_support::{iceberg_rest_server as rest_server, postgres_server, s3_server};
 
 pub struct Hot;
 
@@ -124,9 +125,14 @@ impl AsHypertables {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl TierStore for AsHypertables {
     fn name(&self) -> &'static str {
         self.store.name()
+    }
+
+    fn check_table(&self, table: &TableDef) -> Result<()> {
+        self.store.check_table(&self.asking(table))
     }
 
     async fn create_table(&self, table: &TableDef) -> Result<()> {
@@ -167,6 +173,10 @@ impl TierStore for AsHypertables {
         self.store.publish(&self.asking(table), publication).await
     }
 
+    fn has_log(&self) -> bool {
+        self.store.has_log()
+    }
+
     async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool> {
         self.store.is_published(table, job).await
     }
@@ -189,6 +199,14 @@ impl TierStore for AsHypertables {
         filter: &Arc<dyn PhysicalExpr>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         self.store.exact_filter(scan, filter)
+    }
+
+    fn may_hold(&self, table: &TableDef, segment: &Segment) -> bool {
+        self.store.may_hold(&self.asking(table), segment)
+    }
+
+    fn is_due(&self, table: &TableDef, segment: &Segment, age: Duration) -> bool {
+        self.store.is_due(&self.asking(table), segment, age)
     }
 
     async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::datatypes::DataType;
 use zxq_catalog::{JobId, TableDef};
-use zxq_providers::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresStore};
+use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresStore};
 
 use crate::data::{NEW_YEAR_2024, Rows, all_types, column, day, plain};
 use crate::harness::{Harness, Kind};
@@ -19,7 +19,7 @@ async fn beside() -> Option<(Harness, tokio_postgres::Client, String)> {
     let options = Timescale::options(folder.path());
     let schema = options.schema.clone();
     let harness = Harness::over(std::sync::Arc::new(PostgresStore::open(options).await.unwrap()));
-    let url = crate::postgres_server::timescale_url().unwrap();
+    let url = zxq_test_support::postgres_server::timescale_url().unwrap();
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     Some((harness, client, schema))

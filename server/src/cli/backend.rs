@@ -49,6 +49,8 @@ impl Backend {
 
     /// As [`Backend::open`], for commands that make no sense without data.
     pub(crate) async fn open_existing(data: &DataArgs) -> Result<Self> {
+        // A mistake in the configuration may be why there is no such directory.
+        data.settings()?;
         if !data.data.is_dir() {
             return Err(CliError::failed(
                 format!("there is no data directory {}", data.data.display()),

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use zxq_engine::error::EngineError;
 use zxq_engine::{Engine, EngineConfig, EngineSession, Outcome};
 
-use super::reply::{Chunk, Column, Kind, Reply, Rows};
+use super::reply::{Chunk, Column, Reply, Rows, ValueKind};
 use super::{CliError, Result};
 use crate::wire::encode::EncodableBatch;
 use crate::wire::types;
@@ -44,7 +44,7 @@ impl Embedded {
         };
         let columns = types::columns(&schema)
             .into_iter()
-            .map(|column| Column { kind: Kind::of(&column.pg_type), name: column.name })
+            .map(|column| Column { kind: ValueKind::of(&column.pg_type), name: column.name })
             .collect();
         let chunks = stream.map(|batch| to_chunk(&batch.map_err(EngineError::from)?)).boxed();
         Ok(Reply::Rows(Rows { columns, chunks }))

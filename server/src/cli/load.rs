@@ -1,5 +1,6 @@
 //! `zxq load`: Parquet and CSV into a table, all files or none.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 Examples:
   zxq load --table trades_data --create trades/*.parquet
   zxq load --table prices --create --asset-class FX prices.csv.gz
+  zxq load --table bars --create --partition-by day --sort-by symbol,ts bars.parquet
+  zxq load --table fx --create --delimiter ';' --date-format DD/MM/YYYY --types 'rate DECIMAL(18,6)' fx.csv
   zcat ticks.csv.gz | zxq load --table ticks --format csv --tier cold -")]
 pub(super) struct LoadArgs {
     /// The table to load into
@@ -38,6 +41,22 @@ pub(super) struct LoadArgs {
     /// Create the table from the first file's columns if it does not exist
     #[arg(long)]
     create: bool,
+    /// With --create: the columns that partitions are made by, one date, one text, or both; rows of a table without a date
+    /// column are one partition and never age
+    #[arg(long, value_name = "COLUMNS", requires = "create")]
+    partition_by: Option<String>,
+    /// With --create: one partition per day, month or year
+    #[arg(long, value_name = "PERIOD", requires = "create")]
+    granularity: Option<String>,
+    /// With --create: the column of the event time
+    #[arg(long, value_name = "COLUMN", requires = "create")]
+    time_column: Option<String>,
+    /// With --create: the order of rows inside each segment
+    #[arg(long, value_name = "COLUMNS", requires = "create")]
+    sort_by: Option<String>,
+    /// With --create: the columns that single rows are looked up by
+    #[arg(long, value_name = "COLUMNS", requires = "create")]
+    lookup: Option<String>,
     /// Where the rows go: by their age, or all to one tier
     #[arg(long, value_enum, default_value = "auto", value_name = "TIER")]
     tier: LoadTier,
@@ -50,8 +69,57 @@ pub(super) struct LoadArgs {
     /// Format of standard input; files tell it by their names
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<InputFormat>,
+    /// With --create: columns with the types they get, as `price DECIMAL(18,4), qty BIGINT`; the others are found out
+    #[arg(long, value_name = "COLUMNS", requires = "create")]
+    types: Option<String>,
+    /// CSV: the character between two fields, or `tab`
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<String>,
+    /// CSV: the character around a field
+    #[arg(long, value_name = "CHARACTER")]
+    quote: Option<String>,
+    /// CSV: the text that is NULL; without it an empty field is
+    #[arg(long, value_name = "TEXT")]
+    null: Option<String>,
+    /// CSV: whether the first line names the columns
+    #[arg(long, value_name = "YES", value_parser = ["true", "false"])]
+    header: Option<String>,
+    /// CSV: how dates and times are written where the year is not first, as DD/MM/YYYY or MM/DD/YYYY HH24:MI:SS
+    #[arg(long, value_name = "FORMAT")]
+    date_format: Option<String>,
     #[command(flatten)]
     data: DataArgs,
+}
+
+impl LoadArgs {
+    /// How text is read, and the types of a new table's columns.
+    fn reading(&self) -> BTreeMap<String, String> {
+        [
+            ("types", &self.types),
+            ("delimiter", &self.delimiter),
+            ("quote", &self.quote),
+            ("null_text", &self.null),
+            ("header", &self.header),
+            ("date_format", &self.date_format),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect()
+    }
+
+    /// The layout that is asked for, as options of `CREATE TABLE … WITH`.
+    fn layout(&self) -> BTreeMap<String, String> {
+        [
+            ("time_column", &self.time_column),
+            ("partition_by", &self.partition_by),
+            ("granularity", &self.granularity),
+            ("sort_by", &self.sort_by),
+            ("lookup", &self.lookup),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect()
+    }
 }
 
 /// Where loaded rows go.
@@ -181,6 +249,8 @@ async fn load_here(embedded: &Embedded, args: &LoadArgs, files: Vec<PathBuf>) ->
         },
         asset_class: args.asset_class.clone(),
         create: args.create,
+        layout: args.layout(),
+        reading: args.reading(),
     };
     let source = if files.is_empty() {
         LoadSource::Stream {
@@ -198,7 +268,11 @@ async fn load_here(embedded: &Embedded, args: &LoadArgs, files: Vec<PathBuf>) ->
     let started = Instant::now();
     let report = embedded.engine().load(request, source, &|progress| show(&bar, &progress, started)).await;
     bar.finish_and_clear();
-    Ok(Summary::from(report?))
+    let report = report?;
+    if let Some(notice) = report.notice(&args.table) {
+        eprintln!("notice: {notice}");
+    }
+    Ok(Summary::from(report))
 }
 
 impl From<LoadReport> for Summary {
@@ -262,8 +336,17 @@ fn copy_sql(args: &LoadArgs) -> String {
         "name 'standard input'".to_owned(),
     ];
     if args.format != Some(InputFormat::Parquet) {
-        options.push("HEADER true".to_owned());
+        options.push(format!("HEADER {}", args.header.as_deref().unwrap_or("true")));
     }
+    for (name, value) in args.reading().iter().filter(|(name, _)| *name != "header") {
+        let (name, value) = match (name.as_str(), value.as_str()) {
+            ("delimiter", "tab" | "\\t") => ("delimiter", "\t"),
+            ("null_text", text) => ("NULL", text),
+            other => other,
+        };
+        options.push(format!("{name} {}", literal(value)));
+    }
+    options.extend(args.layout().iter().map(|(name, value)| format!("{name} {}", literal(value))));
     options.extend(args.asset_class.as_deref().map(|class| format!("asset_class {}", literal(class))));
     format!("COPY {} FROM STDIN WITH ({})", identifier(&args.table), options.join(", "))
 }
@@ -308,8 +391,14 @@ fn load_sql(args: &LoadArgs, files: &[PathBuf]) -> Result<String> {
         names.push(name);
     }
     let class = args.asset_class.as_deref().map_or_else(|| "NULL".to_owned(), literal);
+    let layout: String = args
+        .layout()
+        .iter()
+        .chain(&args.reading())
+        .map(|(name, value)| format!(", {name} => {}", literal(value)))
+        .collect();
     Ok(format!(
-        "CALL zxq.load({}, {}, tier => {}, on_error => {}, asset_class => {class}, create => {})",
+        "CALL zxq.load({}, {}, tier => {}, on_error => {}, asset_class => {class}, create => {}{layout})",
         literal(&args.table),
         literal(&names.join(",")),
         literal(args.tier.name()),
@@ -357,9 +446,10 @@ fn print_summary(args: &LoadArgs, summary: &Summary) -> std::io::Result<()> {
     };
     writeln!(
         out,
-        "{}: {} rows from {files} in {:.2} s ({} rows/s)",
+        "{}: {} {} from {files} in {:.2} s ({} rows/s)",
         args.table,
         HumanCount(summary.rows),
+        if summary.rows == 1 { "row" } else { "rows" },
         summary.elapsed.as_secs_f64(),
         HumanCount(per_second(summary.rows, summary.elapsed))
     )?;

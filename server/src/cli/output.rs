@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 use futures::StreamExt;
 
-use super::reply::{Chunk, Column, Kind, Reply, Rows, Table};
+use super::reply::{Chunk, Column, Reply, Rows, Table, ValueKind};
 use super::{CliError, Result};
 
 /// Rows whose widths decide the widths of a table's columns; later rows are printed as they come.
@@ -18,7 +18,7 @@ pub(super) enum Format {
     Table,
     /// Comma-separated values with a header line
     Csv,
-    /// One array of objects per statement; numbers are exact
+    /// One array of objects per statement, one after the other; numbers are exact
     Json,
 }
 
@@ -56,7 +56,7 @@ async fn table(out: &mut impl Write, mut rows: Rows) -> Result<()> {
             }
         }
     }
-    let kinds: Vec<Kind> = rows.columns.iter().map(|column| column.kind).collect();
+    let kinds: Vec<ValueKind> = rows.columns.iter().map(|column| column.kind).collect();
     header(out, &rows.columns, &widths).map_err(CliError::output)?;
     for chunk in measured {
         table_rows(out, &chunk, &kinds, &widths).map_err(CliError::output)?;
@@ -81,7 +81,7 @@ pub(crate) fn print_table(out: &mut impl Write, table: &Table, indent: &str) -> 
             Ok(row.get(column).and_then(Option::as_ref).map(|cell| text.push_str(cell)).is_some())
         });
     }
-    let kinds: Vec<Kind> = table.columns.iter().map(|column| column.kind).collect();
+    let kinds: Vec<ValueKind> = table.columns.iter().map(|column| column.kind).collect();
     let mut lines = Vec::new();
     header(&mut lines, &table.columns, &widths)?;
     table_rows(&mut lines, &chunk, &kinds, &widths)?;
@@ -105,7 +105,7 @@ fn header(out: &mut impl Write, columns: &[Column], widths: &[usize]) -> std::io
 
 /// Numbers to the right, the rest to the left. A cell of several lines makes a row of several lines, each but the last
 /// marked with `+`, as in psql.
-fn table_rows(out: &mut impl Write, chunk: &Chunk, kinds: &[Kind], widths: &[usize]) -> std::io::Result<()> {
+fn table_rows(out: &mut impl Write, chunk: &Chunk, kinds: &[ValueKind], widths: &[usize]) -> std::io::Result<()> {
     for row in 0..chunk.rows() {
         let cells: Vec<Vec<&str>> =
             (0..kinds.len()).map(|column| chunk.cell(row, column).unwrap_or_default().lines().collect()).collect();
@@ -121,7 +121,7 @@ fn table_rows(out: &mut impl Write, chunk: &Chunk, kinds: &[Kind], widths: &[usi
                     false => " ",
                 };
                 match kind {
-                    Kind::Number => write!(out, " {text:>width$}{mark}")?,
+                    ValueKind::Number => write!(out, " {text:>width$}{mark}")?,
                     _ if mark.is_empty() => write!(out, " {text}")?,
                     _ => write!(out, " {text:<width$}{mark}")?,
                 }
@@ -190,11 +190,11 @@ async fn json(out: &mut impl Write, mut rows: Rows) -> Result<()> {
 }
 
 /// Numbers as they are written, which is exact; what JSON cannot write (NaN, Infinity) as text.
-fn json_value(kind: Kind, value: Option<&str>) -> String {
+fn json_value(kind: ValueKind, value: Option<&str>) -> String {
     match (kind, value) {
         (_, None) => "null".to_owned(),
-        (Kind::Boolean, Some(text)) => (text == "t").to_string(),
-        (Kind::Number, Some(text)) if text.ends_with(|c: char| c.is_ascii_digit()) => text.to_owned(),
+        (ValueKind::Boolean, Some(text)) => (text == "t").to_string(),
+        (ValueKind::Number, Some(text)) if text.ends_with(|c: char| c.is_ascii_digit()) => text.to_owned(),
         (_, Some(text)) => json_text(text),
     }
 }

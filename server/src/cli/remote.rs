@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, CopyInSink, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::reply::{Chunk, Column, Kind, Reply, Rows};
+use super::reply::{Chunk, Column, Reply, Rows, ValueKind};
 use super::{CliError, Result, statements};
 
 /// Rows per chunk.
@@ -67,7 +67,7 @@ impl Remote {
         let columns: Vec<Column> = prepared
             .columns()
             .iter()
-            .map(|c| Column { name: c.name().to_owned(), kind: Kind::of(c.type_()) })
+            .map(|c| Column { name: c.name().to_owned(), kind: ValueKind::of(c.type_()) })
             .collect();
         let mut messages = Box::pin(self.client.simple_query_raw(statement).await?);
         if columns.is_empty() {

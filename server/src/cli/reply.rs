@@ -27,15 +27,14 @@ pub(crate) struct Rows {
 /// One column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
-    /// Its name.
     pub(crate) name: String,
     /// How its values are written.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
 }
 
 /// How a value is written: numbers stand to the right and need no quotes in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// Integers, decimals, floating-point numbers.
     Number,
     /// `t` or `f`.
@@ -44,15 +43,15 @@ pub(crate) enum Kind {
     Text,
 }
 
-impl Kind {
+impl ValueKind {
     /// How values of a wire type are written.
     pub(crate) fn of(data_type: &Type) -> Self {
         match *data_type {
             Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC | Type::OID => {
-                Kind::Number
+                ValueKind::Number
             }
-            Type::BOOL => Kind::Boolean,
-            _ => Kind::Text,
+            Type::BOOL => ValueKind::Boolean,
+            _ => ValueKind::Text,
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let stop = CancellationToken::new();
     let options = ServeOptions { allow_remote: args.allow_remote, ..ServeOptions::default() };
     let serving = tokio::spawn(serve::serve(listener, Arc::clone(&engine), options, stop.clone().cancelled_owned()));
-    say_ready(address, &args.data.data)?;
+    say_ready(address, &args.data.data, engine.may_write())?;
     let asked = signals::stop_requested().await;
     stop.cancel();
     let served = ended(serving).await;
@@ -82,9 +82,10 @@ pub(crate) async fn bind(wanted: &str, allow_remote: bool) -> Result<(TcpListene
     Ok((listener, address))
 }
 
-fn say_ready(address: SocketAddr, data: &std::path::Path) -> Result<()> {
+fn say_ready(address: SocketAddr, data: &std::path::Path, may_write: bool) -> Result<()> {
     let mut out = std::io::stdout();
-    writeln!(out, "zxq is ready on {address} (data in {})", data.display())
+    let role = if may_write { "" } else { ", as a reader: another process writes" };
+    writeln!(out, "zxq is ready on {address} (data in {}{role})", data.display())
         .and_then(|()| out.flush())
         .map_err(CliError::output)
 }

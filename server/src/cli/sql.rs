@@ -47,7 +47,9 @@ pub(super) async fn run(args: SqlArgs) -> Result<()> {
     if statements.is_empty() {
         return Err(CliError::Usage("no SQL statement was given".to_owned()));
     }
-    let backend = Backend::open(&args.data).await?;
+    // A slip in --data must not answer from a database that was made just now.
+    let creates = statements.iter().any(|statement| statement.to_ascii_lowercase().contains("create"));
+    let backend = if creates { Backend::open(&args.data).await? } else { Backend::open_existing(&args.data).await? };
     let outcome = run_all(&backend, &statements, args.format).await;
     // What was printed stays true, so close before complaining; the first failure is the one to report.
     let closed = backend.close().await;

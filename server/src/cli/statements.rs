@@ -1,5 +1,7 @@
 //! Splits a text into SQL statements at its semicolons, as psql does.
 
+pub(super) use zxq_engine::sql::{quoted as identifier, quoted_text as literal};
+
 /// The statements of a text, trimmed, without their semicolons and without empty ones.
 ///
 /// Semicolons inside quotes (`'…'`, `"…"`, `$tag$…$tag$`, `E'…\'…'`) and comments (`--`, `/* */`, nested) split nothing.
@@ -115,14 +117,4 @@ pub(super) fn streams_data(statement: &str) -> bool {
     let through =
         |pair: &[String]| matches!(pair, [a, b] if (a == "FROM" && b == "STDIN") || (a == "TO" && b == "STDOUT"));
     words.first().is_some_and(|word| word == "COPY") && words.windows(2).any(through)
-}
-
-/// A text as a SQL string literal.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A name as a quoted SQL identifier.
-pub(super) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser};
 use futures::{StreamExt, stream};
 
 use super::output::{self, Format};
-use super::reply::{Chunk, Column, Kind, Reply, Rows};
+use super::reply::{Chunk, Column, Reply, Rows, ValueKind};
 use super::statements::{identifier, literal, split, streams_data, tag};
 use super::{Cli, Command};
 
@@ -57,7 +57,8 @@ fn names_and_texts_are_quoted() {
 
 fn reply() -> Reply {
     let column = |name: &str, kind| Column { name: name.to_owned(), kind };
-    let columns = vec![column("n", Kind::Number), column("ok", Kind::Boolean), column("text", Kind::Text)];
+    let columns =
+        vec![column("n", ValueKind::Number), column("ok", ValueKind::Boolean), column("text", ValueKind::Text)];
     let rows: [[Option<&str>; 3]; 3] = [
         [Some("61556.05000000"), Some("t"), Some("a,\"b\"")],
         [Some("NaN"), Some("f"), Some("two\nlines")],

@@ -6,6 +6,8 @@ use zxq_engine::{CatalogRole, ColdFormat, S3Credentials, S3Encryption};
 
 use super::*;
 
+const EXAMPLE: &str = include_str!("../../../storage.example.yaml");
+
 fn parse(text: &str) -> Result<Settings, String> {
     Settings::parse(text, Path::new("storage.yaml"), Path::new("data")).map_err(|e| e.to_string())
 }
@@ -16,8 +18,7 @@ fn error_of(text: &str) -> String {
 
 #[test]
 fn the_example_file_lists_the_defaults() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage.example.yaml");
-    let settings = Settings::read(&path, Path::new("data")).unwrap();
+    let settings = Settings::parse(EXAMPLE, Path::new("storage.yaml"), Path::new("data")).unwrap();
     let defaults = EngineConfig::at("data");
     assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:5454"));
     assert_eq!(settings.engine.hot.memory_limit_bytes, defaults.hot.memory_limit_bytes);
@@ -35,10 +36,8 @@ fn the_example_file_lists_the_defaults() {
 
 #[test]
 fn every_commented_key_of_the_example_is_known() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage.example.yaml");
-    let text = std::fs::read_to_string(path).unwrap();
     // Keys that are shown commented out (`#threads: 4`) must be accepted when they are switched on.
-    let on: String = text
+    let on: String = EXAMPLE
         .lines()
         .map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l))
         .map(|l| format!("{l}\n"))

@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::errors::ParquetError;
 use indicatif::HumanCount;
-use zxq_engine::{Engine, LoadRequest, LoadSource, OnError, Tier};
+use zxq_engine::{Engine, LoadRequest, LoadSource, Tier};
 
 use super::generate::{AssetClass, BATCH_ROWS, Market, MarketTable};
 use crate::cli::{CliError, Result, split_statements};
@@ -60,13 +60,7 @@ pub(super) async fn load(engine: &Arc<Engine>, market: &Market, folder: &Path) -
                 }
                 Err(_) => return Err(CliError::Reported(101)),
             };
-            let request = LoadRequest {
-                table: table.to_owned(),
-                tier: Some(tier),
-                on_error: OnError::Reject,
-                asset_class: None,
-                create: false,
-            };
+            let request = LoadRequest { tier: Some(tier), ..LoadRequest::into_table(table) };
             let report = engine.load(request, LoadSource::Files(vec![path.clone()]), &|_| {}).await?;
             loaded.rows[position][tier.index()] = report.rows;
             std::fs::remove_file(&path).map_err(|e| CliError::io(format!("cannot remove {}", path.display()), e))?;

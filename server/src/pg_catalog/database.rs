@@ -16,7 +16,7 @@ use crate::wire::error::WireError;
 const MEMORY: &str = "256MB";
 
 /// A DuckDB in memory that holds the catalog. It reaches no files and no network.
-pub(super) struct Database {
+pub(super) struct CatalogDatabase {
     inner: Mutex<Inner>,
 }
 
@@ -28,10 +28,10 @@ struct Inner {
 
 /// Stops a query that nobody waits for any more.
 #[derive(Default)]
-pub(super) struct Interrupt(Mutex<State>);
+pub(super) struct Interrupt(Mutex<QueryState>);
 
 #[derive(Default)]
-enum State {
+enum QueryState {
     #[default]
     NotStarted,
     Running(Arc<InterruptHandle>),
@@ -42,31 +42,31 @@ impl Interrupt {
     /// Stops the query, now or as soon as it starts.
     pub(super) fn stop(&self) {
         let mut state = self.0.lock();
-        if let State::Running(handle) = &*state {
+        if let QueryState::Running(handle) = &*state {
             handle.interrupt();
         }
-        *state = State::Stopped;
+        *state = QueryState::Stopped;
     }
 
     /// Notes that the query starts; false when it was stopped before.
     fn start(&self, handle: Arc<InterruptHandle>) -> bool {
         let mut state = self.0.lock();
-        if matches!(*state, State::Stopped) {
+        if matches!(*state, QueryState::Stopped) {
             return false;
         }
-        *state = State::Running(handle);
+        *state = QueryState::Running(handle);
         true
     }
 }
 
-impl Database {
+impl CatalogDatabase {
     /// Opens it and defines the catalog.
     ///
     /// # Errors
     /// XX000: the definitions are part of the program.
     pub(super) fn open() -> Result<Self, WireError> {
         let connection = open().map_err(|error| internal(&error))?;
-        Ok(Database { inner: Mutex::new(Inner { connection, epoch: None }) })
+        Ok(CatalogDatabase { inner: Mutex::new(Inner { connection, epoch: None }) })
     }
 
     /// A connection whose facts are of this epoch. `facts` is called when they have to be written anew.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::scan::Scanned;
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::TokenKind;
 
 /// The SQL that defines the catalog, in the order it has to run.
 pub(super) const DEFINITIONS: [&str; 7] = [
@@ -52,6 +52,9 @@ pub(super) static INFORMATION_RELATIONS: LazyLock<HashSet<&'static str>> =
 /// Functions of `pg_catalog`.
 static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CREATE MACRO "));
 
+/// Functions that the engine has too, with every answer of PostgreSQL's.
+const OF_THE_ENGINE: [&str; 3] = ["quote_ident", "quote_literal", "quote_nullable"];
+
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
 const HINTS: [&str; 13] = [
     "pg_",
@@ -87,7 +90,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
     let mut touches = false;
     for (at, scanned) in tokens.iter().enumerate() {
         let token = scanned.token;
-        if !matches!(token.kind, Kind::Word | Kind::Quoted) {
+        if !matches!(token.kind, TokenKind::Word | TokenKind::Quoted) {
             continue;
         }
         let next = tokens.get(at + 1).map(|next| next.token);
@@ -104,9 +107,9 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
                 }
                 _ => return false,
             }
-        } else if calls && FUNCTIONS.contains(&*name) {
+        } else if calls && FUNCTIONS.contains(&*name) && !OF_THE_ENGINE.contains(&&*name) {
             touches = true;
-        } else if !is_qualified && token.kind == Kind::Word && !next.is_some_and(|next| next.is_symbol(".")) {
+        } else if !is_qualified && token.kind == TokenKind::Word && !next.is_some_and(|next| next.is_symbol(".")) {
             let is_session_word = name != "user" && SESSION_WORDS.iter().any(|(word, _)| *word == name);
             let is_cast = REG_TYPES.contains(&&*name) && before.is_some_and(|before| before.is_symbol(":"));
             touches |= is_session_word || is_cast;

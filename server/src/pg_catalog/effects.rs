@@ -1,17 +1,18 @@
 //! Functions of the catalog that do something: `set_config`, `pg_cancel_backend`, `pg_terminate_backend`.
 
+use zxq_engine::sql::quoted_text;
+
 use super::scan::Scanned;
 use crate::wire::error::WireError;
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::TokenKind;
 
 /// What a statement does besides answering.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Changes a setting.
     Set {
-        /// Its name.
         name: String,
-        /// Its new value.
+        /// As text, the way `SET` takes it.
         value: String,
     },
     /// Cancels the statement of another connection.
@@ -41,7 +42,7 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
     let mut calls = Vec::new();
     for (at, scanned) in tokens.iter().enumerate() {
         let name = scanned.token;
-        if name.kind != Kind::Word || !tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("(")) {
+        if name.kind != TokenKind::Word || !tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("(")) {
             continue;
         }
         let effect: fn(&[String]) -> Option<(Effect, String)> = if name.is("set_config") {
@@ -58,7 +59,12 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
         let unsupported = || WireError::unsupported(format!("{} takes literals only", name.value()));
         let last = last.ok_or_else(unsupported)?;
         let arguments: Vec<String> = (at + 2..last)
-            .filter(|i| matches!(tokens[*i].token.kind, Kind::Text | Kind::Number | Kind::Word | Kind::Parameter))
+            .filter(|i| {
+                matches!(
+                    tokens[*i].token.kind,
+                    TokenKind::Text | TokenKind::Number | TokenKind::Word | TokenKind::Parameter
+                )
+            })
             .map(|i| literal_value(&values[i]))
             .collect();
         let (effect, result) = effect(&arguments).ok_or_else(unsupported)?;
@@ -69,7 +75,7 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
 
 fn set_config(arguments: &[String]) -> Option<(Effect, String)> {
     let [name, value, ..] = arguments else { return None };
-    let result = format!("'{}'", value.replace('\'', "''"));
+    let result = quoted_text(value);
     Some((Effect::Set { name: name.to_lowercase(), value: value.clone() }, result))
 }
 

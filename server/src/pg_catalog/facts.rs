@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use zxq_engine::catalog::{ColumnDef, Snapshot, TableDef, TableState, Tier};
+use zxq_engine::sql::{quoted, quoted_text};
 
 use super::oids::Oids;
 use crate::wire::settings::known::{KNOWN, Values};
-use crate::wire::types::{numeric_typmod, pg_type};
+use crate::wire::types::column_of;
 
 /// OID of the schema `public` in every PostgreSQL.
 const PUBLIC_OID: u32 = 2200;
@@ -191,22 +192,10 @@ fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
     }
 }
 
-/// Type OID and modifier of a column, as declared: VARCHAR and CHAR are one type in the engine, and two here.
+/// Type OID and modifier of a column, as declared.
 fn declared_type(column: &ColumnDef) -> (u32, i32) {
-    use datafusion::arrow::datatypes::DataType;
-    use pgwire::api::Type;
-    let declared = column.sql_type.trim().to_ascii_uppercase();
-    let length = column.max_chars.and_then(|n| i32::try_from(n).ok()).map_or(-1, |n| n + 4);
-    if declared.starts_with("VARCHAR") || declared.starts_with("CHARACTER VARYING") {
-        return (Type::VARCHAR.oid(), length);
-    }
-    if declared.starts_with("CHAR") {
-        return (Type::BPCHAR.oid(), length);
-    }
-    match &column.data_type {
-        DataType::Decimal128(precision, scale) => (Type::NUMERIC.oid(), numeric_typmod(*precision, *scale)),
-        other => (pg_type(other).oid(), -1),
-    }
+    let wire = column_of(&column.row_field());
+    (wire.pg_type.oid(), wire.typmod)
 }
 
 /// True when the expression names the column, as a word of its own.
@@ -215,9 +204,5 @@ fn mentions(expression: &str, column: &str) -> bool {
 }
 
 fn text(value: &str) -> String {
-    if value.is_empty() { "NULL".to_owned() } else { format!("'{}'", value.replace('\'', "''")) }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    if value.is_empty() { "NULL".to_owned() } else { quoted_text(value) }
 }

@@ -2,12 +2,14 @@
 //!
 //! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
 
+use zxq_engine::sql::quoted_text;
+
 use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
 use super::effects::EffectCall;
 use super::scan::{Clause, Scanned};
 use crate::wire::decode::text::array_elements;
 use crate::wire::error::WireError;
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::TokenKind;
 
 /// Columns of type `regproc`: PostgreSQL shows them by name.
 const REGPROC_COLUMNS: [&str; 12] = [
@@ -70,7 +72,7 @@ impl<'a> Rewriter<'a> {
         let pieces = tokens
             .iter()
             .map(|scanned| match scanned.token.kind {
-                Kind::Parameter => scanned.token.raw[1..]
+                TokenKind::Parameter => scanned.token.raw[1..]
                     .parse::<usize>()
                     .ok()
                     .and_then(|number| literals.get(number.checked_sub(1)?))
@@ -169,7 +171,7 @@ impl<'a> Rewriter<'a> {
     }
 
     fn is_name(&self, at: usize) -> bool {
-        self.tokens.get(at).is_some_and(|scanned| matches!(scanned.token.kind, Kind::Word | Kind::Quoted))
+        self.tokens.get(at).is_some_and(|scanned| matches!(scanned.token.kind, TokenKind::Word | TokenKind::Quoted))
     }
 
     fn is_text(&self, at: usize) -> bool {
@@ -191,7 +193,7 @@ impl<'a> Rewriter<'a> {
         let Some(close) = (at + 2..self.tokens.len()).find(|i| self.symbol(*i, ")")) else { return };
         let operator: String = (at + 2..close)
             .map(|i| self.tokens[i].token)
-            .filter(|token| token.kind == Kind::Symbol && token.raw != ".")
+            .filter(|token| token.kind == TokenKind::Symbol && token.raw != ".")
             .map(|token| token.raw)
             .collect();
         self.replace(at, close, &operator);
@@ -269,7 +271,7 @@ impl<'a> Rewriter<'a> {
     /// `current_user` and its like.
     fn session_word(&mut self, at: usize) {
         let token = self.tokens[at].token;
-        let is_word = token.kind == Kind::Word
+        let is_word = token.kind == TokenKind::Word
             && self.pieces[at] == token.raw
             && !self.symbol(at + 1, "(")
             && !self.symbol(at + 1, ".")
@@ -371,12 +373,23 @@ impl<'a> Rewriter<'a> {
         let from_text = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
         self.replace(at, name, "");
         if from_text {
-            self.pieces[first] = format!("{function}_in({}", self.pieces[first]);
-            self.pieces[operand_end].push(')');
+            let (read, end) = match self.is_shown(at, name) {
+                true => (format!("{function}_out({function}_in("), "))"),
+                false => (format!("{function}_in("), ")"),
+            };
+            self.pieces[first] = format!("{read}{}", self.pieces[first]);
+            self.pieces[operand_end].push_str(end);
         } else if !stays_number {
             self.pieces[first] = format!("{function}_out({}", self.pieces[first]);
             self.pieces[operand_end].push(')');
         }
+    }
+
+    /// True for a cast, from its `::` to the type's name, that is a column of the outermost select list: clients see a name.
+    fn is_shown(&self, at: usize, name: usize) -> bool {
+        let Scanned { depth, clause, .. } = self.tokens[at];
+        let ends = name + 1 == self.tokens.len() || self.symbol(name + 1, ",") || self.is(name + 1, "FROM");
+        depth == 0 && clause == Clause::Select && (ends || self.is(name + 1, "AS"))
     }
 
     /// `CAST('t' AS regclass)` and `CAST(oid AS regclass)`.
@@ -463,7 +476,7 @@ impl<'a> Rewriter<'a> {
             .map(|element| match element {
                 None => "NULL".to_owned(),
                 Some(element) if are_numbers => element,
-                Some(element) => format!("'{}'", element.replace('\'', "''")),
+                Some(element) => quoted_text(&element),
             })
             .collect();
         self.pieces[at] = format!("[{}]", elements.join(", "));

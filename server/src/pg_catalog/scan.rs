@@ -1,7 +1,7 @@
 //! The tokens of a statement, each with the clause it stands in: enough to tell tables from columns.
 
 use crate::wire::error::WireError;
-use crate::wire::lexer::{Kind, Lexer, Token};
+use crate::wire::lexer::{Lexer, Token, TokenKind};
 
 /// The clause of a query that a token stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub(super) enum Clause {
 /// One token with its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scanned<'a> {
-    /// The token.
+    /// As the lexer cut it.
     pub(super) token: Token<'a>,
-    /// Its clause.
+    /// The clause that it stands in.
     pub(super) clause: Clause,
     /// Brackets around it.
     pub(super) depth: usize,
@@ -42,7 +42,7 @@ pub(super) fn scan(text: &str) -> Result<Vec<Scanned<'_>>, WireError> {
         let mut clause = clauses.last().copied().unwrap_or(Clause::Other);
         let mut begins_table = wants_table;
         wants_table = false;
-        if token.kind == Kind::Word {
+        if token.kind == TokenKind::Word {
             let next = match token.raw.to_ascii_uppercase().as_str() {
                 "SELECT" => Some(Clause::Select),
                 // EXTRACT(x FROM y) has no SELECT before its FROM.

@@ -9,16 +9,17 @@ use parking_lot::Mutex;
 use pgwire::api::Type;
 use tokio::sync::OnceCell;
 use zxq_engine::functions::version_text;
+use zxq_engine::sql::quoted_text;
 use zxq_engine::{CATALOG, Engine, EngineSession};
 
-use super::database::{Database, Interrupt};
+use super::database::{CatalogDatabase, Interrupt};
 use super::effects::{self, Effect};
 use super::facts::{self, SystemView};
 use super::names::postgres_name;
 use super::rewrite::Rewriter;
 use super::{detect, scan};
 use crate::wire::error::WireError;
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::TokenKind;
 use crate::wire::types::{self, Column, PG_TYPE_KEY};
 
 /// Schema of the engine's own views.
@@ -43,7 +44,7 @@ pub(crate) struct Introspection {
     port: u16,
     /// Seconds since the Unix epoch when the server started.
     started: i64,
-    database: OnceCell<Arc<Database>>,
+    database: OnceCell<Arc<CatalogDatabase>>,
     views: OnceCell<Arc<Vec<SystemView>>>,
 }
 
@@ -66,7 +67,7 @@ struct Basis {
 }
 
 impl CatalogStatement {
-    /// Its columns.
+    /// The columns that it returns, as clients are told.
     pub(crate) fn columns(&self) -> Vec<Column> {
         self.columns.clone()
     }
@@ -191,7 +192,7 @@ impl Introspection {
 
 /// The statements that set what belongs to one session.
 pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String {
-    let text = |value: &str| format!("'{}'", value.replace('\'', "''"));
+    let text = quoted_text;
     let settings: Vec<String> = identity
         .settings
         .iter()
@@ -210,8 +211,8 @@ pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String 
     )
 }
 
-async fn open() -> Result<Arc<Database>, WireError> {
-    blocking(|| Database::open().map(Arc::new)).await
+async fn open() -> Result<Arc<CatalogDatabase>, WireError> {
+    blocking(|| CatalogDatabase::open().map(Arc::new)).await
 }
 
 /// Runs work that blocks on a thread where it may.
@@ -258,9 +259,9 @@ fn literal(value: &ScalarValue) -> String {
             format!("[{}]", elements.join(", "))
         }
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
-            format!("'{}'", text.replace('\'', "''"))
+            quoted_text(text)
         }
-        other => format!("'{}'", other.to_string().replace('\'', "''")),
+        other => quoted_text(&other.to_string()),
     }
 }
 
@@ -268,7 +269,7 @@ fn literal(value: &ScalarValue) -> String {
 fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Vec<u32> {
     let numbers = tokens.iter().enumerate().filter_map(|(at, scanned)| {
         let number =
-            (scanned.token.kind == Kind::Parameter).then(|| scanned.token.raw[1..].parse::<usize>().ok())??;
+            (scanned.token.kind == TokenKind::Parameter).then(|| scanned.token.raw[1..].parse::<usize>().ok())??;
         (number > 0).then_some((at, number))
     });
     let mut oids = declared.to_vec();

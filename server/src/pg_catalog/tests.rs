@@ -2,7 +2,7 @@
 
 use zxq_engine::catalog::Snapshot;
 
-use super::database::{Database, Interrupt};
+use super::database::{CatalogDatabase, Interrupt};
 use super::detect::{is_catalog, may_be_catalog};
 use super::rewrite::Rewriter;
 use super::{Identity, facts, scan};
@@ -66,7 +66,8 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT 'a' !~ 'b', 'a' ~* 'c', 'a' ~~ 'd'",
             "SELECT 'a' !~ '(?s:.*)(?:b)(?s:.*)', 'a' ~ '(?i)(?s:.*)(?:c)(?s:.*)', 'a' ~~ 'd'",
         ),
-        ("SELECT 'public.t'::regclass", "SELECT regclass_in('public.t')"),
+        ("SELECT 'public.t'::regclass", "SELECT regclass_out(regclass_in('public.t'))"),
+        ("SELECT 1 FROM pg_class WHERE oid = 't'::regclass", "SELECT 1 FROM pgc.pg_class WHERE oid = regclass_in('t')"),
         ("SELECT 't'::pg_catalog.regclass::oid", "SELECT regclass_in('t')::oid"),
         ("SELECT c.oid::pg_catalog.regclass::text", "SELECT regclass_out(c.oid)::text"),
         ("SELECT c.reltype::pg_catalog.regtype::pg_catalog.text", "SELECT regtype_out(c.reltype)::text"),
@@ -85,13 +86,13 @@ fn names_casts_and_operators_are_rewritten() {
     ] {
         assert_eq!(rewritten(sql, &[]), wanted, "{sql}");
     }
-    assert_eq!(rewritten("SELECT $2, $1::regclass", &["'t'", "5"]), "SELECT 5, regclass_in('t')");
+    assert_eq!(rewritten("SELECT $2, $1::regclass", &["'t'", "5"]), "SELECT 5, regclass_out(regclass_in('t'))");
 }
 
 /// Every statement that clients are known to send, over an empty database: none may fail.
 #[test]
 fn captured_statements_run() {
-    let database = Database::open().unwrap();
+    let database = CatalogDatabase::open().unwrap();
     let settings = KNOWN.iter().map(|known| (known.name.to_owned(), known.default.to_owned())).collect();
     let identity = Identity { user: "u".to_owned(), database: "d".to_owned(), pid: 1, settings };
     let variables = super::statement::variables(&identity, 1, 0);

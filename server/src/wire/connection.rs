@@ -5,8 +5,8 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Answer;
 use super::error::{Severity, Stop, WireError};
-use super::execute::Answer;
 use super::lexer;
 use super::link::{Guard, Link, shutting_down};
 use super::plan::Planned;
@@ -85,11 +85,15 @@ impl Connection {
             | PgWireFrontendMessage::CopyFail(_) => {}
             _ if self.skipping => {}
             message => {
+                let query = match &message {
+                    PgWireFrontendMessage::Parse(parse) => parse.query.clone(),
+                    _ => String::new(),
+                };
                 let outcome = self.extended_message(message).await;
                 if matches!(outcome, Err(Stop::Failed(_))) {
                     self.skipping = true;
                 }
-                self.report(outcome.map(|_| ()), "").await?;
+                self.report(outcome, &query).await?;
             }
         }
         Ok(true)
@@ -143,12 +147,7 @@ impl Connection {
             if statements.is_empty() { vec![lexer::StatementText { text: "", offset: 0 }] } else { statements };
         for statement in statements {
             let guard = self.new_guard();
-            let outcome = self.simple_statement(statement.text, &guard).await;
-            if let Err(Stop::Failed(mut error)) = outcome {
-                error.offset = error.offset.map(|offset| offset + statement.offset);
-                return Err(error.into());
-            }
-            outcome?;
+            self.simple_statement(statement.text, &guard).await.map_err(|stop| stop.behind(statement.offset))?;
         }
         Ok(())
     }
@@ -167,6 +166,6 @@ impl Connection {
                 .hint("Statements with parameters need the extended protocol")
                 .into());
         }
-        Answer { link: &mut self.link, guard }.simple(&mut self.session, &planned).await
+        Answer { link: &mut self.link, guard: guard.clone() }.simple(&mut self.session, &planned).await
     }
 }

@@ -6,9 +6,11 @@ pub(crate) mod text;
 #[cfg(test)]
 mod tests;
 
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
+use zxq_engine::Zone;
+use zxq_engine::functions::text_beside_times::value_in;
 
 use super::encode::Format;
 use super::error::WireError;
@@ -39,6 +41,26 @@ pub(crate) fn decode(
     cast(value, wanted)
 }
 
+/// The same, where texts of moments without a zone are local to one.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_in(
+    bytes: Option<&[u8]>,
+    format: Format,
+    oid: u32,
+    wanted: &DataType,
+    zone: &str,
+) -> Result<ScalarValue, WireError> {
+    let moment = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    if let (Some(bytes), Format::Text, Some((zone, _))) = (bytes, format, Zone::of_setting(zone))
+        && effective_type(&type_of_oid(oid), wanted) == Type::TIMESTAMPTZ
+    {
+        return cast(value_in(text_of(bytes)?, &moment, zone)?, wanted);
+    }
+    decode(bytes, format, oid, wanted)
+}
+
 /// True where the value has the type the statement was planned with.
 pub(crate) fn fits(value: &ScalarValue, wanted: &DataType) -> bool {
     value.data_type() == *wanted
@@ -48,9 +70,14 @@ fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue, WireError>
     if value.data_type() == *wanted || *wanted == DataType::Null {
         return Ok(value);
     }
-    let cast = value.cast_to(wanted).map_err(|_| {
-        WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("parameter value {value} is no {wanted}"))
-    })?;
+    let Ok(cast) = value.cast_to(wanted) else {
+        if value.data_type().is_numeric() && wanted.is_numeric() {
+            // Its own type counts then, not that of what stands beside it.
+            return Ok(value);
+        }
+        let message = format!("parameter value {value} is no value of type {}", super::types::pg_type(wanted).name());
+        return Err(WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, message));
+    };
     // Casting rounds decimals; the digits that were sent have to count.
     let exact = match &value {
         ScalarValue::Decimal128(Some(_), ..) if matches!(wanted, DataType::Decimal128(..)) => {

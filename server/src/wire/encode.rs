@@ -1,6 +1,6 @@
 //! Arrow to PostgreSQL: rows of a batch as `DataRow` messages, text or binary by column.
 //!
-//! Each column is resolved to a typed [`Source`] once per call; the loop over rows only reads and writes.
+//! Each column is resolved to a typed [`ColumnValues`] once per call; the loop over rows only reads and writes.
 
 pub(crate) mod binary;
 pub(crate) mod normalise;
@@ -13,10 +13,11 @@ mod tests;
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use pgwire::api::Type;
+use zxq_engine::catalog::declared::declared;
 
 use super::error::WireError;
-use super::types::Column;
-use source::Source;
+use super::types::{Column, declared_length};
+use source::ColumnValues;
 
 /// Text or binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub(crate) fn column_encodings(columns: &[Column], formats: &[Format]) -> Vec<Co
         .collect()
 }
 
-/// A batch made ready for encoding: uncommon types cast to the ones [`Source`] reads.
+/// A batch made ready for encoding: uncommon types cast to the ones [`ColumnValues`] reads.
 #[derive(Debug)]
 pub(crate) struct EncodableBatch {
     arrays: Vec<ArrayRef>,
@@ -93,7 +94,12 @@ impl EncodableBatch {
     /// # Errors
     /// When a value does not fit its wire type.
     pub(crate) fn new(batch: &RecordBatch) -> Result<Self, WireError> {
-        let arrays = batch.columns().iter().map(normalise::normalise).collect::<Result<_, _>>()?;
+        let fields = batch.schema_ref().fields().iter();
+        let arrays = batch.columns().iter().zip(fields).map(|(array, field)| match declared(field) {
+            Some("bpchar") => normalise::padded(array, declared_length(field)),
+            _ => normalise::normalise(array),
+        });
+        let arrays = arrays.collect::<Result<_, _>>()?;
         Ok(EncodableBatch { arrays, rows: batch.num_rows() })
     }
 
@@ -106,8 +112,8 @@ impl EncodableBatch {
     ///
     /// # Errors
     /// For a type without a reader.
-    pub(crate) fn sources(&self) -> Result<Vec<Source<'_>>, WireError> {
-        self.arrays.iter().map(|array| Source::new(array.as_ref())).collect()
+    pub(crate) fn sources(&self) -> Result<Vec<ColumnValues<'_>>, WireError> {
+        self.arrays.iter().map(|array| ColumnValues::new(array.as_ref())).collect()
     }
 }
 
@@ -145,7 +151,7 @@ pub(crate) fn encode_data_rows(
 /// Appends one value with its length in front; -1 for NULL.
 pub(crate) fn put_value(
     buf: &mut BytesMut,
-    source: &Source<'_>,
+    source: &ColumnValues<'_>,
     row: usize,
     encoding: &ColumnEncoding,
 ) -> Result<(), WireError> {

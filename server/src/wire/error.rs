@@ -39,7 +39,7 @@ impl Severity {
 pub(crate) struct WireError {
     /// How bad it is.
     pub(crate) severity: Severity,
-    /// Its code.
+    /// The SQLSTATE.
     pub(crate) code: SqlState,
     /// What is wrong.
     pub(crate) message: String,
@@ -144,7 +144,8 @@ impl WireError {
 
 impl From<EngineError> for WireError {
     fn from(error: EngineError) -> Self {
-        WireError::new(sqlstate::of(error.kind()), error.to_string())
+        let hint = error.hint().map(str::to_owned);
+        WireError { hint, ..WireError::new(sqlstate::of(error.kind()), error.to_string()) }
     }
 }
 
@@ -175,6 +176,17 @@ pub(crate) enum Stop {
     /// The client is gone.
     #[error("the connection is closed: {0}")]
     Gone(#[from] std::io::Error),
+}
+
+impl Stop {
+    /// The same of a statement that stands so many bytes behind the start of the text the client sent.
+    #[must_use]
+    pub(crate) fn behind(mut self, bytes: usize) -> Self {
+        if let Stop::Failed(error) = &mut self {
+            error.offset = error.offset.map(|offset| offset + bytes);
+        }
+        self
+    }
 }
 
 impl From<EngineError> for Stop {

@@ -1,4 +1,4 @@
-//! Runs one planned statement and answers the client, in either protocol.
+//! Starts one planned statement. What it gives goes to the client by [`super::answer`].
 
 use std::sync::Arc;
 
@@ -6,21 +6,16 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
-use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::data::{FieldDescription, RowDescription};
-use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, TransactionStatus};
+use pgwire::messages::response::TransactionStatus;
 use zxq_engine::Outcome;
 
 use super::copy::from_stdin::CopyIn;
 use super::copy::options::{CopyCommand, CopyOptions};
-use super::copy::to_stdout;
-use super::encode::{Format, column_encodings};
-use super::error::{Stop, WireError};
-use super::link::{Guard, Link};
-use super::plan::{Planned, RowTag, Work};
+use super::error::WireError;
+use super::plan::{Planned, RowTag, Runner};
 use super::portal::{Portal, PortalState};
-use super::rows::{DataRows, RowCursor};
 use super::session::Session;
+use super::session_zone::in_zone;
 use super::types::{self, Column};
 use super::utility::Utility;
 use crate::pg_catalog::Effect;
@@ -42,24 +37,16 @@ pub(crate) enum Reply {
     CopyOut { columns: Vec<Column>, stream: SendableRecordBatchStream, options: CopyOptions },
 }
 
-/// Where a reply goes.
-pub(crate) struct Answer<'a> {
-    /// The socket.
-    pub(crate) link: &'a mut Link,
-    /// What can stop it.
-    pub(crate) guard: &'a Guard,
-}
-
 impl Session {
     /// Refuses statements in a failed transaction block, but for those that end it.
     ///
     /// # Errors
     /// 25P02.
-    pub(crate) fn check_block(&self, work: &Work) -> Result<(), WireError> {
+    pub(crate) fn check_block(&self, work: &Runner) -> Result<(), WireError> {
         let accepted = match work {
-            Work::Empty => true,
-            Work::Utility(utility) => utility.ends_failed_block(),
-            Work::Engine(_) | Work::Catalog(_) => false,
+            Runner::Empty => true,
+            Runner::Utility(utility) => utility.ends_failed_block(),
+            Runner::Engine(_) | Runner::Catalog(_) => false,
         };
         if accepted { Ok(()) } else { self.check_failed() }
     }
@@ -85,10 +72,11 @@ impl Session {
     pub(crate) async fn start(&mut self, planned: &Planned, parameters: Vec<ScalarValue>) -> Result<Reply, WireError> {
         self.check_block(&planned.work)?;
         match &planned.work {
-            Work::Empty => Ok(Reply::Empty),
-            Work::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {
+            Runner::Empty => Ok(Reply::Empty),
+            Runner::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {
                 Outcome::Rows { schema, stream } => {
                     let columns = planned.columns.clone().unwrap_or_else(|| types::columns(&schema));
+                    let stream = in_zone(stream, self.settings.value("TimeZone"));
                     Ok(Reply::Rows { columns, stream, tag: planned.tag })
                 }
                 Outcome::Command { tag } => {
@@ -96,14 +84,14 @@ impl Session {
                     Ok(Reply::Command(tag))
                 }
             },
-            Work::Catalog(statement) => {
+            Runner::Catalog(statement) => {
                 for effect in statement.effects(&parameters)? {
                     self.take_effect(effect).await?;
                 }
                 let rows = self.catalog.run(&self.engine, &self.identity(), statement, &parameters).await?;
                 Ok(Reply::Rows { columns: statement.columns(), stream: one_batch(rows), tag: planned.tag })
             }
-            Work::Utility(utility) => self.start_utility(utility).await,
+            Runner::Utility(utility) => self.start_utility(utility).await,
         }
     }
 
@@ -304,190 +292,4 @@ fn no_such_process(pid: i32) -> WireError {
 pub(crate) fn one_batch(batch: RecordBatch) -> SendableRecordBatchStream {
     let schema = batch.schema();
     Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)])))
-}
-
-/// The message that announces columns.
-pub(crate) fn row_description(columns: &[Column], formats: &[Format]) -> PgWireBackendMessage {
-    let fields = columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let format = formats.get(at).copied().unwrap_or(Format::Text);
-            FieldDescription::new(
-                column.name.clone(),
-                0,
-                0,
-                column.pg_type.oid(),
-                column.width(),
-                column.typmod,
-                format.code(),
-            )
-        })
-        .collect();
-    PgWireBackendMessage::RowDescription(RowDescription::new(fields))
-}
-
-impl Answer<'_> {
-    /// Runs a statement of the simple protocol: columns, rows, tag.
-    ///
-    /// # Errors
-    /// What the statement says, the guard's reason, or that the client is gone.
-    pub(crate) async fn simple(&mut self, session: &mut Session, planned: &Planned) -> Result<(), Stop> {
-        let reply = self.link.run(self.guard, session.start(planned, Vec::new())).await?;
-        self.tell(session)?;
-        match reply {
-            Reply::Rows { columns, stream, tag } => {
-                let formats = vec![Format::Text; columns.len()];
-                self.link.put(&row_description(&columns, &formats))?;
-                let writer = DataRows(column_encodings(&columns, &formats));
-                let rows = RowCursor::new(stream).send_all(writer, self.link, self.guard).await?;
-                self.complete(session, tag.text(rows))
-            }
-            Reply::Fetch { name, count, skip } => {
-                if !skip && let Some(columns) = session.cursor_columns(&name) {
-                    self.link.put(&row_description(&columns, &[]))?;
-                }
-                let tag = self.fetch(session, &name, count, skip, &[]).await?;
-                self.complete(session, tag)
-            }
-            other => self.rest(session, other).await,
-        }
-    }
-
-    /// Runs a portal of the extended protocol for up to `limit` rows. True when it has ended, false when suspended.
-    ///
-    /// # Errors
-    /// As [`Answer::simple`].
-    pub(crate) async fn portal(
-        &mut self,
-        session: &mut Session,
-        portal: &mut Portal,
-        limit: Option<u64>,
-    ) -> Result<bool, Stop> {
-        let planned = Arc::clone(&portal.statement);
-        let cursor = match std::mem::replace(&mut portal.state, PortalState::Done) {
-            PortalState::Done => {
-                session.check_block(&planned.work)?;
-                self.complete(session, planned.tag.text(0))?;
-                return Ok(true);
-            }
-            PortalState::Rows(cursor) => {
-                session.check_block(&planned.work)?;
-                cursor
-            }
-            PortalState::Ready => {
-                let parameters = portal.parameters.clone();
-                let reply = self.link.run(self.guard, session.start(&planned, parameters)).await?;
-                self.tell(session)?;
-                match reply {
-                    Reply::Rows { stream, .. } => RowCursor::new(stream),
-                    Reply::Fetch { name, count, skip } => {
-                        let tag = self.fetch(session, &name, count, skip, &portal.formats).await?;
-                        self.complete(session, tag)?;
-                        return Ok(true);
-                    }
-                    other => {
-                        self.rest(session, other).await?;
-                        return Ok(true);
-                    }
-                }
-            }
-        };
-        let columns = planned.columns.as_deref().unwrap_or_default();
-        let mut writer = DataRows(column_encodings(columns, &portal.formats));
-        let Some(limit) = limit else {
-            let rows = cursor.send_all(writer, self.link, self.guard).await?;
-            self.complete(session, planned.tag.text(rows))?;
-            return Ok(true);
-        };
-        let mut cursor = cursor;
-        let sent = cursor.send(&mut writer, self.link, self.guard, limit).await?;
-        if sent.ended {
-            self.complete(session, planned.tag.text(sent.rows))?;
-        } else {
-            portal.state = PortalState::Rows(cursor);
-        }
-        Ok(sent.ended)
-    }
-
-    /// Rows of a cursor; returns the tag.
-    async fn fetch(
-        &mut self,
-        session: &mut Session,
-        name: &str,
-        count: Option<u64>,
-        skip: bool,
-        formats: &[Format],
-    ) -> Result<String, Stop> {
-        let mut portal = session.take_portal(name)?;
-        let outcome = self.fetch_from(session, &mut portal, count, skip, formats).await;
-        session.put_portal_back(name.to_owned(), portal);
-        outcome
-    }
-
-    async fn fetch_from(
-        &mut self,
-        session: &mut Session,
-        portal: &mut Portal,
-        count: Option<u64>,
-        skip: bool,
-        formats: &[Format],
-    ) -> Result<String, Stop> {
-        let planned = Arc::clone(&portal.statement);
-        if matches!(portal.state, PortalState::Ready) {
-            let parameters = portal.parameters.clone();
-            let reply = self.link.run(self.guard, session.start(&planned, parameters)).await?;
-            portal.state = match reply {
-                Reply::Rows { stream, .. } => PortalState::Rows(RowCursor::new(stream)),
-                _ => PortalState::Done,
-            };
-        }
-        let limit = count.unwrap_or(u64::MAX);
-        let rows = match &mut portal.state {
-            PortalState::Rows(cursor) if skip => cursor.skip(self.link, self.guard, limit).await?,
-            PortalState::Rows(cursor) => {
-                let columns = planned.columns.as_deref().unwrap_or_default();
-                let texts = vec![Format::Text; columns.len()];
-                let formats = if formats.len() == columns.len() { formats } else { &texts };
-                let mut writer = DataRows(column_encodings(columns, formats));
-                cursor.send(&mut writer, self.link, self.guard, limit).await?.rows
-            }
-            _ => 0,
-        };
-        Ok(if skip { format!("MOVE {rows}") } else { format!("FETCH {rows}") })
-    }
-
-    /// Replies that are the same in both protocols.
-    async fn rest(&mut self, session: &mut Session, reply: Reply) -> Result<(), Stop> {
-        match reply {
-            Reply::Empty => self.link.put(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())),
-            Reply::Command(tag) => self.complete(session, tag),
-            Reply::CopyIn(copy) => {
-                let engine = Arc::clone(session.engine.engine());
-                let report = copy.run(&engine, self.link, self.guard).await?;
-                session.note_write();
-                if report.rejected > 0 {
-                    session.notice(WireError::notice(format!("{} rows were quarantined", report.rejected)));
-                }
-                self.complete(session, format!("COPY {}", report.rows))
-            }
-            Reply::CopyOut { columns, stream, options } => {
-                let rows = to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, self.guard).await?;
-                self.complete(session, format!("COPY {rows}"))
-            }
-            Reply::Rows { .. } | Reply::Fetch { .. } => {
-                Err(WireError::internal("rows were not expected from this statement").into())
-            }
-        }
-    }
-
-    /// Sends notices and changed settings.
-    pub(crate) fn tell(&mut self, session: &mut Session) -> Result<(), Stop> {
-        session.take_outgoing().iter().try_for_each(|message| self.link.put(message))
-    }
-
-    fn complete(&mut self, session: &mut Session, tag: String) -> Result<(), Stop> {
-        self.tell(session)?;
-        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
-    }
 }

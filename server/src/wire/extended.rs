@@ -11,14 +11,14 @@ use pgwire::messages::extendedquery::{
 };
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
+use super::answer::{Answer, row_description};
 use super::connection::Connection;
 use super::decode;
 use super::encode::Format;
 use super::error::{Stop, WireError};
-use super::execute::{Answer, row_description};
 use super::lexer;
 use super::link::Guard;
-use super::plan::{Planned, Work, exact_literal};
+use super::plan::{Planned, Runner, exact_literal};
 use super::portal::{Portal, PortalState};
 
 impl Connection {
@@ -49,9 +49,9 @@ impl Connection {
     async fn parse(&mut self, parse: Parse, guard: &Guard) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
         let statements = lexer::split(&parse.query)?;
-        let text = match statements.as_slice() {
-            [] => "",
-            [one] => one.text,
+        let (text, before) = match statements.as_slice() {
+            [] => ("", 0),
+            [one] => (one.text, one.offset),
             _ => {
                 return Err(WireError::syntax("cannot insert multiple commands into a prepared statement").into());
             }
@@ -63,7 +63,7 @@ impl Connection {
             Ok(planned) => planned,
             Err(stop) => {
                 self.session.check_failed()?;
-                return Err(stop);
+                return Err(stop.behind(before));
             }
         };
         self.session.check_block(&planned.work)?;
@@ -84,14 +84,15 @@ impl Connection {
         }
         let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
         let wanted = |at: usize| match &statement.work {
-            Work::Engine(prepared) => prepared.param_types.get(at).cloned().unwrap_or(DataType::Null),
+            Runner::Engine(prepared) => prepared.param_types.get(at).cloned().unwrap_or(DataType::Null),
             _ => DataType::Null,
         };
+        let zone = self.session.settings.value("TimeZone");
         let mut parameters = Vec::with_capacity(count);
         let mut literals: Vec<Option<String>> = vec![None; count];
         for (at, bytes) in bind.parameters.iter().enumerate() {
             let wanted = wanted(at);
-            let value = decode::decode(bytes.as_deref(), formats[at], statement.parameters[at], &wanted)
+            let value = decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
                 .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
             if wanted != DataType::Null && !decode::fits(&value, &wanted) {
                 literals[at] = exact_literal(&value);
@@ -149,7 +150,7 @@ impl Connection {
         let limit = u64::try_from(execute.max_rows).ok().filter(|rows| *rows > 0);
         // Out of the session while it runs: a portal may be a FETCH from another one.
         let mut portal = self.session.take_portal(&name)?;
-        let mut answer = Answer { link: &mut self.link, guard };
+        let mut answer = Answer { link: &mut self.link, guard: guard.clone() };
         let outcome = answer.portal(&mut self.session, &mut portal, limit).await;
         let ended = outcome?;
         self.session.put_portal_back(name, portal);

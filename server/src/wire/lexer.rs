@@ -12,7 +12,7 @@ use super::error::WireError;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     /// A name or keyword without quotes.
     Word,
     /// A name in double quotes.
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: TokenKind,
     /// As written, with its quotes.
     pub(crate) raw: &'a str,
     /// Byte offset of its first character.
@@ -41,12 +41,12 @@ pub(crate) struct Token<'a> {
 impl<'a> Token<'a> {
     /// True for this keyword, in any case.
     pub(crate) fn is(&self, keyword: &str) -> bool {
-        self.kind == Kind::Word && self.raw.eq_ignore_ascii_case(keyword)
+        self.kind == TokenKind::Word && self.raw.eq_ignore_ascii_case(keyword)
     }
 
     /// True for this character.
     pub(crate) fn is_symbol(&self, symbol: &str) -> bool {
-        self.kind == Kind::Symbol && self.raw == symbol
+        self.kind == TokenKind::Symbol && self.raw == symbol
     }
 
     /// Byte offset after its last character.
@@ -57,10 +57,10 @@ impl<'a> Token<'a> {
     /// The value: names folded to lower case or unquoted, literals without quotes and escapes.
     pub(crate) fn value(&self) -> Cow<'a, str> {
         match self.kind {
-            Kind::Word => Cow::Owned(self.raw.to_lowercase()),
-            Kind::Quoted => Cow::Owned(inside(self.raw, 1).replace("\"\"", "\"")),
-            Kind::Text => text_value(self.raw),
-            Kind::Number | Kind::Parameter | Kind::Symbol => Cow::Borrowed(self.raw),
+            TokenKind::Word => Cow::Owned(self.raw.to_lowercase()),
+            TokenKind::Quoted => Cow::Owned(inside(self.raw, 1).replace("\"\"", "\"")),
+            TokenKind::Text => text_value(self.raw),
+            TokenKind::Number | TokenKind::Parameter | TokenKind::Symbol => Cow::Borrowed(self.raw),
         }
     }
 }
@@ -127,29 +127,29 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let Some(first) = rest.first() else { return Ok(None) };
         let (kind, length) = match first {
-            b'\'' => (Kind::Text, quoted_length(rest, b'\'', false)),
-            b'"' => (Kind::Quoted, quoted_length(rest, b'"', false)),
+            b'\'' => (TokenKind::Text, quoted_length(rest, b'\'', false)),
+            b'"' => (TokenKind::Quoted, quoted_length(rest, b'"', false)),
             b'e' | b'E' if rest.get(1) == Some(&b'\'') => {
-                (Kind::Text, quoted_length(&rest[1..], b'\'', true).map(|length| length + 1))
+                (TokenKind::Text, quoted_length(&rest[1..], b'\'', true).map(|length| length + 1))
             }
             b'$' if rest.get(1).is_some_and(u8::is_ascii_digit) => {
-                (Kind::Parameter, Some(1 + rest[1..].iter().take_while(|b| b.is_ascii_digit()).count()))
+                (TokenKind::Parameter, Some(1 + rest[1..].iter().take_while(|b| b.is_ascii_digit()).count()))
             }
             b'$' => match dollar_tag(rest) {
-                Some(tag) => (Kind::Text, dollar_length(rest, tag)),
-                None => (Kind::Symbol, Some(1)),
+                Some(tag) => (TokenKind::Text, dollar_length(rest, tag)),
+                None => (TokenKind::Symbol, Some(1)),
             },
             b if b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii() => {
-                (Kind::Word, Some(rest.iter().take_while(|b| is_name_byte(**b)).count()))
+                (TokenKind::Word, Some(rest.iter().take_while(|b| is_name_byte(**b)).count()))
             }
             b if b.is_ascii_digit() => {
-                (Kind::Number, Some(rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()))
+                (TokenKind::Number, Some(rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()))
             }
-            _ => (Kind::Symbol, Some(1)),
+            _ => (TokenKind::Symbol, Some(1)),
         };
         let start = self.at;
         let Some(length) = length else {
-            let what = if kind == Kind::Quoted { "identifier" } else { "string" };
+            let what = if kind == TokenKind::Quoted { "identifier" } else { "string" };
             return Err(WireError::syntax(format!("unterminated quoted {what}")).at(start));
         };
         self.at += length;

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::{SinkExt, StreamExt};
@@ -11,6 +13,7 @@ use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
+use zxq_engine::RunningJob;
 
 use super::error::{Stop, WireError};
 use crate::sqlstate;
@@ -20,6 +23,9 @@ pub(crate) const SEND_BYTES: usize = 64 * 1024;
 
 /// Messages read ahead while a statement runs. Reading on is how a client that has gone is noticed.
 const READ_AHEAD: usize = 16;
+
+/// How long a client waits for a job that was stopped to sweep what it had written.
+pub(crate) const SWEEPING: Duration = Duration::from_secs(5);
 
 /// The framed socket of one connection.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
@@ -51,6 +57,14 @@ impl Guard {
             }
             () = timeout => WireError::new(sqlstate::QUERY_CANCELED, "canceling statement due to statement timeout"),
         }
+    }
+}
+
+impl Guard {
+    /// A guard for the rest of a statement whose work is done and cannot be taken back: it is too late to say that it was
+    /// cancelled.
+    pub(crate) fn of_done_work(&self) -> Guard {
+        Guard { cancel: CancellationToken::new(), deadline: None, abort: self.abort.clone() }
     }
 }
 
@@ -139,13 +153,58 @@ impl Link {
         guard: &Guard,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Stop> {
+        match self.race(std::pin::pin!(work), guard.stopped()).await? {
+            Raced::Done(done) => done.map_err(Into::into),
+            Raced::Stopped(reason) => Err(reason.into()),
+        }
+    }
+
+    /// As [`Link::run`], for work that may be a job: that is asked to stop, and waited for, since only it knows whether it
+    /// was in time. A client is told that a statement was cancelled only where nothing of it becomes visible.
+    ///
+    /// # Errors
+    /// As [`Link::run`].
+    pub(crate) async fn run_job<T, E: Into<Stop>>(
+        &mut self,
+        guard: &Guard,
+        job: &RunningJob,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Stop> {
         let mut work = std::pin::pin!(work);
-        let mut stopped = std::pin::pin!(guard.stopped());
+        let reason = match self.race(work.as_mut(), guard.stopped()).await? {
+            Raced::Done(done) => return done.map_err(Into::into),
+            Raced::Stopped(reason) => reason,
+        };
+        if !job.ask_to_stop() {
+            return Err(reason.into());
+        }
+        loop {
+            match self.race(work.as_mut(), tokio::time::sleep(SWEEPING)).await? {
+                Raced::Done(done) => {
+                    return done.map_err(|error| match error.into() {
+                        Stop::Failed(error) if error.code == sqlstate::QUERY_CANCELED => reason.into(),
+                        other => other,
+                    });
+                }
+                // It goes on sweeping what it had written; nobody has to wait for that.
+                Raced::Stopped(()) if job.is_stopped() => return Err(reason.into()),
+                Raced::Stopped(()) => {}
+            }
+        }
+    }
+
+    /// Waits for the work or for what stops it, reading on from the client.
+    async fn race<T, R>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+        stopped: impl Future<Output = R>,
+    ) -> Result<Raced<T, R>, Stop> {
+        let mut stopped = std::pin::pin!(stopped);
         loop {
             tokio::select! {
                 biased;
-                done = &mut work => return done.map_err(Into::into),
-                reason = &mut stopped => return Err(reason.into()),
+                done = &mut work => return Ok(Raced::Done(done)),
+                reason = &mut stopped => return Ok(Raced::Stopped(reason)),
                 message = self.socket.next(), if self.ahead.len() < READ_AHEAD => match message {
                     Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => return Err(Stop::Gone(gone())),
                     Some(Ok(message)) => self.ahead.push_back(message),
@@ -154,6 +213,12 @@ impl Link {
             }
         }
     }
+}
+
+/// What came first.
+enum Raced<T, R> {
+    Done(T),
+    Stopped(R),
 }
 
 fn gone() -> io::Error {

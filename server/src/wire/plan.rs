@@ -2,23 +2,23 @@
 
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
-use zxq_engine::{EngineError, ErrorKind, Prepared, StatementKind};
+use zxq_engine::{EngineError, Place, Prepared, StatementKind};
 
 use super::error::WireError;
-use super::lexer::{Kind, Lexer};
+use super::lexer::{Lexer, TokenKind};
 use super::session::Session;
 use super::settings_commands;
-use super::types::{self, Column, parameter_hint, pg_type};
+use super::types::{self, Column, field_type, parameter_hint};
 use super::utility::{self, Utility};
 use crate::pg_catalog::CatalogStatement;
 
 /// Who runs a statement.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one lives per statement, never in a collection")]
-pub(crate) enum Work {
+pub(crate) enum Runner {
     /// Nobody: it is empty.
     Empty,
-    /// The engine.
+    /// The engine, which has prepared it.
     Engine(Prepared),
     /// The introspection tables.
     Catalog(CatalogStatement),
@@ -51,10 +51,10 @@ impl RowTag {
 /// A planned statement.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    /// Its text.
+    /// The text it was planned from.
     pub(crate) text: String,
     /// Who runs it.
-    pub(crate) work: Work,
+    pub(crate) work: Runner,
     /// OIDs of `$1 …` as the client is told.
     pub(crate) parameters: Vec<u32>,
     /// Its columns; `None` when it returns no rows.
@@ -72,7 +72,7 @@ impl Planned {
         let planned =
             |work, columns, tag| Planned { text: text.to_owned(), work, parameters: Vec::new(), columns, tag };
         if text.is_empty() {
-            return Ok(planned(Work::Empty, None, RowTag::Select));
+            return Ok(planned(Runner::Empty, None, RowTag::Select));
         }
         if let Some(utility) = utility::parse(text)? {
             let (columns, tag) = match &utility {
@@ -81,12 +81,12 @@ impl Planned {
                 Utility::Execute { name, .. } => (session.statement_columns(name), RowTag::Select),
                 _ => (None, RowTag::Select),
             };
-            return Ok(planned(Work::Utility(utility), columns, tag));
+            return Ok(planned(Runner::Utility(utility), columns, tag));
         }
         if let Some(statement) = session.catalog.plan(&session.engine, || session.identity(), text, oids).await? {
             let columns = statement.columns();
             let parameters = statement.parameter_oids().to_vec();
-            let planned = planned(Work::Catalog(statement), Some(columns), RowTag::Select);
+            let planned = planned(Runner::Catalog(statement), Some(columns), RowTag::Select);
             return Ok(Planned { parameters, ..planned });
         }
         Planned::for_engine(session, text, oids).await
@@ -100,12 +100,12 @@ impl Planned {
         let hints: Vec<_> = oids.iter().map(|oid| parameter_hint(*oid)).collect();
         let prepared = session.engine.prepare(statement, &hints).await.map_err(|error| located(error, text))?;
         let parameters = prepared
-            .param_types
+            .param_fields
             .iter()
             .enumerate()
             .map(|(at, inferred)| match oids.get(at) {
                 Some(oid) if *oid != 0 && *oid != Type::UNKNOWN.oid() => *oid,
-                _ => pg_type(inferred).oid(),
+                _ => field_type(inferred).oid(),
             })
             .collect();
         let columns = prepared.schema.as_ref().map(|schema| types::columns(schema));
@@ -115,7 +115,7 @@ impl Planned {
             StatementKind::Call => RowTag::Word("CALL"),
             _ => RowTag::Select,
         };
-        Ok(Planned { text: text.to_owned(), work: Work::Engine(prepared), parameters, columns, tag })
+        Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag })
     }
 
     /// The same statement with some parameters written into its text: numerics with more digits than the plan's type.
@@ -131,7 +131,7 @@ impl Planned {
         let mut copied = 0;
         let mut lexer = Lexer::new(&self.text);
         while let Some(token) = lexer.next()? {
-            let literal = (token.kind == Kind::Parameter)
+            let literal = (token.kind == TokenKind::Parameter)
                 .then(|| token.raw[1..].parse::<usize>().ok()?.checked_sub(1))
                 .flatten()
                 .and_then(|at| literals.get(at)?.as_ref());
@@ -146,12 +146,17 @@ impl Planned {
     }
 }
 
-/// A numeric as an SQL literal of exactly its own digits.
+/// A number as an SQL literal of exactly its own digits and type.
 pub(crate) fn exact_literal(value: &ScalarValue) -> Option<String> {
     match value {
         ScalarValue::Decimal128(Some(_), _, scale) => {
             Some(format!("CAST('{value_text}' AS DECIMAL(38,{scale}))", value_text = decimal_text(value)?))
         }
+        ScalarValue::Int16(Some(number)) => Some(format!("CAST('{number}' AS SMALLINT)")),
+        ScalarValue::Int32(Some(number)) => Some(format!("CAST('{number}' AS INTEGER)")),
+        ScalarValue::Int64(Some(number)) => Some(format!("CAST('{number}' AS BIGINT)")),
+        ScalarValue::Float32(Some(number)) => Some(format!("CAST('{number}' AS REAL)")),
+        ScalarValue::Float64(Some(number)) => Some(format!("CAST('{number}' AS DOUBLE PRECISION)")),
         _ => None,
     }
 }
@@ -163,27 +168,20 @@ fn decimal_text(value: &ScalarValue) -> Option<String> {
     String::from_utf8(text.to_vec()).ok()
 }
 
-/// Moves the place a syntax error names in words, `(line 1, column 8)`, to where clients point at it.
+/// The error with its place where clients point at it: in the text.
 fn located(error: EngineError, text: &str) -> WireError {
-    let is_syntax = error.kind() == ErrorKind::Syntax;
-    let mut error = WireError::from(error);
-    if !is_syntax {
-        return error;
+    match error.place().and_then(|place| offset_of(text, place)) {
+        Some(offset) => {
+            let message = error.message().to_owned();
+            WireError { message, ..WireError::from(error).at(offset) }
+        }
+        None => error.into(),
     }
-    let place = error.message.split_once(" (line ").and_then(|(before, rest)| {
-        let (numbers, after) = rest.split_once(')')?;
-        let (line, column) = numbers.split_once(", column ")?;
-        Some((format!("{before}{after}"), line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
-    });
-    if let Some((message, line, column)) = place {
-        error.message = message;
-        error.offset = offset_of(text, line, column);
-    }
-    error
 }
 
-/// Byte offset of a line and column, both counted from 1, columns in characters.
-fn offset_of(text: &str, line: usize, column: usize) -> Option<usize> {
+/// Byte offset of a place.
+fn offset_of(text: &str, place: Place) -> Option<usize> {
+    let (line, column) = (usize::try_from(place.line).ok()?, usize::try_from(place.column).ok()?);
     let start = match line.checked_sub(2) {
         None => 0,
         Some(breaks) => text.match_indices('\n').nth(breaks)?.0 + 1,

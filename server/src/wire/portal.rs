@@ -10,7 +10,7 @@ use super::rows::RowCursor;
 
 /// A statement bound to its parameters.
 pub(crate) struct Portal {
-    /// The statement.
+    /// The statement that it runs.
     pub(crate) statement: Arc<Planned>,
     /// Its parameters, `$1` first.
     pub(crate) parameters: Vec<ScalarValue>,

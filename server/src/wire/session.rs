@@ -13,7 +13,7 @@ use super::error::{Severity, WireError};
 use super::plan::Planned;
 use super::portal::Portal;
 use super::settings::known::{KNOWN, Known};
-use super::settings::{Settings, known};
+use super::settings::{SessionSettings, known};
 use super::types::Column;
 use crate::pg_catalog::{Identity, Introspection};
 use crate::sqlstate;
@@ -30,7 +30,7 @@ pub(crate) struct Session {
     /// The introspection tables, shared by all connections.
     pub(crate) catalog: Arc<Introspection>,
     /// Settings.
-    pub(crate) settings: Settings,
+    pub(crate) settings: SessionSettings,
     /// Place among the connections.
     pub(crate) seat: Seat,
     /// User name the client gave.
@@ -44,7 +44,7 @@ pub(crate) struct Session {
     /// Idle, in a block, or in a failed block.
     pub(crate) status: TransactionStatus,
     /// Settings as they were when the block began.
-    settings_before: Option<Settings>,
+    settings_before: Option<SessionSettings>,
     /// Settings that `SET LOCAL` changed in this block.
     pub(crate) local_settings: Vec<&'static str>,
     /// Statements in this block that changed data, each committed by itself.
@@ -75,7 +75,7 @@ impl Session {
         Session {
             engine,
             catalog,
-            settings: Settings::default(),
+            settings: SessionSettings::default(),
             seat,
             user,
             database,
@@ -104,6 +104,9 @@ impl Session {
 
     /// Tells the client the value of a setting that is reported.
     pub(crate) fn report(&mut self, name: &str) {
+        if name == "TimeZone" {
+            self.engine.set_time_zone(self.settings.value(name));
+        }
         if let Some(known) = known(name).filter(|known| known.reported) {
             self.outbox.push(Outgoing::Status(known));
         }

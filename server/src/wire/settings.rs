@@ -11,13 +11,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use zxq_engine::Zone;
+
 use super::error::WireError;
 use crate::sqlstate;
 use known::{KNOWN, Known, Values};
 
 /// The settings of one connection.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Settings {
+pub(crate) struct SessionSettings {
     /// Values that differ from the default, by lower-case name.
     changed: BTreeMap<&'static str, String>,
     /// What `RESET` goes back to: what the client asked for when it connected.
@@ -34,7 +36,7 @@ pub(crate) fn unknown(name: &str) -> WireError {
     WireError::new(sqlstate::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-impl Settings {
+impl SessionSettings {
     /// The value in force.
     pub(crate) fn get(&self, known: &'static Known) -> &str {
         self.changed.get(known.name).map_or(known.default, String::as_str)
@@ -129,24 +131,25 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
             Some(one) => Ok((*one).to_owned()),
             None => bad(format!("zxq has: {}", values.join(", "))),
         },
-        Values::Utf8 => match text.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            // SQL_ASCII asks for bytes as they are, and they are UTF-8.
-            "utf8" | "unicode" | "sqlascii" => Ok("UTF8".to_owned()),
-            _ => bad("zxq speaks UTF8 only".to_owned()),
-        },
+        Values::Utf8 => {
+            // Letters and digits count in names of encodings: some drivers send quotes as well.
+            let name: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+            match name.to_ascii_lowercase().as_str() {
+                // SQL_ASCII asks for bytes as they are, and they are UTF-8.
+                "utf8" | "unicode" | "sqlascii" => Ok("UTF8".to_owned()),
+                _ => bad("zxq speaks UTF8 only".to_owned()),
+            }
+        }
         Values::Iso => {
             let fits = text.split(',').all(|part| {
                 matches!(part.trim().to_ascii_lowercase().as_str(), "iso" | "mdy" | "us" | "noneuropean" | "default")
             });
             if fits { Ok("ISO, MDY".to_owned()) } else { bad("zxq shows dates as ISO, MDY".to_owned()) }
         }
-        Values::Utc => {
-            if is_utc(text) {
-                Ok("UTC".to_owned())
-            } else {
-                bad("zxq shows timestamps in UTC; convert with ts AT TIME ZONE 'zone'".to_owned())
-            }
-        }
+        Values::Zone => match Zone::of_setting(text) {
+            Some((_, shown)) => Ok(shown),
+            None => bad("Use a name such as Europe/Berlin, or an offset from UTC in hours".to_owned()),
+        },
         Values::SearchPath => {
             let schemas: Vec<String> = text.split(',').map(|s| s.trim().trim_matches('"').to_lowercase()).collect();
             let fits = text.is_empty()
@@ -170,30 +173,6 @@ fn boolean(text: &str) -> Option<bool> {
         "off" | "false" | "f" | "no" | "n" | "0" => Some(false),
         _ => None,
     }
-}
-
-/// True for the names of UTC.
-pub(crate) fn is_utc(zone: &str) -> bool {
-    const NAMES: [&str; 17] = [
-        "utc",
-        "etc/utc",
-        "gmt",
-        "etc/gmt",
-        "uct",
-        "etc/uct",
-        "zulu",
-        "etc/zulu",
-        "universal",
-        "etc/universal",
-        "z",
-        "greenwich",
-        "+00",
-        "+00:00",
-        "0",
-        "gmt0",
-        "default",
-    ];
-    NAMES.iter().any(|name| zone.trim().eq_ignore_ascii_case(name))
 }
 
 /// Milliseconds of `30s`, `500` and the like.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use pgwire::api::Type;
+use zxq_engine::sql::quoted_text;
 
 use super::error::WireError;
 use super::session::Session;
@@ -107,7 +108,7 @@ impl Session {
             .hint(format!("These can be set: {}", DATAFUSION_ALLOWED.join(", "))));
         }
         let sql = match value {
-            Some(value) => format!("SET {name} = '{}'", value.replace('\'', "''")),
+            Some(value) => format!("SET {name} = {}", quoted_text(value)),
             None => format!("RESET {name}"),
         };
         self.engine.run(&sql).await?;

@@ -16,7 +16,6 @@ use super::cancel::Connections;
 use super::error::{Stop, WireError};
 use super::link::{Link, Socket};
 use super::session::Session;
-use super::settings::is_utc;
 use super::settings::known::KNOWN;
 use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
@@ -159,14 +158,6 @@ async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, S
 }
 
 async fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), WireError> {
-    // Drivers send the zone of the machine they run on; refusing them would lock out all of Paris.
-    if name.eq_ignore_ascii_case("timezone") && !is_utc(value) {
-        session.notice(WireError::warning(
-            sqlstate::WARNING,
-            format!("time zone \"{value}\" is not used: zxq shows timestamps in UTC"),
-        ));
-        return Ok(());
-    }
     session.set(name, Some(value), false).await
 }
 

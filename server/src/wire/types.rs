@@ -2,9 +2,11 @@
 
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use pgwire::api::Type;
+use zxq_engine::catalog::declared::{PG_TYPE, declared};
 
-/// Field metadata key that overrides the wire type, for results whose PostgreSQL type Arrow cannot name: `oid`, `name`.
-pub(crate) const PG_TYPE_KEY: &str = "zxq.pg_type";
+/// Field metadata key that overrides the wire type, for results whose PostgreSQL type Arrow cannot name: `oid`, `name`,
+/// `uuid`, `varchar(20)`.
+pub(crate) const PG_TYPE_KEY: &str = PG_TYPE;
 
 /// One result column as `RowDescription` announces it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +15,7 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Wire type.
     pub(crate) pg_type: Type,
-    /// Type modifier: precision and scale of a numeric, otherwise -1.
+    /// Type modifier: precision and scale of a numeric, length of a text that has one, otherwise -1.
     pub(crate) typmod: i32,
 }
 
@@ -27,6 +29,7 @@ impl Column {
             Type::INT8 | Type::FLOAT8 | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME => 8,
             Type::INTERVAL => 16,
             Type::NAME => 64,
+            Type::UUID => 16,
             _ => -1,
         }
     }
@@ -34,17 +37,33 @@ impl Column {
 
 /// The wire columns of a result.
 pub(crate) fn columns(schema: &Schema) -> Vec<Column> {
-    schema.fields().iter().map(|field| column(field)).collect()
+    schema.fields().iter().map(|field| column_of(field)).collect()
 }
 
-fn column(field: &Field) -> Column {
-    let pg_type = match field.metadata().get(PG_TYPE_KEY).map(String::as_str) {
+/// One wire column.
+pub(crate) fn column_of(field: &Field) -> Column {
+    let typmod = declared_length(field).map_or_else(|| typmod(field.data_type()), |length| length + 4);
+    Column { name: field.name().clone(), pg_type: field_type(field), typmod }
+}
+
+/// The n of `varchar(n)` and `bpchar(n)`.
+pub(crate) fn declared_length(field: &Field) -> Option<i32> {
+    field.metadata().get(PG_TYPE_KEY)?.strip_suffix(')')?.split_once('(')?.1.parse().ok()
+}
+
+/// The wire type of a field: what it is declared as, or that of its Arrow type.
+pub(crate) fn field_type(field: &Field) -> Type {
+    match declared(field) {
         Some("oid") => Type::OID,
         Some("name") => Type::NAME,
         Some("char") => Type::CHAR,
+        Some("uuid") => Type::UUID,
+        Some("json") => Type::JSON,
+        Some("jsonb") => Type::JSONB,
+        Some("varchar") => Type::VARCHAR,
+        Some("bpchar") => Type::BPCHAR,
         _ => pg_type(field.data_type()),
-    };
-    Column { name: field.name().clone(), pg_type, typmod: typmod(field.data_type()) }
+    }
 }
 
 /// The wire type of an Arrow type. Types PostgreSQL does not have widen (`UInt16` is an `int4`) or become JSON.
@@ -71,7 +90,7 @@ pub(crate) fn pg_type(data_type: &DataType) -> Type {
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => array_type(&pg_type(item.data_type())),
+        | DataType::LargeListView(item) => array_type(&field_type(item)),
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Type::JSON,
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::TEXT,
     }
@@ -94,6 +113,9 @@ fn array_type(element: &Type) -> Type {
         Type::INTERVAL => Type::INTERVAL_ARRAY,
         Type::BYTEA => Type::BYTEA_ARRAY,
         Type::TEXT => Type::TEXT_ARRAY,
+        Type::UUID => Type::UUID_ARRAY,
+        Type::VARCHAR => Type::VARCHAR_ARRAY,
+        Type::JSONB => Type::JSONB_ARRAY,
         _ => Type::JSON,
     }
 }
@@ -118,8 +140,8 @@ pub(crate) fn type_of_oid(oid: u32) -> Type {
     Type::from_oid(oid).unwrap_or(Type::UNKNOWN)
 }
 
-/// The Arrow type a client means by a parameter's OID; `None` leaves it to inference (no OID was given, or numeric,
-/// whose scale only the value shows).
+/// The Arrow type a client means by a parameter's OID; `None` leaves it to inference (no OID was given). A numeric with more
+/// digits than that is planned again with them.
 pub(crate) fn parameter_hint(oid: u32) -> Option<DataType> {
     let micros = TimeUnit::Microsecond;
     let item = |data_type: DataType| DataType::List(Field::new_list_field(data_type, true).into());
@@ -128,9 +150,11 @@ pub(crate) fn parameter_hint(oid: u32) -> Option<DataType> {
         Type::INT2 => DataType::Int16,
         Type::INT4 => DataType::Int32,
         Type::INT8 | Type::OID => DataType::Int64,
+        Type::NUMERIC => DataType::Decimal128(38, 10),
         Type::FLOAT4 => DataType::Float32,
         Type::FLOAT8 => DataType::Float64,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR => DataType::Utf8View,
+        Type::UUID | Type::JSON | Type::JSONB => DataType::Utf8View,
         Type::BYTEA => DataType::BinaryView,
         Type::DATE => DataType::Date32,
         Type::TIMESTAMP => DataType::Timestamp(micros, None),
@@ -143,7 +167,7 @@ pub(crate) fn parameter_hint(oid: u32) -> Option<DataType> {
         Type::INT8_ARRAY | Type::OID_ARRAY => item(DataType::Int64),
         Type::FLOAT4_ARRAY => item(DataType::Float32),
         Type::FLOAT8_ARRAY => item(DataType::Float64),
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY => item(DataType::Utf8View),
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY | Type::UUID_ARRAY => item(DataType::Utf8View),
         Type::DATE_ARRAY => item(DataType::Date32),
         Type::TIMESTAMP_ARRAY => item(DataType::Timestamp(micros, None)),
         Type::TIMESTAMPTZ_ARRAY => item(DataType::Timestamp(micros, Some("UTC".into()))),

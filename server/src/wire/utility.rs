@@ -6,7 +6,7 @@ mod tests;
 
 use super::copy::options::{CopyCommand, parse_copy};
 use super::error::WireError;
-use super::lexer::{Kind, Lexer, Token};
+use super::lexer::{Lexer, Token, TokenKind};
 
 /// A statement the connection handles by itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +106,7 @@ impl<'a> Cursor<'a> {
     /// A name, folded or unquoted.
     pub(crate) fn name(&mut self) -> Result<String, WireError> {
         match self.peeked {
-            Some(token) if matches!(token.kind, Kind::Word | Kind::Quoted) => {
+            Some(token) if matches!(token.kind, TokenKind::Word | TokenKind::Quoted) => {
                 self.next()?;
                 Ok(token.value().into_owned())
             }
@@ -117,7 +117,7 @@ impl<'a> Cursor<'a> {
     /// A text literal.
     pub(crate) fn text(&mut self) -> Result<String, WireError> {
         match self.peeked {
-            Some(token) if token.kind == Kind::Text => {
+            Some(token) if token.kind == TokenKind::Text => {
                 self.next()?;
                 Ok(token.value().into_owned())
             }
@@ -169,7 +169,7 @@ impl<'a> Cursor<'a> {
 pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
     let mut cursor = Cursor::new(text)?;
     let Some(first) = cursor.next()? else { return Ok(None) };
-    let keyword = if first.kind == Kind::Word { first.raw.to_ascii_uppercase() } else { String::new() };
+    let keyword = if first.kind == TokenKind::Word { first.raw.to_ascii_uppercase() } else { String::new() };
     let utility = match keyword.as_str() {
         "BEGIN" => Utility::Begin,
         "START" if cursor.take("TRANSACTION")? => Utility::Begin,
@@ -295,7 +295,7 @@ fn setting_value(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
             if token.is_symbol(",") {
                 break;
             }
-            if matches!(token.kind, Kind::Symbol) && !matches!(token.raw, "-" | "+" | ".") {
+            if matches!(token.kind, TokenKind::Symbol) && !matches!(token.raw, "-" | "+" | ".") {
                 return Err(cursor.unexpected("a value"));
             }
             // SET TIME ZONE INTERVAL '…' HOUR TO MINUTE is not a zone zxq has.
@@ -364,9 +364,9 @@ fn split_list(text: &str) -> Result<Vec<String>, WireError> {
     let mut lexer = Lexer::new(text);
     while let Some(token) = lexer.next()? {
         match token.raw {
-            "(" | "[" if token.kind == Kind::Symbol => depth += 1,
-            ")" | "]" if token.kind == Kind::Symbol => depth = depth.saturating_sub(1),
-            "," if token.kind == Kind::Symbol && depth == 0 => {
+            "(" | "[" if token.kind == TokenKind::Symbol => depth += 1,
+            ")" | "]" if token.kind == TokenKind::Symbol => depth = depth.saturating_sub(1),
+            "," if token.kind == TokenKind::Symbol && depth == 0 => {
                 items.push(text[start..token.start].trim().to_owned());
                 start = token.end();
             }
@@ -418,7 +418,7 @@ fn fetch(cursor: &mut Cursor<'_>, skip: bool) -> Result<Utility, WireError> {
     } else {
         let forward = cursor.take("FORWARD")?;
         match cursor.peek() {
-            Some(token) if token.kind == Kind::Number => {
+            Some(token) if token.kind == TokenKind::Number => {
                 cursor.next()?;
                 count = Some(
                     token.raw.parse().map_err(|_| WireError::syntax("the row count is no number").at(token.start))?,

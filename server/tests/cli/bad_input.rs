@@ -122,6 +122,37 @@ fn files_that_do_not_fit_are_named() {
 }
 
 #[test]
+fn messages_are_sentences() {
+    let place = Place::new();
+    let data = place.data();
+    let sql =
+        "CREATE TABLE days (day DATE, n INT) WITH (partition_by = 'day'); INSERT INTO days VALUES ('2024-06-03', 1)";
+    crate::support::succeed(&["sql", sql, "--data", &data]);
+    let nowhere = place.path("nowhere.parquet");
+    let external = format!("CREATE EXTERNAL TABLE x STORED AS parquet LOCATION '{}'", nowhere.display());
+    for (sql, sentence) in [
+        (external.as_str(), format!("there is no parquet table at {}", nowhere.display())),
+        (
+            "CREATE EXTERNAL TABLE x STORED AS csv LOCATION '/a.csv'",
+            "zxq cannot read external tables stored as CSV: use parquet, delta or iceberg".to_owned(),
+        ),
+        (
+            "CALL zxq.migrate('days', 'warm', partition => '2024-06-04')",
+            "table days has no partition \"2024-06-04\": it has 2024-06-03\n".to_owned(),
+        ),
+        ("SELECT 1 FROM days days2 days3", "(line 1, column 26)".to_owned()),
+    ] {
+        let run = run(&["sql", sql, "--data", &data]);
+        assert!(run.code == Some(1) && run.err.contains(&sentence), "{sql}: {}", run.err);
+    }
+    let file = place.file("one.csv", "day,n\n2024-06-03,2\n");
+    let loaded = crate::support::succeed(&["load", "--table", "days", &file, "--data", &data]);
+    assert!(loaded.starts_with("days: 1 row from 1 file in "), "{loaded}");
+    let hidden = run(&["sql", "SET zxq.tiers = 'warm'; SELECT * FROM days WHERE n = 1", "--data", &data]);
+    assert!(hidden.err.contains("2 rows of days lie in tiers that this statement does not read"), "{hidden:?}");
+}
+
+#[test]
 fn help_and_version_are_no_mistakes() {
     for args in [["--help"], ["--version"]] {
         assert_eq!(run(&args).code, Some(0));

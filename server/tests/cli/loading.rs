@@ -1,6 +1,6 @@
 //! `zxq load`, embedded and through a server.
 
-use crate::support::{Place, Run, Server, run_with_input, succeed};
+use crate::support::{Place, Run, Server, fail, run_with_input, succeed};
 use crate::{PRICES, PRICES_TABLE};
 
 const EVERYTHING: &str = "SELECT * FROM prices ORDER BY symbol, ts";
@@ -53,6 +53,35 @@ fn creates_the_table_from_the_file() {
     succeed(&["load", "--table", "made", "--create", "--asset-class", "EQUITY", &file, "--data", &data]);
     assert_eq!(place.answer("SELECT count(*), sum(price) FROM made"), "3,803.18000000");
     assert_eq!(place.answer("SELECT DISTINCT asset_class FROM made"), "EQUITY");
+}
+
+#[test]
+fn a_created_table_is_laid_out_as_asked() {
+    for (served, from_stdin) in [(false, false), (true, false), (true, true)] {
+        let place = Place::new();
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        let layout = ["--partition-by", "trade_date", "--granularity", "month", "--sort-by", "symbol,ts"];
+        let mut args = vec!["load", "--table", "made", "--create", "--data", &data];
+        args.extend(layout);
+        if from_stdin {
+            args.extend(["--format", "csv", "-"]);
+            let Run { code, err, .. } = run_with_input(&args, PRICES.as_bytes());
+            assert_eq!(code, Some(0), "{err}");
+        } else {
+            succeed(&[&args[..], &[&place.file("prices.csv", PRICES)]].concat());
+        }
+        assert_eq!(place.answer("SELECT DISTINCT partition FROM zxq.partitions"), "2024-06", "served: {served}");
+    }
+}
+
+#[test]
+fn a_layout_is_for_new_tables_and_names_columns() {
+    let place = Place::new();
+    let (data, file) = (place.data(), place.file("prices.csv", PRICES));
+    fail(&["load", "--table", "made", "--partition-by", "trade_date", &file, "--data", &data], 2, &["--create"]);
+    let wrong = ["load", "--table", "made", "--create", "--sort-by", "colour", &file, "--data", &data];
+    fail(&wrong, 1, &["sort_by", "colour", "symbol"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use crate::support::{Place, Server, run, run_with_input, succeed, zxq};
+use crate::support::{Place, Server, fail, run, run_with_input, succeed, zxq};
 
 const TYPES: &str = "SELECT 1 AS n, CAST(1.50 AS DECIMAL(10,2)) AS d, 0.1::double precision AS f, true AS b, \
     'a,b' AS t, NULL AS nothing, DATE '2024-01-02' AS day, TIMESTAMPTZ '2024-01-02 03:04:05.6+00' AS at";
@@ -11,7 +11,7 @@ const TYPES: &str = "SELECT 1 AS n, CAST(1.50 AS DECIMAL(10,2)) AS d, 0.1::doubl
 #[test]
 fn prints_the_same_embedded_and_through_a_server() {
     for served in [false, true] {
-        let place = Place::new();
+        let place = Place::with_directory();
         let data = place.data();
         let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
         let csv = succeed(&["sql", TYPES, "--format", "csv", "--data", &data]);
@@ -38,8 +38,17 @@ fn reads_statements_from_a_file_or_standard_input() {
 }
 
 #[test]
-fn stops_at_the_first_statement_that_fails() {
+fn a_directory_that_is_not_there_is_made_for_tables_only() {
     let place = Place::new();
+    let (typo, new) = (place.path("typo"), place.path("new"));
+    fail(&["sql", "SELECT 1", "--data", typo.to_str().unwrap()], 1, &["there is no data directory", "typo"]);
+    assert!(!typo.exists());
+    assert_eq!(succeed(&["sql", "CREATE TABLE t (a INT)", "--data", new.to_str().unwrap()]), "CREATE TABLE\n");
+}
+
+#[test]
+fn stops_at_the_first_statement_that_fails() {
+    let place = Place::with_directory();
     let ran = run(&["sql", "SELECT 1 AS a; SELEC 2; SELECT 3 AS c", "--format", "csv", "--data", &place.data()]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), "a\n1\n"));
     assert!(ran.err.starts_with("error: ") && ran.err.contains("SELEC"), "{}", ran.err);
@@ -57,7 +66,7 @@ fn hints_that_leave_rows_out_say_so() {
 
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
-    let place = Place::new();
+    let place = Place::with_directory();
     let sql = "SELECT value FROM generate_series(1, 3000000)";
     let mut child = zxq(&["sql", sql, "--format", "csv", "--data", &place.data()])
         .stdout(Stdio::piped())

@@ -56,6 +56,19 @@ fn status_shows_tiers_and_tables() {
 }
 
 #[test]
+fn status_for_programs_is_one_result() {
+    let place = loaded("cold");
+    let csv = succeed(&["storage", "status", "--format", "csv", "--data", &place.data()]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 5, "{csv}");
+    assert!(lines[0].starts_with("kind,name,rows,segments,bytes"), "{csv}");
+    assert!(lines[1].starts_with("tier,cold,3,2,") && lines[4].starts_with("table,prices,3,2,"), "{csv}");
+    let json = succeed(&["storage", "status", "--format", "json", "--data", &place.data()]);
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows.as_array().map(Vec::len), Some(4), "{json}");
+}
+
+#[test]
 fn verify_finds_a_damaged_file() {
     let place = loaded("cold");
     let verified = succeed(&["storage", "verify", "--table", "prices", "--data", &place.data()]);

@@ -78,6 +78,13 @@ impl Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// A place whose data directory is there, and empty.
+    pub fn with_directory() -> Self {
+        let place = Place::new();
+        std::fs::create_dir(place.path("data")).unwrap();
+        place
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

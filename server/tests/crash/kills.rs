@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tokio_postgres::Client;
+use zxq_test_support::postgres_server;
 
-use crate::postgres_server;
 use crate::server::{Server, batches, number, rows, run, verify, zxq};
 
 const INSERTED: i64 = 20;

@@ -2,11 +2,9 @@
 //! all, and what it finds damaged it says. Also several of them on one catalog.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cancelled;
 mod full_disk;
 mod kills;
 mod log_damage;
 mod nodes;
-#[path = "../../../providers/tests/support/postgres_server.rs"]
-#[allow(dead_code)]
-mod postgres_server;
 mod server;

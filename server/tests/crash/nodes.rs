@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
-use crate::postgres_server::{self, PASSWORD, PostgresServer};
 use crate::server::{Server, number, rows, run, verify, zxq};
+use zxq_test_support::postgres_server::{self, PASSWORD, PostgresServer};
 
 /// How long anything that should take a second may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);

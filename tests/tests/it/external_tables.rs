@@ -4,12 +4,11 @@
 //! Needs `pip install deltalake pyarrow "pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]"` for the Python named by `ZXQ_PYTHON`.
 
 use std::path::Path;
-use std::process::Command;
 
 use arrow::array::AsArray;
 use serde_json::Value as Json;
 use zxq_engine::{Engine, ErrorKind};
-use zxq_tests::s3_server;
+use zxq_test_support::s3_server;
 use zxq_tests::test_server::TestEngine;
 
 /// What the tables' maker prints rows as.
@@ -19,9 +18,9 @@ const AS_TEXT: &str = "SELECT concat_ws('|', id::text, coalesce(symbol, 'NULL'),
 /// The tables, or `None` where Python or a library of it is missing.
 fn make_tables(folder: &Path, bucket: &[&str]) -> Option<Json> {
     let imports = "import deltalake, pyarrow, pyiceberg.catalog.sql, pyiceberg_core";
-    let python = zxq_tests::python_with("external tables", imports)?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/external_tables.py");
-    let output = Command::new(&python).arg(script).arg(folder).args(bucket).output().unwrap();
+    let python = zxq_test_support::python::python_with("external tables", imports)?;
+    let script = include_str!("external_tables.py");
+    let output = zxq_test_support::python::script(&python, script).arg(folder).args(bucket).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
@@ -119,9 +118,9 @@ async fn what_cannot_be_read_exactly_is_refused() {
     let at = |name: &str| folder.path().join(name).display().to_string();
 
     for (format, location, words) in [
-        ("delta", at("nowhere"), "no delta table"),
-        ("parquet", at("nowhere/"), "no parquet table"),
-        ("iceberg", at("nowhere.metadata.json"), "no iceberg table"),
+        ("delta", at("nowhere"), "there is no delta table at"),
+        ("parquet", at("nowhere/"), "there is no parquet table at"),
+        ("iceberg", at("nowhere.metadata.json"), "there is no iceberg table at"),
         ("iceberg", at("warehouse/market/trades"), "version-hint"),
         ("delta", "s3://elsewhere/trades".to_owned(), "no access to s3://elsewhere"),
         ("parquet", "s3://elsewhere/trades/".to_owned(), "no access to s3://elsewhere"),
@@ -188,7 +187,7 @@ async fn what_cannot_be_read_exactly_is_refused() {
     assert!(error.contains("create it again"), "{error}");
     std::fs::remove_file(place).unwrap();
     let error = refusal(engine, "SELECT count(*) FROM t").await.to_string();
-    assert!(error.contains("no parquet table"), "{error}");
+    assert!(error.contains("is missing"), "{error}");
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -4,8 +4,8 @@
 
 use std::process::Command;
 
+use zxq_test_support::postgres_server;
 use zxq_tests::backends::Backends;
-use zxq_tests::postgres_server;
 use zxq_tests::test_server::{TestServer, connect, one_text};
 
 /// Prints the rows of `zxq.TABLE` as `id:price` text, ordered.
@@ -20,7 +20,9 @@ print(",".join(sorted(f"{row['id']}:{row['price']}" for row in rows)))
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pyiceberg_reads_every_commit_by_name() {
     let imports = "import pyarrow, psycopg2, pyiceberg.catalog.sql";
-    let Some(python) = zxq_tests::python_with("Iceberg tables in a PostgreSQL catalog", imports) else { return };
+    let Some(python) = zxq_test_support::python::python_with("Iceberg tables in a PostgreSQL catalog", imports) else {
+        return;
+    };
     let Some(postgres) = postgres_server::shared() else { return };
     let mut schema = String::new();
     let server = TestServer::start_with(|config| {

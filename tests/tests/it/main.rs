@@ -1,16 +1,27 @@
 //! Suites that need an engine in this process. One binary: each one links DuckDB.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Futures of the engine within those of tests nest deeper than the compiler expects.
+#![recursion_limit = "256"]
 
+mod cancelled;
 mod damage;
+mod dependencies;
 mod external_tables;
+mod fuzz;
 mod hypertables;
 mod iceberg_in_postgres;
+mod log_owner;
 mod market;
 mod oracle;
+mod others_files;
 mod places;
 mod postgres_crash;
 mod s3_deploy;
 mod s3_moves;
 mod snapshot;
 mod tidy;
+mod two_connections;
+mod two_connections_alter;
+mod two_connections_drop;
+mod two_connections_moves;
 mod wire;

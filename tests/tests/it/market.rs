@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use zxq_engine::{Engine, LoadRequest, LoadSource, MIB, OnError, Tier};
+use zxq_engine::{Engine, LoadRequest, LoadSource, MIB, Tier};
 use zxq_tests::backends::Backends;
 use zxq_tests::placement::verify;
 use zxq_tests::test_server::TestEngine;
@@ -89,7 +89,7 @@ fn answers(data: &Path) -> Vec<Query> {
 
 /// The shipped tables, with this format of cold.
 async fn create_tables(engine: &Arc<Engine>, format: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql/schema");
+    let folder = zxq_test_support::project().join("sql/schema");
     for (table, _) in TABLES {
         let sql = std::fs::read_to_string(folder.join(format!("{table}.sql"))).unwrap();
         assert!(sql.contains("cold_format = 'delta'"), "{table}");
@@ -100,13 +100,7 @@ async fn create_tables(engine: &Arc<Engine>, format: &str) {
 
 async fn load(engine: &Arc<Engine>, data: &Path, tier: Tier) {
     for (table, rows) in TABLES {
-        let request = LoadRequest {
-            table: table.to_owned(),
-            tier: Some(tier),
-            on_error: OnError::Reject,
-            asset_class: None,
-            create: false,
-        };
+        let request = LoadRequest { tier: Some(tier), ..LoadRequest::into_table(table) };
         let files = LoadSource::Files(data_files(data, table));
         let report = engine.load(request, files, &|_| {}).await.unwrap_or_else(|e| panic!("load {table}: {e}"));
         assert_eq!((report.rows, report.rejected), (rows, 0), "{table}");
@@ -184,7 +178,7 @@ fn room(config: &mut zxq_engine::EngineConfig) {
 fn real_data() -> Option<PathBuf> {
     let data = std::env::var_os("ZXQ_REAL_DATA").map(PathBuf::from);
     if data.is_none() {
-        zxq_tests::say_skipped("market data", "set ZXQ_REAL_DATA to the folder of the recorded data");
+        zxq_test_support::say_skipped("market data", "set ZXQ_REAL_DATA to the folder of the recorded data");
     }
     data
 }
@@ -224,7 +218,7 @@ async fn twenty_queries_over_real_data_give_duckdbs_answers() {
 async fn other_stores(name: &str) {
     let Some(data) = real_data() else { return };
     let backends = Backends::named(name);
-    if backends.postgres && !zxq_tests::postgres_server::is_installed() {
+    if backends.postgres && !zxq_test_support::postgres_server::is_installed() {
         return;
     }
     let queries = answers(&data);

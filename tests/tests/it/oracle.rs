@@ -249,12 +249,6 @@ fn batch(rows: &[Row], first_id: i64, schema: &SchemaRef) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
 }
 
-/// The rows as the table keeps them: a missing partition date becomes that of the row's time.
-fn stored(rows: &[Row]) -> Vec<Row> {
-    let fill = |row: &Row| Row { day: row.day.or(row.second.map(|_| 0)), ..row.clone() };
-    rows.iter().map(fill).collect()
-}
-
 fn rows_of(batches: &[RecordBatch], ordered: bool) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
@@ -303,7 +297,7 @@ impl Oracle {
                 Step::Insert(rows) => {
                     let incoming = batch(rows, next_id, &schema);
                     engine.ingest(table, vec![incoming]).await.map_err(|e| format!("ingest: {e}"))?;
-                    all.push(batch(&stored(rows), next_id, &schema));
+                    all.push(batch(rows, next_id, &schema));
                     next_id += rows.len() as i64;
                 }
                 Step::Move { to, from, partition } => self.migrate(table, *to, *from, *partition).await?,

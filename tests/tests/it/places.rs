@@ -1,8 +1,8 @@
 //! A data directory finds its warm and cold rows where it left them, or does not open.
 
 use zxq_engine::{Engine, EngineConfig, ErrorKind, PostgresOptions};
+use zxq_test_support::{postgres_server, s3_server};
 use zxq_tests::test_server::{close, test_config};
-use zxq_tests::{postgres_server, s3_server};
 
 fn in_schema(mut config: EngineConfig, schema: &str) -> EngineConfig {
     let server = postgres_server::shared().unwrap();

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use zxq_engine::PostgresOptions;
+use zxq_test_support::postgres_server::{self, PostgresServer};
 use zxq_tests::placement::verify;
-use zxq_tests::postgres_server::{self, PostgresServer};
 use zxq_tests::test_server::TestServer;
 
 const ROWS: i64 = 60_000;

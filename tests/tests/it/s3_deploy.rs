@@ -2,15 +2,15 @@
 //! bucket configuration takes all of it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
-use zxq_tests::moto_server::MotoServer;
-use zxq_tests::s3_server::{Break, Kind, S3Server};
+use zxq_test_support::moto_server::MotoServer;
+use zxq_test_support::s3_server::{Break, Kind, S3Server};
 use zxq_tests::test_server::TestEngine;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/s3")
+    zxq_test_support::project().join("deploy/s3")
 }
 
 fn json(name: &str) -> Value {
@@ -121,8 +121,9 @@ fn no_rule_makes_a_file_unreadable() {
 #[test]
 fn a_server_takes_the_configuration_as_it_is_written() {
     let Some(server) = MotoServer::start() else { return };
-    let said = server.run(&folder().join("apply.py"), &[]);
+    let script = folder().join("apply.py");
+    let said = server.run(&script, &[]);
     assert!(said.contains("are as written"), "{said}");
     // A second time, as after a change.
-    server.run(&folder().join("apply.py"), &[]);
+    server.run(&script, &[]);
 }

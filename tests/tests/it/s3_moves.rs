@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use zxq_engine::{Engine, EngineConfig, Tier};
+use zxq_test_support::s3_server::S3Server;
 use zxq_tests::placement::verify;
-use zxq_tests::s3_server::S3Server;
 use zxq_tests::test_server::{close, test_config};
 
 const ROWS: i64 = 1_000;
@@ -53,7 +53,7 @@ async fn check(engine: &Arc<Engine>, server: &S3Server, what: &str) {
     let owned: u64 = state.tier(Tier::Cold).iter().map(|s| s.rows).sum();
     assert_eq!(i64::try_from(owned).unwrap(), ROWS, "{what}: rows in cold");
     assert_eq!(number(engine, "SELECT count(name) FROM t").await, ROWS, "{what}");
-    assert_eq!(number(engine, "SELECT sum(id) FROM t").await, ROWS * (ROWS + 1) / 2, "{what}");
+    assert_eq!(number(engine, "SELECT sum(id)::bigint FROM t").await, ROWS * (ROWS + 1) / 2, "{what}");
     verify(engine).await;
     let owners: BTreeSet<String> = state.tier(Tier::Cold).iter().map(|s| format!("cold/{}", s.location)).collect();
     let keys = server.keys("cold/").into_iter();

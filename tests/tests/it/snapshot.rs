@@ -84,8 +84,11 @@ async fn statements_see_one_state_while_rows_move() {
                     0 => numbers(&engine, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM t)").await,
                     // Not answered from the catalog: rows are read, and each id is there once.
                     1 => {
-                        let all =
-                            numbers(&engine, "SELECT count(v), sum(id), count(DISTINCT id) FROM t WHERE v >= 0").await;
+                        let all = numbers(
+                            &engine,
+                            "SELECT count(v), sum(id)::bigint, count(DISTINCT id) FROM t WHERE v >= 0",
+                        )
+                        .await;
                         assert_eq!(all[1], all[0] * (all[0] - 1) / 2, "{all:?}: the sum of the ids 0..{}", all[0]);
                         vec![all[0], all[2]]
                     }

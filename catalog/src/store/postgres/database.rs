@@ -10,7 +10,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::{Executor, Row as _};
 use tokio::time::sleep;
 
-use super::super::database::{Access, Database, Param, Row};
+use super::super::database::{Param, Row, SqlDatabase, TransactionAccess};
 use super::super::sql::meta::{meta, set_meta};
 use super::errors::{self, failed};
 use super::link::Link;
@@ -76,10 +76,10 @@ impl Postgres {
         })
     }
 
-    async fn begin_once(&mut self, access: Access) -> Result<(), sqlx::Error> {
+    async fn begin_once(&mut self, access: TransactionAccess) -> Result<(), sqlx::Error> {
         let sql = match access {
-            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Access::Write => "BEGIN",
+            TransactionAccess::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            TransactionAccess::Write => "BEGIN",
         };
         match self.link.open() {
             Ok(connection) => connection.execute(sql).await.map(|_| ()),
@@ -104,7 +104,7 @@ impl Postgres {
 
     /// The mark of the last commit, read after any commit that is still running on a lost connection has ended.
     async fn read_mark(&mut self) -> Result<i64> {
-        self.begin(Access::Write).await?;
+        self.begin(TransactionAccess::Write).await?;
         let mark = meta(self, LAST_COMMIT).await;
         self.rollback().await;
         mark.map(|mark| mark as i64)
@@ -132,8 +132,8 @@ fn new_mark() -> i64 {
 }
 
 #[async_trait]
-impl Database for Postgres {
-    async fn begin(&mut self, access: Access) -> Result<()> {
+impl SqlDatabase for Postgres {
+    async fn begin(&mut self, access: TransactionAccess) -> Result<()> {
         if self.open {
             self.rollback().await;
         }
@@ -148,7 +148,7 @@ impl Database for Postgres {
             self.link.get(PATIENCE).await?;
             self.begin_once(access).await.map_err(|e| failed("beginning a transaction".to_owned(), e))?;
         }
-        if access == Access::Write {
+        if access == TransactionAccess::Write {
             let mut checked = self.check_fence().await;
             if checked.is_ok() {
                 checked = self.check_unknown().await;

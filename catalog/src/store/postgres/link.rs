@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::errors::{failed, is_lost};
 use super::options::PostgresCatalogOptions;
 use crate::error::{CatalogError, Result};
+use crate::quoting::quoted;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,9 +85,4 @@ impl Link {
         connection.execute(format!("SET search_path = {}", quoted(&self.options.schema)).as_str()).await?;
         Ok(connection)
     }
-}
-
-/// A name as SQL quotes it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

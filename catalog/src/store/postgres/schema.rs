@@ -5,16 +5,26 @@ use std::collections::BTreeMap;
 use sqlx::{Executor, PgConnection, Row};
 
 use super::errors::failed;
-use super::link::quoted;
 use super::options::PostgresCatalogOptions;
 use crate::error::{CatalogError, Result};
 use crate::iceberg_pointers::CREATE_TABLES;
+use crate::quoting::quoted;
 
 /// Oldest server that is tested against.
 const OLDEST_VERSION: i32 = 140_000;
 
 /// Step n brings a schema from version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, DROPPED_TABLES];
+
+/// As SQLite's (see there).
+const DROPPED_TABLES: &str = "
+    CREATE TABLE dropped_tables (
+        table_id bigint PRIMARY KEY, storage_name text NOT NULL, dropped_epoch bigint NOT NULL
+    );
+    INSERT INTO dropped_tables (table_id, storage_name, dropped_epoch)
+        SELECT table_id, max(storage_name), (SELECT value FROM meta WHERE key = 'epoch') FROM retired
+        WHERE table_id NOT IN (SELECT id FROM tables) GROUP BY table_id;
+";
 
 /// As SQLite's (see there), and who writes and who reads.
 const VERSION_1: &str = "
@@ -75,7 +85,7 @@ const VERSION_1: &str = "
 ";
 
 /// Columns of the tables, with their types: what a check finds must be at least these.
-const COLUMNS: [(&str, &str); 13] = [
+const COLUMNS: [(&str, &str); 14] = [
     ("meta", "key text, value bigint"),
     ("tables", "id bigint, name text, storage_name text, body text"),
     (
@@ -85,6 +95,7 @@ const COLUMNS: [(&str, &str); 13] = [
     ),
     ("replicas", "owner bigint, replica bigint"),
     ("retired", "id bigint, table_id bigint, storage_name text, retired_epoch bigint, body text"),
+    ("dropped_tables", "table_id bigint, storage_name text, dropped_epoch bigint"),
     ("wal_covered", "table_id bigint, partition text, lsn bigint"),
     ("leases", "table_id bigint, partition text, fence bigint"),
     ("jobs", "seq bigint, id text, table_id bigint, finished bigint, started_us bigint, body text"),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::writer::{Claim, Claimed};
 use super::{PostgresCatalog, PostgresCatalogOptions};
 use crate::fixtures::{partition, segment, table};
-use crate::store::tests::{claim, fresh_schema, open_writer, options, postgres_server, raw_in_schema};
+use zxq_test_support::postgres_server;
+
+use crate::store::tests::{claim, fresh_schema, open_writer, options, raw_in_schema};
 use crate::store::{CatalogStore, Commit};
 use crate::{CatalogError, Change, Tier};
 
@@ -48,6 +50,7 @@ async fn one_process_writes_at_a_time() {
     assert!(matches!(second.reserve_segment_ids(1).await, Err(CatalogError::NotWriter { .. })));
     assert!(matches!(second.lease(1, &partition("FX")).await, Err(CatalogError::NotWriter { .. })));
     assert!(matches!(second.forget_retired(&[1]).await, Err(CatalogError::NotWriter { .. })));
+    assert!(matches!(second.forget_dropped(&[1]).await, Err(CatalogError::NotWriter { .. })));
     // Reading needs no lease.
     assert_eq!(second.load().await.unwrap(), first.load().await.unwrap());
     assert_eq!(second.state().await.unwrap().epoch, 1);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::database::{Database, Param, execute, query};
+use super::super::database::{Param, SqlDatabase, execute, query};
 use super::commit::key_text;
 use super::stored::{encode, from_db, id_list, to_db};
 use crate::change::Change;
@@ -36,7 +36,7 @@ pub(super) struct ChangeWriter<'a, D> {
     retires: Vec<(TableId, SegmentId)>,
 }
 
-impl<'a, D: Database> ChangeWriter<'a, D> {
+impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
     /// Starts a commit inside the caller's transaction.
     pub(super) async fn new(db: &'a mut D, commit: &Commit) -> Result<ChangeWriter<'a, D>> {
         let sql = "SELECT id, name, storage_name FROM tables";
@@ -109,13 +109,22 @@ impl<'a, D: Database> ChangeWriter<'a, D> {
 
     async fn create_table(&mut self, def: &TableDef) -> Result<()> {
         self.need_free_name(def)?;
-        if def.id == 0 || self.tables.contains_key(&def.id) {
+        if def.id == 0 || self.tables.contains_key(&def.id) || self.was_dropped(def.id).await? {
             return Err(CatalogError::Conflict(format!("table id {} is not fresh", def.id)));
         }
         let sql = "INSERT INTO tables (id, name, storage_name, body) VALUES ($1, $2, $3, $4)";
         execute(self.db, sql, table_params(def)?, || format!("creating table \"{}\"", def.name)).await?;
         self.tables.insert(def.id, (def.name.clone(), def.storage_name()));
         Ok(())
+    }
+
+    /// True for the id of a table whose storage still waits to be dropped: a new one would lose its own to that.
+    async fn was_dropped(&mut self, table: TableId) -> Result<bool> {
+        let sql = "SELECT table_id FROM dropped_tables WHERE table_id = $1";
+        let params = vec![to_db(table, "table id")?.into()];
+        let context = || format!("checking the id of table {table}");
+        let found = query(self.db, sql, params, context, |row| row.int(0, "a dropped table"));
+        Ok(!found.await?.is_empty())
     }
 
     async fn alter_table(&mut self, def: &TableDef) -> Result<()> {
@@ -133,7 +142,10 @@ impl<'a, D: Database> ChangeWriter<'a, D> {
         let id = to_db(table, "table id")?;
         let sql = "INSERT INTO retired (id, table_id, storage_name, retired_epoch, body)
              SELECT id, table_id, $1, $2, body FROM segments WHERE table_id = $3";
-        execute(self.db, sql, vec![storage_name.into(), self.epoch.into(), id.into()], context).await?;
+        let params = vec![storage_name.as_str().into(), self.epoch.into(), id.into()];
+        execute(self.db, sql, params, context).await?;
+        let sql = "INSERT INTO dropped_tables (table_id, storage_name, dropped_epoch) VALUES ($1, $2, $3)";
+        execute(self.db, sql, vec![id.into(), storage_name.into(), self.epoch.into()], context).await?;
         for sql in [
             "DELETE FROM segments WHERE table_id = $1",
             "DELETE FROM wal_covered WHERE table_id = $1",

@@ -1,10 +1,11 @@
 //! Everything that is written, each inside the caller's transaction.
 
-use super::super::database::{Database, execute, query};
+use super::super::database::{SqlDatabase, execute, query};
 use super::changes::ChangeWriter;
 use super::ids::{NEXT_FENCE, advance};
 use super::meta::{meta, set_meta};
-use super::stored::{encode, from_db, id_list, to_db};
+use super::read;
+use super::stored::{encode, id_list, to_db};
 use crate::error::{CatalogError, Result};
 use crate::job::{Job, JobPhase};
 use crate::partition::PartitionKey;
@@ -13,7 +14,7 @@ use crate::store::Commit;
 use crate::table::TableId;
 
 /// Writes a commit.
-pub(super) async fn run<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+pub(super) async fn run<D: SqlDatabase>(db: &mut D, commit: &Commit) -> Result<()> {
     check_epoch(db, commit).await?;
     check_fences(db, commit).await?;
     let mut writer = ChangeWriter::new(db, commit).await?;
@@ -27,7 +28,7 @@ pub(super) async fn run<D: Database>(db: &mut D, commit: &Commit) -> Result<()> 
     set_meta(db, "epoch", to_db(commit.epoch, "epoch")?).await
 }
 
-async fn check_epoch<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+async fn check_epoch<D: SqlDatabase>(db: &mut D, commit: &Commit) -> Result<()> {
     if commit.epoch <= commit.base_epoch {
         return Err(CatalogError::Conflict(format!(
             "epoch {} does not follow its base epoch {}",
@@ -44,17 +45,9 @@ async fn check_epoch<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
     Ok(())
 }
 
-async fn check_fences<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
+async fn check_fences<D: SqlDatabase>(db: &mut D, commit: &Commit) -> Result<()> {
     for (table, partition, held) in &commit.fences {
-        let rows = query(
-            db,
-            "SELECT fence FROM leases WHERE table_id = $1 AND partition = $2",
-            vec![to_db(*table, "table id")?.into(), key_text(partition)?.into()],
-            || format!("checking the lease on partition {partition} of table {table}"),
-            |row| from_db(row.int(0, "a lease")?, "a fence"),
-        );
-        // Without a row, the table was dropped, and its leases with it.
-        let current = rows.await?.first().copied().unwrap_or(0);
+        let current = read::fence(db, *table, partition).await?;
         if current != *held {
             let job = commit
                 .jobs
@@ -68,7 +61,7 @@ async fn check_fences<D: Database>(db: &mut D, commit: &Commit) -> Result<()> {
 }
 
 /// Takes the lease on a partition over.
-pub(super) async fn lease<D: Database>(db: &mut D, table: TableId, partition: &PartitionKey) -> Result<u64> {
+pub(super) async fn lease<D: SqlDatabase>(db: &mut D, table: TableId, partition: &PartitionKey) -> Result<u64> {
     let context = || format!("leasing partition {partition} of table {table}");
     // One counter for all partitions: a fence stays newer than every earlier one whatever becomes of the lease's row.
     let fence = advance(db, NEXT_FENCE, 1).await?;
@@ -84,27 +77,46 @@ pub(super) async fn lease<D: Database>(db: &mut D, table: TableId, partition: &P
     }
 }
 
-/// Inserts or replaces a job record.
-pub(super) async fn put_job<D: Database>(db: &mut D, job: &Job) -> Result<()> {
+/// Inserts or replaces a job record, unless the job has ended: what is final must not be undone by one who did not see
+/// the end, as a caller whose answer was lost.
+pub(super) async fn put_job<D: SqlDatabase>(db: &mut D, job: &Job) -> Result<()> {
     let finished = matches!(job.phase, JobPhase::Done | JobPhase::Failed);
+    let body = encode(job, || format!("job {}", job.id))?;
     let sql = "INSERT INTO jobs (id, table_id, finished, started_us, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (id) DO UPDATE SET table_id = excluded.table_id, finished = excluded.finished,
-             started_us = excluded.started_us, body = excluded.body";
+             started_us = excluded.started_us, body = excluded.body WHERE jobs.finished = 0";
     let params = vec![
         job.id.0.as_str().into(),
         to_db(job.table, "table id")?.into(),
         i64::from(finished).into(),
         job.started_us.into(),
-        encode(job, || format!("job {}", job.id))?.into(),
+        body.as_str().into(),
     ];
-    execute(db, sql, params, || format!("recording job {}", job.id)).await.map(|_| ())
+    let context = || format!("recording job {}", job.id);
+    if execute(db, sql, params, context).await? > 0 {
+        return Ok(());
+    }
+    let sql = "SELECT body FROM jobs WHERE id = $1";
+    let stored = query(db, sql, vec![job.id.0.as_str().into()], context, |row| row.text(0, "a job"));
+    // Equal records give equal texts.
+    if stored.await?.first() == Some(&body) {
+        return Ok(());
+    }
+    Err(CatalogError::Conflict(format!("job {} has ended already: its record is final", job.id)))
 }
 
 /// Forgets retired segments.
-pub(super) async fn forget_retired<D: Database>(db: &mut D, segments: &[SegmentId]) -> Result<()> {
+pub(super) async fn forget_retired<D: SqlDatabase>(db: &mut D, segments: &[SegmentId]) -> Result<()> {
     let ids = segments.iter().map(|id| to_db(*id, "segment id")).collect::<Result<Vec<_>>>()?;
     let sql = format!("DELETE FROM retired WHERE id IN ({})", D::ids_in("$1"));
     execute(db, &sql, vec![id_list(&ids).into()], || "forgetting retired segments".to_owned()).await.map(|_| ())
+}
+
+/// Forgets dropped tables.
+pub(super) async fn forget_dropped<D: SqlDatabase>(db: &mut D, tables: &[TableId]) -> Result<()> {
+    let ids = tables.iter().map(|id| to_db(*id, "table id")).collect::<Result<Vec<_>>>()?;
+    let sql = format!("DELETE FROM dropped_tables WHERE table_id IN ({})", D::ids_in("$1"));
+    execute(db, &sql, vec![id_list(&ids).into()], || "forgetting dropped tables".to_owned()).await.map(|_| ())
 }
 
 /// A partition key as part of a primary key: the same key always gives the same text.

@@ -1,6 +1,6 @@
 //! Ids and fence tokens that are handed out once, for ever.
 
-use super::super::database::{Access, Database, end};
+use super::super::database::{SqlDatabase, TransactionAccess, end};
 use super::meta::{meta, set_meta};
 use super::stored::to_db;
 use crate::error::{CatalogError, Result};
@@ -24,13 +24,13 @@ pub(super) struct SegmentIdBlock {
 
 impl SegmentIdBlock {
     /// Hands out `count` consecutive ids, returning the first.
-    pub(super) async fn take<D: Database>(&mut self, db: &mut D, count: u64) -> Result<SegmentId> {
+    pub(super) async fn take<D: SqlDatabase>(&mut self, db: &mut D, count: u64) -> Result<SegmentId> {
         let count = count.max(1);
         if self.end - self.next < count {
             let size = count
                 .checked_add(BLOCK)
                 .ok_or_else(|| CatalogError::Conflict(format!("{count} segment ids are more than there are")))?;
-            db.begin(Access::Write).await?;
+            db.begin(TransactionAccess::Write).await?;
             let outcome = advance(db, NEXT_SEGMENT_ID, size).await;
             self.next = end(db, outcome).await?;
             self.end = self.next + size;
@@ -42,8 +42,13 @@ impl SegmentIdBlock {
 }
 
 /// Reserves `count` consecutive numbers of a meta counter, inside the caller's transaction.
-pub(super) async fn advance<D: Database>(db: &mut D, key: &'static str, count: u64) -> Result<u64> {
+pub(super) async fn advance<D: SqlDatabase>(db: &mut D, key: &'static str, count: u64) -> Result<u64> {
     let first = meta(db, key).await?;
     set_meta(db, key, to_db(first.saturating_add(count), key)?).await?;
     Ok(first)
+}
+
+/// The newest number of a meta counter that was reserved; 0 for none.
+pub(super) async fn newest<D: SqlDatabase>(db: &mut D, key: &'static str) -> Result<u64> {
+    Ok(meta(db, key).await?.saturating_sub(1))
 }

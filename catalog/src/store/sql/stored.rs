@@ -36,7 +36,7 @@ pub(in super::super) fn from_db(value: i64, what: &str) -> Result<u64> {
     u64::try_from(value).map_err(|_| CatalogError::Corrupt(format!("{what} is {value}, which is negative")))
 }
 
-/// Ids as a JSON array, for [`Database::ids_in`](super::super::database::Database::ids_in): one statement for any number
+/// Ids as a JSON array, for [`SqlDatabase::ids_in`](super::super::database::SqlDatabase::ids_in): one statement for any number
 /// of ids.
 pub(in super::super) fn id_list(ids: &[i64]) -> String {
     let mut text = String::with_capacity(ids.len() * 8 + 2);

@@ -1,16 +1,29 @@
 //! The file's tables, and how an older file is brought up to date.
 
-use super::super::database::{Access, Database, end, query};
+use super::super::database::{SqlDatabase, TransactionAccess, end, query};
 use super::super::sql::meta::{meta, set_meta};
 use super::Sqlite;
 use crate::error::{CatalogError, Result};
 use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, IDENTITY];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, IDENTITY, DROPPED_TABLES];
 
 /// A number that no other catalog has.
 const IDENTITY: &str = "INSERT INTO meta (key, value) VALUES ('identity', random() & 0x7fffffffffffffff);";
+
+/// Tables that are gone and whose storage waits to be dropped. Of those dropped before this step, the ones are known whose
+/// segments still wait; they were dropped at the current epoch or before.
+const DROPPED_TABLES: &str = "
+    CREATE TABLE dropped_tables (
+        table_id      INTEGER PRIMARY KEY,
+        storage_name  TEXT NOT NULL,
+        dropped_epoch INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO dropped_tables (table_id, storage_name, dropped_epoch)
+        SELECT table_id, max(storage_name), (SELECT value FROM meta WHERE key = 'epoch') FROM retired
+        WHERE table_id NOT IN (SELECT id FROM tables) GROUP BY table_id;
+";
 
 /// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.
 const VERSION_1: &str = "
@@ -103,7 +116,7 @@ pub(super) async fn migrate(db: &mut Sqlite, file: &str) -> Result<()> {
         return Err(CatalogError::NewerSchema { found, known });
     }
     for (step, sql) in STEPS.iter().enumerate().skip(found as usize) {
-        db.begin(Access::Write).await?;
+        db.begin(TransactionAccess::Write).await?;
         let outcome = run_step(db, file, sql, step as i64 + 1).await;
         end(db, outcome).await?;
     }

@@ -9,12 +9,10 @@ use tempfile::TempDir;
 
 use crate::fixtures::table;
 use crate::store::postgres::writer::{Claim, Claimed};
+use zxq_test_support::postgres_server;
+
 use crate::store::{CatalogStore, Commit, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 use crate::{CatalogError, Change, SegmentId};
-
-#[path = "../../../../providers/tests/support/postgres_server.rs"]
-#[allow(dead_code)]
-pub(in super::super) mod postgres_server;
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -188,8 +188,12 @@ fn a_missing_partition_date_is_the_utc_date_of_the_time() {
     let checked = checker.check(&batch(vec![("ts", Arc::clone(&ts))]), 1).unwrap();
     assert_eq!(checked.column(1).as_primitive::<Date32Type>().values().as_ref(), [19_724, 19_724]);
     let dates: ArrayRef = Arc::new(StringArray::from(vec![Some("2024-01-05"), None]));
-    let checked = checker.check(&batch(vec![("ts", ts), ("trade_date", dates)]), 1).unwrap();
-    assert_eq!(checked.column(1).as_primitive::<Date32Type>().values().as_ref(), [19_727, 19_724]);
+    // A NULL that is given is one.
+    let error = checker.check(&batch(vec![("ts", Arc::clone(&ts)), ("trade_date", dates)]), 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotNullViolation);
+    let left_out: ArrayRef = Arc::new(arrow::array::NullArray::new(2));
+    let checked = checker.check(&batch(vec![("ts", ts), ("trade_date", left_out)]), 1).unwrap();
+    assert_eq!(checked.column(1).as_primitive::<Date32Type>().values().as_ref(), [19_724, 19_724]);
 }
 
 #[test]
@@ -237,8 +241,8 @@ fn expressions_that_make_no_sense_stop_the_table() {
         ("CREATE TABLE t (a INT, CONSTRAINT c CHECK (a + 1))", K::DatatypeMismatch, "true or false"),
         ("CREATE TABLE t (a INT, CONSTRAINT c CHECK (sum(a) > 1))", K::InvalidDefinition, "no aggregates"),
         ("CREATE TABLE t (a TIMESTAMP, CONSTRAINT c CHECK (a < now()))", K::InvalidDefinition, "not now()"),
-        ("CREATE TABLE t (a INT DEFAULT 'x')", K::InvalidDefinition, "DEFAULT of column \"a\""),
-        ("CREATE TABLE t (a INT DEFAULT 99999999999)", K::InvalidDefinition, "INTEGER"),
+        ("CREATE TABLE t (a INT DEFAULT 'x')", K::InvalidText, "DEFAULT of column \"a\""),
+        ("CREATE TABLE t (a INT DEFAULT 99999999999)", K::NumericOutOfRange, "INTEGER"),
         ("CREATE TABLE t (a INT, b INT DEFAULT a)", K::UndefinedColumn, "DEFAULT of column \"b\""),
         ("CREATE TABLE t (a INT, b DATE GENERATED ALWAYS AS (a + 1) STORED)", K::DatatypeMismatch, "\"b\""),
         (

@@ -3,6 +3,7 @@
 
 use std::fmt::{Result, Write};
 
+use arrow::datatypes::IntervalMonthDayNano;
 use chrono::{Datelike, NaiveDateTime, Timelike};
 
 const MONTHS: [&str; 12] = [
@@ -25,6 +26,15 @@ const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX
 const NAME_WIDTH: usize = 9;
 /// Julian day number of 1970-01-01.
 const EPOCH_JULIAN: i64 = 2_440_588;
+
+/// What a template shows.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// A local time, and of a moment what its zone is called and its seconds east of Greenwich.
+    At { at: NaiveDateTime, zone: Option<(String, i64)> },
+    /// A length.
+    Interval(IntervalMonthDayNano),
+}
 
 /// Patterns, of those that begin alike the longest first.
 const PATTERNS: [(&str, Pattern); 55] = {
@@ -79,10 +89,10 @@ const PATTERNS: [(&str, Pattern); 55] = {
         ("B.C.", Text("A.D.")),
         ("AD", Text("AD")),
         ("BC", Text("AD")),
-        ("TZH", Text("+00")),
-        ("TZM", Text("00")),
+        ("TZH", ZoneHour),
+        ("TZM", ZoneMinute),
         ("TZ", Zone),
-        ("OF", Text("+00")),
+        ("OF", Offset),
         ("FX", Text("")),
         ("TM", Text("")),
     ]
@@ -118,7 +128,10 @@ enum Pattern {
     Fraction(u32),
     HalfDay(&'static str, &'static str),
     Zone,
-    /// The same for all times there are: they are in UTC, and since the first year.
+    ZoneHour,
+    ZoneMinute,
+    Offset,
+    /// The same for all times there are since the first year.
     Text(&'static str),
 }
 
@@ -196,14 +209,15 @@ impl Template {
         Template(parts)
     }
 
-    /// Writes a moment; `zoned` where it is one, and not a local time.
-    pub(super) fn write(&self, at: NaiveDateTime, zoned: bool, out: &mut impl Write) -> Result {
+    /// Writes a value.
+    pub(super) fn write(&self, value: &Shown, out: &mut impl Write) -> Result {
         for part in &self.0 {
             match part {
                 Part::Literal(text) => out.write_str(text)?,
-                Part::Field { pattern, letters, bare, ordinal } => {
-                    field(*pattern, *letters, *bare, *ordinal, at, zoned, out)?;
-                }
+                Part::Field { pattern, letters, bare, ordinal } => match value {
+                    Shown::At { at, zone } => field(*pattern, *letters, *bare, *ordinal, *at, zone.as_ref(), out)?,
+                    Shown::Interval(value) => interval_field(*pattern, *bare, *ordinal, *value, out)?,
+                },
             }
         }
         Ok(())
@@ -250,8 +264,48 @@ fn is_name(pattern: Pattern) -> bool {
 }
 
 fn is_number(pattern: Pattern) -> bool {
-    use Pattern::{HalfDay, Roman, Text, Zone};
-    !is_name(pattern) && !matches!(pattern, Roman | HalfDay(..) | Zone | Text(_))
+    use Pattern::{HalfDay, Offset, Roman, Text, Zone, ZoneHour, ZoneMinute};
+    !is_name(pattern) && !matches!(pattern, Roman | HalfDay(..) | Zone | ZoneHour | ZoneMinute | Offset | Text(_))
+}
+
+/// A field of an interval: its own units, which nothing is carried between.
+fn interval_field(
+    pattern: Pattern,
+    bare: bool,
+    ordinal: Option<Letters>,
+    value: IntervalMonthDayNano,
+    out: &mut impl Write,
+) -> Result {
+    let time = value.nanoseconds / 1_000;
+    let (years, hours) = (i64::from(value.months / 12), time / 3_600_000_000);
+    let (number, width) = match pattern {
+        Pattern::Year(digits) | Pattern::IsoYear(digits) => {
+            (if digits < 4 { years % 10_i64.pow(digits as u32) } else { years }, digits)
+        }
+        Pattern::YearWithComma => {
+            write!(out, "{},{:03}", years / 1_000, (years % 1_000).abs())?;
+            return suffix(years, ordinal, out);
+        }
+        Pattern::Century => (years / 100, 2),
+        Pattern::Month => (i64::from(value.months % 12), 2),
+        Pattern::Day => (i64::from(value.days), 2),
+        Pattern::DayOfYear => (i64::from(value.months) * 30 + i64::from(value.days), 3),
+        Pattern::Hour24 => (hours, 2),
+        Pattern::Hour12 => (if hours % 12 == 0 { 12 * if hours < 0 { -1 } else { 1 } } else { hours % 12 }, 2),
+        Pattern::Minute => (time / 60_000_000 % 60, 2),
+        Pattern::Second => (time / 1_000_000 % 60, 2),
+        Pattern::SecondsOfDay => (time / 1_000_000, 1),
+        Pattern::Fraction(digits) => (time % 1_000_000 / 10_i64.pow(6 - digits), digits as usize),
+        Pattern::HalfDay(before, after) => return out.write_str(if hours % 24 < 12 { before } else { after }),
+        Pattern::Text(text) => return out.write_str(text),
+        // An interval has no place in the calendar.
+        _ => return Ok(()),
+    };
+    let width = if bare && !matches!(pattern, Pattern::Fraction(_)) { 1 } else { width };
+    // A sign takes no digit's place.
+    let width = width + usize::from(number < 0);
+    write!(out, "{number:0width$}")?;
+    suffix(number, ordinal, out)
 }
 
 fn field(
@@ -260,7 +314,7 @@ fn field(
     bare: bool,
     ordinal: Option<Letters>,
     at: NaiveDateTime,
-    zoned: bool,
+    zone: Option<&(String, i64)>,
     out: &mut impl Write,
 ) -> Result {
     let iso = at.iso_week();
@@ -310,7 +364,16 @@ fn field(
             return name(half, same_case(letters), true, 0, out);
         }
         Pattern::Text(text) => return name(text, same_case(letters), true, 0, out),
-        Pattern::Zone => return name(if zoned { "UTC" } else { "" }, same_case(letters), true, 0, out),
+        Pattern::Zone => return name(zone.map_or("", |(name, _)| name.as_str()), same_case(letters), true, 0, out),
+        Pattern::ZoneHour | Pattern::ZoneMinute | Pattern::Offset => {
+            let east = zone.map_or(0, |(_, east)| *east);
+            let (sign, hours, minutes) = (if east < 0 { '-' } else { '+' }, east.abs() / 3_600, east.abs() / 60 % 60);
+            return match (pattern, minutes) {
+                (Pattern::ZoneMinute, _) => write!(out, "{minutes:02}"),
+                (Pattern::Offset, 1..) => write!(out, "{sign}{hours:02}:{minutes:02}"),
+                _ => write!(out, "{sign}{hours:02}"),
+            };
+        }
     };
     // A fraction's digits are never left out: they are places behind a point.
     let width = if bare && !matches!(pattern, Pattern::Fraction(_)) { 1 } else { width };

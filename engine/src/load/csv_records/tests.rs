@@ -4,7 +4,7 @@ use super::*;
 
 fn fields(text: &str, last: bool) -> (Vec<Option<String>>, Record) {
     let mut fields = Vec::new();
-    let record = parse_record(text.as_bytes(), 0, last, b',', &mut fields);
+    let record = parse_record(text.as_bytes(), 0, last, (b',', b'"'), &mut fields);
     (fields.iter().map(|f| f.value(text, 0).map(Cow::into_owned)).collect(), record)
 }
 
@@ -59,4 +59,13 @@ fn wrong_quotes_are_problems() {
     let (found, record) = fields("a,\"b\"x,c\nd", true);
     assert!(matches!(record, Record::Complete { next: 9, problem: Some(p), .. } if p.contains("after a closing")));
     assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn other_quotes_and_a_text_for_null() {
+    let mut fields = Vec::new();
+    let text = "NA;'a;''b''';;'NA'";
+    parse_record(text.as_bytes(), 0, true, (b';', b'\''), &mut fields);
+    let values: Vec<_> = fields.iter().map(|f| f.value_but("NA", text, 0).map(Cow::into_owned)).collect();
+    assert_eq!(values, [None, Some("a;'b'".to_owned()), Some(String::new()), Some("NA".to_owned())]);
 }

@@ -1,10 +1,11 @@
-use zxq_catalog::{Change, ColumnStats, JobId, RowHash};
+use zxq_catalog::{Change, ColumnStats, JobId, RowHash, Value};
 
 use super::*;
 
 const DAY: u64 = 86_400;
+const DAY_US: i64 = 86_400_000_000;
 
-fn snapshot(options: &[(&str, &str)], segments: &[(Tier, i32)]) -> Snapshot {
+pub(crate) fn snapshot(options: &[(&str, &str)], segments: &[(Tier, i32)]) -> Snapshot {
     let sql = "CREATE TABLE t (ts TIMESTAMPTZ, symbol TEXT, trade_date DATE, asset_class TEXT)";
     let statement = crate::sql::parse(sql).unwrap().remove(0);
     let Some(datafusion::sql::sqlparser::ast::Statement::CreateTable(create)) = statement.ast() else {
@@ -15,28 +16,33 @@ fn snapshot(options: &[(&str, &str)], segments: &[(Tier, i32)]) -> Snapshot {
     def.options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let mut changes = vec![Change::CreateTable(Box::new(def))];
     for (index, (tier, day)) in segments.iter().enumerate() {
-        let date = Some(Value::Date(*day));
-        let stats = ColumnStats { min: date.clone(), max: date, null_count: 0, has_bounds: true };
-        changes.push(Change::AddSegment(Box::new(Segment {
-            id: index as u64 + 1,
-            table: 1,
-            partition: PartitionKey { period: Some(*day), class: Some("FX".to_owned()) },
-            tier: *tier,
-            role: Role::Owner,
-            location: String::new(),
-            rows: 10,
-            bytes: 1000,
-            hash: RowHash(0),
-            stats: [("trade_date".to_owned(), stats)].into(),
-            sorted: true,
-            job: JobId("j".to_owned()),
-            created_epoch: 0,
-        })));
+        let partition = PartitionKey { period: Some(*day), class: Some("FX".to_owned()) };
+        changes.push(add_segment(index as u64 + 1, *tier, partition, Value::Date(*day)));
     }
     Snapshot::default().apply(&changes).unwrap()
 }
 
-fn config() -> EngineConfig {
+/// A segment of table 1 whose rows have one date.
+pub(crate) fn add_segment(id: SegmentId, tier: Tier, partition: PartitionKey, date: Value) -> Change {
+    let stats = ColumnStats { min: Some(date.clone()), max: Some(date), null_count: 0, has_bounds: true };
+    Change::AddSegment(Box::new(Segment {
+        id,
+        table: 1,
+        partition,
+        tier,
+        role: Role::Owner,
+        location: String::new(),
+        rows: 10,
+        bytes: 1000,
+        hash: RowHash(0),
+        stats: [("trade_date".to_owned(), stats)].into(),
+        sorted: true,
+        job: JobId("j".to_owned()),
+        created_epoch: 0,
+    }))
+}
+
+pub(crate) fn config() -> EngineConfig {
     let mut config = EngineConfig::at("unused");
     config.policy.hot_to_warm_age = Duration::from_secs(7 * DAY);
     config.policy.warm_to_cold_age = Duration::from_secs(30 * DAY);
@@ -48,7 +54,7 @@ fn summary(moves: &[PlannedMove]) -> Vec<(i32, Tier, Tier, Action)> {
 }
 
 /// A store that keeps rows of every age alike.
-fn never(_: &TableDef, _: &Segment, _: Duration) -> bool {
+pub(crate) fn never(_: &TableDef, _: &Segment, _: Duration) -> bool {
     false
 }
 

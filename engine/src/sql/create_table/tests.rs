@@ -113,6 +113,7 @@ fn definitions_that_cannot_be_right_are_refused_with_advice() {
         ("CREATE TABLE t (a TEXT) WITH (granularity = 'day')", K::InvalidParameter, "partition_by"),
         ("CREATE TABLE t (a TEXT) WITH (cold_format = 'hudi')", K::InvalidParameter, "'delta' or 'iceberg'"),
         ("CREATE TABLE t (a TEXT) WITH (retention = 'a while')", K::InvalidParameter, "7 days"),
+        ("CREATE TABLE t (a TEXT) WITH (retention = '10 days')", K::InvalidParameter, "partition_by"),
         ("CREATE TABLE t (a TEXT) WITH (retention = 0)", K::InvalidParameter, "delete every row"),
         ("CREATE TABLE t (a DOUBLE PRECISION) WITH (lookup = a)", K::InvalidParameter, "lookup"),
         (

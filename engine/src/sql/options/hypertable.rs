@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use zxq_catalog::TableDef;
-use zxq_providers::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
+use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
 
 use super::invalid;
 use crate::error::Result;

@@ -14,13 +14,15 @@ fn ages_read_as_people_write_them() {
     ] {
         assert_eq!(parse_age(text).unwrap(), Age::After(Duration::from_secs(seconds)), "{text}");
     }
+    assert_eq!(parse_age("500 ms").unwrap(), Age::After(Duration::from_millis(500)));
     assert_eq!(parse_age(" Never").unwrap(), Age::Never);
     for text in ["", "soon", "-1 day", "7 dayz"] {
         assert!(parse_age(text).is_err(), "{text}");
     }
-    assert_eq!(render_age(604_800), "7 days");
-    assert_eq!(render_age(3_600), "1 hour");
-    assert_eq!(render_age(61), "61 seconds");
+    assert_eq!(render_age(Duration::from_secs(604_800)), "7 days");
+    assert_eq!(render_age(Duration::from_secs(3_600)), "1 hour");
+    assert_eq!(render_age(Duration::from_secs(61)), "61 seconds");
+    assert_eq!(render_age(Duration::from_millis(1_500)), "1500 milliseconds");
 }
 
 #[test]

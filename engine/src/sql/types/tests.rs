@@ -34,6 +34,14 @@ fn sql_types_become_canonical_types() {
         ("CHAR", DataType::Utf8View, "CHAR(1)"),
         ("DECIMAL(20,8)", DataType::Decimal128(20, 8), "DECIMAL(20,8)"),
         ("NUMERIC(10)", DataType::Decimal128(10, 0), "DECIMAL(10,0)"),
+        ("UUID", DataType::Utf8View, "UUID"),
+        ("JSONB", DataType::Utf8View, "JSONB"),
+        ("BYTEA", DataType::BinaryView, "BYTEA"),
+        ("TIME", DataType::Int64, "TIME"),
+        ("INTERVAL", DataType::Utf8View, "INTERVAL"),
+        ("INT[]", DataType::Utf8View, "INTEGER[]"),
+        ("DOUBLE PRECISION[3]", DataType::Utf8View, "DOUBLE PRECISION[]"),
+        ("NUMERIC(10,2)[]", DataType::Utf8View, "DECIMAL(10,2)[]"),
     ] {
         let found = read(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
         assert_eq!((found.data_type, found.sql_type.as_str()), (data_type, name), "{sql}");
@@ -50,9 +58,11 @@ fn other_types_are_refused_with_advice() {
         ("DECIMAL(5,6)", ErrorKind::InvalidDefinition, "scale"),
         ("VARCHAR(0)", ErrorKind::InvalidDefinition, "length"),
         ("TIMESTAMP(3)", ErrorKind::FeatureNotSupported, "microsecond"),
-        ("UUID", ErrorKind::FeatureNotSupported, "use TEXT"),
-        ("JSONB", ErrorKind::FeatureNotSupported, "use TEXT"),
-        ("INT[]", ErrorKind::FeatureNotSupported, "not supported"),
+        ("INT[][]", ErrorKind::FeatureNotSupported, "INTEGER[][]"),
+        ("CHAR(3)[]", ErrorKind::FeatureNotSupported, "elements of an array"),
+        ("TIME(3)", ErrorKind::FeatureNotSupported, "TIME"),
+        ("TIME WITH TIME ZONE", ErrorKind::FeatureNotSupported, "TIMESTAMPTZ"),
+        ("BLOB", ErrorKind::FeatureNotSupported, "BYTEA"),
         ("BIGSERIAL", ErrorKind::FeatureNotSupported, "BIGINT"),
         ("PRICE", ErrorKind::UndefinedObject, "type \"PRICE\" does not exist"),
     ] {

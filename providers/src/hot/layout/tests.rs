@@ -9,7 +9,7 @@ fn piece(store: &HotStore, facts: &Arc<Segment>) -> Piece {
     Piece { rows: 0..segment.num_rows(), facts: Arc::clone(facts), segment }
 }
 
-fn ids(layout: &Layout) -> Vec<Vec<u64>> {
+fn ids(layout: &ScanLayout) -> Vec<Vec<u64>> {
     layout.partitions.iter().map(|p| p.iter().map(|piece| piece.facts.id).collect()).collect()
 }
 
@@ -27,7 +27,7 @@ fn pieces(store: &HotStore, keys: &[&[(&str, i64)]]) -> Vec<Piece> {
 fn segments_that_follow_each_other_make_one_ordered_partition() {
     let store = store();
     let all = pieces(&store, &[&[("C", 1), ("D", 1)], &[("A", 1), ("A", 5)], &[("A", 5), ("B", 9)]]);
-    let layout = Layout::new(all, &trades().sort_by, 4);
+    let layout = ScanLayout::new(all, &trades().sort_by, 4);
     assert!(layout.ordered);
     assert_eq!(ids(&layout), [[2, 3, 1]], "equal keys may touch");
 }
@@ -37,10 +37,10 @@ fn overlapping_segments_go_side_by_side_until_there_are_too_many() {
     let store = store();
     let overlapping: Vec<&[(&str, i64)]> = vec![&[("A", 1), ("Z", 1)]; 9];
     let all = pieces(&store, &overlapping);
-    let layout = Layout::new(all[..8].to_vec(), &trades().sort_by, 2);
+    let layout = ScanLayout::new(all[..8].to_vec(), &trades().sort_by, 2);
     assert!(layout.ordered);
     assert_eq!(layout.partitions.len(), 8);
-    let layout = Layout::new(all, &trades().sort_by, 2);
+    let layout = ScanLayout::new(all, &trades().sort_by, 2);
     assert!(!layout.ordered);
     assert_eq!(layout.partitions.len(), 1, "few rows need one partition only");
 }
@@ -49,12 +49,12 @@ fn overlapping_segments_go_side_by_side_until_there_are_too_many() {
 fn no_order_is_claimed_for_other_sort_keys_or_unsorted_facts() {
     let store = store();
     let all = pieces(&store, &[&[("A", 1)]]);
-    assert!(!Layout::new(all.clone(), &[], 2).ordered);
-    assert!(!Layout::new(all.clone(), &["ts".to_owned()], 2).ordered);
+    assert!(!ScanLayout::new(all.clone(), &[], 2).ordered);
+    assert!(!ScanLayout::new(all.clone(), &["ts".to_owned()], 2).ordered);
     let mut unsorted = all.clone();
     let facts = Segment { sorted: false, ..all[0].facts.as_ref().clone() };
     unsorted[0].facts = Arc::new(facts);
-    assert!(!Layout::new(unsorted, &trades().sort_by, 2).ordered);
+    assert!(!ScanLayout::new(unsorted, &trades().sort_by, 2).ordered);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn nulls_come_before_everything() {
     let store = store();
     let nulls = insert(&store, &trades(), 1, &rows(&[(None, Some(9), 1), (Some("A"), None, 1)]));
     let values = insert(&store, &trades(), 2, &rows(&[(Some("A"), Some(1), 2)]));
-    let layout = Layout::new(vec![piece(&store, &values), piece(&store, &nulls)], &trades().sort_by, 2);
+    let layout = ScanLayout::new(vec![piece(&store, &values), piece(&store, &nulls)], &trades().sort_by, 2);
     assert_eq!(ids(&layout), [[1, 2]]);
 }
 
@@ -70,17 +70,17 @@ fn nulls_come_before_everything() {
 fn a_large_segment_is_cut_into_row_ranges_in_order() {
     let store = store();
     let facts = insert(&store, &trades(), 1, &many(0, 300_000));
-    let layout = Layout::new(vec![piece(&store, &facts)], &trades().sort_by, 4);
+    let layout = ScanLayout::new(vec![piece(&store, &facts)], &trades().sort_by, 4);
     assert!(layout.ordered);
     let ranges: Vec<_> = layout.partitions.iter().map(|p| p[0].rows.clone()).collect();
     assert_eq!(ranges, [0..75_000, 75_000..150_000, 150_000..225_000, 225_000..300_000]);
-    let unordered = Layout::new(vec![piece(&store, &facts)], &[], 2);
+    let unordered = ScanLayout::new(vec![piece(&store, &facts)], &[], 2);
     assert_eq!(unordered.partitions.iter().map(|p| row_count(p)).collect::<Vec<_>>(), [150_000, 150_000]);
 }
 
 #[test]
 fn nothing_to_read_is_one_empty_partition() {
-    let layout = Layout::new(Vec::new(), &trades().sort_by, 4);
+    let layout = ScanLayout::new(Vec::new(), &trades().sort_by, 4);
     assert_eq!(layout.partitions.len(), 1);
     assert!(layout.partitions[0].is_empty());
 }

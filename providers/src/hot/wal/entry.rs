@@ -25,7 +25,7 @@ const MAX_CACHED_SCHEMAS: usize = 256;
 /// Rows to be logged: all of one partition of one table.
 #[derive(Debug, Clone)]
 pub struct WalEntry {
-    /// The table.
+    /// The table that the rows belong to.
     pub table: TableId,
     /// The partition that all the rows belong to.
     pub partition: PartitionKey,

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FrameKind {
     /// A schema that later rows of this file name.
     Schema = 1,
     /// Rows of a transaction, valid once its commit is there.
@@ -31,9 +31,9 @@ pub(super) enum Kind {
     Close = 5,
 }
 
-impl Kind {
-    fn of(byte: u8) -> Option<Kind> {
-        [Kind::Schema, Kind::Rows, Kind::CommittedRows, Kind::Commit, Kind::Close]
+impl FrameKind {
+    fn of(byte: u8) -> Option<FrameKind> {
+        [FrameKind::Schema, FrameKind::Rows, FrameKind::CommittedRows, FrameKind::Commit, FrameKind::Close]
             .into_iter()
             .find(|k| *k as u8 == byte)
     }
@@ -46,12 +46,12 @@ pub(super) struct FrameHeader {
     pub(super) crc: u32,
     pub(super) lsn: u64,
     pub(super) durable: u64,
-    pub(super) kind: Kind,
+    pub(super) kind: FrameKind,
 }
 
 impl FrameHeader {
     /// `payload_crc` is the checksum of the payload alone.
-    pub(super) fn new(len: u32, payload_crc: u32, lsn: u64, durable: u64, kind: Kind) -> Self {
+    pub(super) fn new(len: u32, payload_crc: u32, lsn: u64, durable: u64, kind: FrameKind) -> Self {
         let mut header = FrameHeader { len, crc: 0, lsn, durable, kind };
         header.crc = header.checksum(payload_crc);
         header
@@ -80,7 +80,7 @@ impl FrameHeader {
             crc: reader.u32()?,
             lsn: reader.u64()?,
             durable: reader.u64()?,
-            kind: Kind::of(reader.u8()?)?,
+            kind: FrameKind::of(reader.u8()?)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the log back: checking all of it at start, then replaying what was committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use zxq_catalog::{PartitionKey, TableId};
 
 use super::entry::{Key, RowsHead, parse_commit, parse_schema};
 use super::files::FileInfo;
-use super::frame::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, Kind, parse_file_header};
+use super::frame::{FRAME_HEADER_LEN, FrameHeader, FrameKind, HEADER_LEN, parse_file_header};
 use super::storage::io_error;
 use crate::error::{ProviderError, Result};
 
@@ -30,6 +30,8 @@ pub struct Recovery {
     pub truncated_file: Option<PathBuf>,
     /// True when the log had been closed in order.
     pub clean: bool,
+    /// Tables of the committed rows in the files.
+    tables: BTreeSet<TableId>,
     sources: Vec<(PathBuf, u64)>,
     commits: HashMap<u64, (u64, HashMap<Key, u32>)>,
 }
@@ -95,24 +97,24 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
                 }
                 Next::Frame(header) => {
                     scan.next_lsn = scan.next_lsn.max(header.lsn + 1);
-                    scan.recovery.clean = header.kind == Kind::Close;
+                    scan.recovery.clean = header.kind == FrameKind::Close;
                     let payload = frames.payload.as_slice();
                     let damaged = || corrupt(&path, offset, "its frame cannot be read though its checksum is right");
                     match header.kind {
-                        Kind::Schema | Kind::Close => {}
-                        Kind::Rows => {
+                        FrameKind::Schema | FrameKind::Close => {}
+                        FrameKind::Rows => {
                             let head = RowsHead::parse(payload).ok_or_else(damaged)?;
                             scan.max_txn = scan.max_txn.max(head.txn);
                             *txn_frames.entry(head.txn).or_default() += 1;
                             txns.entry(head.txn).or_default().insert((number, head.key));
                         }
-                        Kind::CommittedRows => {
+                        FrameKind::CommittedRows => {
                             let head = RowsHead::parse(payload).ok_or_else(damaged)?;
                             scan.max_txn = scan.max_txn.max(head.txn);
                             scan.recovery.entries += 1;
                             file.raise(&head.key, header.lsn);
                         }
-                        Kind::Commit => {
+                        FrameKind::Commit => {
                             let (txn, frames) = parse_commit(payload).ok_or_else(damaged)?;
                             scan.max_txn = scan.max_txn.max(txn);
                             frames.keys().for_each(|key| file.raise(key, header.lsn));
@@ -145,6 +147,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
             None => scan.recovery.uncommitted_entries += frames,
         }
     }
+    scan.recovery.tables = scan.files.iter().flat_map(|file| file.max_lsn.keys().map(|(table, _)| *table)).collect();
     scan.recovery.files = count;
     Ok(scan)
 }
@@ -185,6 +188,11 @@ fn cut(path: &Path, len: u64) -> Result<()> {
 }
 
 impl Recovery {
+    /// The tables that the log holds committed rows of, covered or not.
+    pub fn tables(&self) -> &BTreeSet<TableId> {
+        &self.tables
+    }
+
     /// Hands every committed row entry that is not covered to `visit`, in the order of the files: its lsn, table,
     /// partition and rows. The lsn is that of the transaction's commit, the one that `append` or `commit` returned. To be
     /// called before [`super::Wal::truncate`]. Streams: one entry is in memory at a time.
@@ -210,14 +218,14 @@ impl Recovery {
                 };
                 let payload = frames.payload.as_slice();
                 match header.kind {
-                    Kind::Schema => {
+                    FrameKind::Schema => {
                         let (id, schema) = parse_schema(payload).map_err(|e| corrupt(path, offset, e))?;
                         schemas.insert(id, schema);
                     }
-                    Kind::Rows | Kind::CommittedRows => {
+                    FrameKind::Rows | FrameKind::CommittedRows => {
                         let unreadable = || corrupt(path, offset, "its frame cannot be read");
                         let head = RowsHead::parse(payload).ok_or_else(unreadable)?;
-                        let lsn = if header.kind == Kind::CommittedRows {
+                        let lsn = if header.kind == FrameKind::CommittedRows {
                             header.lsn
                         } else {
                             let Some((lsn, _)) = self.commits.get(&head.txn) else { continue };
@@ -233,7 +241,7 @@ impl Recovery {
                         replayed.rows += rows.num_rows() as u64;
                         visit(lsn, head.key.0, head.key.1, rows)?;
                     }
-                    Kind::Commit | Kind::Close => {}
+                    FrameKind::Commit | FrameKind::Close => {}
                 }
             }
         }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{EncodedRows, Key, encode_commit};
 use super::files::{FileInfo, Files};
-use super::frame::{FrameHeader, HEADER_LEN, Kind, file_header};
+use super::frame::{FrameHeader, FrameKind, HEADER_LEN, file_header};
 use super::storage::{LogFile, LogStorage, io_error};
 use crate::error::{ProviderError, Result};
 
@@ -203,15 +203,15 @@ impl Writer {
         self.prepare()?;
         self.all_or_nothing("append to", |writer| {
             if let [only] = rows {
-                return writer.put_rows(only, Kind::CommittedRows);
+                return writer.put_rows(only, FrameKind::CommittedRows);
             }
             let mut frames: HashMap<Key, u32> = HashMap::new();
             for part in rows {
-                writer.put_rows(part, Kind::Rows)?;
+                writer.put_rows(part, FrameKind::Rows)?;
                 *frames.entry(part.key.clone()).or_default() += 1;
             }
             let commit = encode_commit(txn, &frames);
-            writer.put(Kind::Commit, crc32c::crc32c(&commit), &[&commit])
+            writer.put(FrameKind::Commit, crc32c::crc32c(&commit), &[&commit])
         })
     }
 
@@ -220,7 +220,7 @@ impl Writer {
         let lsn = self.all_or_nothing("append to", |writer| {
             let mut lsn = writer.next_lsn;
             for part in rows {
-                lsn = writer.put_rows(part, Kind::Rows)?;
+                lsn = writer.put_rows(part, FrameKind::Rows)?;
             }
             Ok(lsn)
         })?;
@@ -249,8 +249,9 @@ impl Writer {
         }
         let frames = open.map(|open| open.frames.clone()).unwrap_or_default();
         let payload = encode_commit(txn, &frames);
-        let lsn =
-            self.all_or_nothing("append to", |writer| writer.put(Kind::Commit, crc32c::crc32c(&payload), &[&payload]))?;
+        let lsn = self.all_or_nothing("append to", |writer| {
+            writer.put(FrameKind::Commit, crc32c::crc32c(&payload), &[&payload])
+        })?;
         Ok((lsn, frames.into_keys().collect()))
     }
 
@@ -258,7 +259,7 @@ impl Writer {
         self.finish_group();
         self.refuse_if_broken()?;
         self.sync_active()?;
-        let lsn = self.all_or_nothing("close", |writer| writer.put(Kind::Close, crc32c::crc32c(&[]), &[]))?;
+        let lsn = self.all_or_nothing("close", |writer| writer.put(FrameKind::Close, crc32c::crc32c(&[]), &[]))?;
         self.sync_active()?;
         Ok(lsn)
     }
@@ -300,16 +301,16 @@ impl Writer {
         }
     }
 
-    fn put_rows(&mut self, rows: &EncodedRows, kind: Kind) -> std::io::Result<u64> {
+    fn put_rows(&mut self, rows: &EncodedRows, kind: FrameKind) -> std::io::Result<u64> {
         if self.active.schemas.insert(rows.schema.id) {
             let schema = Arc::clone(&rows.schema);
-            self.put(Kind::Schema, crc32c::crc32c(&schema.payload), &[&schema.payload])?;
+            self.put(FrameKind::Schema, crc32c::crc32c(&schema.payload), &[&schema.payload])?;
         }
         self.put(kind, rows.crc, &[&rows.head, &rows.body])
     }
 
     /// Adds a frame and returns its lsn.
-    fn put(&mut self, kind: Kind, payload_crc: u32, parts: &[&[u8]]) -> std::io::Result<u64> {
+    fn put(&mut self, kind: FrameKind, payload_crc: u32, parts: &[&[u8]]) -> std::io::Result<u64> {
         let len: usize = parts.iter().map(|p| p.len()).sum();
         let len32 = u32::try_from(len).map_err(|_| std::io::Error::other("a frame would be larger than 4 GiB"))?;
         let lsn = self.next_lsn;

@@ -6,9 +6,12 @@
 CREATE MACRO bare_name(text_) AS
     CASE WHEN regexp_matches(text_, '^".*"$') THEN replace(text_[2:-2], '""', '"') ELSE lower(text_) END;
 CREATE MACRO name_parts(text_) AS regexp_extract_all(text_, '"(?:[^"]|"")*"|[^."]+');
+-- A name in quotes is exact, another one is in lower case.
+CREATE MACRO folded_name(text_) AS
+    concat_ws('.', bare_name(name_parts(text_)[1]), bare_name(name_parts(text_)[2]), bare_name(name_parts(text_)[3]));
 CREATE MACRO to_regclass(text_) AS coalesce(
     TRY_CAST(text_ AS UINTEGER),
-    (SELECT min(n_to_regclass.oid) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = lower(replace(text_, '"', '')))
+    (SELECT min(n_to_regclass.oid) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = folded_name(text_))
 );
 CREATE MACRO regclass_in(text_) AS
     coalesce(to_regclass(text_), error('relation "' || text_ || '" does not exist'))::UINTEGER;

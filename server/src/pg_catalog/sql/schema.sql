@@ -32,10 +32,10 @@ CREATE TABLE facts.columns (
 CREATE TABLE facts.checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
 CREATE VIEW facts.relation_names AS
-SELECT r.oid, lower(s.name || '.' || r.name) AS name
+SELECT r.oid, s.name || '.' || r.name AS name
 FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
 UNION ALL
-SELECT oid, lower(name) FROM facts.relations WHERE schema_oid = 2200
+SELECT oid, name FROM facts.relations WHERE schema_oid = 2200
 UNION ALL
 SELECT oid, name FROM facts.system_relations
 UNION ALL

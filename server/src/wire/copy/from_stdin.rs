@@ -5,21 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
-use zxq_engine::{Engine, EngineError, FileFormat, LoadReport, LoadRequest, LoadSource};
+use zxq_engine::{Engine, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
 
 use super::options::{CopyFormat, CopyOptions};
 use super::pipe::{PipeWriter, pipe};
 use super::text_rows::TextRows;
 use crate::sqlstate;
 use crate::wire::error::{Stop, WireError};
-use crate::wire::link::{Guard, Link};
+use crate::wire::link::{Guard, Link, SWEEPING};
 
 /// A COPY into a table.
 #[derive(Debug)]
 pub(crate) struct CopyIn {
-    /// The table.
+    /// The table that gets the rows.
     pub(crate) table: String,
     /// The columns named, empty for all.
     pub(crate) columns: Vec<String>,
@@ -54,15 +52,17 @@ impl CopyIn {
             on_error: self.options.on_error,
             asset_class: self.options.asset_class.clone(),
             create: self.options.create,
+            layout: self.options.layout.clone(),
+            reading: self.options.reading.clone(),
         };
         let source = LoadSource::Stream {
             name: self.options.name.clone().unwrap_or_else(|| "stdin".to_owned()),
             format: Some(if reader.is_some() { FileFormat::Csv } else { FileFormat::Parquet }),
             reader: Box::new(pipe_reader),
         };
-        let engine = Arc::clone(engine);
-        let loading = tokio::spawn(async move { engine.load(request, source, &|_| {}).await });
-        let load = AbortOnDropHandle::new(loading);
+        // Whatever ends this early drops it, which asks it to stop; it then leaves nothing.
+        let load = engine.start_load(request, source);
+        let job = load.running();
 
         let format = i8::from(reader.is_none());
         let columns = i16::try_from(self.columns.len()).unwrap_or(i16::MAX);
@@ -72,21 +72,31 @@ impl CopyIn {
 
         let received = tokio::select! {
             biased;
-            received = receive(link, &writer, reader.as_mut()) => received?,
-            reason = guard.stopped() => return Err(reason.into()),
+            received = receive(link, &writer, reader.as_mut()) => received,
+            reason = guard.stopped() => Err(reason.into()),
         };
         match received {
-            End::Complete => writer.finish().await,
-            End::Failed(reason) => {
-                writer.fail(reason.clone()).await;
-                // The load ends by itself; what it says is what the client said.
-                let _ = load.await;
-                let message = format!("COPY from stdin failed: {reason}");
-                return Err(WireError::new(sqlstate::QUERY_CANCELED, message).into());
+            Ok(End::Complete) => {
+                let rest = async {
+                    writer.finish().await;
+                    load.await
+                };
+                // From here the load may commit at any moment: only it knows whether it can still be stopped.
+                link.run_job(guard, &job, rest).await
             }
+            Ok(End::Failed(reason)) => {
+                writer.fail(reason.clone()).await;
+                stop(load).await;
+                let message = format!("COPY from stdin failed: {reason}");
+                Err(WireError::new(sqlstate::QUERY_CANCELED, message).into())
+            }
+            Err(Stop::Failed(error)) => {
+                drop(writer);
+                stop(load).await;
+                Err(error.into())
+            }
+            Err(gone) => Err(gone),
         }
-        // From here the load may commit at any moment: it is not stopped any more.
-        finished(load.await)
     }
 
     /// The reader of a textual format; `None` for Parquet, which the loader reads as it is.
@@ -112,11 +122,11 @@ impl CopyIn {
     }
 }
 
-fn finished(outcome: Result<Result<LoadReport, EngineError>, JoinError>) -> Result<LoadReport, Stop> {
-    match outcome {
-        Ok(result) => Ok(result?),
-        Err(error) => Err(WireError::internal(format!("the load stopped: {error}")).into()),
-    }
+/// Stops a load whose data is not complete, and gives it time to sweep what it had written: the client may look.
+async fn stop(load: JobHandle<LoadReport>) {
+    load.ask_to_stop();
+    // What it says is that it was stopped, or that its data broke off. The client knows why.
+    let _ = tokio::time::timeout(SWEEPING, load).await;
 }
 
 /// Hands the client's data to the pipe until it ends, or until the loader has failed and takes no more.

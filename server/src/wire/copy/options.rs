@@ -3,14 +3,17 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use zxq_engine::OnError;
 use zxq_engine::catalog::Tier;
+use zxq_engine::sql::options::LAYOUT;
+use zxq_engine::sql::quoted;
 
 use crate::sqlstate;
 use crate::wire::error::WireError;
-use crate::wire::lexer::Kind;
+use crate::wire::lexer::TokenKind;
 use crate::wire::utility::Cursor;
 
 /// A COPY between the client and the server.
@@ -18,7 +21,7 @@ use crate::wire::utility::Cursor;
 pub(crate) enum CopyCommand {
     /// `COPY table [(columns)] FROM STDIN`.
     In {
-        /// The table.
+        /// The table that gets the rows.
         table: String,
         /// The columns named, empty for all.
         columns: Vec<String>,
@@ -73,6 +76,10 @@ pub(crate) struct CopyOptions {
     pub(crate) asset_class: Option<String>,
     /// zxq: create the table if it does not exist.
     pub(crate) create: bool,
+    /// zxq: how a table that is created is laid out, options of `CREATE TABLE … WITH` by name.
+    pub(crate) layout: BTreeMap<String, String>,
+    /// `date_format`, and `types` of a table that is created.
+    pub(crate) reading: BTreeMap<String, String>,
     /// zxq: what the data is called in messages and lineage.
     pub(crate) name: Option<String>,
 }
@@ -91,6 +98,8 @@ impl Default for CopyOptions {
             on_error: OnError::Reject,
             asset_class: None,
             create: false,
+            layout: BTreeMap::new(),
+            reading: BTreeMap::new(),
             name: None,
         }
     }
@@ -202,18 +211,13 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
     Ok(CopyCommand::Out { query: format!("SELECT {list} FROM {source}"), options })
 }
 
-/// A name in double quotes.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// STDIN or STDOUT; anything else names something of the server's machine.
 fn endpoint(cursor: &mut Cursor<'_>, wanted: &str) -> Result<(), WireError> {
     if cursor.take("STDIN")? || cursor.take("STDOUT")? {
         return Ok(());
     }
     match cursor.peek() {
-        Some(token) if token.kind == Kind::Text || token.is("PROGRAM") => Err(WireError::new(
+        Some(token) if token.kind == TokenKind::Text || token.is("PROGRAM") => Err(WireError::new(
             sqlstate::INSUFFICIENT_PRIVILEGE,
             "COPY with a file or program of the server is refused",
         )
@@ -306,10 +310,16 @@ fn apply(options: &mut CopyOptions, name: &str, value: &str) -> Result<(), WireE
         "asset_class" => options.asset_class = Some(value.to_owned()),
         "create" => options.create = flag(name, value)?,
         "name" => options.name = Some(value.to_owned()),
+        "date_format" | "types" => {
+            options.reading.insert(name.to_owned(), value.to_owned());
+        }
+        layout if LAYOUT.contains(&layout) => {
+            options.layout.insert(layout.to_owned(), value.to_owned());
+        }
         _ => {
             return Err(WireError::syntax(format!("option \"{name}\" not recognized")).hint(
                 "COPY has format, header, delimiter, null, quote, escape, encoding, and of zxq tier, on_error, \
-                 asset_class, create, name",
+                 asset_class, create, name, date_format, types, time_column, partition_by, granularity, sort_by, lookup",
             ));
         }
     }

@@ -28,7 +28,7 @@ enum Piece {
     End,
 }
 
-/// A pipe.
+/// A pipe from the connection, which writes without blocking, to the loader's thread, which reads and may block.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
     let (sender, receiver) = mpsc::channel(DEPTH);
     (PipeWriter(sender), PipeReader { pieces: receiver, current: Bytes::new(), finished: false })

@@ -5,7 +5,7 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 
 use super::options::{CopyFormat, CopyOptions};
-use crate::wire::encode::source::Source;
+use crate::wire::encode::source::ColumnValues;
 use crate::wire::encode::{ColumnEncoding, EncodableBatch, Format, put_value, set_length};
 use crate::wire::error::{Stop, WireError};
 use crate::wire::link::{Guard, Link};
@@ -134,7 +134,7 @@ impl RowWriter for TextRows {
 }
 
 impl TextRows {
-    fn write_value(&mut self, buf: &mut BytesMut, source: &Source<'_>, row: usize) -> Result<(), WireError> {
+    fn write_value(&mut self, buf: &mut BytesMut, source: &ColumnValues<'_>, row: usize) -> Result<(), WireError> {
         if source.is_null(row) {
             buf.put_slice(self.options.null().as_bytes());
             return Ok(());

@@ -52,7 +52,16 @@ pub(super) fn decode(bytes: &[u8], pg_type: &Type) -> Result<ScalarValue, WireEr
             Ok(interval(months, days, nanos))
         }
         Type::BYTEA => Ok(ScalarValue::Binary(Some(bytes.to_vec()))),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::UNKNOWN | Type::JSON => {
+        Type::UUID => {
+            let hex: String = fixed::<16>(bytes, pg_type)?.iter().map(|byte| format!("{byte:02x}")).collect();
+            super::text::declared(&hex, pg_type)
+        }
+        Type::JSON => super::text::declared(text_of(bytes)?, pg_type),
+        Type::JSONB => match bytes.split_first() {
+            Some((1, text)) => super::text::declared(text_of(text)?, pg_type),
+            _ => Err(bad()),
+        },
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::UNKNOWN => {
             text_of(bytes).map(|text| ScalarValue::Utf8(Some(text.to_owned())))
         }
         _ => match pg_type.kind() {

@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
+use zxq_engine::functions::declared::kept_text;
 use zxq_engine::functions::text_beside_times::value_of;
 
 use super::{decimal, effective_type, element_data_type, invalid, list};
@@ -36,8 +37,18 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
         Type::TIME => cast(trimmed, &DataType::Time64(micros), "time"),
         Type::INTERVAL => cast(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano), "interval"),
         Type::BYTEA => bytea(text).map(|value| ScalarValue::Binary(Some(value))),
+        Type::UUID | Type::JSON | Type::JSONB => declared(text, &pg_type),
         _ => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
     }
+}
+
+/// A text in the form in which its type keeps it.
+///
+/// # Errors
+/// When it is no value of the type.
+pub(super) fn declared(text: &str, pg_type: &Type) -> Result<ScalarValue, WireError> {
+    let kept = kept_text(text, pg_type.name()).ok_or_else(|| invalid(pg_type.name(), text))?;
+    Ok(ScalarValue::Utf8View(Some(kept)))
 }
 
 fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, name: &str) -> Result<T, WireError> {
@@ -69,38 +80,7 @@ fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, Wir
 
 /// `\x0aff`, or PostgreSQL's older escape format.
 fn bytea(text: &str) -> Result<Vec<u8>, WireError> {
-    let bad = || invalid("bytea", text);
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex
-            .bytes()
-            .filter(|b| !b.is_ascii_whitespace())
-            .map(|b| char::from(b).to_digit(16).map(|digit| digit as u8).ok_or_else(bad))
-            .collect::<Result<_, _>>()?;
-        if digits.len() % 2 == 1 {
-            return Err(bad());
-        }
-        return Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect());
-    }
-    let mut value = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'\\', [b'\\', tail @ ..]) => {
-                value.push(b'\\');
-                rest = tail;
-            }
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
-                value.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = tail;
-            }
-            (b'\\', _) => return Err(bad()),
-            _ => {
-                value.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    Ok(value)
+    zxq_engine::functions::declared::bytes_of_text(text).ok_or_else(|| invalid("bytea", text))
 }
 
 /// `{1,NULL,"a b"}`.

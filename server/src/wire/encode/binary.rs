@@ -13,7 +13,9 @@ const NUMERIC_NEGATIVE: u16 = 0x4000;
 /// Writes a date; false when it lies outside what PostgreSQL can hold.
 #[must_use]
 pub(crate) fn write_date(buf: &mut BytesMut, days: i32) -> bool {
-    let Some(days) = days.checked_sub(EPOCH_DAYS) else { return false };
+    // The ends stand for infinity in both.
+    let infinite = matches!(days, i32::MAX | i32::MIN);
+    let Some(days) = (if infinite { Some(days) } else { days.checked_sub(EPOCH_DAYS) }) else { return false };
     buf.put_i32(days);
     true
 }
@@ -21,7 +23,8 @@ pub(crate) fn write_date(buf: &mut BytesMut, days: i32) -> bool {
 /// Writes a timestamp; false when it lies outside what PostgreSQL can hold.
 #[must_use]
 pub(crate) fn write_timestamp(buf: &mut BytesMut, micros: i64) -> bool {
-    let Some(micros) = micros.checked_sub(EPOCH_MICROS) else { return false };
+    let infinite = matches!(micros, i64::MAX | i64::MIN);
+    let Some(micros) = (if infinite { Some(micros) } else { micros.checked_sub(EPOCH_MICROS) }) else { return false };
     buf.put_i64(micros);
     true
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewBuilder,
+};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
     DataType, DurationNanosecondType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit,
@@ -15,7 +17,7 @@ use crate::wire::types::pg_type;
 
 const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
-/// The array in a type that [`super::source::Source`] reads; the same array where it already is.
+/// The array in a type that [`super::source::ColumnValues`] reads; the same array where it already is.
 ///
 /// # Errors
 /// When a value does not fit, such as a `UInt64` above the largest `int8`.
@@ -26,6 +28,29 @@ pub(crate) fn normalise(array: &ArrayRef) -> Result<ArrayRef, WireError> {
         Target::Days => days(array),
         Target::Json => json(array),
     }
+}
+
+/// The texts of a `CHAR(n)`, with blanks up to their length.
+///
+/// # Errors
+/// None today.
+pub(crate) fn padded(array: &ArrayRef, length: Option<i32>) -> Result<ArrayRef, WireError> {
+    let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let texts = strict_cast(array, &DataType::Utf8View)?;
+    let mut out = StringViewBuilder::with_capacity(texts.len());
+    let mut longer = String::new();
+    for text in texts.as_string_view() {
+        match text {
+            Some(text) => {
+                longer.clear();
+                longer.push_str(text);
+                longer.extend(std::iter::repeat_n(' ', length.saturating_sub(text.chars().count())));
+                out.append_value(&longer);
+            }
+            None => out.append_null(),
+        }
+    }
+    Ok(Arc::new(out.finish()))
 }
 
 fn strict_cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, WireError> {

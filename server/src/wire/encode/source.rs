@@ -11,12 +11,13 @@ use datafusion::arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use pgwire::api::Type;
+use zxq_engine::Zone;
 
 use super::{binary, set_length, text};
 use crate::wire::error::WireError;
 
 /// One column, downcast.
-pub(crate) enum Source<'a> {
+pub(crate) enum ColumnValues<'a> {
     Null,
     Bool(&'a BooleanArray),
     I16(&'a PrimitiveArray<Int16Type>),
@@ -37,18 +38,19 @@ pub(crate) enum Source<'a> {
     Date(&'a PrimitiveArray<Date32Type>),
     Timestamp {
         values: &'a PrimitiveArray<TimestampMicrosecondType>,
-        zoned: bool,
+        /// The zone that moments are shown in.
+        zone: Option<Zone>,
     },
     Time(&'a PrimitiveArray<Time64MicrosecondType>),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
     List {
         lists: &'a ListArray,
-        items: Box<Source<'a>>,
+        items: Box<ColumnValues<'a>>,
     },
     Dictionary {
         dictionary: &'a dyn Array,
         keys: Keys<'a>,
-        values: Box<Source<'a>>,
+        values: Box<ColumnValues<'a>>,
     },
 }
 
@@ -80,45 +82,45 @@ impl Keys<'_> {
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> ColumnValues<'a> {
     /// A reader of the array.
     ///
     /// # Errors
     /// For a type that [`super::normalise`] should have cast.
     pub(crate) fn new(array: &'a dyn Array) -> Result<Self, WireError> {
         Ok(match array.data_type() {
-            DataType::Null => Source::Null,
-            DataType::Boolean => Source::Bool(array.as_boolean()),
-            DataType::Int16 => Source::I16(array.as_primitive()),
-            DataType::Int32 => Source::I32(array.as_primitive()),
-            DataType::Int64 => Source::I64(array.as_primitive()),
-            DataType::UInt32 => Source::U32(array.as_primitive()),
-            DataType::Float32 => Source::F32(array.as_primitive()),
-            DataType::Float64 => Source::F64(array.as_primitive()),
-            DataType::Decimal128(_, scale) => Source::Decimal128(array.as_primitive(), *scale),
-            DataType::Decimal256(_, scale) => Source::Decimal256(array.as_primitive(), *scale),
-            DataType::Utf8 => Source::Utf8(array.as_string()),
-            DataType::LargeUtf8 => Source::LargeUtf8(array.as_string()),
-            DataType::Utf8View => Source::Utf8View(array.as_string_view()),
-            DataType::Binary => Source::Binary(array.as_binary()),
-            DataType::LargeBinary => Source::LargeBinary(array.as_binary()),
-            DataType::BinaryView => Source::BinaryView(array.as_binary_view()),
-            DataType::Date32 => Source::Date(array.as_primitive()),
+            DataType::Null => ColumnValues::Null,
+            DataType::Boolean => ColumnValues::Bool(array.as_boolean()),
+            DataType::Int16 => ColumnValues::I16(array.as_primitive()),
+            DataType::Int32 => ColumnValues::I32(array.as_primitive()),
+            DataType::Int64 => ColumnValues::I64(array.as_primitive()),
+            DataType::UInt32 => ColumnValues::U32(array.as_primitive()),
+            DataType::Float32 => ColumnValues::F32(array.as_primitive()),
+            DataType::Float64 => ColumnValues::F64(array.as_primitive()),
+            DataType::Decimal128(_, scale) => ColumnValues::Decimal128(array.as_primitive(), *scale),
+            DataType::Decimal256(_, scale) => ColumnValues::Decimal256(array.as_primitive(), *scale),
+            DataType::Utf8 => ColumnValues::Utf8(array.as_string()),
+            DataType::LargeUtf8 => ColumnValues::LargeUtf8(array.as_string()),
+            DataType::Utf8View => ColumnValues::Utf8View(array.as_string_view()),
+            DataType::Binary => ColumnValues::Binary(array.as_binary()),
+            DataType::LargeBinary => ColumnValues::LargeBinary(array.as_binary()),
+            DataType::BinaryView => ColumnValues::BinaryView(array.as_binary_view()),
+            DataType::Date32 => ColumnValues::Date(array.as_primitive()),
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-                Source::Timestamp { values: array.as_primitive(), zoned: zone.is_some() }
+                ColumnValues::Timestamp { values: array.as_primitive(), zone: zone.as_deref().map(zone_of) }
             }
-            DataType::Time64(TimeUnit::Microsecond) => Source::Time(array.as_primitive()),
-            DataType::Interval(IntervalUnit::MonthDayNano) => Source::Interval(array.as_primitive()),
+            DataType::Time64(TimeUnit::Microsecond) => ColumnValues::Time(array.as_primitive()),
+            DataType::Interval(IntervalUnit::MonthDayNano) => ColumnValues::Interval(array.as_primitive()),
             DataType::List(_) => {
                 let lists = array.as_list::<i32>();
-                Source::List { lists, items: Box::new(Source::new(lists.values().as_ref())?) }
+                ColumnValues::List { lists, items: Box::new(ColumnValues::new(lists.values().as_ref())?) }
             }
             DataType::Dictionary(key, _) => {
                 let dictionary = array.as_any_dictionary();
-                Source::Dictionary {
+                ColumnValues::Dictionary {
                     dictionary: array,
                     keys: keys(dictionary.keys(), key)?,
-                    values: Box::new(Source::new(dictionary.values().as_ref())?),
+                    values: Box::new(ColumnValues::new(dictionary.values().as_ref())?),
                 }
             }
             other => return Err(WireError::unsupported(format!("results of type {other} cannot be sent to a client"))),
@@ -128,28 +130,30 @@ impl<'a> Source<'a> {
     /// True where the value is NULL.
     pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
-            Source::Null => true,
-            Source::Bool(a) => a.is_null(row),
-            Source::I16(a) => a.is_null(row),
-            Source::I32(a) => a.is_null(row),
-            Source::I64(a) => a.is_null(row),
-            Source::U32(a) => a.is_null(row),
-            Source::F32(a) => a.is_null(row),
-            Source::F64(a) => a.is_null(row),
-            Source::Decimal128(a, _) => a.is_null(row),
-            Source::Decimal256(a, _) => a.is_null(row),
-            Source::Utf8(a) => a.is_null(row),
-            Source::LargeUtf8(a) => a.is_null(row),
-            Source::Utf8View(a) => a.is_null(row),
-            Source::Binary(a) => a.is_null(row),
-            Source::LargeBinary(a) => a.is_null(row),
-            Source::BinaryView(a) => a.is_null(row),
-            Source::Date(a) => a.is_null(row),
-            Source::Timestamp { values, .. } => values.is_null(row),
-            Source::Time(a) => a.is_null(row),
-            Source::Interval(a) => a.is_null(row),
-            Source::List { lists, .. } => lists.is_null(row),
-            Source::Dictionary { dictionary, keys, values } => dictionary.is_null(row) || values.is_null(keys.at(row)),
+            ColumnValues::Null => true,
+            ColumnValues::Bool(a) => a.is_null(row),
+            ColumnValues::I16(a) => a.is_null(row),
+            ColumnValues::I32(a) => a.is_null(row),
+            ColumnValues::I64(a) => a.is_null(row),
+            ColumnValues::U32(a) => a.is_null(row),
+            ColumnValues::F32(a) => a.is_null(row),
+            ColumnValues::F64(a) => a.is_null(row),
+            ColumnValues::Decimal128(a, _) => a.is_null(row),
+            ColumnValues::Decimal256(a, _) => a.is_null(row),
+            ColumnValues::Utf8(a) => a.is_null(row),
+            ColumnValues::LargeUtf8(a) => a.is_null(row),
+            ColumnValues::Utf8View(a) => a.is_null(row),
+            ColumnValues::Binary(a) => a.is_null(row),
+            ColumnValues::LargeBinary(a) => a.is_null(row),
+            ColumnValues::BinaryView(a) => a.is_null(row),
+            ColumnValues::Date(a) => a.is_null(row),
+            ColumnValues::Timestamp { values, .. } => values.is_null(row),
+            ColumnValues::Time(a) => a.is_null(row),
+            ColumnValues::Interval(a) => a.is_null(row),
+            ColumnValues::List { lists, .. } => lists.is_null(row),
+            ColumnValues::Dictionary { dictionary, keys, values } => {
+                dictionary.is_null(row) || values.is_null(keys.at(row))
+            }
         }
     }
 
@@ -159,33 +163,33 @@ impl<'a> Source<'a> {
     /// None today; lists pass on what their elements say.
     pub(crate) fn write_text(&self, row: usize, buf: &mut BytesMut) -> Result<(), WireError> {
         match self {
-            Source::Null => {}
-            Source::Bool(a) => text::write_bool(buf, a.value(row)),
-            Source::I16(a) => text::write_int(buf, a.value(row)),
-            Source::I32(a) => text::write_int(buf, a.value(row)),
-            Source::I64(a) => text::write_int(buf, a.value(row)),
-            Source::U32(a) => text::write_int(buf, a.value(row)),
-            Source::F32(a) => text::write_f32(buf, a.value(row)),
-            Source::F64(a) => text::write_f64(buf, a.value(row)),
-            Source::Decimal128(a, scale) => {
+            ColumnValues::Null => {}
+            ColumnValues::Bool(a) => text::write_bool(buf, a.value(row)),
+            ColumnValues::I16(a) => text::write_int(buf, a.value(row)),
+            ColumnValues::I32(a) => text::write_int(buf, a.value(row)),
+            ColumnValues::I64(a) => text::write_int(buf, a.value(row)),
+            ColumnValues::U32(a) => text::write_int(buf, a.value(row)),
+            ColumnValues::F32(a) => text::write_f32(buf, a.value(row)),
+            ColumnValues::F64(a) => text::write_f64(buf, a.value(row)),
+            ColumnValues::Decimal128(a, scale) => {
                 with_digits(a.value(row), |digits| text::write_decimal(buf, digits, *scale))
             }
-            Source::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
-            Source::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::LargeUtf8(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::Utf8View(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::Binary(a) => text::write_bytea(buf, a.value(row)),
-            Source::LargeBinary(a) => text::write_bytea(buf, a.value(row)),
-            Source::BinaryView(a) => text::write_bytea(buf, a.value(row)),
-            Source::Date(a) => text::write_date(buf, a.value(row)),
-            Source::Timestamp { values, zoned } => text::write_timestamp(buf, values.value(row), *zoned),
-            Source::Time(a) => text::write_time(buf, a.value(row)),
-            Source::Interval(a) => {
+            ColumnValues::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
+            ColumnValues::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
+            ColumnValues::LargeUtf8(a) => buf.put_slice(a.value(row).as_bytes()),
+            ColumnValues::Utf8View(a) => buf.put_slice(a.value(row).as_bytes()),
+            ColumnValues::Binary(a) => text::write_bytea(buf, a.value(row)),
+            ColumnValues::LargeBinary(a) => text::write_bytea(buf, a.value(row)),
+            ColumnValues::BinaryView(a) => text::write_bytea(buf, a.value(row)),
+            ColumnValues::Date(a) => text::write_date(buf, a.value(row)),
+            ColumnValues::Timestamp { values, zone } => text::write_timestamp(buf, values.value(row), *zone),
+            ColumnValues::Time(a) => text::write_time(buf, a.value(row)),
+            ColumnValues::Interval(a) => {
                 let value = a.value(row);
                 text::write_interval(buf, value.months, value.days, value.nanoseconds);
             }
-            Source::List { lists, items } => write_list_text(buf, lists, items, row)?,
-            Source::Dictionary { keys, values, .. } => values.write_text(keys.at(row), buf)?,
+            ColumnValues::List { lists, items } => write_list_text(buf, lists, items, row)?,
+            ColumnValues::Dictionary { keys, values, .. } => values.write_text(keys.at(row), buf)?,
         }
         Ok(())
     }
@@ -196,36 +200,58 @@ impl<'a> Source<'a> {
     /// When PostgreSQL's format cannot hold the value.
     pub(crate) fn write_binary(&self, row: usize, pg_type: &Type, buf: &mut BytesMut) -> Result<(), WireError> {
         match self {
-            Source::Null => {}
-            Source::Bool(a) => buf.put_u8(u8::from(a.value(row))),
-            Source::I16(a) => buf.put_i16(a.value(row)),
-            Source::I32(a) => buf.put_i32(a.value(row)),
-            Source::I64(a) => buf.put_i64(a.value(row)),
-            Source::U32(a) if *pg_type == Type::OID => buf.put_u32(a.value(row)),
-            Source::U32(a) => buf.put_i64(i64::from(a.value(row))),
-            Source::F32(a) => buf.put_f32(a.value(row)),
-            Source::F64(a) => buf.put_f64(a.value(row)),
-            Source::Decimal128(a, scale) => {
+            ColumnValues::Null => {}
+            ColumnValues::Bool(a) => buf.put_u8(u8::from(a.value(row))),
+            ColumnValues::I16(a) => buf.put_i16(a.value(row)),
+            ColumnValues::I32(a) => buf.put_i32(a.value(row)),
+            ColumnValues::I64(a) => buf.put_i64(a.value(row)),
+            ColumnValues::U32(a) if *pg_type == Type::OID => buf.put_u32(a.value(row)),
+            ColumnValues::U32(a) => buf.put_i64(i64::from(a.value(row))),
+            ColumnValues::F32(a) => buf.put_f32(a.value(row)),
+            ColumnValues::F64(a) => buf.put_f64(a.value(row)),
+            ColumnValues::Decimal128(a, scale) => {
                 with_digits(a.value(row), |digits| binary::write_numeric(buf, digits, *scale));
             }
-            Source::Decimal256(a, scale) => binary::write_numeric(buf, &a.value(row).to_string(), *scale),
-            Source::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::LargeUtf8(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::Utf8View(a) => buf.put_slice(a.value(row).as_bytes()),
-            Source::Binary(a) => buf.put_slice(a.value(row)),
-            Source::LargeBinary(a) => buf.put_slice(a.value(row)),
-            Source::BinaryView(a) => buf.put_slice(a.value(row)),
-            Source::Date(a) => in_range(binary::write_date(buf, a.value(row)))?,
-            Source::Timestamp { values, .. } => in_range(binary::write_timestamp(buf, values.value(row)))?,
-            Source::Time(a) => buf.put_i64(a.value(row)),
-            Source::Interval(a) => {
+            ColumnValues::Decimal256(a, scale) => binary::write_numeric(buf, &a.value(row).to_string(), *scale),
+            ColumnValues::Utf8(a) => write_text_binary(buf, a.value(row), pg_type),
+            ColumnValues::LargeUtf8(a) => write_text_binary(buf, a.value(row), pg_type),
+            ColumnValues::Utf8View(a) => write_text_binary(buf, a.value(row), pg_type),
+            ColumnValues::Binary(a) => buf.put_slice(a.value(row)),
+            ColumnValues::LargeBinary(a) => buf.put_slice(a.value(row)),
+            ColumnValues::BinaryView(a) => buf.put_slice(a.value(row)),
+            ColumnValues::Date(a) => in_range(binary::write_date(buf, a.value(row)))?,
+            ColumnValues::Timestamp { values, .. } => in_range(binary::write_timestamp(buf, values.value(row)))?,
+            ColumnValues::Time(a) => buf.put_i64(a.value(row)),
+            ColumnValues::Interval(a) => {
                 let value = a.value(row);
                 binary::write_interval(buf, value.months, value.days, value.nanoseconds);
             }
-            Source::List { lists, items } => write_list_binary(buf, lists, items, row, pg_type)?,
-            Source::Dictionary { keys, values, .. } => values.write_binary(keys.at(row), pg_type, buf)?,
+            ColumnValues::List { lists, items } => write_list_binary(buf, lists, items, row, pg_type)?,
+            ColumnValues::Dictionary { keys, values, .. } => values.write_binary(keys.at(row), pg_type, buf)?,
         }
         Ok(())
+    }
+}
+
+/// A text in the binary format of its type.
+fn write_text_binary(buf: &mut BytesMut, text: &str, pg_type: &Type) {
+    match *pg_type {
+        Type::JSONB => {
+            // The version of the format.
+            buf.put_u8(1);
+            buf.put_slice(text.as_bytes());
+        }
+        Type::UUID => {
+            let digits = text.bytes().filter_map(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8);
+            let mut high = None;
+            for digit in digits {
+                match high.take() {
+                    None => high = Some(digit),
+                    Some(first) => buf.put_u8(first << 4 | digit),
+                }
+            }
+        }
+        _ => buf.put_slice(text.as_bytes()),
     }
 }
 
@@ -247,12 +273,22 @@ fn with_digits(value: i128, write: impl FnOnce(&str)) {
     write(itoa::Buffer::new().format(value));
 }
 
+/// The zone that a column's moments are labelled with.
+fn zone_of(label: &str) -> Zone {
+    Zone::of_setting(label).map_or(Zone::UTC, |(zone, _)| if zone.is_utc() { Zone::UTC } else { zone })
+}
+
 fn in_range(written: bool) -> Result<(), WireError> {
     if written { Ok(()) } else { Err(WireError::out_of_range("date or timestamp out of range".to_owned())) }
 }
 
 /// `{1,NULL,"a b"}`: an element is quoted where PostgreSQL would read it differently otherwise.
-fn write_list_text(buf: &mut BytesMut, lists: &ListArray, items: &Source<'_>, row: usize) -> Result<(), WireError> {
+fn write_list_text(
+    buf: &mut BytesMut,
+    lists: &ListArray,
+    items: &ColumnValues<'_>,
+    row: usize,
+) -> Result<(), WireError> {
     let offsets = lists.value_offsets();
     let mut element = BytesMut::new();
     buf.put_u8(b'{');
@@ -294,7 +330,7 @@ fn needs_quotes(element: &[u8]) -> bool {
 fn write_list_binary(
     buf: &mut BytesMut,
     lists: &ListArray,
-    items: &Source<'_>,
+    items: &ColumnValues<'_>,
     row: usize,
     pg_type: &Type,
 ) -> Result<(), WireError> {

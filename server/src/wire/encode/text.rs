@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut, BytesMut};
+use zxq_engine::Zone;
+use zxq_engine::civil;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -103,21 +105,6 @@ fn write_float(buf: &mut BytesMut, nan: bool, infinite: bool, negative: bool, sc
     }
 }
 
-/// Year, month and day of a day count since 1970-01-01, in the proleptic Gregorian calendar.
-fn civil(days: i64) -> (i64, u32, u32) {
-    // Days since 0000-03-01, in 400-year eras: the leap day is each year's last day.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month as u32, day as u32)
-}
-
 fn write_two(buf: &mut BytesMut, value: u32) {
     buf.put_u8(b'0' + (value / 10 % 10) as u8);
     buf.put_u8(b'0' + (value % 10) as u8);
@@ -141,8 +128,28 @@ fn write_civil(buf: &mut BytesMut, days: i64) -> bool {
     before_christ
 }
 
+/// `+05`, or with the minutes and seconds that there are.
+fn write_offset(buf: &mut BytesMut, east: i32) {
+    buf.put_u8(if east < 0 { b'-' } else { b'+' });
+    let all = east.unsigned_abs();
+    write_two(buf, all / 3_600);
+    if !all.is_multiple_of(3_600) {
+        buf.put_u8(b':');
+        write_two(buf, all / 60 % 60);
+    }
+    if !all.is_multiple_of(60) {
+        buf.put_u8(b':');
+        write_two(buf, all % 60);
+    }
+}
+
 /// Writes a date, `2024-01-02`.
 pub(crate) fn write_date(buf: &mut BytesMut, days: i32) {
+    match days {
+        i32::MAX => return buf.put_slice(b"infinity"),
+        i32::MIN => return buf.put_slice(b"-infinity"),
+        _ => {}
+    }
     if write_civil(buf, i64::from(days)) {
         buf.put_slice(b" BC");
     }
@@ -174,13 +181,24 @@ fn write_fraction(buf: &mut BytesMut, micros: u32) {
     buf.put_slice(&digits[..used]);
 }
 
-/// Writes a timestamp, `2024-01-02 03:04:05.123456`, with `+00` where it has a time zone.
-pub(crate) fn write_timestamp(buf: &mut BytesMut, micros: i64, zoned: bool) {
+/// Writes a timestamp, `2024-01-02 03:04:05.123456`; a moment local to the zone, with its offset: `+05:30`.
+pub(crate) fn write_timestamp(buf: &mut BytesMut, micros: i64, zone: Option<Zone>) {
+    match micros {
+        i64::MAX => return buf.put_slice(b"infinity"),
+        i64::MIN => return buf.put_slice(b"-infinity"),
+        _ => {}
+    }
+    let east = match zone {
+        None => 0,
+        Some(Zone::Fixed(east)) => east,
+        Some(zone) => zone.east_at(micros.div_euclid(MICROS_PER_SECOND)).unwrap_or(0),
+    };
+    let micros = micros.saturating_add(i64::from(east) * MICROS_PER_SECOND);
     let before_christ = write_civil(buf, micros.div_euclid(MICROS_PER_DAY));
     buf.put_u8(b' ');
     write_time(buf, micros.rem_euclid(MICROS_PER_DAY));
-    if zoned {
-        buf.put_slice(b"+00");
+    if zone.is_some() {
+        write_offset(buf, east);
     }
     if before_christ {
         buf.put_slice(b" BC");

@@ -23,8 +23,8 @@ pub(crate) enum Values {
     Utf8,
     /// A spelling of `ISO, MDY`.
     Iso,
-    /// A name of UTC.
-    Utc,
+    /// A time zone.
+    Zone,
     /// A list of schemas that looks in `public` first.
     SearchPath,
 }
@@ -116,7 +116,7 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("synchronize_seqscans", "on", Values::Bool, "No effect."),
     setting("tcp_keepalives_idle", "0", Values::Any, "No effect."),
     setting("temp_buffers", "8MB", Values::Any, "No effect."),
-    reported("TimeZone", "UTC", Values::Utc, "Time zone of timestamps shown."),
+    reported("TimeZone", "UTC", Values::Zone, "Time zone of timestamps shown and read."),
     setting("transaction_deferrable", "off", Values::Bool, "No effect."),
     setting("transaction_isolation", "read committed", LEVELS, "No effect: each statement reads one snapshot."),
     setting("transaction_read_only", "off", Values::OneOf(&["off"]), "Always off."),

@@ -35,7 +35,7 @@ fn both_spellings_of_options() {
 #[test]
 fn options_of_zxq() {
     let CopyCommand::In { options, .. } = parse(
-        "COPY t FROM STDIN WITH (FORMAT parquet, tier 'cold', on_error 'quarantine', asset_class 'FX', create 'true')",
+        "COPY t FROM STDIN WITH (FORMAT parquet, tier 'cold', on_error 'quarantine', asset_class 'FX', create 'true', sort_by 'a')",
     )
     .unwrap() else {
         panic!("not a COPY FROM")
@@ -45,6 +45,7 @@ fn options_of_zxq() {
     assert_eq!(options.on_error, OnError::Quarantine);
     assert_eq!(options.asset_class.as_deref(), Some("FX"));
     assert!(options.create);
+    assert_eq!(options.layout.get("sort_by").map(String::as_str), Some("a"));
 }
 
 #[test]

@@ -1,0 +1,5 @@
+//! Tells the programs where DuckDB's library lies.
+
+fn main() {
+    zxq_library_path::link();
+}

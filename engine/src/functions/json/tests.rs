@@ -1,0 +1,59 @@
+//! Functions of JSON as SQL calls them.
+#![allow(clippy::unwrap_used)]
+
+use datafusion::prelude::SessionContext;
+
+async fn answer(sql: &str) -> Result<String, String> {
+    let runtime = SessionContext::new().runtime_env();
+    let context = SessionContext::new_with_state(crate::context::expression_state(1, &runtime));
+    let rows = context.sql(sql).await.map_err(|e| e.to_string())?.collect().await.map_err(|e| e.to_string())?;
+    let values = rows[0].columns().iter().map(|column| arrow::util::display::array_value_to_string(column, 0).unwrap());
+    Ok(values.collect::<Vec<_>>().join("|"))
+}
+
+#[tokio::test]
+async fn parts_of_json_are_found() {
+    let json = r#"'{"a": [1, {"b":  "x"}], "t": "q\"r", "n": null}'::json"#;
+    let cases = [
+        (format!("SELECT {json} -> 'a' -> 1 ->> 'b'"), "x"),
+        (format!("SELECT {json} -> 'a' -> 1"), r#"{"b":  "x"}"#),
+        (format!("SELECT {json} #>> '{{a,1,b}}', {json} ->> 't', {json} ->> 'n', {json} -> 'n'"), "x|q\"r||null"),
+        (format!("SELECT json_typeof({json}), json_array_length({json} -> 'a')"), "object|2"),
+        (format!("SELECT json_extract_path_text({json}, 'a', '0')"), "1"),
+        (
+            r#"SELECT '{"b":1,"a":2}'::jsonb, '{"a": 1}'::jsonb @> '{"a":1.0}', '{"a":1}'::jsonb ? 'b'"#.to_owned(),
+            r#"{"a": 2, "b": 1}|true|false"#,
+        ),
+        ("SELECT (('{\"n\": 3}'::json) ->> 'n')::int + 1".to_owned(), "4"),
+    ];
+    for (sql, wanted) in cases {
+        assert_eq!(answer(&sql).await.unwrap(), wanted, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_made_of_values() {
+    let cases = [
+        ("SELECT json_build_object('a', 1, 'b', make_array(true, false))", r#"{"a" : 1, "b" : [true,false]}"#),
+        ("SELECT json_build_array(1, 'x', NULL, 2.50)", r#"[1, "x", null, 2.50]"#),
+        ("SELECT jsonb_build_object('bb', 'x', 'a', '[1]'::json)", r#"{"a": [1], "bb": "x"}"#),
+        ("SELECT to_json('x\"y'::text), to_jsonb(1.0::float8)", r#""x\"y"|1"#),
+    ];
+    for (sql, wanted) in cases {
+        assert_eq!(answer(sql).await.unwrap(), wanted, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_refused() {
+    for (sql, part) in [
+        ("SELECT '{bad json'::json", "invalid input syntax for type json"),
+        ("SELECT 'x'::text -> 'a'", "operator does not exist"),
+        ("SELECT json_array_length('{}'::json)", "non-array"),
+        ("SELECT json_build_object('a')", "even number"),
+        ("SELECT 5::json", "cannot cast"),
+    ] {
+        let error = answer(sql).await.unwrap_err();
+        assert!(error.contains(part), "{sql}: {error}");
+    }
+}

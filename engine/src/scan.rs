@@ -1,0 +1,12 @@
+//! Rows out: [`tiered_table`] is the table that DataFusion sees, [`scan_plan`] says which segments it reads (pure),
+//! [`tier_scan_exec`] reads one tier's; [`query_planner`] pins one snapshot for a whole statement. [`external_table`] is the
+//! table of others.
+
+pub(crate) mod external_table;
+pub(crate) mod kept_columns;
+pub(crate) mod query_planner;
+mod scan_plan;
+pub(crate) mod session_options;
+pub(crate) mod table_schema;
+pub(crate) mod tier_scan_exec;
+pub(crate) mod tiered_table;

@@ -1,0 +1,56 @@
+//! The schemas `public` (every row of a table) and `hot`, `warm`, `cold` (one tier's rows).
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::error::Result;
+use zxq_catalog::Tier;
+
+use crate::scan::external_table::ExternalTable;
+use crate::scan::tiered_table::TieredTable;
+use crate::state::engine::Engine;
+
+/// User tables, whole or one tier of them.
+#[derive(Debug)]
+pub(crate) struct TableSchema {
+    engine: Weak<Engine>,
+    only: Option<Tier>,
+}
+
+impl TableSchema {
+    pub(crate) fn new(engine: Weak<Engine>, only: Option<Tier>) -> Self {
+        TableSchema { engine, only }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for TableSchema {
+    fn table_names(&self) -> Vec<String> {
+        let Some(engine) = self.engine.upgrade() else { return Vec::new() };
+        let mut names: Vec<String> = engine.snapshot().tables.values().map(|t| t.def.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(engine) = self.engine.upgrade() else { return Ok(None) };
+        let snapshot = engine.snapshot();
+        let Some(state) = snapshot.table(name) else { return Ok(None) };
+        if state.def.external().is_some() {
+            let external = || Arc::new(ExternalTable::new(Arc::clone(&state.def))) as Arc<dyn TableProvider>;
+            return Ok(self.only.is_none().then(external));
+        }
+        let table = TieredTable::new(Weak::clone(&self.engine), Arc::clone(&state.def), self.only);
+        let has_defaults = state.def.columns.iter().any(|c| c.default.is_some());
+        if !has_defaults {
+            return Ok(Some(Arc::new(table)));
+        }
+        let defaults = engine.checkers.defaults(&state.def)?;
+        Ok(Some(Arc::new(table.with_defaults(defaults))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.engine.upgrade().is_some_and(|engine| engine.snapshot().table(name).is_some())
+    }
+}

@@ -1,0 +1,211 @@
+//! Statements over no tables, in a context with the pass.
+#![allow(clippy::unwrap_used)]
+
+use arrow::array::Array;
+use arrow::util::display::array_value_to_string;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::{EngineError, ErrorKind};
+
+fn context() -> SessionContext {
+    let mut config = SessionConfig::new();
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_expr_planners(super::expr_planners())
+        .with_analyzer_rules(super::analyzer::rules())
+        .with_optimizer_rule(std::sync::Arc::new(super::guards::Guards))
+        .with_type_planner(super::type_names::planner())
+        .with_default_features()
+        .build();
+    let context = SessionContext::new_with_state(state);
+    crate::functions::register(&context);
+    context
+}
+
+/// The first value of the first row, as text.
+async fn value(sql: &str) -> Result<String, ErrorKind> {
+    let gathered = async { context().sql(sql).await?.collect().await }.await;
+    let batches = gathered.map_err(|error| EngineError::from(error).kind())?;
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).unwrap();
+    let column = batch.column(0);
+    Ok(if column.is_null(0) { "NULL".to_owned() } else { array_value_to_string(column, 0).unwrap() })
+}
+
+async fn all_are(cases: &[(&str, &str)]) {
+    for (expression, expected) in cases {
+        assert_eq!(value(&format!("SELECT {expression}")).await, Ok((*expected).to_owned()), "{expression}");
+    }
+}
+
+async fn all_fail(kind: ErrorKind, expressions: &[&str]) {
+    for expression in expressions {
+        assert_eq!(value(&format!("SELECT {expression}")).await, Err(kind), "{expression}");
+        let over_rows = format!("SELECT {expression} FROM (VALUES (1), (2)) AS t(x) WHERE x < 5");
+        assert_eq!(value(&over_rows).await, Err(kind), "{over_rows}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_out_of_range() {
+    all_fail(
+        ErrorKind::NumericOutOfRange,
+        &[
+            "2147483647 + 1",
+            "(-2147483648) - 1",
+            "46341 * 46341",
+            "9223372036854775807 + 1",
+            "32767::smallint + 1::smallint",
+            "-((-2147483648)::int)",
+            "abs((-2147483648)::int)",
+            "((-2147483648)::int) / (-1)",
+            "300000::smallint",
+            "3e9::int",
+            "'3000000000'::int",
+            "9.3e18::float8::bigint",
+            "'1e308'::float8 * 10",
+            "12345.6::numeric(4,1)",
+            "99999999999999999999999999999999999999 + 1",
+            "exp(1000)",
+        ],
+    )
+    .await;
+    all_fail(ErrorKind::DivisionByZero, &["1 / 0", "1.5 / 0", "1.5::float8 / 0", "1 % 0", "2.5 % 0.0"]).await;
+    all_fail(
+        ErrorKind::InvalidPower,
+        &["sqrt(-1)", "power(0, -1)", "power(-1, 0.5)", "power(0::float8, -2.5::float8)"],
+    )
+    .await;
+    all_fail(ErrorKind::InvalidLogarithm, &["ln(0)", "ln(-1)", "log(0)"]).await;
+    all_fail(ErrorKind::InvalidText, &["'abc'::numeric", "'1.5'::int"]).await;
+    all_fail(ErrorKind::FeatureNotSupported, &["'NaN'::numeric", "'NaN'::float8::numeric(10,2)"]).await;
+}
+
+#[tokio::test]
+async fn numbers_are_rounded_as_in_postgres() {
+    all_are(&[
+        ("2.7::int", "3"),
+        ("2.5::float8::int", "2"),
+        ("2.5::int", "3"),
+        ("-2.5::int", "-3"),
+        ("round(2.5::float8)", "2.0"),
+        ("round(2.5)", "3"),
+        ("round(-2.345, 2)", "-2.35"),
+        ("1.005::float8::numeric(10,2)", "1.01"),
+        ("0.000000000001::numeric", "0.000000000001"),
+        ("1::numeric / 3", "0.33333333333333333333"),
+        ("10::numeric / 4", "2.5000000000000000"),
+        ("(-7)::numeric", "-7"),
+        ("'0.000000000001'::numeric", "0.000000000001"),
+        ("123456789.12::float", "123456789.12"),
+        ("2.0 / 3", "0.66666666666666666667"),
+        ("10 / 4.0", "2.5000000000000000"),
+        ("7 / 2", "3"),
+        ("-7 / 2", "-3"),
+        ("-7 % 3", "-1"),
+        ("-7.5 % 2", "-1.5"),
+        ("'abcdef'::varchar(3)", "abc"),
+        ("9223372036854775808 + 1", "9223372036854775809"),
+        ("'5' + 1", "6"),
+        ("NULL + 1", "NULL"),
+        ("CASE WHEN true THEN 1 ELSE 2.5 END + 1", "2.0"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn sums_do_not_wrap_and_averages_keep_their_digits() {
+    let over = |expression: &str, rows: &str| format!("SELECT {expression} FROM (VALUES {rows}) AS t(x)");
+    let big = "(9223372036854775807), (9223372036854775807), (1)";
+    assert_eq!(value(&over("sum(x)", big)).await.unwrap(), "18446744073709551615");
+    assert_eq!(value(&over("avg(x)", "(1), (2)")).await.unwrap(), "1.5000000000000000");
+    assert_eq!(value(&over("avg(x)", "(1.00), (2.00), (2.00)")).await.unwrap(), "1.6666666666666667");
+    let wide = "(12345678901234567890123456780000000000.0), (12345678901234567890123456780000000000.0)";
+    assert_eq!(
+        value(&over("avg(x)", &wide.replace(".0", ""))).await.unwrap(),
+        "12345678901234567890123456780000000000"
+    );
+    let most = "(99999999999999999999999999999999999999), (99999999999999999999999999999999999999)";
+    assert_eq!(value(&over("sum(x)", most)).await, Err(ErrorKind::NumericOutOfRange));
+    assert_eq!(value(&over("sum(x * x)", "(12345678901234567890.5)")).await, Err(ErrorKind::NumericOutOfRange));
+    assert_eq!(value(&over("sum(x) FILTER (WHERE x > 5)", "(1), (2)")).await.unwrap(), "NULL");
+    assert_eq!(value(&over("avg(DISTINCT x)", "(1), (1), (2)")).await.unwrap(), "1.5000000000000000");
+}
+
+#[tokio::test]
+async fn both_zeros_are_one_number_and_nan_is_above_all() {
+    let over = |what: &str, rows: &str| format!("SELECT {what} FROM (VALUES {rows}) AS t(x)");
+    let zeros = "('-0'::float8), ('0'::float8), (1::float8)";
+    let count = |condition: &str| over(&format!("count(*) FILTER (WHERE {condition})"), zeros);
+    for (condition, expected) in [
+        ("x = 0", "2"),
+        ("x >= 0", "3"),
+        ("x > 0", "1"),
+        ("x < 0", "0"),
+        ("x <= 0", "2"),
+        ("x <> 0", "1"),
+        ("0.0 = x", "2"),
+        ("x IN (0, 5)", "2"),
+        ("x BETWEEN 0 AND 0", "2"),
+        ("x = x * -1", "2"),
+    ] {
+        assert_eq!(value(&count(condition)).await.unwrap(), expected, "{condition}");
+    }
+    let distinct = format!("SELECT count(*) FROM ({}) AS d", over("DISTINCT x", zeros));
+    assert_eq!(value(&distinct).await.unwrap(), "2");
+    assert_eq!(value(&over("count(DISTINCT x)", zeros)).await.unwrap(), "2");
+    let groups = format!("SELECT count(*) FROM ({} GROUP BY x) AS g", over("x, count(*)", zeros));
+    assert_eq!(value(&groups).await.unwrap(), "2");
+    let join = "SELECT count(*) FROM (VALUES ('-0'::float8)) AS a(x) JOIN (VALUES ('0'::float8)) AS b(x) ON a.x = b.x";
+    assert_eq!(value(join).await.unwrap(), "1");
+    let nan = "('NaN'::float8), (3::float8), (5::float8)";
+    let grouped = |what: &str| over(what, nan) + " GROUP BY 1 = 1";
+    assert_eq!(value(&grouped("min(x)")).await.unwrap(), "3.0");
+    assert_eq!(value(&grouped("max(x)")).await.unwrap(), "NaN");
+}
+
+#[tokio::test]
+async fn windows_forget_what_left_them() {
+    let over = "OVER (ORDER BY i ROWS 1 PRECEDING)";
+    let rows = "(VALUES (1, 1e20::float8), (2, 'NaN'::float8), (3, 1::float8), (4, 1::float8)) AS t(i, x)";
+    for function in ["sum(x)", "2 * avg(x)", "2 * vwap(x, 1::float8)"] {
+        let sql = format!("SELECT v FROM (SELECT i, {function} {over} AS v FROM {rows}) AS w WHERE i = 4");
+        assert_eq!(value(&sql).await.unwrap(), "2.0", "{function}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_a_condition_leaves_out_divide_nothing() {
+    let sql = "SELECT count(*) FROM (VALUES (0), (2)) AS t(x) WHERE 4 / x = 2 AND x <> 0";
+    assert_eq!(value(sql).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn constants_in_quotes_take_the_type_beside_them() {
+    all_are(&[
+        ("'5' + 1", "6"),
+        ("10 / '4'", "2"),
+        ("10.0 / '4'", "2.5000000000000000"),
+        ("2.5 * '1.20'", "3.000"),
+        ("'1e1' - 0.5::float8", "9.5"),
+        ("40 = ' 40 '", "true"),
+        ("1.5 < '1.50001'", "true"),
+        ("true = 't'", "true"),
+        ("'off' = (1 > 2)", "true"),
+        ("(1 < 2) IN ('no', '0')", "false"),
+        ("(1 < 2) NOT BETWEEN 'f' AND 'yes'", "false"),
+        ("2 IN ('1', ' 2')", "true"),
+        ("2 IN ('1.5', 2.5)", "false"),
+        ("'a' = 'b'", "false"),
+        ("'2' = '2.0'", "false"),
+    ])
+    .await;
+    all_fail(
+        ErrorKind::InvalidText,
+        &["1 = 'one'", "1 = '1.5'", "1 = ''", "'x' + 1", "1.5 = 'x'", "true = 'perhaps'", "1 IN ('2', 'x')"],
+    )
+    .await;
+    all_fail(ErrorKind::NumericOutOfRange, &["1 = '99999999999'", "1::smallint < '40000'"]).await;
+}

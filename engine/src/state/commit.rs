@@ -1,0 +1,125 @@
+//! Commits: the one way anything changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zxq_catalog::store::Commit;
+use zxq_catalog::{CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, Tier};
+
+use crate::error::{EngineError, Result};
+use crate::state::engine::Engine;
+
+/// What commits leave behind in memory.
+#[derive(Debug, Default)]
+pub(crate) struct CommitState {
+    /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
+    durable_epoch: u64,
+    /// Hot segments retired and still readable by pinned readers, with the epoch that retired them.
+    pub(crate) retired_hot: Vec<(u64, SegmentId)>,
+}
+
+impl CommitState {
+    /// What there is when a catalog of that epoch is opened.
+    pub(crate) fn at(durable_epoch: u64) -> Self {
+        CommitState { durable_epoch, ..CommitState::default() }
+    }
+
+    /// The catalog's epoch.
+    pub(crate) fn durable_epoch(&self) -> u64 {
+        self.durable_epoch
+    }
+}
+
+/// What a durable commit records besides its changes.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) fences: Vec<(TableId, PartitionKey, u64)>,
+    pub(crate) lineage: Vec<LineageEntry>,
+}
+
+impl Engine {
+    /// Commits changes that the write-ahead log already holds (hot rows arriving, hot segments merged): memory only.
+    pub(crate) async fn commit_hot(&self, changes: &[Change]) -> Result<Arc<Snapshot>> {
+        let mut state = self.commits.lock().await;
+        self.publish(&mut state, changes)
+    }
+
+    /// Commits durably: catalog transaction first, then the swap of the in-memory snapshot. Whoever waits for it may
+    /// stop waiting: the two happen together all the same.
+    pub(crate) async fn commit(self: &Arc<Self>, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
+        // An engine that is closing still commits what has to be finished.
+        self.check_lease()?;
+        let engine = Arc::clone(self);
+        let both = tokio::spawn(async move { engine.commit_and_swap(changes, record).await });
+        both.await.map_err(|e| EngineError::internal(format!("a commit stopped: {e}")))?
+    }
+
+    async fn commit_and_swap(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
+        let mut state = self.commits.lock().await;
+        let current = self.pins.current();
+        let next = current.apply(&changes)?;
+        // What an older copy of the catalog would not know of, and nobody would miss. (Of moved rows, the log or the stores
+        // tell; moves are many, too.)
+        let is_noted = changes.iter().any(is_definition) || record.jobs.iter().any(|job| job.kind == JobKind::Load);
+        let commit = Commit {
+            base_epoch: state.durable_epoch.max(current.epoch),
+            epoch: next.epoch,
+            changes,
+            jobs: record.jobs,
+            fences: record.fences,
+            lineage: record.lineage,
+        };
+        if let Err(error) = self.catalog.commit(&commit).await {
+            if let (Some(node), CatalogError::NotWriter { .. }) = (&self.node, &error) {
+                node.lose(&error);
+            }
+            return Err(error.into());
+        }
+        state.durable_epoch = next.epoch;
+        if is_noted
+            && let Some(owner) = &self.log_owner
+            && let Err(error) = owner.raise(next.epoch)
+        {
+            // Only the guard against an older copy of the catalog is weaker for it.
+            tracing::warn!(%error, "the log could not note how far the catalog has come");
+        }
+        self.swap(&mut state, &current, next)
+    }
+
+    fn publish(&self, state: &mut CommitState, changes: &[Change]) -> Result<Arc<Snapshot>> {
+        let current = self.pins.current();
+        let next = current.apply(changes)?;
+        self.swap(state, &current, next)
+    }
+
+    /// The flip: remembers what became invisible and makes the new snapshot the one that readers get.
+    fn swap(&self, state: &mut CommitState, current: &Snapshot, next: Snapshot) -> Result<Arc<Snapshot>> {
+        let next = Arc::new(next);
+        for (id, table) in &current.tables {
+            let after = next.tables.get(id);
+            if after.is_some_and(|after| Arc::ptr_eq(&after.segments[0], &table.segments[0])) {
+                continue;
+            }
+            let kept: BTreeSet<SegmentId> =
+                after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
+            for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
+                state.retired_hot.push((next.epoch, segment.id));
+            }
+        }
+        self.pins.publish(Arc::clone(&next));
+        Ok(next)
+    }
+}
+
+fn is_definition(change: &Change) -> bool {
+    matches!(change, Change::CreateTable(_) | Change::AlterTable(_) | Change::DropTable(_))
+}
+
+/// True when replay must skip the record: its rows lie in another tier, or its table is gone.
+pub(crate) fn is_covered(snapshot: &Snapshot, table: TableId, partition: &PartitionKey, lsn: u64) -> bool {
+    match snapshot.table_by_id(table) {
+        None => true,
+        Some(state) => state.wal_covered.get(partition).is_some_and(|covered| lsn <= *covered),
+    }
+}

@@ -1,0 +1,326 @@
+//! Ingest: rows in, checked, logged, fsynced, then visible. INSERT, the Rust API and loads into hot all end here.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, Tier};
+use zxq_providers::hot::HotReservation;
+use zxq_providers::hot::wal::WalEntry;
+use zxq_providers::{row_hash, sort, stats};
+
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::state::engine::Engine;
+use crate::supervisor::control::JobControl;
+use crate::write::partition_split::{concat, split_all};
+
+/// What an ingest did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IngestReport {
+    /// Rows that are now durable and visible.
+    pub rows: u64,
+    /// Rows refused and put into the table's rejects.
+    pub rejected: u64,
+}
+
+/// Segments below this many rows are merged as they pile up.
+const MERGE_BELOW_ROWS: u64 = 131_072;
+/// How many segments of about one size make a merge.
+const MERGE_FAN_IN: usize = 8;
+
+/// Rows of one partition, ready to become a hot segment.
+pub(crate) struct SortedRows {
+    pub(crate) partition: PartitionKey,
+    pub(crate) rows: RecordBatch,
+}
+
+/// Rows for hot of one table, checked against its definition as it was.
+pub(crate) struct HotRows {
+    pub(crate) table: Arc<TableDef>,
+    pub(crate) parts: Vec<SortedRows>,
+}
+
+/// A segment that is in memory and neither logged nor visible.
+struct Prepared {
+    segment: Segment,
+    rows: RecordBatch,
+}
+
+impl Engine {
+    /// Appends rows to a table's hot tier. When it returns, they survive a crash and every new statement sees them.
+    ///
+    /// Batches may hold any subset of the table's columns, in any order, of any types that cast: missing columns get
+    /// their default or NULL, generated columns are computed. All or nothing. Dropped before it returns, it ends as a whole
+    /// in the background: all rows or none.
+    ///
+    /// # Errors
+    /// The first bad row's: [`ErrorKind::NotNullViolation`], [`ErrorKind::CheckViolation`],
+    /// [`ErrorKind::NumericOutOfRange`] and so on, naming row and column. [`ErrorKind::OutOfMemory`] when hot stays
+    /// full for the configured wait; [`ErrorKind::DiskFull`].
+    pub async fn ingest(self: &Arc<Self>, table: &str, batches: Vec<RecordBatch>) -> Result<IngestReport> {
+        let id = self.own_table(table)?.def.id;
+        let engine = Arc::clone(self);
+        let work =
+            move |control: Arc<JobControl>| async move { engine.ingest_checked(id, batches, "ingest", &control).await };
+        self.supervisor.start("ingest", work).await
+    }
+
+    pub(crate) async fn ingest_checked(
+        self: &Arc<Self>,
+        table: TableId,
+        batches: Vec<RecordBatch>,
+        source: &str,
+        control: &JobControl,
+    ) -> Result<IngestReport> {
+        loop {
+            self.check_write()?;
+            let state = self.own_table_by_id(table)?;
+            let checker = self.checkers.of(&state.def)?;
+            let mut checked = Vec::with_capacity(batches.len());
+            let mut row = 1;
+            for batch in &batches {
+                checked.push(checker.check(batch, row)?);
+                row += batch.num_rows() as u64;
+            }
+            let rows = HotRows { table: Arc::clone(&state.def), parts: sort_by_partition(&state.def, &checked)? };
+            // None: the table was altered since; the rows are checked again.
+            if let Some(report) = self.append_hot(vec![rows], source, control).await? {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Logs rows and makes them visible together. `None` where a table is not defined any more as the rows were checked
+    /// against; then nothing was done.
+    pub(crate) async fn append_hot(
+        self: &Arc<Self>,
+        rows: Vec<HotRows>,
+        source: &str,
+        control: &JobControl,
+    ) -> Result<Option<IngestReport>> {
+        self.check_write()?;
+        // Memory is promised before the log is written: what is logged must become visible.
+        let mut reserved = Vec::new();
+        let mut tables = Vec::with_capacity(rows.len());
+        for HotRows { table, parts } in rows {
+            for part in parts {
+                let reservation = control.stoppable(self.make_room(part.rows.get_array_memory_size() as u64)).await?;
+                reserved.push((Arc::clone(&table), part, reservation));
+            }
+            tables.push(table);
+        }
+        if reserved.is_empty() {
+            return Ok(Some(IngestReport::default()));
+        }
+        let mut prepared = Vec::with_capacity(reserved.len());
+        let logged = match self.prepare_all(reserved, source, &mut prepared).await {
+            Ok(()) => self.log_and_publish(&tables, &mut prepared, control).await,
+            Err(error) => Err(error),
+        };
+        if !matches!(logged, Ok(Some(_))) {
+            let ids: Vec<SegmentId> = prepared.iter().map(|p| p.segment.id).collect();
+            self.hot.forget(&ids);
+        }
+        logged
+    }
+
+    async fn prepare_all(
+        &self,
+        reserved: Vec<(Arc<TableDef>, SortedRows, HotReservation)>,
+        source: &str,
+        prepared: &mut Vec<Prepared>,
+    ) -> Result<()> {
+        for (table, part, reservation) in reserved {
+            let id = self.segment_ids.next().await?;
+            // Its place in the log is not known yet.
+            let segment = self.insert_hot(&table, id, &part, reservation, 0, source)?;
+            prepared.push(Prepared { segment, rows: part.rows });
+        }
+        Ok(())
+    }
+
+    async fn log_and_publish(
+        self: &Arc<Self>,
+        tables: &[Arc<TableDef>],
+        prepared: &mut Vec<Prepared>,
+        control: &JobControl,
+    ) -> Result<Option<IngestReport>> {
+        let _gate = control.wait(self.ingest_gate.read()).await?;
+        // Waiting for room may have taken longer than a lease runs.
+        self.check_write()?;
+        // Definitions change behind the closed gate only.
+        for table in tables {
+            let now = &self.own_table_by_id(table.id)?.def;
+            if !Arc::ptr_eq(now, table) && now != table {
+                return Ok(None);
+            }
+        }
+        let entries: Vec<WalEntry> = prepared
+            .iter()
+            .map(|p| WalEntry { table: p.segment.table, partition: p.segment.partition.clone(), batch: p.rows.clone() })
+            .collect();
+        let finishing = control.must_finish()?;
+        let lsns = self.wal()?.append(entries).await?;
+        let mut report = IngestReport::default();
+        let mut changes = Vec::with_capacity(prepared.len());
+        let mut touched = Vec::with_capacity(prepared.len());
+        for (part, lsn) in prepared.drain(..).zip(lsns) {
+            report.rows += part.segment.rows;
+            touched.push((part.segment.table, part.segment.partition.clone()));
+            changes.push(Change::AddSegment(Box::new(Segment { location: hot_location(lsn), ..part.segment })));
+        }
+        // The rows are in the log and would come back at the next start: a failure here says so rather than nothing.
+        self.commit_hot(&changes).await.map_err(|e| e.context("rows were logged but could not be made visible"))?;
+        drop(finishing);
+        for (table, partition) in &touched {
+            // The rows are in: that they were not merged is for the next insert to mend.
+            if let Err(error) = self.merge_small(*table, partition).await {
+                tracing::warn!(%error, table, %partition, "small hot segments could not be merged");
+            }
+        }
+        self.collect_hot().await;
+        Ok(Some(report))
+    }
+
+    /// Puts rows into the hot store, not yet visible, and describes them. `lsn`: where the log holds them.
+    pub(crate) fn insert_hot(
+        &self,
+        table: &TableDef,
+        id: SegmentId,
+        part: &SortedRows,
+        reservation: HotReservation,
+        lsn: u64,
+        source: &str,
+    ) -> Result<Segment> {
+        let hash = row_hash::hash_batch(&part.rows)?;
+        let stats = stats::column_stats(std::slice::from_ref(&part.rows))?;
+        let written = self.hot.insert_reserved(reservation, id, table, part.rows.clone())?;
+        Ok(Segment {
+            id,
+            table: table.id,
+            partition: part.partition.clone(),
+            tier: Tier::Hot,
+            role: Role::Owner,
+            location: hot_location(lsn),
+            rows: part.rows.num_rows() as u64,
+            bytes: written.bytes,
+            hash,
+            stats,
+            sorted: true,
+            job: JobId(source.to_owned()),
+            created_epoch: 0,
+        })
+    }
+
+    /// Backpressure: waits until hot has room; refuses when it stays full.
+    async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
+        self.collect_hot().await;
+        self.hot.wait_for_space(wanted, self.config.hot.full_wait).await.map_err(|error| {
+            EngineError::from(error).context(
+                "flush hot with CALL zxq.migrate(table, 'warm'), raise hot.memory_limit, or load with --tier warm or cold",
+            )
+        })
+    }
+
+    /// Merges small segments of one partition, so that a trickle of inserts does not become a thousand segments.
+    ///
+    /// Only runs of similar size are merged, so each row is copied about log(rows) times.
+    pub(crate) async fn merge_small(&self, table: TableId, partition: &PartitionKey) -> Result<()> {
+        let snapshot = self.snapshot();
+        let Some(state) = snapshot.table_by_id(table) else { return Ok(()) };
+        if self.sealed.lock().contains(&(table, partition.clone())) {
+            return Ok(());
+        }
+        let small: Vec<&Arc<Segment>> = state
+            .tier(Tier::Hot)
+            .iter()
+            .filter(|s| s.is_owner() && s.rows < MERGE_BELOW_ROWS && &s.partition == partition)
+            .collect();
+        let Some(chosen) = similar_run(&small) else { return Ok(()) };
+        let mut batches = Vec::with_capacity(chosen.len());
+        let mut changes = Vec::with_capacity(chosen.len() + 1);
+        let mut lsn = 0;
+        let schema = state.def.schema();
+        for segment in &chosen {
+            let Some(data) = self.hot.segment(segment.id) else { return Ok(()) };
+            if data.schema() != &schema {
+                // Written before a column was added: it keeps its own shape until it moves.
+                return Ok(());
+            }
+            batches.extend(data.batches().iter().cloned());
+            lsn = lsn.max(hot_lsn(segment));
+            changes.push(Change::RetireSegment { table, segment: segment.id });
+        }
+        let rows = sort::merge_sorted(&batches, &state.def.sort_by)?;
+        let part = SortedRows { partition: partition.clone(), rows };
+        let id = self.segment_ids.next().await?;
+        // The merged rows stand beside their sources until those are collected.
+        let reservation = self.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let merged = self.insert_hot(&state.def, id, &part, reservation, lsn, "merge")?;
+        changes.push(Change::AddSegment(Box::new(merged)));
+        match self.commit_hot(&changes).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // Another ingest merged the same segments first; its result stands.
+                self.hot.forget(&[id]);
+                if error.kind() == ErrorKind::Internal { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Waits for ingests under way and marks a partition as sealed, so that its hot segments stay as they are until
+    /// the returned guard is dropped. Rows that arrive meanwhile become new segments.
+    pub(crate) async fn seal(
+        &self,
+        table: TableId,
+        partition: &PartitionKey,
+    ) -> (Seal<'_>, Arc<zxq_catalog::Snapshot>) {
+        let _alone = self.ingest_gate.write().await;
+        self.sealed.lock().insert((table, partition.clone()));
+        (Seal { engine: self, table, partition: partition.clone() }, self.snapshot())
+    }
+}
+
+/// Keeps a partition's hot segments from being merged.
+pub(crate) struct Seal<'a> {
+    engine: &'a Engine,
+    table: TableId,
+    partition: PartitionKey,
+}
+
+impl Drop for Seal<'_> {
+    fn drop(&mut self) {
+        self.engine.sealed.lock().remove(&(self.table, self.partition.clone()));
+    }
+}
+
+/// Splits checked rows by partition and sorts each part by the table's sort key.
+pub(crate) fn sort_by_partition(table: &TableDef, batches: &[RecordBatch]) -> Result<Vec<SortedRows>> {
+    let mut parts = Vec::new();
+    for (partition, batches) in split_all(table, batches)? {
+        if let Some(rows) = concat(&batches)? {
+            parts.push(SortedRows { partition, rows: sort::sort_batch(&rows, &table.sort_by)? });
+        }
+    }
+    Ok(parts)
+}
+
+/// A hot segment's location: the newest log sequence number among its rows.
+fn hot_location(lsn: u64) -> String {
+    format!("lsn:{lsn}")
+}
+
+/// The newest log sequence number among a hot segment's rows; 0 for a replica.
+pub(crate) fn hot_lsn(segment: &Segment) -> u64 {
+    segment.location.strip_prefix("lsn:").and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// The smallest segments, if there are enough of about the same size.
+fn similar_run(small: &[&Arc<Segment>]) -> Option<Vec<Arc<Segment>>> {
+    let mut by_class: [Vec<Arc<Segment>>; 24] = Default::default();
+    for segment in small {
+        // Classes of a factor of 8 in rows.
+        let class = (segment.rows.max(1).ilog2() / 3) as usize;
+        by_class[class.min(23)].push(Arc::clone(segment));
+    }
+    by_class.into_iter().find(|class| class.len() >= MERGE_FAN_IN)
+}

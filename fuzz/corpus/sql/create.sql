@@ -1,0 +1,1 @@
+CREATE TABLE t (a INT NOT NULL DEFAULT 1 CHECK (a > 0), "B c" TEXT, d DECIMAL(20,8)) WITH (sort_by = 'a, d', retention = '10 years')

@@ -1,0 +1,1 @@
+INSERT INTO t (a) VALUES (1), (-2e5), (NULL), ($1); COPY t TO 'x.csv' WITH (FORMAT csv); CALL zxq.migrate('t', 'warm', dry_run => true)

@@ -1,0 +1,1 @@
+SELECT E'a\n''b', $$a;b$$, $x$ $$ $x$, U&'d\0061', X'1f', 1.5e-3, 'é;', "ü", a::int4[], INTERVAL '1 day' /* a /* b */ c */

@@ -1,0 +1,4 @@
+//! See `wire_lexer` in `tests/src/fuzz_targets.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| zxq_tests::fuzz_targets::wire_lexer(data));

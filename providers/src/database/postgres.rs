@@ -1,0 +1,195 @@
+//! The warm tier in a PostgreSQL server.
+//!
+//! Each segment is a table, so that segments are written, read and dropped on their own. People query one partitioned table
+//! per zxq table with psql (see `layout`). Rows travel both ways as binary COPY. A scan is one `SELECT` over a `UNION ALL` of
+//! segments per connection; filters, limits, sorting and partial aggregates go into it as far as PostgreSQL gives exactly
+//! the answers that DataFusion would.
+//!
+//! Reading order: [`PostgresStore`] here, `options`, `tls` and `pool` (connections), `errors`, `names` and
+//! `layout` (where things lie), `hypertable` (TimescaleDB), `types` and `dialect` (how they are said), `write`, `encode` and `numeric` (rows in),
+//! `snapshot`, `stream` and `decode` (rows out), `source`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+
+use crate::database::sql::source::{SqlSource, filter_exactly, partial_aggregate, plan_scan};
+use crate::error::Result;
+use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+
+mod decode;
+mod dialect;
+mod encode;
+mod errors;
+mod hypertable;
+mod layout;
+mod names;
+mod numeric;
+mod options;
+mod pool;
+mod snapshot;
+mod source;
+mod stream;
+mod tls;
+mod types;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
+pub use options::{PoolOptions, PostgresOptions, SslMode};
+
+use pool::Pool;
+
+/// The store's name in messages and EXPLAIN.
+const NAME: &str = "postgres";
+
+/// What a store is opened for.
+enum OpenedFor {
+    Read,
+    Write,
+}
+
+/// Keeps segments as tables of a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: Arc<Pool>,
+}
+
+impl PostgresStore {
+    /// Connects, checks that the server will do, and makes the schemas that are missing.
+    ///
+    /// # Errors
+    /// [`crate::ProviderError::Unreachable`] when no server answers, [`crate::ProviderError::Refused`] when it does not let
+    /// us in, has no such database, or the role may not write. No text holds the password.
+    pub async fn open(options: PostgresOptions) -> Result<PostgresStore> {
+        PostgresStore::open_for(options, OpenedFor::Write).await
+    }
+
+    /// As [`PostgresStore::open`], for a process that only scans: nothing is made, and a role that may only read will do.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn open_to_read(options: PostgresOptions) -> Result<PostgresStore> {
+        PostgresStore::open_for(options, OpenedFor::Read).await
+    }
+
+    async fn open_for(options: PostgresOptions, access: OpenedFor) -> Result<PostgresStore> {
+        let (schema, server, owner) = (options.schema.clone(), options.server(), options.owner.clone());
+        let longest = names::LONGEST - names::segments_schema("").len();
+        let safe = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if schema.is_empty() || schema.len() > longest || !schema.chars().all(safe) {
+            return Err(crate::ProviderError::Refused {
+                store: NAME,
+                what: format!("schema {schema:?} cannot be used"),
+                reason: format!("a schema has 1 to {longest} letters, digits and underscores"),
+            });
+        }
+        let pool = Arc::new(Pool::new(options)?);
+        let mut connection = pool.first().await?;
+        match access {
+            OpenedFor::Write => layout::prepare(&mut connection, &schema, &server, owner.as_deref()).await?,
+            OpenedFor::Read => layout::check_readable(&mut connection, &schema, &server).await?,
+        }
+        connection.give_back();
+        Ok(PostgresStore { pool })
+    }
+}
+
+#[async_trait]
+impl TierStore for PostgresStore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check_table(&self, table: &TableDef) -> Result<()> {
+        write::check_table(table)
+    }
+
+    async fn create_table(&self, table: &TableDef) -> Result<()> {
+        layout::ensure_parent(&self.pool, table).await
+    }
+
+    async fn alter_table(&self, table: &TableDef) -> Result<()> {
+        layout::ensure_parent(&self.pool, table).await
+    }
+
+    async fn drop_table(&self, storage_name: &str) -> Result<()> {
+        let segments = layout::segments_like(&self.pool, storage_name, None).await?;
+        layout::drop_segments(&self.pool, storage_name, &segments).await?;
+        layout::drop_parent(&self.pool, storage_name).await
+    }
+
+    async fn write_segment(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        id: SegmentId,
+        _partition: &PartitionKey,
+        rows: Vec<RecordBatch>,
+    ) -> Result<WrittenSegment> {
+        write::write_segment(&self.pool, table, job, id, &rows).await
+    }
+
+    async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
+        layout::publish(&self.pool, table, publication.added, publication.removed).await
+    }
+
+    /// The catalog alone says what is visible to zxq; what people see follows it.
+    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        plan_scan(Arc::clone(&self.pool) as Arc<dyn SqlSource>, request)
+    }
+
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(filter_exactly(scan, filter))
+    }
+
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(partial_aggregate(aggregate, scan))
+    }
+
+    fn may_hold(&self, _table: &TableDef, segment: &Segment) -> bool {
+        let own = names::segments_schema(&self.pool.options().schema);
+        names::parts(&segment.location).is_ok_and(|(schema, _)| schema == own)
+    }
+
+    fn is_due(&self, table: &TableDef, segment: &Segment, age: Duration) -> bool {
+        hypertable::is_due(table, segment, age)
+    }
+
+    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {
+        layout::drop_segments(&self.pool, storage_name, &layout::places(segments)?).await
+    }
+
+    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
+        let litter = layout::segments_like(&self.pool, storage_name, Some(job)).await?;
+        layout::drop_segments(&self.pool, storage_name, &litter).await
+    }
+
+    async fn bytes_used(&self) -> Result<u64> {
+        layout::bytes_used(&self.pool).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pool.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! Stores whose rows lie in Parquet files that other tools read: [`delta`] and [`iceberg`] over `parquet_files` (a segment as
+//! one file) and [`objects`] (where files lie: a folder or a bucket).
+
+pub mod delta;
+pub mod iceberg;
+pub mod objects;
+pub(crate) mod parquet_files;

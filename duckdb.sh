@@ -70,7 +70,7 @@ name = "duckdb-from-source"
 version = "0.0.0"
 edition = "2024"
 [dependencies]
-libduckdb-sys = { version = "=$crate_version", features = ["bundled", "parquet"] }
+libduckdb-sys = { version = "=$crate_version", features = ["bundled", "json", "parquet"] }
 [workspace]
 EOF
   cp "$(dirname "${BASH_SOURCE[0]}")/Cargo.lock" "$1/"

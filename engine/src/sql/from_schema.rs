@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use zxq_catalog::{ColumnDef, TableDef};
@@ -103,12 +103,18 @@ pub(super) fn columns_of(schema: &Schema) -> Result<Vec<ColumnDef>> {
     columns_with(schema, kept_type)
 }
 
+/// True of a type whose values a column would not hold as they are meant: sixteen bytes of a fixed length, which writers use
+/// for UUIDs and do not always say so, and times of day in nanoseconds, of which digits would be lost.
+fn is_doubtful(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::FixedSizeBinary(16) | DataType::Time64(TimeUnit::Nanosecond))
+}
+
 fn columns_with(schema: &Schema, type_of: impl Fn(&Field) -> Option<ColumnType>) -> Result<Vec<ColumnDef>> {
     schema
         .fields()
         .iter()
         .map(|field| {
-            let kind = type_of(field).ok_or_else(|| {
+            let kind = type_of(field).filter(|_| !is_doubtful(field.data_type())).ok_or_else(|| {
                 EngineError::new(
                     ErrorKind::FeatureNotSupported,
                     format!(

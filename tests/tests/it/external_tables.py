@@ -64,6 +64,9 @@ tables = {}
 single = folder / "one.parquet"
 parquet.write_table(trades(0, 50), single)
 tables["parquet_file"] = ("parquet", single, rows(trades(0, 50)))
+checked = folder / "checksums.parquet"
+parquet.write_table(trades(0, 50), checked, write_page_checksum=True, use_dictionary=False, compression="none")
+tables["parquet_checksums"] = ("parquet", checked, rows(trades(0, 50)))
 hive = folder / "hive"
 by_symbol = dataset.partitioning(arrow.schema([("symbol", arrow.string())]), flavor="hive")
 dataset.write_dataset(trades(0, 80), hive, format="parquet", partitioning=by_symbol)

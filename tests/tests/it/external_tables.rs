@@ -177,6 +177,14 @@ async fn what_cannot_be_read_exactly_is_refused() {
     let error = refusal(engine, &create("delta", &at("delta"))).await.to_string();
     assert!(error.contains("columnMapping") || error.contains("mapped"), "{error}");
 
+    // A page that is not what its checksum was made of: one bit within the numbers of the first column.
+    let mut bytes = std::fs::read(folder.path().join("checksums.parquet")).unwrap();
+    bytes[300] ^= 1;
+    std::fs::write(folder.path().join("damaged.parquet"), bytes).unwrap();
+    engine.sql(&create("parquet", &at("damaged.parquet")).replacen(" t ", " damaged ", 1)).await.unwrap();
+    let error = refusal(engine, "SELECT sum(id) FROM damaged").await.to_string();
+    assert!(error.contains("checksum"), "{error}");
+
     // A table whose columns change after it was registered.
     let place = tables["parquet_file"]["location"].as_str().unwrap();
     engine.sql(&create("parquet", place)).await.unwrap();

@@ -34,4 +34,9 @@ fn columns_no_table_can_hold_are_named() {
     let error = table_from_schema("t", &Schema::new(vec![Field::new("levels", list, true)])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
     assert!(error.to_string().contains("column \"levels\""), "{error}");
+    for doubtful in [DataType::FixedSizeBinary(16), DataType::Time64(TimeUnit::Nanosecond)] {
+        let error = columns_of(&Schema::new(vec![Field::new("v", doubtful, true)])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
+    }
+    assert!(columns_of(&Schema::new(vec![Field::new("v", DataType::FixedSizeBinary(4), true)])).is_ok());
 }

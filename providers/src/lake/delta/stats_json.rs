@@ -3,7 +3,7 @@
 //! Written by hand because the bounds of a decimal are JSON numbers with more digits than a float keeps.
 
 use arrow::datatypes::DataType;
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use zxq_catalog::{Segment, TableDef, Value};
 
 use crate::lake::delta::FORM;
@@ -103,18 +103,18 @@ fn decimal_text(unscaled: i128, scale: u32) -> String {
     format!("{sign}{whole}.{fraction}")
 }
 
-/// Delta keeps milliseconds: the lower bound is rounded down, the upper bound up.
+/// Delta keeps milliseconds: the lower bound is rounded down, the upper bound up. In the last millisecond of the calendar,
+/// which nothing lies above, the upper bound keeps its microseconds: a reader takes a missing one for a promise.
 fn timestamp_json(micros: i64, zoned: bool, side: Side) -> Option<Bound> {
-    let exact = micros.rem_euclid(1_000) == 0;
-    let millis = micros.div_euclid(1_000) + i64::from(side == Side::Max && !exact);
-    let time = DateTime::from_timestamp_millis(millis)?;
+    let part = micros.rem_euclid(1_000);
+    let up = if side == Side::Max && part != 0 { 1_000 - part } else { -part };
+    let rounded = DateTime::from_timestamp_micros(micros.checked_add(up)?)?;
+    let time = if in_calendar(rounded.year()) { rounded } else { DateTime::from_timestamp_micros(micros)? };
     in_calendar(time.year()).then_some(())?;
-    let json = if zoned {
-        format!("\"{}\"", time.to_rfc3339_opts(SecondsFormat::Millis, true))
-    } else {
-        format!("\"{}.{:03}\"", time.format("%Y-%m-%dT%H:%M:%S"), time.nanosecond() / 1_000_000)
-    };
-    Some(Bound { json, exact })
+    let digits = if time == rounded { SecondsFormat::Millis } else { SecondsFormat::Micros };
+    let text = time.to_rfc3339_opts(digits, true);
+    let text = if zoned { text.as_str() } else { text.trim_end_matches('Z') };
+    Some(Bound { json: format!("\"{text}\""), exact: part == 0 || time != rounded })
 }
 
 /// Short texts whole; of long ones a prefix, which is a lower bound, or the prefix and the last character of all, an upper.

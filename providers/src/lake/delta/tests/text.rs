@@ -123,4 +123,12 @@ fn bounds_are_tight_only_when_nothing_was_rounded() {
         segment(BTreeMap::from([("size".to_owned(), stats(Value::Float(1.0), Value::Float(f64::INFINITY)))]));
     let json: serde_json::Value = serde_json::from_str(&stats_json(&table, &infinite)).unwrap();
     assert!(json["minValues"].get("size").is_none(), "JSON has no infinity, and one bound alone misleads");
+    let last = 253_402_300_799_999_999;
+    let far = segment(BTreeMap::from([(
+        "ts".to_owned(),
+        stats(Value::TimestampMicros(DAY_US), Value::TimestampMicros(last)),
+    )]));
+    let json: serde_json::Value = serde_json::from_str(&stats_json(&table, &far)).unwrap();
+    assert_eq!(json["maxValues"]["ts"], "9999-12-31T23:59:59.999999Z", "no millisecond of the calendar lies above");
+    assert_eq!(json["tightBounds"], true);
 }

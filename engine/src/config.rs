@@ -38,6 +38,9 @@ pub struct EngineConfig {
     pub query_memory_bytes: u64,
     /// Output partitions per query: how many cores one query may use.
     pub target_partitions: usize,
+    /// Threads that statements and jobs run on, so that those which compute for long keep no socket and no timer waiting;
+    /// `None` for the caller's own.
+    pub threads: Option<tokio::runtime::Handle>,
     /// What time it is. Tests set it.
     pub clock: Arc<dyn Clock>,
     /// Watches jobs and breaks them. For tests.
@@ -170,6 +173,7 @@ impl EngineConfig {
             },
             query_memory_bytes: 2048 * MIB,
             target_partitions: threads,
+            threads: None,
             clock: Arc::new(SystemClock),
             probe: None,
         }

@@ -25,6 +25,7 @@ pub(crate) mod json;
 pub(crate) mod latest_row;
 mod lead_lag;
 mod like;
+mod made_texts;
 mod numbers;
 mod overloads;
 mod pg_typeof;
@@ -75,7 +76,8 @@ pub fn register(context: &SessionContext) {
     for function in lead_lag::functions() {
         context.register_udwf(function);
     }
-    context.register_udf(series::SeriesArray::default().into());
+    context.register_udf(series::SeriesArray::with_its_end().into());
+    context.register_udf(series::SeriesArray::before_its_end().into());
     let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 3] = [
         Arc::new(text_forms::TextForms::new(&own_functions())),
         Arc::new(times::Times),

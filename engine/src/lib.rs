@@ -72,7 +72,7 @@ pub use load::inputs::{LoadProgress, LoadSource};
 pub use scan::session_options::ZxqOptions;
 pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
 pub use scan::tiered_table::TieredTable;
-pub use session::{EngineSession, Outcome, Prepared};
+pub use session::{EngineSession, MOST_PARAMETERS, Outcome, Prepared};
 pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};
 pub use state::engine::Engine;

@@ -1,5 +1,6 @@
 //! Sessions: one connection's settings, and the road of a statement from text to rows.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -19,6 +20,7 @@ use crate::error::{EngineError, Result};
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::tier_scan_exec::ScanReports;
 use crate::sql::Statement;
+use crate::sql::light::is_light;
 use crate::state::engine::Engine;
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
@@ -27,12 +29,18 @@ mod call;
 mod current_plan;
 mod ddl;
 mod external_ddl;
+mod files;
 mod get;
 mod insert_statement;
 mod parameters;
 mod prepared;
+mod threads;
 
+pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
+
+/// Length from which text is long to read, in bytes.
+const LONG_TEXT: usize = 16 * 1024;
 
 /// One connection's view of the database. Dropping it ends it.
 pub struct EngineSession {
@@ -41,6 +49,8 @@ pub struct EngineSession {
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
     running: RunningJob,
+    /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
+    folders: Option<Arc<[PathBuf]>>,
 }
 
 impl std::fmt::Debug for EngineSession {
@@ -96,7 +106,14 @@ impl EngineSession {
             scan_reports,
             notices: Arc::default(),
             running: RunningJob::default(),
+            folders: None,
         }
+    }
+
+    /// From here on statements read no files of this machine but those in these folders, write none, and make no tables of
+    /// files: what a client of a server may. `None` takes that back.
+    pub fn limit_files(&mut self, folders: Option<Arc<[PathBuf]>>) {
+        self.folders = folders;
     }
 
     /// The same session, for a job that may outlive the statement's future.
@@ -107,6 +124,7 @@ impl EngineSession {
             scan_reports: Arc::clone(&self.scan_reports),
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
+            folders: self.folders.clone(),
         }
     }
 
@@ -118,13 +136,30 @@ impl EngineSession {
         crate::sql::parse(sql)
     }
 
+    /// As [`EngineSession::parse`]; a long text is read on the threads of statements.
+    ///
+    /// # Errors
+    /// As [`EngineSession::parse`].
+    pub async fn parse_apart(&self, sql: &str) -> Result<Vec<Statement>> {
+        if sql.len() <= LONG_TEXT {
+            return self.parse(sql);
+        }
+        let sql = sql.to_owned();
+        threads::run(self.engine.config.threads.as_ref(), async move { crate::sql::parse(&sql) }).await
+    }
+
     /// Plans a statement that may have parameters `$1 …`, to be executed any number of times. `hints` are the types a
     /// client declared; the planner's own inference goes first.
     ///
     /// # Errors
     /// Whatever planning finds: unknown tables and columns, types that do not fit.
     pub async fn prepare(&self, statement: &Statement, hints: &[Option<DataType>]) -> Result<Prepared> {
-        Prepared::new(self, statement, hints).await
+        if is_light(statement) {
+            return Prepared::new(self, statement, hints).await;
+        }
+        let (session, statement, hints) = (self.shared(), statement.clone(), hints.to_vec());
+        let planning = async move { Prepared::new(&session, &statement, &hints).await };
+        threads::run(self.engine.config.threads.as_ref(), planning).await
     }
 
     /// Executes a prepared statement. Parameters come in order, `$1` first.
@@ -137,7 +172,7 @@ impl EngineSession {
     /// asked to stop in time.
     pub async fn execute(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
         let Some(name) = prepared.job_name() else {
-            return prepared.execute(self, params, &Arc::default()).await;
+            return self.execute_apart(prepared, params).await;
         };
         let (session, prepared) = (self.shared(), prepared.clone());
         let job = self
@@ -146,6 +181,19 @@ impl EngineSession {
             .start(name, move |control| async move { prepared.execute(&session, params, &control).await });
         let _running = self.running.set(job.control());
         job.await
+    }
+
+    /// Executes a statement that changes nothing, on the threads of statements unless there is hardly anything to do.
+    async fn execute_apart(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
+        let Some(threads) = self.engine.config.threads.as_ref().filter(|_| !is_light(&prepared.statement)) else {
+            return prepared.execute(self, params, &Arc::default()).await;
+        };
+        let (session, prepared) = (self.shared(), prepared.clone());
+        let starting = async move { prepared.execute(&session, params, &Arc::default()).await };
+        Ok(match threads::run(Some(threads), starting).await? {
+            Outcome::Rows { schema, stream } => Outcome::Rows { schema, stream: threads::stream(threads, stream) },
+            command => command,
+        })
     }
 
     /// The job that the statement under way runs as, for those who may have to stop it.

@@ -6,9 +6,11 @@
 pub mod alter_table;
 pub(crate) mod cold_format;
 pub mod create_table;
+mod depth;
 pub mod dialect;
 pub mod from_schema;
 mod ident;
+pub(crate) mod light;
 mod named_arguments;
 pub mod options;
 pub(crate) mod output_names;

@@ -3,6 +3,7 @@
 
 pub(crate) mod bulk_load;
 mod definitions;
+pub(crate) mod gathered;
 pub(crate) mod ingest;
 pub(crate) mod insert_sink;
 mod partition_split;

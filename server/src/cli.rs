@@ -13,6 +13,7 @@ mod reply;
 mod serve;
 mod signals;
 mod sql;
+mod statement_threads;
 mod statements;
 mod storage;
 
@@ -36,8 +37,12 @@ pub(crate) use serve::{bind, ended};
 use sql::SqlArgs;
 use storage::StorageArgs;
 pub(crate) use {
-    embedded::Embedded, output::print_table, signals::stop_requested, statements::split as split_statements,
+    embedded::Embedded, output::print_table, signals::stop_requested, statement_threads::StatementThreads,
+    statements::split as split_statements,
 };
+
+/// Stack of every thread: deeply nested SQL recurses while it is parsed and planned. Only what is used takes memory.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// Result of a command.
 pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
@@ -111,18 +116,25 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     start_logging(&cli.command);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Deeply nested SQL recurses while it is parsed and planned.
-        .thread_stack_size(8 * 1024 * 1024)
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(source) => return fail(&CliError::io("cannot start the runtime", source)),
+    // The first thread's stack is what the system says; what nests deeply needs more.
+    let main = std::thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES);
+    let outcome = main.spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_stack_size(STACK_BYTES)
+            .build()
+            .map_err(|source| CliError::io("cannot start the runtime", source))?;
+        let outcome = runtime.block_on(dispatch(cli.command));
+        // A thread may still wait for standard input; there is nothing to wait for.
+        runtime.shutdown_background();
+        outcome
+    });
+    let outcome = match outcome.map(std::thread::JoinHandle::join) {
+        Ok(Ok(outcome)) => outcome,
+        // It has said so.
+        Ok(Err(_)) => Err(CliError::Reported(101)),
+        Err(source) => Err(CliError::io("cannot start a thread", source)),
     };
-    let outcome = runtime.block_on(dispatch(cli.command));
-    // A thread may still wait for standard input; there is nothing to wait for.
-    runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -31,7 +31,14 @@ pub struct Settings {
     pub engine: EngineConfig,
     /// Address to serve on, `host:port`, when the file names one.
     pub listen: Option<String>,
+    /// Connections at once; the next one is refused.
+    pub max_connections: usize,
+    /// Folders whose files clients may load.
+    pub load_roots: Vec<PathBuf>,
 }
+
+/// Connections at once unless the file says otherwise.
+const MAX_CONNECTIONS: usize = 200;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +82,9 @@ const NOT_YET: [&str; 4] =
 #[serde(deny_unknown_fields)]
 struct RawConfig {
     listen: Option<String>,
+    max_connections: Option<usize>,
+    #[serde(default)]
+    load_roots: Vec<PathBuf>,
     memory_limit: Option<ByteSize>,
     threads: Option<usize>,
     segment_rows: Option<usize>,
@@ -104,7 +114,12 @@ struct RawHot {
 impl Settings {
     /// What holds without a configuration file.
     pub fn defaults(data_dir: &Path) -> Self {
-        Settings { engine: EngineConfig::at(data_dir), listen: None }
+        Settings {
+            engine: EngineConfig::at(data_dir),
+            listen: None,
+            max_connections: MAX_CONNECTIONS,
+            load_roots: Vec::new(),
+        }
     }
 
     /// Reads a configuration file for the engine over `data_dir`.
@@ -131,9 +146,12 @@ impl Settings {
 impl RawConfig {
     fn validate(self, path: &Path, data_dir: &Path) -> Result<Settings, ConfigError> {
         let invalid = |key, message: String| Err(ConfigError::Invalid { path: path.to_owned(), key, message });
-        for (key, value) in
-            [("threads", self.threads), ("segment_rows", self.segment_rows), ("warm.threads", self.warm.threads)]
-        {
+        for (key, value) in [
+            ("threads", self.threads),
+            ("segment_rows", self.segment_rows),
+            ("warm.threads", self.warm.threads),
+            ("max_connections", self.max_connections),
+        ] {
             if value == Some(0) {
                 return invalid(key, "must be at least 1".to_owned());
             }
@@ -200,7 +218,11 @@ impl RawConfig {
         if engine.policy.warm_to_cold_age < engine.policy.hot_to_warm_age {
             return invalid("warm_to_cold_age", "must not be less than hot_to_warm_age".to_owned());
         }
-        Ok(Settings { engine, listen: self.listen })
+        if let Some(folder) = self.load_roots.iter().find(|folder| !folder.is_absolute()) {
+            return invalid("load_roots", format!("{} is no absolute path", folder.display()));
+        }
+        let max_connections = self.max_connections.unwrap_or(MAX_CONNECTIONS);
+        Ok(Settings { engine, listen: self.listen, max_connections, load_roots: self.load_roots })
     }
 }
 

@@ -48,7 +48,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
         .tempdir()
         .map_err(|e| CliError::io("cannot make a temporary folder", e))?;
     let data_dir = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
-    let engine = Engine::open(EngineConfig::at(&data_dir)).await?;
+    let (_threads, handle) = cli::StatementThreads::start()?;
+    let engine = Engine::open(EngineConfig { threads: Some(handle), ..EngineConfig::at(&data_dir) }).await?;
 
     let stop = CancellationToken::new();
     let asked = tokio::spawn({

@@ -7,6 +7,8 @@
 //! `pg_catalog` (what clients ask to find out what there is). The other way in is [`cli`], one file per command.
 //! [`config_file`] reads `storage.yaml`; [`sqlstate`] says which failure has which code; [`demo`] makes market data and shows
 //! all of it.
+// Futures of the engine within those of a connection nest deeper than the compiler expects.
+#![recursion_limit = "256"]
 
 pub mod cli;
 pub mod config_file;

@@ -6,8 +6,9 @@
 //! what comes here cannot reach files or user tables.
 //!
 //! Reading order: [`scan`] and [`detect`] (is this statement about the catalog?), [`rewrite`] (PostgreSQL's SQL to
-//! DuckDB's), [`facts`] (what there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
+//! DuckDB's), [`allowed`] (what it may run), [`facts`] (what there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
 
+mod allowed;
 mod database;
 mod detect;
 mod effects;

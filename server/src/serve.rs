@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zxq_engine::Engine;
@@ -14,18 +16,23 @@ use zxq_engine::Engine;
 use crate::pg_catalog::Introspection;
 use crate::wire::cancel::Connections;
 use crate::wire::connection::Connection;
+use crate::wire::starting::{Starting, StartingClient};
 use crate::wire::startup::{self, Shared};
 
-/// Clients that are told there is no place, at once; beyond them the listener waits.
-const REFUSALS: usize = 64;
 /// Pause after a failed accept, which means that this process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A client's machine that is silent for so long is asked whether it is there, and then again and again.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
 
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeOptions {
     /// Connections at once; the next one is refused with SQLSTATE 53300.
     pub max_connections: usize,
+    /// Folders whose files clients may load with `CALL zxq.load`.
+    pub load_roots: Vec<PathBuf>,
     /// Serve other machines too, although there is neither a password nor encryption.
     pub allow_remote: bool,
     /// How long running statements may go on when the server stops.
@@ -34,7 +41,12 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        ServeOptions { max_connections: 200, allow_remote: false, stop_wait: Duration::from_secs(5) }
+        ServeOptions {
+            max_connections: 200,
+            load_roots: Vec::new(),
+            allow_remote: false,
+            stop_wait: Duration::from_secs(5),
+        }
     }
 }
 
@@ -72,10 +84,11 @@ pub async fn serve(
     let shared = Shared {
         catalog: Arc::new(Introspection::new(Arc::clone(&engine), address.port())),
         connections: Arc::new(Connections::default()),
+        load_roots: options.load_roots.clone().into(),
+        places: Arc::new(Semaphore::new(options.max_connections)),
         engine,
     };
-    let places = Arc::new(Semaphore::new(options.max_connections));
-    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let starting = Arc::new(Starting::default());
     let draining = CancellationToken::new();
     let abort = CancellationToken::new();
     let mut clients = JoinSet::new();
@@ -94,12 +107,10 @@ pub async fn serve(
                 continue;
             }
         };
-        let place = Arc::clone(&places).try_acquire_owned().ok();
-        let refusal = if place.is_none() { Arc::clone(&refusals).try_acquire_owned().ok() } else { None };
-        if place.is_none() && refusal.is_none() {
-            continue;
+        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE) {
+            tracing::debug!(%error, "a client's socket takes no keepalive");
         }
-        clients.spawn(client(stream, shared.clone(), place, refusal, draining.clone(), abort.clone()));
+        clients.spawn(client(stream, shared.clone(), starting.enter(), draining.clone(), abort.clone()));
     }
     drop(listener);
     draining.cancel();
@@ -118,19 +129,19 @@ pub async fn serve(
 async fn client(
     stream: TcpStream,
     shared: Shared,
-    place: Option<OwnedSemaphorePermit>,
-    refusal: Option<OwnedSemaphorePermit>,
+    starting: StartingClient,
     draining: CancellationToken,
     abort: CancellationToken,
 ) {
     let accepted = tokio::select! {
-        accepted = startup::accept(stream, &shared, place.is_none()) => accepted,
+        accepted = startup::accept(stream, &shared) => accepted,
         () = draining.cancelled() => return,
+        () = starting.gone.cancelled() => return,
     };
+    drop(starting);
     match accepted {
         Ok(Some((link, session))) => Connection::new(link, session, draining, abort).run().await,
         Ok(None) => {}
         Err(error) => tracing::debug!(%error, "a client went away during its startup"),
     }
-    drop((place, refusal));
 }

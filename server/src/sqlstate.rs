@@ -33,6 +33,8 @@ pub const NO_ACTIVE_SQL_TRANSACTION: SqlState = "25P01";
 pub const IN_FAILED_SQL_TRANSACTION: SqlState = "25P02";
 /// 26000: no such prepared statement.
 pub const INVALID_SQL_STATEMENT_NAME: SqlState = "26000";
+/// 28000: the client is not who it says.
+pub const INVALID_AUTHORIZATION: SqlState = "28000";
 /// 34000: no such cursor or portal.
 pub const INVALID_CURSOR_NAME: SqlState = "34000";
 /// 3B001: no such savepoint.
@@ -57,6 +59,10 @@ pub const PROGRAM_LIMIT_EXCEEDED: SqlState = "54000";
 pub const CANT_CHANGE_RUNTIME_PARAM: SqlState = "55P02";
 /// 57014: cancelled, by the user or by a timeout.
 pub const QUERY_CANCELED: SqlState = "57014";
+/// 25P03: idle in a transaction for longer than `idle_in_transaction_session_timeout`.
+pub const IDLE_IN_TRANSACTION_TIMEOUT: SqlState = "25P03";
+/// 57P05: idle for longer than `idle_session_timeout`.
+pub const IDLE_SESSION_TIMEOUT: SqlState = "57P05";
 /// 57P01: the server is shutting down.
 pub const ADMIN_SHUTDOWN: SqlState = "57P01";
 /// XX000: a bug in zxq.
@@ -94,6 +100,8 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::InvalidDefinition => "42P16",
         ErrorKind::DatatypeMismatch => "42804",
         ErrorKind::CannotCast => "42846",
+        ErrorKind::UndefinedParameter => UNDEFINED_PARAMETER,
+        ErrorKind::InsufficientPrivilege => INSUFFICIENT_PRIVILEGE,
         ErrorKind::IndeterminateType => "42P18",
         ErrorKind::CardinalityViolation => "21000",
         ErrorKind::Grouping => "42803",

@@ -3,7 +3,7 @@
 //! pgwire gives messages, their codec and the socket; what a session is and how rows get onto the wire is here, so that
 //! results stream in bounded memory and every statement can be cancelled.
 //!
-//! Reading order: [`startup`] and [`connection`] (a client's life), [`plan`], [`execute`] and
+//! Reading order: [`starting`], [`startup`] and [`connection`] (a client's life), [`plan`], [`execute`] and
 //! [`answer`] (a statement's), [`rows`]
 //! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
@@ -18,6 +18,7 @@ pub(crate) mod execute;
 pub(crate) mod extended;
 pub(crate) mod lexer;
 pub(crate) mod link;
+mod message_limit;
 pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;
@@ -25,6 +26,7 @@ pub(crate) mod session;
 mod session_zone;
 pub(crate) mod settings;
 pub(crate) mod settings_commands;
+pub(crate) mod starting;
 pub(crate) mod startup;
 pub(crate) mod types;
 pub(crate) mod utility;

@@ -95,7 +95,9 @@ impl TestServer {
         let address = listener.local_addr().expect("its address");
         let stop = CancellationToken::new();
         let asked = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(serve(listener, Arc::clone(&engine), ServeOptions::default(), asked));
+        // Tests load files of their own.
+        let options = ServeOptions { load_roots: vec!["/".into()], ..ServeOptions::default() };
+        let serving = tokio::spawn(serve(listener, Arc::clone(&engine), options, asked));
         TestServer { engine, address, stop, serving, dir }
     }
 

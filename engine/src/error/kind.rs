@@ -62,6 +62,10 @@ pub enum ErrorKind {
     DatatypeMismatch,
     /// No value of the one type becomes one of the other.
     CannotCast,
+    /// A parameter with a number that none can have.
+    UndefinedParameter,
+    /// What only those may do who are on this machine, or whom the configuration allows.
+    InsufficientPrivilege,
     /// Nothing says of which type a parameter is.
     IndeterminateType,
     /// A subquery that must give one row gave several.

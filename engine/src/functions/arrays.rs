@@ -3,7 +3,7 @@
 //!
 //! - [`quantified`]: `x = ANY (array)`, `x LIKE ALL (array)`; [`shape`]: `array_length`, `array_dims` and their like.
 //! - [`items`]: `array[n]`, `array[m:n]`, `array_remove`, `array_replace`, `trim_array`; [`joined`]: `array_to_string`.
-//! - [`sets`]: `&&`, `@>`, `<@`; [`filled`]: `array_fill`.
+//! - [`sets`]: `&&`, `@>`, `<@`; [`filled`]: `array_fill`, `array_repeat`, `array_resize`.
 
 mod filled;
 mod items;

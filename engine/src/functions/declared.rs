@@ -92,6 +92,11 @@ impl Reading {
     }
 }
 
+/// A text as an array of this type.
+pub(crate) fn read_array(text: Expr, list: DataType) -> Expr {
+    Reading::Array(list).call(text)
+}
+
 /// A text in the form in which `uuid`, `json` or `jsonb` keeps it; `None` where it is no value of that type.
 pub fn kept_text(text: &str, type_name: &str) -> Option<String> {
     match type_name {

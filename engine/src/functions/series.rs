@@ -1,4 +1,5 @@
-//! `series_array(from, to [, step])`: what `generate_series` counts, as an array; its rows are `unnest` of it.
+//! `series_array(from, to [, step])`: what `generate_series` counts, as an array; its rows are `unnest` of it. And DuckDB's
+//! `range([from,] to [, step])`, which leaves `to` out.
 //!
 //! Integers, decimals, timestamps and dates (which become timestamps with a time zone, as in PostgreSQL). Times step from each
 //! value to the next, so that a month after 31 January is 29 February and then 29 March.
@@ -19,26 +20,56 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use super::overloads::no_such_function;
 use crate::error::{EngineError, ErrorKind};
 
 /// Most values of one series; more belong into FROM, where integers are counted without an array.
 const MOST: usize = 10_000_000;
 
-/// Implements `series_array`.
+/// Implements `series_array` and `range`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct SeriesArray {
+    ends: Ends,
     signature: Signature,
 }
 
-impl Default for SeriesArray {
-    fn default() -> Self {
-        SeriesArray { signature: Signature::user_defined(Volatility::Immutable) }
+/// Whether a series has its last value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Ends {
+    With,
+    Before,
+}
+
+impl Ends {
+    /// True where a series that goes up, or down, has this value.
+    fn has<T: PartialOrd>(self, value: T, last: T, up: bool) -> bool {
+        match self {
+            Ends::With if up => value <= last,
+            Ends::With => value >= last,
+            Ends::Before if up => value < last,
+            Ends::Before => value > last,
+        }
+    }
+}
+
+impl SeriesArray {
+    /// `series_array`.
+    pub(super) fn with_its_end() -> Self {
+        SeriesArray { ends: Ends::With, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    /// `range`.
+    pub(super) fn before_its_end() -> Self {
+        SeriesArray { ends: Ends::Before, ..SeriesArray::with_its_end() }
     }
 }
 
 impl ScalarUDFImpl for SeriesArray {
     fn name(&self) -> &str {
-        "series_array"
+        match self.ends {
+            Ends::With => "series_array",
+            Ends::Before => "range",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -47,9 +78,10 @@ impl ScalarUDFImpl for SeriesArray {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let (from, to, step) = match given {
+            [to] if self.ends == Ends::Before && (to.is_integer() || to.is_null()) => return Ok(vec![DataType::Int64]),
             [from, to] => (from, to, None),
             [from, to, step] => (from, to, Some(step)),
-            _ => return Err(no_function(given)),
+            _ => return Err(self.no_function(given)),
         };
         let bounds = [from, to];
         let is = |test: &dyn Fn(&DataType) -> bool| bounds.iter().any(|t| test(t)) || step.is_some_and(test);
@@ -60,7 +92,7 @@ impl ScalarUDFImpl for SeriesArray {
             if !bounds.iter().all(|t| zoned(t) || moment(t) || text_or(t))
                 || !step.is_some_and(|t| matches!(t, DataType::Interval(_)) || text_or(t))
             {
-                return Err(no_function(given));
+                return Err(self.no_function(given));
             }
             let zone = bounds.iter().find_map(|t| match t {
                 DataType::Timestamp(_, Some(zone)) => Some(Arc::clone(zone)),
@@ -72,7 +104,7 @@ impl ScalarUDFImpl for SeriesArray {
         }
         let number = |t: &DataType| t.is_integer() || matches!(t, DataType::Decimal128(..)) || *t == DataType::Null;
         if !bounds.iter().all(|t| number(t)) || step.is_some_and(|t| !number(t)) {
-            return Err(no_function(given));
+            return Err(self.no_function(given));
         }
         let scale = given.iter().filter_map(|t| match t {
             DataType::Decimal128(_, scale) => Some(*scale),
@@ -93,12 +125,15 @@ impl ScalarUDFImpl for SeriesArray {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let arrays: Vec<ArrayRef> = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<_>>()?;
+        let mut arrays: Vec<ArrayRef> = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<_>>()?;
+        if arrays.len() == 1 {
+            arrays.insert(0, Arc::new(Int64Array::from(vec![0; rows])));
+        }
         let list: ArrayRef = match arrays[0].data_type() {
-            DataType::Int64 => Arc::new(integers(&arrays, rows)?),
-            DataType::Decimal128(..) => Arc::new(decimals(&arrays, rows)?),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => Arc::new(times(&arrays, rows)?),
-            other => return Err(no_function(std::slice::from_ref(other))),
+            DataType::Int64 => Arc::new(integers(&arrays, rows, self.ends)?),
+            DataType::Decimal128(..) => Arc::new(decimals(&arrays, rows, self.ends)?),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Arc::new(times(&arrays, rows, self.ends)?),
+            other => return Err(self.no_function(std::slice::from_ref(other))),
         };
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&list, 0)?),
@@ -107,14 +142,18 @@ impl ScalarUDFImpl for SeriesArray {
     }
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+impl SeriesArray {
+    fn no_function(&self, given: &[DataType]) -> DataFusionError {
+        let name = match self.ends {
+            Ends::With => "generate_series",
+            Ends::Before => "range",
+        };
+        no_such_function(name, given).into()
+    }
 }
 
-fn no_function(given: &[DataType]) -> DataFusionError {
-    let types: Vec<String> = given.iter().map(|t| t.to_string()).collect();
-    let message = format!("function generate_series({}) does not exist", types.join(", "));
-    EngineError::new(ErrorKind::UndefinedFunction, message).into()
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 fn zero_step() -> DataFusionError {
@@ -159,14 +198,14 @@ impl<T> Lists<T> {
     }
 }
 
-fn integers(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
+fn integers(arrays: &[ArrayRef], rows: usize, ends: Ends) -> Result<ListArray> {
     let (from, to) = (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
     let step = arrays.get(2).map(|s| s.as_primitive::<Int64Type>());
     let mut lists = Lists::new(rows);
     for row in 0..rows {
         let valid = from.is_valid(row) && to.is_valid(row) && step.is_none_or(|s| s.is_valid(row));
         if valid {
-            count(from.value(row), to.value(row), step.map_or(1, |s| s.value(row)), &mut lists)?;
+            count(from.value(row), to.value(row), step.map_or(1, |s| s.value(row)), ends, &mut lists)?;
         }
         lists.end(valid);
     }
@@ -174,7 +213,7 @@ fn integers(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
     Lists::<i64>::list(ends, valid, Arc::new(Int64Array::from(values)))
 }
 
-fn decimals(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
+fn decimals(arrays: &[ArrayRef], rows: usize, ends: Ends) -> Result<ListArray> {
     let (from, to) = (arrays[0].as_primitive::<Decimal128Type>(), arrays[1].as_primitive::<Decimal128Type>());
     let step = arrays.get(2).map(|s| s.as_primitive::<Decimal128Type>());
     let one = 10_i128.pow(u32::from(from.scale().unsigned_abs()));
@@ -182,7 +221,7 @@ fn decimals(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
     for row in 0..rows {
         let valid = from.is_valid(row) && to.is_valid(row) && step.is_none_or(|s| s.is_valid(row));
         if valid {
-            count(from.value(row), to.value(row), step.map_or(one, |s| s.value(row)), &mut lists)?;
+            count(from.value(row), to.value(row), step.map_or(one, |s| s.value(row)), ends, &mut lists)?;
         }
         lists.end(valid);
     }
@@ -211,19 +250,19 @@ impl Countable for i128 {
     }
 }
 
-fn count<T: Countable>(from: T, to: T, step: T, lists: &mut Lists<T>) -> Result<()> {
+fn count<T: Countable>(from: T, to: T, step: T, ends: Ends, lists: &mut Lists<T>) -> Result<()> {
     if step == T::ZERO {
         return Err(zero_step());
     }
     let mut next = Some(from);
-    while let Some(value) = next.filter(|value| if step > T::ZERO { *value <= to } else { *value >= to }) {
+    while let Some(value) = next.filter(|value| ends.has(*value, to, step > T::ZERO)) {
         lists.push(value)?;
         next = value.plus(step);
     }
     Ok(())
 }
 
-fn times(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
+fn times(arrays: &[ArrayRef], rows: usize, ends: Ends) -> Result<ListArray> {
     let from = arrays[0].as_primitive::<TimestampMicrosecondType>();
     let to = arrays[1].as_primitive::<TimestampMicrosecondType>();
     let step = arrays.get(2).ok_or_else(zero_step)?.as_primitive::<IntervalMonthDayNanoType>();
@@ -240,7 +279,7 @@ fn times(arrays: &[ArrayRef], rows: usize) -> Result<ListArray> {
             }
             let (last, up) = (to.value(row), sign > 0);
             let mut value = from.value(row);
-            while if up { value <= last } else { value >= last } {
+            while ends.has(value, last, up) {
                 lists.push(value)?;
                 let Some(next) = stepped(value, from.data_type(), by)? else { break };
                 value = next;

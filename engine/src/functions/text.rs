@@ -2,7 +2,8 @@
 //!
 //! - [`shown`]: any value as the text that PostgreSQL shows, which the others build upon.
 //! - [`concat`]: `concat`, `concat_ws`; [`format`](mod@format): `format`; [`quoting`]: `quote_literal` and its like.
-//! - [`letters`]: `upper`, `lower`, `length`, `chr`; [`parts`]: `substring`, `overlay`, `replace`, `lpad`, `rpad`.
+//! - [`letters`]: `upper`, `lower`, `length`, `chr`; [`parts`]: `substring`, `overlay`, `replace`, `repeat`,
+//!   `lpad`, `rpad`.
 //! - [`encodings`]: `encode`, `decode`.
 
 mod concat;

@@ -37,7 +37,7 @@ impl Engine {
             None => (None, None, None),
         };
         let commits = CommitState::at(parts.snapshot.epoch);
-        let supervisor = Supervisor::new(parts.config.probe.clone());
+        let supervisor = Supervisor::new(parts.config.threads.clone(), parts.config.probe.clone());
         let checkers = RowCheckers::new(
             context::expression_state(parts.config.target_partitions, &parts.runtime),
             Arc::clone(&parts.config.clock),

@@ -1,4 +1,4 @@
-//! Constants in quotes beside numbers and booleans: they have no type of their own and take the other side's, as in
+//! Constants in quotes beside numbers, booleans and arrays: they have no type of their own and take the other side's, as in
 //! PostgreSQL: `id = ' 40 '`, `'5' + 1`, `ok = 'yes'`, `ok IN ('t', 'f')`.
 //!
 //! What is no value of that type is refused when the statement is planned, with PostgreSQL's error.
@@ -14,6 +14,7 @@ use super::failure;
 use super::number_types::Class;
 use super::operators::{exact_decimal, narrow};
 use crate::error::{ErrorKind, type_names};
+use crate::functions::declared::read_array;
 use crate::values::{CastProblem, text};
 
 /// Gives such constants their types where operators are planned: DataFusion refuses some of these before any rule runs.
@@ -37,6 +38,19 @@ impl ExprPlanner for UntypedTexts {
             | BinaryOperator::GtEq => Use::Compared,
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
+        if use_of == Use::Compared {
+            match (array_type(&left, schema), array_type(&right, schema)) {
+                (Some(array), None) if is_untyped(&right) => {
+                    let right = read_array(right, array);
+                    return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+                }
+                (None, Some(array)) if is_untyped(&left) => {
+                    let left = read_array(left, array);
+                    return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+                }
+                _ => {}
+            }
+        }
         let (left, right) = if is_untyped(&left) {
             (typed(left, side(&right, schema), use_of)?, right)
         } else if is_untyped(&right) {
@@ -96,6 +110,10 @@ fn side(expr: &Expr, schema: &DFSchema) -> Option<Side> {
         DataType::Boolean => Some(Side::Boolean),
         number => Class::of(&number).map(Side::Number),
     }
+}
+
+fn array_type(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    expr.get_type(schema).ok().filter(|data_type| matches!(data_type, DataType::List(_)))
 }
 
 fn is_untyped(expr: &Expr) -> bool {

@@ -181,7 +181,8 @@ impl Procedure {
                 self.verify_batch(&control.stoppable(engine.verify(table.as_deref())).await?)
             }
             Procedure::Load { files, request } => {
-                let (request, source) = (request.clone(), LoadSource::Files(files.clone()));
+                engine.check_write()?;
+                let (request, source) = (request.clone(), LoadSource::Files(session.readable(files)?));
                 let table = request.table.clone();
                 let report = engine.load_within(request, source, &watch::Sender::default(), control).await?;
                 if let Some(notice) = report.notice(&table) {

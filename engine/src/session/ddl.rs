@@ -1,5 +1,6 @@
 //! Statements that change definitions or settings.
 
+use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::{ResetStatement, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{ObjectType, Statement as Ast};
 
@@ -9,6 +10,7 @@ use crate::session::external_ddl;
 use crate::session::{EngineSession, Outcome};
 use crate::sql::{self, Statement, StatementKind};
 use crate::supervisor::control::JobControl;
+use crate::write::gathered::gather;
 
 /// Runs a statement that is neither a query, an insert nor a call.
 pub(crate) async fn run(session: &EngineSession, statement: &Statement, control: &JobControl) -> Result<Outcome> {
@@ -92,9 +94,9 @@ async fn create_table_as(session: &EngineSession, statement: &Statement, control
     }
     let table = engine.prepare_table(def).await?;
     let physical = control.stoppable(state.create_physical_plan(&plan)).await?;
-    let collecting = datafusion::physical_plan::collect(physical, session.context().task_ctx());
-    let rows = control.stoppable(collecting).await?;
-    let report = engine.create_with_rows(&table, rows, control).await?;
+    let stream = execute_stream(physical, session.context().task_ctx())?;
+    let mut rows = control.stoppable(gather(stream, &engine.runtime.memory_pool, "CREATE TABLE AS")).await?;
+    let report = engine.create_with_rows(&table, std::mem::take(&mut rows.batches), control).await?;
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }
 

@@ -20,6 +20,9 @@ use crate::sql::postgres_operators::{ALL_OF, ANY_OF};
 #[cfg(test)]
 mod tests;
 
+/// Most parameters of a statement: as many as the wire protocol counts.
+pub const MOST_PARAMETERS: usize = 65_535;
+
 /// A plan whose parameters all have types, and those types.
 pub(crate) struct Settled {
     pub(crate) plan: LogicalPlan,
@@ -29,12 +32,17 @@ pub(crate) struct Settled {
 /// Gives every parameter one type. `hints` are the types that the client declared.
 ///
 /// # Errors
-/// [`ErrorKind::IndeterminateType`] for a parameter whose type nothing tells, or whose number is left out.
+/// [`ErrorKind::IndeterminateType`] for a parameter whose type nothing tells, or whose number is left out;
+/// [`ErrorKind::UndefinedParameter`] for one beyond [`MOST_PARAMETERS`].
 pub(crate) fn settle(plan: LogicalPlan, hints: &[Option<DataType>]) -> Result<Settled> {
     let mut found = Parameters::default();
     found.of_plan(&plan)?;
     if let Some(name) = found.unknown {
         return Err(EngineError::new(ErrorKind::Syntax, format!("parameter {name} is not of the form $1")));
+    }
+    if let Some(number) = found.known.keys().next_back().filter(|number| **number > MOST_PARAMETERS) {
+        return Err(EngineError::new(ErrorKind::UndefinedParameter, format!("there is no parameter ${number}"))
+            .with_hint(format!("a statement has at most {MOST_PARAMETERS} parameters")));
     }
     let count = found.known.keys().next_back().copied().unwrap_or(0).max(hints.len());
     if count == 0 {

@@ -71,6 +71,9 @@ impl Prepared {
             work,
             time_zone: None,
         };
+        if statement.kind() == StatementKind::CreateExternalTable {
+            session.check_makes_tables_of_files()?;
+        }
         match statement.kind() {
             StatementKind::Query
             | StatementKind::Explain
@@ -92,6 +95,9 @@ impl Prepared {
             return Err(EngineError::new(ErrorKind::InvalidParameter, message));
         }
         let plan = plan_statement(session, &state, statement).await?;
+        if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
+            session.check_writes_files()?;
+        }
         let Settled { plan, fields: param_fields } = settle(plan, hints)?;
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
@@ -110,6 +116,11 @@ impl Prepared {
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes };
         let time_zone = state.config_options().execution.time_zone.clone();
         Ok(Prepared { statement: Arc::new(statement.clone()), param_types, param_fields, schema, work, time_zone })
+    }
+
+    /// True where executing it changes something: rows, definitions, or where rows lie.
+    pub fn changes(&self) -> bool {
+        self.job_name().is_some()
     }
 
     /// What the statement is called as a job; `None` for one that changes nothing.
@@ -262,8 +273,17 @@ async fn plan_statement(session: &EngineSession, state: &SessionState, statement
 
 /// True for a plan that changes something when it is executed.
 fn writes(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| Ok(matches!(node, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_))))
-        .unwrap_or(true)
+    contains(plan, |node| matches!(node, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_)))
+}
+
+/// True where a node of the plan, or of a subquery in it, is such a one.
+fn contains(plan: &LogicalPlan, wanted: impl Fn(&LogicalPlan) -> bool) -> bool {
+    let mut found = false;
+    let visited = plan.apply_with_subqueries(|node| {
+        found |= wanted(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found || visited.is_err()
 }
 
 /// A plan's schema under the names that PostgreSQL gives the columns.

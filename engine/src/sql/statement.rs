@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use crate::error::Result;
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::syntax_error::{self, expected};
-use crate::sql::{table_command, text_literals};
+use crate::sql::{depth, table_command, text_literals};
 
 #[cfg(test)]
 mod tests;
@@ -156,6 +156,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
 pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let tokens =
         Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|e| syntax_error::from_parser(&e.into()))?;
+    depth::check(&tokens)?;
     let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
     let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
     match parser.peek_token().token {
@@ -187,6 +188,7 @@ fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
 /// Parses the tokens of one statement: through DataFusion's parser where the statement may be one of its own, and
 /// straight through sqlparser otherwise.
 fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+    depth::check(&tokens)?;
     table_command::unfold(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {

@@ -22,7 +22,9 @@ pub(super) fn expected(what: &str, found: &TokenWithSpan) -> EngineError {
 /// Rewords what sqlparser says.
 pub(super) fn from_parser(error: &ParserError) -> EngineError {
     let (message, place) = match error {
-        ParserError::RecursionLimitExceeded => ("the statement is nested too deeply".to_owned(), None),
+        ParserError::RecursionLimitExceeded => {
+            return EngineError::new(ErrorKind::LimitExceeded, "the statement is nested too deeply");
+        }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => reword(text),
     };
     EngineError::new(ErrorKind::Syntax, message).at(place)

@@ -101,6 +101,12 @@ impl Engine {
         self.lock.advertise(address)
     }
 
+    /// True for the secret of this data directory's lock file: who says it may read the directory, and so do what its owner
+    /// may.
+    pub fn has_secret(&self, said: &str) -> bool {
+        self.lock.has_secret(said)
+    }
+
     /// The table of that name in the current snapshot.
     ///
     /// # Errors

@@ -20,12 +20,16 @@ pub struct LockHolder {
     pub pid: u32,
     /// Where it serves, once it does.
     pub address: Option<String>,
+    /// What a client of that server says to show that it may read this file, and so the data directory itself.
+    #[serde(default)]
+    pub secret: Option<String>,
 }
 
 /// A held lock: released when dropped or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct DirectoryLock {
     file: Mutex<File>,
+    secret: String,
 }
 
 impl DirectoryLock {
@@ -35,13 +39,7 @@ impl DirectoryLock {
     /// [`ErrorKind::DirectoryInUse`], naming the holder, when another process has it.
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(LOCK_FILE);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| EngineError::io(format!("cannot open {}", path.display()), e))?;
+        let file = open_private(&path).map_err(|e| EngineError::io(format!("cannot open {}", path.display()), e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -64,9 +62,16 @@ impl DirectoryLock {
                 return Err(EngineError::io(format!("cannot lock {}", path.display()), e));
             }
         }
-        let lock = DirectoryLock { file: Mutex::new(file) };
+        let lock = DirectoryLock { file: Mutex::new(file), secret: uuid::Uuid::new_v4().simple().to_string() };
         lock.write(None)?;
         Ok(lock)
+    }
+
+    /// True for what the lock file says, which only those can know who may read it.
+    pub(crate) fn has_secret(&self, said: &str) -> bool {
+        // All bytes are compared: how long it takes tells nothing.
+        let differ = self.secret.bytes().zip(said.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
+        self.secret.len() == said.len() && differ == 0
     }
 
     /// Tells others where this process serves.
@@ -75,7 +80,8 @@ impl DirectoryLock {
     }
 
     fn write(&self, address: Option<String>) -> Result<()> {
-        let holder = LockHolder { pid: std::process::id(), address };
+        let secret = address.is_some().then(|| self.secret.clone());
+        let holder = LockHolder { pid: std::process::id(), address, secret };
         let text = serde_json::to_string(&holder).map_err(|e| EngineError::internal(e.to_string()))?;
         let mut file = self.file.lock();
         let put = |file: &mut File| -> std::io::Result<()> {
@@ -86,6 +92,22 @@ impl DirectoryLock {
         };
         put(&mut file).map_err(|e| EngineError::io("cannot write the lock file", e))
     }
+}
+
+/// Opens the lock file, which nobody else may read.
+fn open_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path)?;
+        // One of an earlier version.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path)
 }
 
 /// Who holds a data directory; `None` when nobody does (also when the directory does not exist).

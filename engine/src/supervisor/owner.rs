@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,8 @@ use crate::error::{EngineError, ErrorKind, Result};
 pub(crate) struct Supervisor {
     running: Arc<Mutex<Running>>,
     tasks: TaskTracker,
+    /// Where the jobs run; `None` for the caller's own threads.
+    threads: Option<Handle>,
     probe: Option<Arc<dyn Probe>>,
 }
 
@@ -86,8 +89,8 @@ impl Drop for Listed {
 }
 
 impl Supervisor {
-    pub(crate) fn new(probe: Option<Arc<dyn Probe>>) -> Self {
-        Supervisor { probe, ..Supervisor::default() }
+    pub(crate) fn new(threads: Option<Handle>, probe: Option<Arc<dyn Probe>>) -> Self {
+        Supervisor { threads, probe, ..Supervisor::default() }
     }
 
     /// Starts a job. `name` says what it is: for the log, and for tests.
@@ -112,7 +115,7 @@ impl Supervisor {
         };
         let work = work(Arc::clone(&control));
         let probe = self.probe.clone();
-        self.tasks.spawn(async move {
+        let job = async move {
             let _listed = listed;
             let outcome = match probe {
                 Some(probe) => Watched::new(name, work, control, probe).await,
@@ -120,7 +123,11 @@ impl Supervisor {
             };
             // Nobody may be waiting any more.
             let _ = sender.send(outcome);
-        });
+        };
+        match &self.threads {
+            Some(threads) => self.tasks.spawn_on(job, threads),
+            None => self.tasks.spawn(job),
+        };
         handle
     }
 

@@ -9,11 +9,11 @@ use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
-use futures::TryStreamExt;
 use zxq_catalog::TableDef;
 
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
+use crate::write::gathered::gather;
 use crate::write::ingest::IngestReport;
 
 /// The plan that inserts what `input` yields.
@@ -75,7 +75,9 @@ impl InsertSink {
         control: &JobControl,
     ) -> crate::error::Result<IngestReport> {
         // A statement is all or nothing, so its rows become visible together, after the last of them has arrived.
-        let batches: Vec<_> = control.stoppable(data.try_collect()).await?;
+        let pool = &self.engine.runtime.memory_pool;
+        let mut rows = control.stoppable(gather(data, pool, "INSERT")).await?;
+        let batches = std::mem::take(&mut rows.batches);
         self.engine.ingest_checked(self.table.id, batches, "insert", control).await
     }
 }

@@ -29,11 +29,13 @@ impl Backend {
         let settings = data.settings()?;
         let mut tries = 0;
         loop {
-            if let Some(address) = lock::holder(&data.data).and_then(|holder| holder.address) {
+            let holder = lock::holder(&data.data);
+            let secret = holder.as_ref().and_then(|holder| holder.secret.clone());
+            if let Some(address) = holder.and_then(|holder| holder.address) {
                 if data.config.is_some() {
                     eprintln!("note: the server on {address} holds {}: its configuration applies", data.data.display());
                 }
-                return Ok(Backend::Remote(Remote::connect(&address).await?));
+                return Ok(Backend::Remote(Remote::connect(&address, secret.as_deref()).await?));
             }
             match Embedded::open(settings.engine.clone()).await {
                 Ok(embedded) => return Ok(Backend::Embedded(embedded)),

@@ -21,8 +21,8 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Connects to a server of this machine at `host:port`.
-    pub(super) async fn connect(address: &str) -> Result<Self> {
+    /// Connects to a server of this machine at `host:port`, with the secret of its lock file.
+    pub(super) async fn connect(address: &str, secret: Option<&str>) -> Result<Self> {
         let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
         // A server that listens everywhere is reached here by the loopback address.
         let host = match host.trim_matches(['[', ']']) {
@@ -33,14 +33,12 @@ impl Remote {
         let port = port.parse().map_err(|_| {
             CliError::failed(format!("the lock file holds no address: {address:?}"), "restart the server")
         })?;
-        let (client, mut connection) = tokio_postgres::Config::new()
-            .host(host)
-            .port(port)
-            .user("zxq")
-            .dbname("zxq")
-            .application_name("zxq")
-            .connect(NoTls)
-            .await?;
+        let mut config = tokio_postgres::Config::new();
+        config.host(host).port(port).user("zxq").dbname("zxq").application_name("zxq");
+        if let Some(secret) = secret {
+            config.options(format!("-c zxq.local={secret}"));
+        }
+        let (client, mut connection) = config.connect(NoTls).await?;
         let notices = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&notices);
         tokio::spawn(async move {

@@ -12,6 +12,7 @@ use zxq_engine::Engine;
 
 use crate::serve::{self, ServeOptions, ServerError};
 
+use super::statement_threads::StatementThreads;
 use super::{CliError, DEFAULT_LISTEN, DataArgs, Result, signals};
 
 /// Arguments of `zxq serve`.
@@ -34,14 +35,21 @@ pub(super) struct ServeArgs {
 
 /// Serves until asked to stop.
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
-    let settings = args.data.settings()?;
+    let mut settings = args.data.settings()?;
     let wanted = args.listen.or(settings.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
     let (listener, address) = bind(&wanted, args.allow_remote).await?;
+    let (_threads, handle) = StatementThreads::start()?;
+    settings.engine.threads = Some(handle);
     let engine = Engine::open(settings.engine).await?;
     engine.advertise(address)?;
 
     let stop = CancellationToken::new();
-    let options = ServeOptions { allow_remote: args.allow_remote, ..ServeOptions::default() };
+    let options = ServeOptions {
+        allow_remote: args.allow_remote,
+        max_connections: settings.max_connections,
+        load_roots: settings.load_roots,
+        ..ServeOptions::default()
+    };
     let serving = tokio::spawn(serve::serve(listener, Arc::clone(&engine), options, stop.clone().cancelled_owned()));
     say_ready(address, &args.data.data, engine.may_write())?;
     let asked = signals::stop_requested().await;

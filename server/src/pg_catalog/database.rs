@@ -8,12 +8,15 @@ use duckdb::{Config, Connection, InterruptHandle};
 use parking_lot::Mutex;
 
 use super::detect::DEFINITIONS;
-use super::facts;
+use super::{allowed, facts};
 use crate::sqlstate;
 use crate::wire::error::WireError;
 
 /// Memory for all catalog queries together.
 const MEMORY: &str = "256MB";
+
+/// Most bytes of rows that one query gives.
+const MOST_BYTES: usize = 64 << 20;
 
 /// A DuckDB in memory that holds the catalog. It reaches no files and no network.
 pub(super) struct CatalogDatabase {
@@ -101,15 +104,62 @@ impl CatalogDatabase {
         if !interrupt.start(connection.interrupt_handle()) {
             return Err(WireError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request"));
         }
-        let mut statement = connection.prepare(sql).map_err(|error| failed(&error))?;
-        statement.execute([]).map_err(|error| failed(&error))?;
-        let schema = statement.schema();
-        let mut batches = Vec::new();
-        while let Some(rows) = statement.step().map_err(|error| failed(&error))? {
-            batches.push(RecordBatch::from(&rows));
+        let rows = read(&connection, sql);
+        if let Err(Fault::Fatal(_)) = &rows {
+            self.reopen()?;
         }
-        Ok(concat_batches(&schema, &batches)?)
+        rows.map_err(Fault::into_error)
     }
+
+    /// Begins anew, after an error that DuckDB does not get over.
+    fn reopen(&self) -> Result<(), WireError> {
+        let mut inner = self.inner.lock();
+        *inner = Inner { connection: open().map_err(|error| internal(&error))?, epoch: None };
+        Ok(())
+    }
+}
+
+/// What went wrong with a query.
+enum Fault {
+    /// The query alone.
+    Query(WireError),
+    /// The whole database, for good.
+    Fatal(WireError),
+}
+
+impl Fault {
+    fn of(error: &duckdb::Error) -> Self {
+        let text = error.to_string();
+        let fatal = text.starts_with("FATAL") || text.contains("database has been invalidated");
+        let error = failed(error);
+        if fatal { Fault::Fatal(error) } else { Fault::Query(error) }
+    }
+
+    fn into_error(self) -> WireError {
+        match self {
+            Fault::Query(error) | Fault::Fatal(error) => error,
+        }
+    }
+}
+
+/// Runs a query that may be run, and gathers its rows, as many as a client has a use for.
+fn read(connection: &Connection, sql: &str) -> Result<RecordBatch, Fault> {
+    allowed::check(connection, sql).map_err(Fault::Query)?;
+    let mut statement = connection.prepare(sql).map_err(|error| Fault::of(&error))?;
+    // Started only: its iterator would panic where a step fails.
+    statement.stream_arrow([]).map(drop).map_err(|error| Fault::of(&error))?;
+    let schema = statement.schema();
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(rows) = statement.step().map_err(|error| Fault::of(&error))? {
+        let batch = RecordBatch::from(&rows);
+        bytes += batch.get_array_memory_size();
+        if bytes > MOST_BYTES {
+            let message = format!("a query of the catalog gives at most {} MiB of rows", MOST_BYTES >> 20);
+            return Err(Fault::Query(WireError::too_many(message)));
+        }
+        batches.push(batch);
+    }
+    concat_batches(&schema, &batches).map_err(|error| Fault::Query(error.into()))
 }
 
 fn open() -> duckdb::Result<Connection> {

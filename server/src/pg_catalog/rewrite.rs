@@ -373,7 +373,7 @@ impl<'a> Rewriter<'a> {
         let from_text = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
         self.replace(at, name, "");
         if from_text {
-            let (read, end) = match self.is_shown(at, name) {
+            let (read, end) = match self.is_shown(first, at, name) {
                 true => (format!("{function}_out({function}_in("), "))"),
                 false => (format!("{function}_in("), ")"),
             };
@@ -385,11 +385,13 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// True for a cast, from its `::` to the type's name, that is a column of the outermost select list: clients see a name.
-    fn is_shown(&self, at: usize, name: usize) -> bool {
+    /// True for a cast, from its operand and its `::` to the type's name, that is a column of the outermost select list as a
+    /// whole: clients see a name. What it is compared with is an OID.
+    fn is_shown(&self, first: usize, at: usize, name: usize) -> bool {
         let Scanned { depth, clause, .. } = self.tokens[at];
+        let begins = first > 0 && (self.is(first - 1, "SELECT") || self.symbol(first - 1, ","));
         let ends = name + 1 == self.tokens.len() || self.symbol(name + 1, ",") || self.is(name + 1, "FROM");
-        depth == 0 && clause == Clause::Select && (ends || self.is(name + 1, "AS"))
+        depth == 0 && clause == Clause::Select && begins && (ends || self.is(name + 1, "AS"))
     }
 
     /// `CAST('t' AS regclass)` and `CAST(oid AS regclass)`.

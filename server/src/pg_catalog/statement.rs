@@ -10,7 +10,7 @@ use pgwire::api::Type;
 use tokio::sync::OnceCell;
 use zxq_engine::functions::version_text;
 use zxq_engine::sql::quoted_text;
-use zxq_engine::{CATALOG, Engine, EngineSession};
+use zxq_engine::{CATALOG, Engine, EngineSession, MOST_PARAMETERS};
 
 use super::database::{CatalogDatabase, Interrupt};
 use super::effects::{self, Effect};
@@ -18,6 +18,7 @@ use super::facts::{self, SystemView};
 use super::names::postgres_name;
 use super::rewrite::Rewriter;
 use super::{detect, scan};
+use crate::sqlstate;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
 use crate::wire::types::{self, Column, PG_TYPE_KEY};
@@ -123,7 +124,7 @@ impl Introspection {
         if !detect::is_catalog(&tokens) {
             return Ok(None);
         }
-        let parameters = parameter_oids(&tokens, oids);
+        let parameters = parameter_oids(&tokens, oids)?;
         let nulls = vec![ScalarValue::Null; parameters.len()];
         let (basis, rows) = self.query(session, &identity(), text, &nulls).await?;
         let columns = types::columns(rows.schema_ref());
@@ -266,14 +267,20 @@ fn literal(value: &ScalarValue) -> String {
 }
 
 /// OIDs of the parameters a statement has: what the client declared, else `text`, or `oid` where one is compared.
-fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Vec<u32> {
-    let numbers = tokens.iter().enumerate().filter_map(|(at, scanned)| {
-        let number =
-            (scanned.token.kind == TokenKind::Parameter).then(|| scanned.token.raw[1..].parse::<usize>().ok())??;
-        (number > 0).then_some((at, number))
-    });
+///
+/// # Errors
+/// 42P02 for a number that no parameter can have.
+fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Result<Vec<u32>, WireError> {
     let mut oids = declared.to_vec();
-    for (at, number) in numbers {
+    for (at, token) in tokens.iter().enumerate().map(|(at, scanned)| (at, scanned.token)) {
+        if token.kind != TokenKind::Parameter {
+            continue;
+        }
+        let number = token.raw[1..].parse::<usize>().ok().filter(|number| (1..=MOST_PARAMETERS).contains(number));
+        let Some(number) = number else {
+            let message = format!("there is no parameter {}", token.raw);
+            return Err(WireError::new(sqlstate::UNDEFINED_PARAMETER, message).at(token.start));
+        };
         if oids.len() < number {
             oids.resize(number, 0);
         }
@@ -286,7 +293,7 @@ fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Vec<u32> {
             *oid = Type::TEXT.oid();
         }
     }
-    oids
+    Ok(oids)
 }
 
 fn guess(tokens: &[scan::Scanned<'_>], at: usize) -> Type {

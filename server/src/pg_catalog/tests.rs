@@ -67,6 +67,10 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT 'a' !~ '(?s:.*)(?:b)(?s:.*)', 'a' ~ '(?i)(?s:.*)(?:c)(?s:.*)', 'a' ~~ 'd'",
         ),
         ("SELECT 'public.t'::regclass", "SELECT regclass_out(regclass_in('public.t'))"),
+        (
+            "SELECT typinput = 'array_in'::regproc AS is_array FROM pg_type",
+            "SELECT typinput = regproc_in('array_in') AS is_array FROM pgc.pg_type",
+        ),
         ("SELECT 1 FROM pg_class WHERE oid = 't'::regclass", "SELECT 1 FROM pgc.pg_class WHERE oid = regclass_in('t')"),
         ("SELECT 't'::pg_catalog.regclass::oid", "SELECT regclass_in('t')::oid"),
         ("SELECT c.oid::pg_catalog.regclass::text", "SELECT regclass_out(c.oid)::text"),
@@ -108,4 +112,31 @@ fn captured_statements_run() {
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// What comes through is DuckDB's to run, so it must not change anything, reach anything, or take all memory.
+#[test]
+fn only_queries_over_harmless_functions_run() {
+    let database = CatalogDatabase::open().unwrap();
+    let ask = |sql: &str| {
+        let current = || facts::current(&Snapshot::default(), &[]);
+        database.query(1, current, "", sql, &Interrupt::default())
+    };
+    for (sql, code) in [
+        ("WITH x AS (SELECT 1) DELETE FROM pgc.pg_type", "0A000"),
+        ("DROP TABLE pgc.pg_type", "0A000"),
+        ("SELECT 1; DELETE FROM pgc.pg_type", "0A000"),
+        ("ATTACH ':memory:' AS other", "0A000"),
+        ("COPY pgc.pg_type TO 'x.csv'", "0A000"),
+        ("SET memory_limit = '1TB'", "0A000"),
+        ("SELECT * FROM enable_logging('QueryLog')", "42883"),
+        ("SELECT (SELECT count(*) FROM read_text('/etc/passwd'))", "42883"),
+        ("SELECT * FROM pgc.pg_type, LATERAL (SELECT * FROM glob('*'))", "42883"),
+        ("SELECT repeat('x', 1000000000)", "42883"),
+        ("SELECT * FROM range(100000000)", "54000"),
+        ("SELECT FROM WHERE", "42601"),
+    ] {
+        assert_eq!(ask(sql).unwrap_err().code, code, "{sql}");
+    }
+    assert!(ask("SELECT count(*), max(typname) FROM pgc.pg_type, unnest([1, 2])").is_ok());
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pgwire::messages::ProtocolVersion;
 use pgwire::messages::startup::SecretKey;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// All connections of a server.
@@ -39,11 +40,12 @@ pub(crate) struct Seat {
     pub(crate) secret: SecretKey,
     /// Cancelled when another session terminates this one.
     pub(crate) terminated: CancellationToken,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Connections {
     /// Takes a seat.
-    pub(crate) fn enter(self: &Arc<Self>, version: ProtocolVersion) -> Seat {
+    pub(crate) fn enter(self: &Arc<Self>, version: ProtocolVersion, place: OwnedSemaphorePermit) -> Seat {
         let secret = match version {
             ProtocolVersion::PROTOCOL3_0 => SecretKey::I32(rand::random()),
             _ => SecretKey::Bytes(rand::random::<[u8; 32]>().to_vec().into()),
@@ -55,7 +57,7 @@ impl Connections {
         let entry =
             Entry { secret: secret.clone(), statement: CancellationToken::new(), connection: terminated.clone() };
         inner.entries.insert(pid, entry);
-        Seat { connections: Arc::clone(self), pid, secret, terminated }
+        Seat { connections: Arc::clone(self), pid, secret, terminated, _place: place }
     }
 
     /// Cancels the statement of the connection with this process id, if the secret is right.

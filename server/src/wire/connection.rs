@@ -1,5 +1,7 @@
 //! The life of one connection: a message, its answer, until either side ends it.
 
+use std::future::Future;
+
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::time::Instant;
@@ -11,6 +13,7 @@ use super::lexer;
 use super::link::{Guard, Link, shutting_down};
 use super::plan::Planned;
 use super::session::Session;
+use crate::sqlstate;
 
 /// One connection.
 pub(crate) struct Connection {
@@ -45,11 +48,13 @@ impl Connection {
         self.ready().await?;
         loop {
             let terminated = self.session.seat.terminated.clone();
+            let idle = idle_too_long(&self.session);
             let message = tokio::select! {
                 biased;
                 () = self.draining.cancelled() => return Err(shutting_down().into()),
                 () = terminated.cancelled() => return Err(shutting_down().into()),
                 message = self.link.next() => message?,
+                error = idle => return Err(error.into()),
             };
             let Some(message) = message else { return Ok(()) };
             if !self.answer(message).await? {
@@ -65,9 +70,8 @@ impl Connection {
     async fn answer(&mut self, message: PgWireFrontendMessage) -> Result<bool, Stop> {
         match message {
             PgWireFrontendMessage::Terminate(_) => return Ok(false),
-            PgWireFrontendMessage::Query(query) => {
+            PgWireFrontendMessage::Query(query) if !self.skipping => {
                 let outcome = self.simple_query(&query.query).await;
-                self.skipping = false;
                 self.report(outcome, &query.query).await?;
                 self.ready().await?;
             }
@@ -162,10 +166,28 @@ impl Connection {
             }
         };
         if !planned.parameters.is_empty() {
-            return Err(WireError::new(crate::sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1")
+            return Err(WireError::new(sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1")
                 .hint("Statements with parameters need the extended protocol")
                 .into());
         }
         Answer { link: &mut self.link, guard: guard.clone() }.simple(&mut self.session, &planned).await
+    }
+}
+
+/// Completes when the client has said nothing for longer than its settings allow.
+fn idle_too_long(session: &Session) -> impl Future<Output = WireError> + use<> {
+    let (setting, code, message) = if session.in_block() {
+        let message = "terminating connection due to idle-in-transaction timeout";
+        ("idle_in_transaction_session_timeout", sqlstate::IDLE_IN_TRANSACTION_TIMEOUT, message)
+    } else {
+        ("idle_session_timeout", sqlstate::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
+    };
+    let limit = session.settings.time(setting);
+    async move {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+        WireError::new(code, message).fatal()
     }
 }

@@ -143,6 +143,10 @@ pub(crate) fn parse_decimal(text: &str) -> Option<(i128, i8)> {
         value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
     }
     let mut scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    if value == 0 {
+        // Zero has any number of digits: an exponent changes nothing, and is not counted down.
+        scale = scale.clamp(0, 38);
+    }
     while scale < 0 {
         value = value.checked_mul(10)?;
         scale += 1;

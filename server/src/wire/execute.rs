@@ -71,6 +71,9 @@ impl Session {
     /// What planning, starting, or the connection itself finds wrong.
     pub(crate) async fn start(&mut self, planned: &Planned, parameters: Vec<ScalarValue>) -> Result<Reply, WireError> {
         self.check_block(&planned.work)?;
+        if planned.changes() {
+            self.check_may_change(&planned.words())?;
+        }
         match &planned.work {
             Runner::Empty => Ok(Reply::Empty),
             Runner::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {
@@ -115,8 +118,8 @@ impl Session {
 
     async fn start_utility(&mut self, utility: &Utility) -> Result<Reply, WireError> {
         let tag = match utility {
-            Utility::Begin => {
-                self.begin();
+            Utility::Begin { read_only } => {
+                self.begin(*read_only)?;
                 "BEGIN"
             }
             Utility::Commit { chain } => self.end(true, *chain),
@@ -137,7 +140,10 @@ impl Session {
                 self.set(name, value.as_deref(), *local).await?;
                 "SET"
             }
-            Utility::SetTransaction => "SET",
+            Utility::SetTransaction { read_only, session } => {
+                self.set_read_only(*read_only, *session)?;
+                "SET"
+            }
             Utility::Show(name) => {
                 let rows = self.show(name)?;
                 let columns = types::columns(rows.schema_ref());
@@ -165,6 +171,7 @@ impl Session {
             Utility::Prepare { name, types, statement } => {
                 let oids = types.iter().map(|name| type_oid(name)).collect::<Result<Vec<_>, _>>()?;
                 let planned = Planned::new(self, statement, &oids).await?;
+                planned.can_be_prepared()?;
                 self.keep_statement(name.clone(), Arc::new(planned))?;
                 "PREPARE"
             }
@@ -200,11 +207,14 @@ impl Session {
             }
             CopyCommand::Out { query, options } => {
                 let planned = Planned::new(self, query, &[]).await?;
+                if !planned.is_query() {
+                    return Err(WireError::syntax("COPY (statement) TO STDOUT takes a query"));
+                }
                 match Box::pin(self.start(&planned, Vec::new())).await? {
                     Reply::Rows { columns, stream, .. } => {
                         Ok(Reply::CopyOut { columns, stream, options: options.clone() })
                     }
-                    _ => Err(WireError::unsupported("COPY (statement) TO STDOUT needs a statement that returns rows")),
+                    _ => Err(WireError::internal("a query gave no rows")),
                 }
             }
         }
@@ -226,8 +236,8 @@ impl Session {
             return Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         let statement = Arc::new(Planned::new(self, query, &[]).await?);
-        if statement.columns.is_none() {
-            return Err(WireError::syntax("a cursor needs a statement that returns rows"));
+        if !statement.is_query() {
+            return Err(WireError::syntax("a cursor needs a query"));
         }
         let portal = Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state: PortalState::Ready };
         self.keep_portal(name.to_owned(), portal)

@@ -163,7 +163,7 @@ impl<'a> Lexer<'a> {
             self.at += blank;
             let rest = &rest[blank..];
             if rest.starts_with(b"--") {
-                self.at += rest.iter().take_while(|b| **b != b'\n').count();
+                self.at += rest.iter().take_while(|b| !matches!(**b, b'\n' | b'\r')).count();
             } else if rest.starts_with(b"/*") {
                 let Some(length) = comment_length(rest) else {
                     return Err(WireError::syntax("unterminated /* comment").at(self.at));

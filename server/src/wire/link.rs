@@ -16,18 +16,20 @@ use tokio_util::sync::CancellationToken;
 use zxq_engine::RunningJob;
 
 use super::error::{Stop, WireError};
+use super::message_limit::LimitedCodec;
 use crate::sqlstate;
 
 /// Bytes gathered before they are sent, so that small messages share a packet and large results stream.
 pub(crate) const SEND_BYTES: usize = 64 * 1024;
 
-/// Messages read ahead while a statement runs. Reading on is how a client that has gone is noticed.
+/// Messages read ahead while a statement runs, and bytes of them. Reading on is how a client that has gone is noticed.
 const READ_AHEAD: usize = 16;
+const READ_AHEAD_BYTES: usize = 1 << 20;
 
 /// How long a client waits for a job that was stopped to sweep what it had written.
 pub(crate) const SWEEPING: Duration = Duration::from_secs(5);
 
-/// The framed socket of one connection.
+/// The framed socket of a connection that starts.
 pub(crate) type Socket = Framed<MaybeTls, PgWireMessageServerCodec<()>>;
 
 /// What can stop a statement.
@@ -75,15 +77,17 @@ pub(crate) fn shutting_down() -> WireError {
 
 /// One connection's socket.
 pub(crate) struct Link {
-    socket: Socket,
-    /// Messages read while a statement ran.
-    ahead: VecDeque<PgWireFrontendMessage>,
+    socket: Framed<MaybeTls, LimitedCodec>,
+    /// Messages read while a statement ran, with their bytes.
+    ahead: VecDeque<(PgWireFrontendMessage, usize)>,
+    /// Bytes of all of them.
+    ahead_bytes: usize,
 }
 
 impl Link {
     /// A link over a socket that has got through the startup.
     pub(crate) fn new(socket: Socket) -> Self {
-        Link { socket, ahead: VecDeque::new() }
+        Link { socket: socket.map_codec(LimitedCodec::new), ahead: VecDeque::new(), ahead_bytes: 0 }
     }
 
     /// The next message; `None` when the client has closed the connection.
@@ -91,7 +95,8 @@ impl Link {
     /// # Errors
     /// For bytes that are no message.
     pub(crate) async fn next(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
-        if let Some(message) = self.ahead.pop_front() {
+        if let Some((message, bytes)) = self.ahead.pop_front() {
+            self.ahead_bytes -= bytes;
             return Ok(Some(message));
         }
         Ok(self.socket.next().await.transpose()?)
@@ -205,9 +210,14 @@ impl Link {
                 biased;
                 done = &mut work => return Ok(Raced::Done(done)),
                 reason = &mut stopped => return Ok(Raced::Stopped(reason)),
-                message = self.socket.next(), if self.ahead.len() < READ_AHEAD => match message {
+                message = self.socket.next(),
+                    if self.ahead.len() < READ_AHEAD && self.ahead_bytes < READ_AHEAD_BYTES => match message {
                     Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => return Err(Stop::Gone(gone())),
-                    Some(Ok(message)) => self.ahead.push_back(message),
+                    Some(Ok(message)) => {
+                        let bytes = self.socket.codec().last_bytes;
+                        self.ahead_bytes += bytes;
+                        self.ahead.push_back((message, bytes));
+                    }
                     Some(Err(error)) => return Err(error.into()),
                 },
             }

@@ -4,6 +4,7 @@ use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use zxq_engine::{EngineError, Place, Prepared, StatementKind};
 
+use super::copy::options::CopyCommand;
 use super::error::WireError;
 use super::lexer::{Lexer, TokenKind};
 use super::session::Session;
@@ -93,7 +94,7 @@ impl Planned {
     }
 
     async fn for_engine(session: &Session, text: &str, oids: &[u32]) -> Result<Planned, WireError> {
-        let statements = session.engine.parse(text).map_err(|error| located(error, text))?;
+        let statements = session.engine.parse_apart(text).await.map_err(|error| located(error, text))?;
         let [statement] = statements.as_slice() else {
             return Err(WireError::syntax("cannot insert multiple commands into a prepared statement"));
         };
@@ -116,6 +117,52 @@ impl Planned {
             _ => RowTag::Select,
         };
         Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag })
+    }
+
+    /// True for a query, which changes nothing.
+    pub(crate) fn is_query(&self) -> bool {
+        match &self.work {
+            Runner::Engine(prepared) => prepared.statement.kind() == StatementKind::Query,
+            Runner::Catalog(_) => true,
+            Runner::Empty | Runner::Utility(_) => false,
+        }
+    }
+
+    /// True for a statement that changes something.
+    pub(crate) fn changes(&self) -> bool {
+        match &self.work {
+            Runner::Engine(prepared) => prepared.changes(),
+            Runner::Utility(Utility::Copy(copy)) => matches!(**copy, CopyCommand::In { .. }),
+            Runner::Catalog(_) | Runner::Empty | Runner::Utility(_) => false,
+        }
+    }
+
+    /// What it is called: `INSERT`, `CREATE TABLE`.
+    pub(crate) fn words(&self) -> String {
+        let mut words = self.text.split_whitespace().map(str::to_uppercase);
+        let first = words.next().unwrap_or_default();
+        match first.as_str() {
+            "CREATE" | "DROP" | "ALTER" => format!("{first} {}", words.next().unwrap_or_default()),
+            "COPY" => "COPY FROM".to_owned(),
+            _ => first,
+        }
+    }
+
+    /// Checks that PREPARE may keep it: a statement of the connection itself, such as EXECUTE, it may not.
+    ///
+    /// # Errors
+    /// 42601.
+    pub(crate) fn can_be_prepared(&self) -> Result<(), WireError> {
+        match &self.work {
+            Runner::Engine(_) | Runner::Catalog(_) => Ok(()),
+            Runner::Empty => Err(WireError::syntax("syntax error at end of input: expected a statement")),
+            Runner::Utility(_) => {
+                let word = self.text.split_whitespace().next().unwrap_or_default();
+                Err(WireError::syntax(format!(
+                    "syntax error at or near \"{word}\": PREPARE takes a query or an INSERT"
+                )))
+            }
+        }
     }
 
     /// The same statement with some parameters written into its text: numerics with more digits than the plan's type.

@@ -20,8 +20,14 @@ use crate::sqlstate;
 
 /// Prepared statements one connection may keep.
 const MOST_STATEMENTS: usize = 10_000;
+/// Bytes of their texts: a plan takes some ten times as much.
+const MOST_STATEMENT_BYTES: usize = 16 << 20;
 /// Portals one connection may keep open.
 const MOST_PORTALS: usize = 1_000;
+
+/// The setting that says whether the transaction only reads, and the one for those to come.
+const READ_ONLY: &str = "transaction_read_only";
+const BY_DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
 
 /// One connection's state.
 pub(crate) struct Session {
@@ -39,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) database: String,
     /// Statements by name; the unnamed one is "".
     statements: HashMap<String, Arc<Planned>>,
+    /// Bytes of their texts.
+    statement_bytes: usize,
     /// Portals and cursors by name; the unnamed one is "".
     portals: HashMap<String, Portal>,
     /// Idle, in a block, or in a failed block.
@@ -80,6 +88,7 @@ impl Session {
             user,
             database,
             statements: HashMap::new(),
+            statement_bytes: 0,
             portals: HashMap::new(),
             status: TransactionStatus::Idle,
             settings_before: None,
@@ -151,6 +160,14 @@ impl Session {
             ))
             .hint("DEALLOCATE those that are not needed"));
         }
+        let bytes = self.statement_bytes + planned.text.len();
+        if bytes > MOST_STATEMENT_BYTES && !self.statements.is_empty() {
+            let most = MOST_STATEMENT_BYTES >> 20;
+            return Err(WireError::too_many(format!("a connection keeps prepared statements of at most {most} MiB"))
+                .hint("DEALLOCATE those that are not needed"));
+        }
+        self.forget_statement(&name);
+        self.statement_bytes += planned.text.len();
         self.statements.insert(name, planned);
         Ok(())
     }
@@ -172,12 +189,15 @@ impl Session {
 
     /// Forgets a prepared statement; true when there was one.
     pub(crate) fn forget_statement(&mut self, name: &str) -> bool {
-        self.statements.remove(name).is_some()
+        let forgotten = self.statements.remove(name);
+        self.statement_bytes -= forgotten.as_ref().map_or(0, |planned| planned.text.len());
+        forgotten.is_some()
     }
 
     /// Forgets all prepared statements.
     pub(crate) fn forget_statements(&mut self) {
         self.statements.clear();
+        self.statement_bytes = 0;
     }
 
     /// The columns of a prepared statement.
@@ -246,17 +266,67 @@ impl Session {
         self.status != TransactionStatus::Idle
     }
 
-    /// Begins a block.
-    pub(crate) fn begin(&mut self) {
+    /// Begins a block, which only reads where that is said here or by `default_transaction_read_only`.
+    ///
+    /// # Errors
+    /// None but bugs.
+    pub(crate) fn begin(&mut self, read_only: Option<bool>) -> Result<(), WireError> {
         if self.in_block() {
             self.notice(WireError::warning(
                 sqlstate::ACTIVE_SQL_TRANSACTION,
                 "there is already a transaction in progress",
             ));
-            return;
+            return Ok(());
         }
         self.status = TransactionStatus::Transaction;
         self.settings_before = Some(self.settings.clone());
+        let by_default = self.settings.is_on(BY_DEFAULT_READ_ONLY);
+        self.set_local_read_only(read_only.unwrap_or(by_default))
+    }
+
+    /// `SET TRANSACTION READ ONLY`, and for all transactions of the session.
+    ///
+    /// # Errors
+    /// 25001 where a block that only reads were to write.
+    pub(crate) fn set_read_only(&mut self, read_only: Option<bool>, session: bool) -> Result<(), WireError> {
+        let Some(read_only) = read_only else { return Ok(()) };
+        if session {
+            let value = if read_only { "on" } else { "off" };
+            let changed = self.settings.set(BY_DEFAULT_READ_ONLY, Some(value))?;
+            self.report(changed.name);
+            return Ok(());
+        }
+        if !self.in_block() {
+            self.notice(WireError::warning(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            ));
+            return Ok(());
+        }
+        if !read_only && self.settings.is_on(READ_ONLY) {
+            let message = "transaction read-write mode must be set before any query";
+            return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.set_local_read_only(read_only)
+    }
+
+    fn set_local_read_only(&mut self, read_only: bool) -> Result<(), WireError> {
+        let changed = self.settings.set(READ_ONLY, Some(if read_only { "on" } else { "off" }))?;
+        self.local_settings.push(changed.name);
+        Ok(())
+    }
+
+    /// Refuses a statement that changes something in a transaction that only reads.
+    ///
+    /// # Errors
+    /// 25006.
+    pub(crate) fn check_may_change(&self, what: &str) -> Result<(), WireError> {
+        let setting = if self.in_block() { READ_ONLY } else { BY_DEFAULT_READ_ONLY };
+        if self.settings.is_on(setting) {
+            let message = format!("cannot execute {what} in a read-only transaction");
+            return Err(WireError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        Ok(())
     }
 
     /// Ends the block and returns the tag: `COMMIT`, or `ROLLBACK` where the block was rolled back or had failed.
@@ -269,13 +339,15 @@ impl Session {
         if !commit && self.writes > 0 {
             self.warn_about_writes(self.writes);
         }
+        let read_only = self.settings.is_on(READ_ONLY);
         self.restore_settings(commit);
         self.status = TransactionStatus::Idle;
         self.writes = 0;
         self.savepoints.clear();
         self.portals.retain(|_, portal| portal.hold && commit);
         if chain {
-            self.begin();
+            // It cannot fail: both values are ones that the setting can have.
+            let _ = self.begin(Some(read_only));
         }
         if commit { "COMMIT" } else { "ROLLBACK" }
     }

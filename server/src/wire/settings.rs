@@ -80,9 +80,19 @@ impl SessionSettings {
         self.initial = self.changed.clone();
     }
 
+    /// True where a setting that is on or off is on.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.value(name) == "on"
+    }
+
     /// How long a statement may run; `None` for as long as it takes.
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
-        let millis = parse_millis(self.value("statement_timeout")).unwrap_or(0);
+        self.time("statement_timeout")
+    }
+
+    /// The time of a setting that is one; `None` for no limit.
+    pub(crate) fn time(&self, name: &str) -> Option<Duration> {
+        let millis = parse_millis(self.value(name)).unwrap_or(0);
         (millis > 0).then(|| Duration::from_millis(millis))
     }
 

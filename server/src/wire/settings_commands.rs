@@ -14,13 +14,14 @@ use super::settings::{known, unknown};
 use super::types::Column;
 use crate::sqlstate;
 
-/// Settings of DataFusion that a session may change: how one statement runs, never what the process has.
-const DATAFUSION_ALLOWED: [&str; 5] = [
-    "datafusion.execution.batch_size",
-    "datafusion.execution.target_partitions",
-    "datafusion.explain.logical_plan_only",
-    "datafusion.explain.physical_plan_only",
-    "datafusion.explain.show_statistics",
+/// Settings of DataFusion that a session may change, with the most that a number may be: how one statement runs, never what
+/// the process has.
+const DATAFUSION_ALLOWED: [(&str, u64); 5] = [
+    ("datafusion.execution.batch_size", 65_536),
+    ("datafusion.execution.target_partitions", 256),
+    ("datafusion.explain.logical_plan_only", 0),
+    ("datafusion.explain.physical_plan_only", 0),
+    ("datafusion.explain.show_statistics", 0),
 ];
 
 /// The columns of `SHOW name`.
@@ -100,12 +101,8 @@ impl Session {
     }
 
     async fn set_in_engine(&mut self, name: &str, value: Option<&str>) -> Result<(), WireError> {
-        if name.starts_with("datafusion.") && !DATAFUSION_ALLOWED.contains(&name) {
-            return Err(WireError::new(
-                sqlstate::INSUFFICIENT_PRIVILEGE,
-                format!("setting {name} over a connection is refused"),
-            )
-            .hint(format!("These can be set: {}", DATAFUSION_ALLOWED.join(", "))));
+        if name.starts_with("datafusion.") {
+            check_datafusion(name, value)?;
         }
         let sql = match value {
             Some(value) => format!("SET {name} = {}", quoted_text(value)),
@@ -131,6 +128,27 @@ impl Session {
             self.report(known.name);
         }
         self.set_in_engine("zxq.tiers", self.initial_tiers.clone().as_deref()).await
+    }
+}
+
+/// Checks a setting of DataFusion.
+///
+/// # Errors
+/// 42501 for one that is refused, 22023 for a number outside of what it can be.
+fn check_datafusion(name: &str, value: Option<&str>) -> Result<(), WireError> {
+    let Some((_, most)) = DATAFUSION_ALLOWED.iter().find(|(allowed, _)| *allowed == name) else {
+        let message = format!("setting {name} over a connection is refused");
+        let allowed: Vec<&str> = DATAFUSION_ALLOWED.iter().map(|(allowed, _)| *allowed).collect();
+        let hint = format!("These can be set: {}", allowed.join(", "));
+        return Err(WireError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).hint(hint));
+    };
+    let number = value.map(|value| value.trim().parse::<u64>());
+    match number {
+        Some(number) if *most > 0 && !number.as_ref().is_ok_and(|number| (1..=*most).contains(number)) => {
+            let message = format!("{} is outside the valid range for {name} (1 .. {most})", value.unwrap_or_default());
+            Err(WireError::new(sqlstate::of(zxq_engine::ErrorKind::InvalidParameter), message))
+        }
+        _ => Ok(()),
     }
 }
 

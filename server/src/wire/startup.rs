@@ -1,6 +1,7 @@
 //! The beginning of a connection: what the client asks for, and what it is told.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtoco
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use pgwire::tokio::server::negotiate_tls;
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zxq_engine::Engine;
 
 use super::cancel::Connections;
@@ -23,6 +25,9 @@ use crate::sqlstate;
 /// How long a client may take to say who it is.
 const STARTUP_TIME: Duration = Duration::from_secs(30);
 
+/// What a client says that has read the lock file of the data directory.
+const SECRET: &str = "zxq.local";
+
 /// What the server's connections share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -32,26 +37,25 @@ pub(crate) struct Shared {
     pub(crate) catalog: Arc<Introspection>,
     /// Who is connected.
     pub(crate) connections: Arc<Connections>,
+    /// Folders whose files clients may load.
+    pub(crate) load_roots: Arc<[PathBuf]>,
+    /// Places of clients that have said who they are.
+    pub(crate) places: Arc<Semaphore>,
 }
 
-/// Gets a client through its startup. `None` when it only came to cancel a statement, or went away.
-///
-/// `full` refuses clients because all places are taken; cancel requests are heard all the same.
+/// Gets a client through its startup. `None` when it only came to cancel a statement, was refused because all places are
+/// taken, or went away.
 ///
 /// # Errors
 /// When the client is gone.
-pub(crate) async fn accept(
-    stream: TcpStream,
-    shared: &Shared,
-    full: bool,
-) -> Result<Option<(Link, Session)>, std::io::Error> {
-    let Ok(outcome) = tokio::time::timeout(STARTUP_TIME, greet(stream, shared, full)).await else {
+pub(crate) async fn accept(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Session)>, std::io::Error> {
+    let Ok(outcome) = tokio::time::timeout(STARTUP_TIME, greet(stream, shared)).await else {
         return Ok(None);
     };
     outcome
 }
 
-async fn greet(stream: TcpStream, shared: &Shared, full: bool) -> Result<Option<(Link, Session)>, std::io::Error> {
+async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Session)>, std::io::Error> {
     // Requests for TLS and GSSAPI are answered with N.
     let Some(mut socket): Option<Socket> = negotiate_tls(stream, None).await? else { return Ok(None) };
     let startup = match socket.next().await {
@@ -66,13 +70,13 @@ async fn greet(stream: TcpStream, shared: &Shared, full: bool) -> Result<Option<
         }
         Some(Ok(_)) | None => return Ok(None),
     };
-    if full {
+    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
         let error = WireError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
             .hint("Close connections, or raise max_connections");
         refuse(&mut socket, error).await?;
         return Ok(None);
-    }
-    match begin(&mut socket, startup, shared).await {
+    };
+    match begin(&mut socket, startup, shared, place).await {
         Ok(session) => {
             socket.set_state(PgWireConnectionState::ReadyForQuery);
             Ok(Some((Link::new(socket), session)))
@@ -91,10 +95,19 @@ async fn refuse(socket: &mut Socket, error: WireError) -> Result<(), std::io::Er
     SinkExt::<PgWireBackendMessage>::close(socket).await
 }
 
-async fn begin(socket: &mut Socket, startup: Startup, shared: &Shared) -> Result<Session, Stop> {
+async fn begin(
+    socket: &mut Socket,
+    startup: Startup,
+    shared: &Shared,
+    place: OwnedSemaphorePermit,
+) -> Result<Session, Stop> {
     let version = negotiate_version(socket, &startup).await?;
     let Some(user) = startup.parameters.get("user").filter(|user| !user.is_empty()) else {
-        return Err(WireError::new("28000", "no PostgreSQL user name specified in startup packet").into());
+        return Err(WireError::new(
+            sqlstate::INVALID_AUTHORIZATION,
+            "no PostgreSQL user name specified in startup packet",
+        )
+        .into());
     };
     if startup
         .parameters
@@ -104,9 +117,11 @@ async fn begin(socket: &mut Socket, startup: Startup, shared: &Shared) -> Result
         return Err(WireError::unsupported("replication connections are not supported").into());
     }
     let database = startup.parameters.get("database").unwrap_or(user).clone();
-    let seat = shared.connections.enter(version);
+    let seat = shared.connections.enter(version, place);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
-    let mut session = Session::new(shared.engine.session(), Arc::clone(&shared.catalog), seat, user.clone(), database);
+    let mut engine = shared.engine.session();
+    engine.limit_files(Some(Arc::clone(&shared.load_roots)));
+    let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database);
     apply_parameters(&mut session, &startup.parameters).await?;
     user_queries::register(session.engine.context(), &session.identity());
 
@@ -158,6 +173,14 @@ async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, S
 }
 
 async fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), WireError> {
+    if name == SECRET {
+        if !session.engine.engine().has_secret(value) {
+            let message = format!("{SECRET} is not the secret of this server's data directory");
+            return Err(WireError::new(sqlstate::INVALID_AUTHORIZATION, message));
+        }
+        session.engine.limit_files(None);
+        return Ok(());
+    }
     session.set(name, Some(value), false).await
 }
 

@@ -11,8 +11,8 @@ use super::lexer::{Lexer, Token, TokenKind};
 /// A statement the connection handles by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Utility {
-    /// `BEGIN`, `START TRANSACTION`.
-    Begin,
+    /// `BEGIN`, `START TRANSACTION`; whether `READ ONLY`, where it says.
+    Begin { read_only: Option<bool> },
     /// `COMMIT`, `END`; the flag is `AND CHAIN`.
     Commit { chain: bool },
     /// `ROLLBACK`, `ABORT`; the flag is `AND CHAIN`.
@@ -25,8 +25,8 @@ pub(crate) enum Utility {
     RollbackTo(String),
     /// `SET name = value`; `None` is `DEFAULT`.
     Set { name: String, value: Option<String>, local: bool },
-    /// `SET TRANSACTION …`, `SET SESSION CHARACTERISTICS …`.
-    SetTransaction,
+    /// `SET TRANSACTION …`; for the transactions to come, `SET SESSION CHARACTERISTICS AS TRANSACTION …`.
+    SetTransaction { read_only: Option<bool>, session: bool },
     /// `SHOW name`; `all` for `SHOW ALL`.
     Show(String),
     /// `RESET name`; `all` for `RESET ALL`.
@@ -171,8 +171,11 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
     let Some(first) = cursor.next()? else { return Ok(None) };
     let keyword = if first.kind == TokenKind::Word { first.raw.to_ascii_uppercase() } else { String::new() };
     let utility = match keyword.as_str() {
-        "BEGIN" => Utility::Begin,
-        "START" if cursor.take("TRANSACTION")? => Utility::Begin,
+        "BEGIN" => {
+            let _ = cursor.take("WORK")? || cursor.take("TRANSACTION")?;
+            Utility::Begin { read_only: transaction_modes(&mut cursor)? }
+        }
+        "START" if cursor.take("TRANSACTION")? => Utility::Begin { read_only: transaction_modes(&mut cursor)? },
         "COMMIT" | "END" => Utility::Commit { chain: chain(&mut cursor)? },
         "ABORT" => Utility::Rollback { chain: chain(&mut cursor)? },
         "ROLLBACK" => rollback(&mut cursor)?,
@@ -203,24 +206,37 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
         "NOTIFY" => Utility::Nothing("NOTIFY"),
         "CHECKPOINT" => Utility::Nothing("CHECKPOINT"),
         "COPY" => Utility::Copy(Box::new(parse_copy(&mut cursor)?)),
-        "CREATE" if is_external(&mut cursor)? => {
-            return Err(WireError::new(
-                crate::sqlstate::INSUFFICIENT_PRIVILEGE,
-                "CREATE EXTERNAL TABLE is refused: clients must not name files of the server",
-            )
-            .hint("Load the file into a table: CALL zxq.load('table', 'file', create => true)"));
-        }
         _ => return Ok(None),
     };
     Ok(Some(utility))
 }
 
-fn is_external(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
-    if cursor.take("OR")? {
-        cursor.take("REPLACE")?;
+/// What follows BEGIN: whether the transaction only reads, where that is said. Isolation levels change nothing.
+fn transaction_modes(cursor: &mut Cursor<'_>) -> Result<Option<bool>, WireError> {
+    let mut read_only = None;
+    while cursor.peek().is_some() {
+        if cursor.take("ISOLATION")? {
+            let is_level = cursor.take("LEVEL")?
+                && (cursor.take("SERIALIZABLE")?
+                    || cursor.take("REPEATABLE")? && cursor.take("READ")?
+                    || cursor.take("READ")? && (cursor.take("COMMITTED")? || cursor.take("UNCOMMITTED")?));
+            if !is_level {
+                return Err(cursor.unexpected("an isolation level"));
+            }
+        } else if cursor.take("READ")? {
+            read_only = Some(cursor.take("ONLY")?);
+            if read_only == Some(false) && !cursor.take("WRITE")? {
+                return Err(cursor.unexpected("ONLY or WRITE"));
+            }
+        } else {
+            cursor.take("NOT")?;
+            if !cursor.take("DEFERRABLE")? {
+                return Err(cursor.unexpected("a transaction mode"));
+            }
+        }
+        cursor.take_symbol(",")?;
     }
-    cursor.take("UNBOUNDED")?;
-    cursor.take("EXTERNAL")
+    Ok(read_only)
 }
 
 fn chain(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
@@ -263,10 +279,13 @@ fn setting_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
 fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
     let local = cursor.take("LOCAL")?;
     if !local && cursor.take("SESSION")? && cursor.take("CHARACTERISTICS")? {
-        return Ok(Utility::SetTransaction);
+        if !(cursor.take("AS")? && cursor.take("TRANSACTION")?) {
+            return Err(cursor.unexpected("AS TRANSACTION"));
+        }
+        return Ok(Utility::SetTransaction { read_only: transaction_modes(cursor)?, session: true });
     }
     if cursor.take("TRANSACTION")? {
-        return Ok(Utility::SetTransaction);
+        return Ok(Utility::SetTransaction { read_only: transaction_modes(cursor)?, session: false });
     }
     if cursor.take("NAMES")? {
         let value = if cursor.peek().is_some() { Some(setting_value(cursor)?) } else { None };

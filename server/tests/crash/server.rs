@@ -27,6 +27,8 @@ pub(crate) struct Server {
     child: Child,
     /// Where it serves.
     pub(crate) address: String,
+    /// Settings of a client that may load any file.
+    pub(crate) options: String,
     errors: std::thread::JoinHandle<String>,
 }
 
@@ -60,7 +62,7 @@ impl Server {
             }
         });
         match wait.recv_timeout(START) {
-            Ok(address) => Server { child, address, errors },
+            Ok(address) => Server { child, address, options: secret_option(data), errors },
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -71,8 +73,9 @@ impl Server {
 
     pub(crate) async fn connect(&self) -> Client {
         let (host, port) = self.address.rsplit_once(':').unwrap();
-        let (client, connection) =
-            tokio_postgres::connect(&format!("host={host} port={port} user=zxq dbname=zxq"), NoTls).await.unwrap();
+        let options = &self.options;
+        let address = format!("host={host} port={port} user=zxq dbname=zxq options='{options}'");
+        let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
         tokio::spawn(connection);
         client
     }
@@ -111,6 +114,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The option with the secret of a data directory's lock file.
+fn secret_option(data: &Path) -> String {
+    let text = std::fs::read_to_string(data.join("zxq.lock")).unwrap();
+    let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
+    format!("-c zxq.local={}", lock["secret"].as_str().unwrap())
 }
 
 /// Runs a command to its end.

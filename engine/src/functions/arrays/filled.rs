@@ -1,28 +1,73 @@
-//! `array_fill(value, lengths)`.
+//! `array_fill(value, lengths)`, `array_repeat(value, count)`, `array_resize(array, length [, value])`.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, UInt32Array};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::compute::{cast, take};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, UInt64Array};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use super::list_of;
+use super::{item_of, list_of};
 use crate::error::{EngineError, ErrorKind};
 use crate::functions::overloads::{Form, Overloaded, Takes};
 
-/// Most elements that an array is filled with.
-const MOST: i64 = 1 << 27;
+/// Most elements that the arrays of a batch are filled with.
+const MOST: usize = 1 << 27;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    const FORMS: &[Form] = &[Form::new(&[Takes::Any, Takes::Array], filled_type, fill)];
-    vec![Overloaded::new("array_fill", FORMS).into()]
+    use Takes::{Any, Array, Integer};
+    const FILL: &[Form] = &[Form::new(&[Any, Array], filled_type, fill)];
+    const REPEAT: &[Form] = &[Form::new(&[Any, Integer], filled_type, repeat)];
+    const RESIZE: &[Form] =
+        &[Form::new(&[Array, Integer], as_first, resize), Form::new(&[Array, Integer, Any], as_first, resize)];
+    vec![
+        Overloaded::new("array_fill", FILL).into(),
+        Overloaded::new("array_repeat", REPEAT).also("list_repeat").into(),
+        Overloaded::new("array_resize", RESIZE).also("list_resize").into(),
+    ]
 }
 
 fn filled_type(given: &[DataType]) -> DataType {
     list_of(given.first().cloned().unwrap_or(DataType::Null))
+}
+
+fn as_first(given: &[DataType]) -> DataType {
+    list_of(given.first().map_or(DataType::Null, item_of))
+}
+
+/// Arrays, one per row, by the places of their elements.
+#[derive(Default)]
+struct Filled {
+    places: Vec<Option<u64>>,
+    ends: Vec<i32>,
+    valid: Vec<bool>,
+}
+
+impl Filled {
+    /// The array of the next row, as long as it is asked to be.
+    fn push(&mut self, length: i64, places: impl Iterator<Item = Option<u64>>) -> Result<()> {
+        let wanted = usize::try_from(length).ok().filter(|wanted| *wanted <= MOST - self.places.len());
+        let Some(wanted) = wanted else {
+            return Err(EngineError::new(ErrorKind::LimitExceeded, "array size exceeds the maximum allowed").into());
+        };
+        self.places.extend(places.take(wanted));
+        self.end(true);
+        Ok(())
+    }
+
+    fn end(&mut self, valid: bool) {
+        self.ends.push(self.places.len() as i32);
+        self.valid.push(valid);
+    }
+
+    fn finish(self, values: &ArrayRef) -> Result<ArrayRef> {
+        let values = take(values, &UInt64Array::from(self.places), None)?;
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from([vec![0], self.ends].concat()));
+        Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(NullBuffer::from(self.valid)))?))
+    }
 }
 
 /// One dimension: the type of a result cannot depend on how many lengths there are.
@@ -30,8 +75,7 @@ fn fill(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let lengths = args[1].as_list::<i32>();
     let items: ArrayRef = cast(lengths.values(), &DataType::Int64)?;
     let items: &Int64Array = items.as_primitive::<Int64Type>();
-    let mut offsets = vec![0_i32];
-    let mut places: Vec<u32> = Vec::new();
+    let mut filled = Filled::default();
     for row in 0..rows {
         let range = lengths.value_offsets()[row] as usize..lengths.value_offsets()[row + 1] as usize;
         if lengths.is_null(row) || range.clone().any(|at| items.is_null(at)) {
@@ -46,14 +90,42 @@ fn fill(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             return Err(EngineError::new(ErrorKind::FeatureNotSupported, message).into());
         }
         let length = if range.is_empty() { 0 } else { items.value(range.start) };
-        if !(0..=MOST).contains(&length) {
-            return Err(EngineError::new(ErrorKind::LimitExceeded, "array size exceeds the maximum allowed").into());
-        }
-        places.extend(std::iter::repeat_n(row as u32, usize::try_from(length).unwrap_or(0)));
-        offsets.push(places.len() as i32);
+        filled.push(length, std::iter::repeat(Some(row as u64)))?;
     }
-    let values = take(&args[0], &UInt32Array::from(places), None)?;
-    let field = Arc::new(Field::new_list_field(args[0].data_type().clone(), true));
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(Arc::new(ListArray::try_new(field, offsets, values, None)?))
+    filled.finish(&args[0])
+}
+
+fn repeat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let counts = args[1].as_primitive::<Int64Type>();
+    let mut filled = Filled::default();
+    for row in 0..rows {
+        match counts.is_null(row) {
+            true => filled.end(false),
+            false => filled.push(counts.value(row).max(0), std::iter::repeat(Some(row as u64)))?,
+        }
+    }
+    filled.finish(&args[0])
+}
+
+/// The first elements; where there are fewer, the value, or NULL, for the rest.
+fn resize(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (lists, lengths) = (args[0].as_list::<i32>(), args[1].as_primitive::<Int64Type>());
+    let (values, further) = match args.get(2) {
+        Some(value) => {
+            let value = cast(value, lists.values().data_type())?;
+            (concat(&[lists.values().as_ref(), value.as_ref()])?, Some(lists.values().len() as u64))
+        }
+        None => (Arc::clone(lists.values()), None),
+    };
+    let mut filled = Filled::default();
+    for row in 0..rows {
+        if lists.is_null(row) || lengths.is_null(row) {
+            filled.end(false);
+            continue;
+        }
+        let old = lists.value_offsets()[row] as u64..lists.value_offsets()[row + 1] as u64;
+        let rest = std::iter::repeat(further.map(|first| first + row as u64));
+        filled.push(lengths.value(row).max(0), old.map(Some).chain(rest))?;
+    }
+    filled.finish(&values)
 }

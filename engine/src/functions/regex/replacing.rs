@@ -1,8 +1,6 @@
 //! `regexp_replace(text, pattern, replacement [, start [, n]] [, flags])`.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
@@ -10,6 +8,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::Options;
 use super::finding::{byte_of, positive};
 use super::pattern::{Found, Matches, Patterns};
+use crate::functions::made_texts::MadeTexts;
 use crate::functions::overloads::{Form, Overloaded, Takes, invalid_parameter, text};
 
 /// `regexp_replace`
@@ -74,7 +73,7 @@ fn replace(
 ) -> Result<ArrayRef> {
     let (texts, patterns, news) = (args[0].as_string_view(), args[1].as_string_view(), args[2].as_string_view());
     let mut known = Patterns::default();
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         let how = match texts.is_null(row) || patterns.is_null(row) || news.is_null(row) {
@@ -82,7 +81,7 @@ fn replace(
             false => how(row)?,
         };
         let Some((start, wanted, options)) = how else {
-            results.append_null();
+            results.push_null();
             continue;
         };
         let (text, new) = (texts.value(row), news.value(row));
@@ -98,15 +97,16 @@ fn replace(
                 {
                     out.push_str(&text[copied..start]);
                     insert(new, text, found, &mut out);
+                    results.room_for(out.len())?;
                     copied = end;
                 }
                 Ok(wanted == 0 || number < wanted)
             })?;
         }
         out.push_str(&text[copied..]);
-        results.append_value(&out);
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }
 
 /// The replacement, with `\1` … `\9` for groups, `\&` for the whole match and `\\` for a backslash.

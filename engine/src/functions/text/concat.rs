@@ -1,12 +1,11 @@
 //! `concat(any, …)` and `concat_ws(separator, any, …)`: NULLs are left out.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::shown;
+use crate::functions::made_texts::MadeTexts;
 use crate::functions::overloads::{Form, Overloaded, Takes, text};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -17,26 +16,26 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 
 fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let texts = args.iter().map(shown::texts).collect::<Result<Vec<StringArray>>>()?;
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         out.clear();
         for text in texts.iter().filter(|text| text.is_valid(row)) {
             out.push_str(text.value(row));
         }
-        results.append_value(&out);
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }
 
 fn concat_ws(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let separators = args[0].as_string_view();
     let texts = args[1..].iter().map(shown::texts).collect::<Result<Vec<StringArray>>>()?;
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         if separators.is_null(row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
         out.clear();
@@ -46,7 +45,7 @@ fn concat_ws(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             }
             out.push_str(text.value(row));
         }
-        results.append_value(&out);
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }

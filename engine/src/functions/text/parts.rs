@@ -1,4 +1,4 @@
-//! `substring` in all its forms, `overlay`, `replace`, `lpad` and `rpad`.
+//! `substring` in all its forms, `overlay`, `replace`, `repeat`, `lpad` and `rpad`.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use crate::error::{EngineError, ErrorKind};
+use crate::functions::made_texts::MadeTexts;
 use crate::functions::overloads::{Form, Overloaded, Takes, text};
 use crate::functions::regex::Options;
 use crate::functions::regex::pattern::{Matches, Patterns};
@@ -27,12 +28,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     const OVERLAY: &[Form] =
         &[Form::new(&[Text, Text, Integer], text, overlay), Form::new(&[Text, Text, Integer, Integer], text, overlay)];
     const REPLACE: &[Form] = &[Form::new(&[Text, Text, Text], text, replace)];
+    const REPEAT: &[Form] = &[Form::new(&[Text, Integer], text, repeat)];
     const LPAD: &[Form] = &[Form::new(&[Text, Integer], text, lpad), Form::new(&[Text, Integer, Text], text, lpad)];
     const RPAD: &[Form] = &[Form::new(&[Text, Integer], text, rpad), Form::new(&[Text, Integer, Text], text, rpad)];
     vec![
         Overloaded::new("substr", SUBSTRING).also("substring").into(),
         Overloaded::new("overlay", OVERLAY).into(),
         Overloaded::new("replace", REPLACE).into(),
+        Overloaded::new("repeat", REPEAT).into(),
         Overloaded::new("lpad", LPAD).into(),
         Overloaded::new("rpad", RPAD).into(),
     ]
@@ -118,10 +121,10 @@ fn overlay(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (texts, news) = (args[0].as_string_view(), args[1].as_string_view());
     let starts = args[2].as_primitive::<Int64Type>();
     let lengths = args.get(3).map(|lengths| lengths.as_primitive::<Int64Type>());
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     for row in 0..rows {
         if any_null(args, row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
         let (text, new, start) = (texts.value(row), news.value(row), starts.value(row));
@@ -131,26 +134,44 @@ fn overlay(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let length = lengths.map_or_else(|| new.chars().count() as i64, |lengths| lengths.value(row));
         let before = part(text, 1, Some(start - 1))?;
         let after = part(text, start.saturating_add(length), None)?;
-        results.append_value(format!("{before}{new}{after}"));
+        results.push(&format!("{before}{new}{after}"))?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }
 
 fn replace(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (texts, olds, news) = (args[0].as_string_view(), args[1].as_string_view(), args[2].as_string_view());
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     for row in 0..rows {
         if any_null(args, row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
-        let (text, old) = (texts.value(row), olds.value(row));
-        match !old.is_empty() && text.contains(old) {
-            true => results.append_value(text.replace(old, news.value(row))),
-            false => results.append_value(text),
+        let (text, old, new) = (texts.value(row), olds.value(row), news.value(row));
+        let found = if old.is_empty() { 0 } else { text.matches(old).count() };
+        if found == 0 {
+            results.push(text)?;
+            continue;
         }
+        results.room_for((text.len() - found * old.len()).saturating_add(found.saturating_mul(new.len())))?;
+        results.push(&text.replace(old, new))?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
+}
+
+fn repeat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (texts, counts) = (args[0].as_string_view(), args[1].as_primitive::<Int64Type>());
+    let mut results = MadeTexts::default();
+    for row in 0..rows {
+        if any_null(args, row) {
+            results.push_null();
+            continue;
+        }
+        let (text, count) = (texts.value(row), usize::try_from(counts.value(row)).unwrap_or(0));
+        results.room_for(text.len().saturating_mul(count))?;
+        results.push(&text.repeat(count))?;
+    }
+    Ok(results.finish())
 }
 
 fn lpad(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -171,11 +192,11 @@ fn pad(args: &[ArrayRef], rows: usize, put: fn(&str, &mut dyn Iterator<Item = ch
     let texts = args[0].as_string_view();
     let lengths = args[1].as_primitive::<Int64Type>();
     let fills = args.get(2).map(|fills| fills.as_string_view());
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         if any_null(args, row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
         let (text, length) = (texts.value(row), lengths.value(row).max(0));
@@ -187,7 +208,7 @@ fn pad(args: &[ArrayRef], rows: usize, put: fn(&str, &mut dyn Iterator<Item = ch
         let fill = fills.map_or(" ", |fills| fills.value(row));
         out.clear();
         put(text, &mut fill.chars().cycle().take(missing), &mut out);
-        results.append_value(&out);
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }

@@ -21,7 +21,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) async fn to(server: &Server) -> Line {
         let (host, port) = server.address.rsplit_once(':').unwrap();
-        let config = format!("host={host} port={port} user=zxq dbname=zxq");
+        let config = format!("host={host} port={port} user=zxq dbname=zxq options='{}'", server.options);
         let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
         let socket = tokio::spawn(async move {
             // That it was cut off is what its client is told, too.

@@ -4,6 +4,7 @@ mod no_such_function;
 pub(crate) mod type_names;
 
 use std::fmt;
+use std::sync::Arc;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
@@ -171,6 +172,9 @@ impl From<ArrowError> for EngineError {
         let kind = match &error {
             ArrowError::DivideByZero => ErrorKind::DivisionByZero,
             ArrowError::ArithmeticOverflow(_) => ErrorKind::NumericOutOfRange,
+            ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
+                ErrorKind::NumericOutOfRange
+            }
             ArrowError::CastError(_) | ArrowError::ParseError(_) => ErrorKind::InvalidText,
             ArrowError::InvalidArgumentError(_) => ErrorKind::InvalidParameter,
             ArrowError::ExternalError(_) => return external(error),
@@ -179,6 +183,9 @@ impl From<ArrowError> for EngineError {
         let message = match &error {
             ArrowError::DivideByZero => "division by zero".to_owned(),
             ArrowError::ArithmeticOverflow(text) => format!("number out of range: {text}"),
+            ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
+                "numeric value out of range: it has more than 38 digits".to_owned()
+            }
             ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) => {
                 text.clone()
             }
@@ -186,6 +193,11 @@ impl From<ArrowError> for EngineError {
         };
         EngineError::new(kind, message).with_source(error)
     }
+}
+
+/// A decimal that its type, the widest there is, does not hold.
+fn is_too_many_digits(text: &str) -> bool {
+    text.starts_with("Cannot cast to Decimal128(38") || text.contains("to store in a Decimal128 of precision 38")
 }
 
 /// Finds the engine's or a store's own error inside an Arrow wrapper.
@@ -234,12 +246,37 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::Diagnostic(_, inner) => (*inner).into(),
             DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
             DataFusionError::Collection(mut several) if !several.is_empty() => several.swap_remove(0).into(),
-            DataFusionError::Shared(inner) => {
-                EngineError::new(kind_of(&inner), message_of(&inner)).with_source(DataFusionError::Shared(inner))
-            }
+            DataFusionError::Shared(inner) => shared(inner),
             other => EngineError::new(kind_of(&other), message_of(&other)).with_source(other),
         }
     }
+}
+
+/// An error that several streams gave, such as those of one build side.
+fn shared(inner: Arc<DataFusionError>) -> EngineError {
+    let inner = match Arc::try_unwrap(inner) {
+        Ok(only) => return only.into(),
+        Err(inner) => inner,
+    };
+    let error = match ours_within(inner.as_ref()) {
+        Some(EngineError { kind, message, hint, place, .. }) => {
+            EngineError { kind: *kind, message: message.clone(), hint: hint.clone(), place: *place, source: None }
+        }
+        None => EngineError::new(kind_of(&inner), message_of(&inner)),
+    };
+    error.with_source(DataFusionError::Shared(inner))
+}
+
+/// The engine's own error that others were wrapped around.
+fn ours_within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EngineError> {
+    let mut error = Some(error);
+    while let Some(this) = error {
+        if let Some(ours) = this.downcast_ref::<EngineError>() {
+            return Some(ours);
+        }
+        error = this.source();
+    }
+    None
 }
 
 impl From<EngineError> for DataFusionError {
@@ -268,19 +305,10 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
         DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Io,
         DataFusionError::ParquetError(_) => ErrorKind::DataCorrupted,
         DataFusionError::Shared(inner) => match inner.find_root() {
-            root @ (DataFusionError::Shared(_) | DataFusionError::External(_)) => {
-                root_external_kind(root).unwrap_or(ErrorKind::Internal)
-            }
+            DataFusionError::Shared(_) | DataFusionError::External(_) => ErrorKind::Internal,
             root => kind_of(root),
         },
         _ => ErrorKind::Internal,
-    }
-}
-
-fn root_external_kind(error: &DataFusionError) -> Option<ErrorKind> {
-    match error {
-        DataFusionError::External(inner) => inner.downcast_ref::<EngineError>().map(EngineError::kind),
-        _ => None,
     }
 }
 

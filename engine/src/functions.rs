@@ -28,6 +28,7 @@ mod like;
 mod made_texts;
 mod numbers;
 mod overloads;
+mod pg_sleep;
 mod pg_typeof;
 pub(crate) mod queue_sum;
 mod random_uuid;
@@ -157,9 +158,14 @@ fn own_functions() -> Vec<ScalarUDF> {
         regex::matching::functions(),
         regex::replacing::functions(),
         text::functions(),
-        vec![pg_typeof::PgTypeof::default().into(), random_uuid::RandomUuid::default().into()],
+        vec![pg_sleep::function(), pg_typeof::PgTypeof::default().into(), random_uuid::RandomUuid::default().into()],
     ];
     families.into_iter().flatten().collect()
+}
+
+/// A value as the text that PostgreSQL shows.
+pub(crate) fn as_text() -> ScalarUDF {
+    text::shown::function()
 }
 
 /// zxq's aggregate functions.

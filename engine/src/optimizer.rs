@@ -7,6 +7,7 @@ use zxq_providers::TierStore;
 
 mod file_order;
 mod kept_projections;
+mod limits_below_projections;
 mod null_matching_joins;
 mod partial_aggregates;
 mod partition_count;
@@ -29,6 +30,8 @@ pub(crate) fn with_rules(builder: SessionStateBuilder, warm: &Arc<dyn TierStore>
     // Beside DataFusion's own answer from statistics: before anything relies on how an aggregate is distributed or sorted.
     let answers = rules.iter().position(|rule| rule.name() == "aggregate_statistics").map_or(0, |at| at + 1);
     rules.insert(answers, Arc::new(partition_count::PartitionCounts));
+    // Before sorts are taken away.
+    rules.insert(answers, Arc::new(limits_below_projections::LimitsBelowProjections));
     builder
         .with_analyzer_rule(Arc::new(set_operations::CountedRows))
         .with_analyzer_rule(Arc::new(subqueries::Subqueries))

@@ -33,4 +33,5 @@ pub use from_schema::{table_for_load, table_from_schema};
 pub use ident::{normalise, quote_ident, quoted, quoted_text, table_name};
 pub use options::Age;
 pub use show_create::show_create_table;
+pub(crate) use statement::type_in_sql;
 pub use statement::{Statement, StatementKind, parse};

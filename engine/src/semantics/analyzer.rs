@@ -92,11 +92,17 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
         Expr::Between(_) | Expr::InList(_) => zeros::compared(expr, schema),
         Expr::Negative(inner) => operators::negative(*inner, schema),
+        // DataFusion says of these that they are never NULL, and then that they may be.
+        Expr::IsUnknown(inner) => Ok(Expr::IsNull(inner)),
+        Expr::IsNotUnknown(inner) => Ok(Expr::IsNotNull(inner)),
         Expr::Case(case) => operators::case(case, schema),
         Expr::Cast(cast) => casts::cast(cast, schema),
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
             let same = OF_THE_SAME_TYPE.contains(&func.name());
-            let args = if same { args.into_iter().map(operators::narrow).collect() } else { args };
+            // How many digits `round` keeps tells its type only as a constant: it must need no cast.
+            let digits = matches!(func.name(), "round" | "trunc");
+            let narrowed = |(at, arg)| if same || digits && at == 1 { operators::narrow(arg) } else { arg };
+            let args = args.into_iter().enumerate().map(narrowed).collect();
             checked_math::function(ScalarFunction { func, args }, schema)
         }
         Expr::AggregateFunction(function) => aggregates::aggregate(function, schema),

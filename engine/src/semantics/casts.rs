@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 use super::number_types::Class;
 use super::operators::{exact_decimal, narrow, whole_decimal};
 use super::type_names::{is_bare_numeric, most_characters};
+use crate::functions;
 
 /// What `numeric` alone is for texts and doubles in columns, whose digits differ from row to row.
 const WIDE: DataType = DataType::Decimal128(38, 20);
@@ -22,6 +23,10 @@ const WIDE: DataType = DataType::Decimal128(38, 20);
 /// The cast in the form that answers as PostgreSQL does.
 pub(crate) fn cast(cast: Cast, schema: &DFSchema) -> Result<Expr> {
     let Cast { expr, field } = cast;
+    let of_double = matches!(expr.get_type(schema), Ok(from) if from.is_floating());
+    let to_text = field.data_type().is_string();
+    // DataFusion shows doubles in a way of its own.
+    let expr = if of_double && to_text { Box::new(as_text(*expr)) } else { expr };
     if let Some(length) = most_characters(&field) {
         let text = Expr::Cast(Cast::new(expr, field.data_type().clone()));
         return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(left(), vec![text, lit(length)])));
@@ -69,6 +74,10 @@ fn bare_numeric(expr: Expr, from: Option<DataType>) -> Result<Expr> {
         _ if is_ours(&from, &WIDE) => function(expr, WIDE),
         _ => Expr::Cast(Cast::new(Box::new(expr), WIDE)),
     })
+}
+
+fn as_text(expr: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(functions::as_text()), vec![expr]))
 }
 
 fn function(expr: Expr, to: DataType) -> Expr {

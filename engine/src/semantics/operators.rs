@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
@@ -22,6 +22,10 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
         Operator::Multiply => Operation::Times,
         Operator::Divide => Operation::Divided,
         Operator::Modulo => Operation::Modulo,
+        Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor => {
+            let (left, right) = (Box::new(narrow(*binary.left)), Box::new(narrow(*binary.right)));
+            return Ok(Expr::BinaryExpr(BinaryExpr { left, right, op: binary.op }));
+        }
         _ => return Ok(Expr::BinaryExpr(binary)),
     };
     let (left, right) = (narrow(*binary.left), narrow(*binary.right));
@@ -47,14 +51,34 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
 
 /// `-a` of an integer; others cannot fail.
 pub(crate) fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
+    // The sign belongs to a constant, as in PostgreSQL: of -(-2147483648) the type is that of 2147483648.
+    if let Expr::Literal(ScalarValue::Int64(Some(value)), None) = inner {
+        let negated = value.checked_neg().map(|value| narrow(Expr::Literal(ScalarValue::Int64(Some(value)), None)));
+        let wide = ScalarValue::Decimal128(Some(-i128::from(value)), 19, 0);
+        return Ok(negated.unwrap_or(Expr::Literal(wide, None)));
+    }
     let inner = narrow(inner);
     match operand(&inner, schema) {
+        // DataFusion negates no NULL of this type.
+        Kind::Number(Class::Decimal(_, _)) => {
+            let minus_one = Box::new(Expr::Literal(ScalarValue::Int32(Some(-1)), None));
+            binary(BinaryExpr { left: minus_one, op: Operator::Multiply, right: Box::new(inner) }, schema)
+        }
         Kind::Number(class @ Class::Integer(_)) => {
             let inner = converted(inner, &class.data_type(), schema)?;
             Ok(call(Operation::Negate, None, vec![inner]))
         }
+        _ if is_interval(&inner, schema) => {
+            let nothing = ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::ZERO));
+            let (nothing, inner) = (Box::new(Expr::Literal(nothing, None)), Box::new(inner));
+            Ok(Expr::BinaryExpr(BinaryExpr { left: nothing, op: Operator::Minus, right: inner }))
+        }
         _ => Ok(Expr::Negative(Box::new(inner))),
     }
+}
+
+fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Interval(_)))
 }
 
 fn call(operation: Operation, digits: Option<i8>, arguments: Vec<Expr>) -> Expr {

@@ -3,9 +3,11 @@
 //!
 //! What is no value of that type is refused when the statement is planned, with PostgreSQL's error.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, Placeholder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Between, Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -36,6 +38,10 @@ impl ExprPlanner for UntypedTexts {
             | BinaryOperator::LtEq
             | BinaryOperator::Gt
             | BinaryOperator::GtEq => Use::Compared,
+            BinaryOperator::StringConcat => {
+                let (left, right) = (text_parameter(left), text_parameter(right));
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+            }
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
         if use_of == Use::Compared {
@@ -109,6 +115,17 @@ fn side(expr: &Expr, schema: &DFSchema) -> Option<Side> {
     match data_type.ok()? {
         DataType::Boolean => Some(Side::Boolean),
         number => Class::of(&number).map(Side::Number),
+    }
+}
+
+/// Beside `||` a parameter that nothing gives a type is a text.
+fn text_parameter(expr: Expr) -> Expr {
+    match expr {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let text = Arc::new(Field::new("", DataType::Utf8View, true));
+            Expr::Placeholder(Placeholder::new_with_field(id, Some(text)))
+        }
+        other => other,
     }
 }
 

@@ -54,6 +54,33 @@ pub(crate) fn settle(plan: LogicalPlan, hints: &[Option<DataType>]) -> Result<Se
     Ok(Settled { plan: with_types(plan, &fields)?, fields })
 }
 
+/// True where a parameter has come to another kind of type than it is declared as. Texts are declared for anything.
+pub(crate) fn contradict(fields: &[FieldRef], declared: &[DataType]) -> bool {
+    fields.iter().zip(declared).any(|(field, declared)| {
+        let (settled, declared) = (kind(field.data_type()), kind(declared));
+        declared != Kind::Text && settled != declared
+    })
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Number,
+    Time,
+    Interval,
+    Text,
+    Other(std::mem::Discriminant<DataType>),
+}
+
+fn kind(data_type: &DataType) -> Kind {
+    match data_type {
+        number if number.is_numeric() => Kind::Number,
+        DataType::Interval(_) | DataType::Duration(_) => Kind::Interval,
+        time if time.is_temporal() => Kind::Time,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
+        other => Kind::Other(std::mem::discriminant(other)),
+    }
+}
+
 /// What is known of one parameter.
 #[derive(Debug, Default)]
 struct Known {
@@ -146,6 +173,11 @@ impl Parameters {
 
     /// Notes the type of something beside a parameter, casts of it left aside.
     fn beside(&mut self, expr: &Expr, field: impl FnOnce() -> Option<FieldRef>) {
+        let field = || match expr {
+            // What a parameter is cast to is its type.
+            Expr::Cast(cast) if matches!(*cast.expr, Expr::Placeholder(_)) => Some(as_parameter(&cast.field)),
+            _ => field(),
+        };
         if let Some(Placeholder { id, .. }) = placeholder(expr)
             && let Some(known) = self.entry(id)
             && known.field.is_none()

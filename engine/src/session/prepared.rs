@@ -7,10 +7,12 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, Statement as LogicalStatement, Volatility};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
@@ -21,10 +23,10 @@ use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
 use crate::session::insert_statement;
-use crate::session::parameters::{Settled, settle};
+use crate::session::parameters::{Settled, contradict, settle};
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::output_names::{lay_over, output_names};
-use crate::sql::{Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns};
+use crate::sql::{self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns};
 use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
@@ -94,11 +96,10 @@ impl Prepared {
             let message = format!("time zone \"{zone}\" not recognized");
             return Err(EngineError::new(ErrorKind::InvalidParameter, message));
         }
-        let plan = plan_statement(session, &state, statement).await?;
+        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, statement, hints).await?;
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
-        let Settled { plan, fields: param_fields } = settle(plan, hints)?;
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         // Types are settled by the analyser.
@@ -251,8 +252,36 @@ impl Prepared {
     }
 }
 
-/// Plans a statement, in the forms that DataFusion takes.
-async fn plan_statement(session: &EngineSession, state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {
+/// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
+/// another kind than the client declared, or nothing that can be planned, what the client declared.
+async fn plan_with_types(
+    session: &EngineSession,
+    state: &SessionState,
+    statement: &Statement,
+    hints: &[Option<DataType>],
+) -> Result<Settled> {
+    let settled = plan_statement(session, state, statement, None).await.and_then(|plan| settle(plan, hints));
+    let declared: Option<Vec<DataType>> = hints.iter().cloned().collect();
+    let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return settled };
+    match &settled {
+        Ok(settled) if !contradict(&settled.fields, &declared) => {}
+        _ => {
+            let plan = plan_statement(session, state, statement, Some(&declared)).await?;
+            if let LogicalPlan::Statement(LogicalStatement::Prepare(prepare)) = plan {
+                return Ok(Settled { plan: Arc::unwrap_or_clone(prepare.input), fields: prepare.fields });
+            }
+        }
+    }
+    settled
+}
+
+/// Plans a statement, in the forms that DataFusion takes; with the types of all parameters, as a `PREPARE`.
+async fn plan_statement(
+    session: &EngineSession,
+    state: &SessionState,
+    statement: &Statement,
+    declared: Option<&[DataType]>,
+) -> Result<LogicalPlan> {
     let mut parsed = statement.parsed().clone();
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);
@@ -262,13 +291,24 @@ async fn plan_statement(session: &EngineSession, state: &SessionState, statement
     if statement.kind() == StatementKind::Insert {
         insert_statement::spell_out(&session.engine, &mut parsed)?;
     }
-    match state.statement_to_plan(parsed.clone()).await {
+    let prepared = |parsed: DfStatement| match declared {
+        Some(declared) => as_prepare(parsed, declared),
+        None => Ok(parsed),
+    };
+    match state.statement_to_plan(prepared(parsed.clone())?).await {
         Err(error) if error.to_string().contains("unique expression names") => {
             postgres_forms::tell_columns_apart(&mut parsed)?;
-            Ok(state.statement_to_plan(parsed).await?)
+            Ok(state.statement_to_plan(prepared(parsed)?).await?)
         }
         planned => Ok(planned?),
     }
+}
+
+/// `PREPARE p (types) AS statement`, where it is one that can be prepared so.
+fn as_prepare(parsed: DfStatement, declared: &[DataType]) -> Result<DfStatement> {
+    let DfStatement::Statement(statement) = parsed else { return Ok(parsed) };
+    let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>>>()?;
+    Ok(DfStatement::Statement(Box::new(Ast::Prepare { name: Ident::new("p"), data_types, statement })))
 }
 
 /// True for a plan that changes something when it is executed.

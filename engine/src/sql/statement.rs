@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use arrow::datatypes::DataType;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, Statement as Ast};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::error::Result;
+use crate::error::{Result, type_names};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::syntax_error::{self, expected};
 use crate::sql::{depth, table_command, text_literals};
@@ -163,6 +164,16 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
         Token::EOF => Ok(expr),
         _ => Err(expected("end of expression", &parser.peek_token())),
     }
+}
+
+/// A type as SQL has it in its syntax tree.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Syntax`] for a type that has no name in SQL.
+pub(crate) fn type_in_sql(data_type: &DataType) -> Result<ast::DataType> {
+    let name = type_names::of(data_type);
+    let mut parser = Parser::new(&DIALECT).try_with_sql(&name).map_err(|e| syntax_error::from_parser(&e))?;
+    parser.parse_data_type().map_err(|e| syntax_error::from_parser(&e))
 }
 
 fn push_statement(

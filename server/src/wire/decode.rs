@@ -66,7 +66,11 @@ pub(crate) fn fits(value: &ScalarValue, wanted: &DataType) -> bool {
     value.data_type() == *wanted
 }
 
-fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue, WireError> {
+/// The value in the type that the statement was planned with; a number whose digits that would not keep, as it is.
+///
+/// # Errors
+/// 22P02 where it is no value of that type.
+pub(crate) fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue, WireError> {
     if value.data_type() == *wanted || *wanted == DataType::Null {
         return Ok(value);
     }

@@ -11,13 +11,14 @@ use zxq_engine::Outcome;
 
 use super::copy::from_stdin::CopyIn;
 use super::copy::options::{CopyCommand, CopyOptions};
+use super::decode;
 use super::error::WireError;
 use super::plan::{Planned, RowTag, Runner};
 use super::portal::{Portal, PortalState};
 use super::session::Session;
 use super::session_zone::in_zone;
 use super::types::{self, Column};
-use super::utility::Utility;
+use super::utility::{DISCARD_ALL, Utility};
 use crate::pg_catalog::Effect;
 use crate::sqlstate;
 
@@ -118,9 +119,9 @@ impl Session {
 
     async fn start_utility(&mut self, utility: &Utility) -> Result<Reply, WireError> {
         let tag = match utility {
-            Utility::Begin { read_only } => {
-                self.begin(*read_only)?;
-                "BEGIN"
+            Utility::Begin { modes, tag } => {
+                self.begin(*modes)?;
+                tag
             }
             Utility::Commit { chain } => self.end(true, *chain),
             Utility::Rollback { chain } => self.end(false, *chain),
@@ -140,8 +141,8 @@ impl Session {
                 self.set(name, value.as_deref(), *local).await?;
                 "SET"
             }
-            Utility::SetTransaction { read_only, session } => {
-                self.set_read_only(*read_only, *session)?;
+            Utility::SetTransaction { modes, session } => {
+                self.set_modes(*modes, *session)?;
                 "SET"
             }
             Utility::Show(name) => {
@@ -153,11 +154,11 @@ impl Session {
                 self.reset(name).await?;
                 "RESET"
             }
-            Utility::Discard { all } => {
-                if *all {
+            Utility::Discard(tag) => {
+                if *tag == DISCARD_ALL {
                     self.discard_all().await?;
                 }
-                return Ok(Reply::Command(if *all { "DISCARD ALL".to_owned() } else { "DISCARD".to_owned() }));
+                tag
             }
             Utility::Deallocate(Some(name)) => {
                 self.statement(name)?;
@@ -258,10 +259,15 @@ impl Session {
             let rows = self.engine.run(&format!("SELECT {}", values.join(", "))).await?.collect().await?;
             let row = rows.iter().find(|batch| batch.num_rows() > 0);
             let row = row.ok_or_else(|| WireError::internal("the values gave no row"))?;
-            for column in row.columns() {
-                parameters.push(ScalarValue::try_from_array(column, 0)?);
+            for (at, column) in row.columns().iter().enumerate() {
+                let value = ScalarValue::try_from_array(column, 0)?;
+                parameters.push(match planned.wanted(at) {
+                    Some(wanted) => decode::cast(value, wanted)?,
+                    None => value,
+                });
             }
         }
+        let planned = planned.for_values(self, &mut parameters).await?;
         Box::pin(self.start(&planned, parameters)).await
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::scalar::ScalarValue;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
@@ -18,7 +17,7 @@ use super::encode::Format;
 use super::error::{Stop, WireError};
 use super::lexer;
 use super::link::Guard;
-use super::plan::{Planned, Runner, exact_literal};
+use super::plan::Planned;
 use super::portal::{Portal, PortalState};
 
 impl Connection {
@@ -83,33 +82,16 @@ impl Connection {
             .into());
         }
         let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
-        let wanted = |at: usize| match &statement.work {
-            Runner::Engine(prepared) => prepared.param_types.get(at).cloned().unwrap_or(DataType::Null),
-            _ => DataType::Null,
-        };
+        let wanted = |at: usize| statement.wanted(at).cloned().unwrap_or(DataType::Null);
         let zone = self.session.settings.value("TimeZone");
         let mut parameters = Vec::with_capacity(count);
-        let mut literals: Vec<Option<String>> = vec![None; count];
         for (at, bytes) in bind.parameters.iter().enumerate() {
             let wanted = wanted(at);
             let value = decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
                 .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
-            if wanted != DataType::Null && !decode::fits(&value, &wanted) {
-                literals[at] = exact_literal(&value);
-            }
             parameters.push(value);
         }
-        let statement = if literals.iter().any(Option::is_some) {
-            for (value, literal) in parameters.iter_mut().zip(&literals) {
-                if literal.is_some() {
-                    *value = ScalarValue::Utf8View(None);
-                }
-            }
-            let planned = self.link.run(guard, statement.with_literals(&self.session, &literals)).await?;
-            Arc::new(planned)
-        } else {
-            statement
-        };
+        let statement = self.link.run(guard, statement.for_values(&self.session, &mut parameters)).await?;
         let columns = statement.columns.as_ref().map_or(0, Vec::len);
         let formats = if statement.columns.is_some() {
             Format::for_columns(&bind.result_column_format_codes, columns)?

@@ -1,10 +1,14 @@
 //! One statement, planned: who runs it, its parameters and its columns.
 
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use zxq_engine::{EngineError, Place, Prepared, StatementKind};
 
 use super::copy::options::CopyCommand;
+use super::decode;
 use super::error::WireError;
 use super::lexer::{Lexer, TokenKind};
 use super::session::Session;
@@ -165,15 +169,45 @@ impl Planned {
         }
     }
 
-    /// The same statement with some parameters written into its text: numerics with more digits than the plan's type.
+    /// The type that a parameter was planned with, from 0.
+    pub(crate) fn wanted(&self, at: usize) -> Option<&DataType> {
+        match &self.work {
+            Runner::Engine(prepared) => prepared.param_types.get(at),
+            _ => None,
+        }
+    }
+
+    /// The statement for these values: itself, or, where a number has more digits than the type that it was planned with,
+    /// planned anew with that number in its text.
     ///
     /// # Errors
     /// As [`Planned::new`].
-    pub(crate) async fn with_literals(
-        &self,
+    pub(crate) async fn for_values(
+        self: Arc<Self>,
         session: &Session,
-        literals: &[Option<String>],
-    ) -> Result<Planned, WireError> {
+        values: &mut [ScalarValue],
+    ) -> Result<Arc<Self>, WireError> {
+        let literals: Vec<Option<String>> = values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| match self.wanted(at) {
+                Some(wanted) if *wanted != DataType::Null && !decode::fits(value, wanted) => exact_literal(value),
+                _ => None,
+            })
+            .collect();
+        if literals.iter().all(Option::is_none) {
+            return Ok(self);
+        }
+        for (value, literal) in values.iter_mut().zip(&literals) {
+            if literal.is_some() {
+                *value = ScalarValue::Utf8View(None);
+            }
+        }
+        Ok(Arc::new(self.with_literals(session, &literals).await?))
+    }
+
+    /// The same statement with some parameters written into its text.
+    async fn with_literals(&self, session: &Session, literals: &[Option<String>]) -> Result<Planned, WireError> {
         let mut text = String::with_capacity(self.text.len());
         let mut copied = 0;
         let mut lexer = Lexer::new(&self.text);
@@ -194,7 +228,7 @@ impl Planned {
 }
 
 /// A number as an SQL literal of exactly its own digits and type.
-pub(crate) fn exact_literal(value: &ScalarValue) -> Option<String> {
+fn exact_literal(value: &ScalarValue) -> Option<String> {
     match value {
         ScalarValue::Decimal128(Some(_), _, scale) => {
             Some(format!("CAST('{value_text}' AS DECIMAL(38,{scale}))", value_text = decimal_text(value)?))

@@ -15,6 +15,7 @@ use super::portal::Portal;
 use super::settings::known::{KNOWN, Known};
 use super::settings::{SessionSettings, known};
 use super::types::Column;
+use super::utility::Modes;
 use crate::pg_catalog::{Identity, Introspection};
 use crate::sqlstate;
 
@@ -266,11 +267,11 @@ impl Session {
         self.status != TransactionStatus::Idle
     }
 
-    /// Begins a block, which only reads where that is said here or by `default_transaction_read_only`.
+    /// Begins a block; what its modes leave open is as `default_transaction_…` says.
     ///
     /// # Errors
     /// None but bugs.
-    pub(crate) fn begin(&mut self, read_only: Option<bool>) -> Result<(), WireError> {
+    pub(crate) fn begin(&mut self, modes: Modes) -> Result<(), WireError> {
         if self.in_block() {
             self.notice(WireError::warning(
                 sqlstate::ACTIVE_SQL_TRANSACTION,
@@ -281,19 +282,24 @@ impl Session {
         self.status = TransactionStatus::Transaction;
         self.settings_before = Some(self.settings.clone());
         let by_default = self.settings.is_on(BY_DEFAULT_READ_ONLY);
-        self.set_local_read_only(read_only.unwrap_or(by_default))
+        self.set_locally(READ_ONLY, on_or_off(modes.read_only.unwrap_or(by_default)))?;
+        let by_default = self.settings.value("default_transaction_isolation").to_owned();
+        self.set_locally("transaction_isolation", modes.isolation.unwrap_or(&by_default))
     }
 
-    /// `SET TRANSACTION READ ONLY`, and for all transactions of the session.
+    /// `SET TRANSACTION …`, and for all transactions of the session.
     ///
     /// # Errors
     /// 25001 where a block that only reads were to write.
-    pub(crate) fn set_read_only(&mut self, read_only: Option<bool>, session: bool) -> Result<(), WireError> {
-        let Some(read_only) = read_only else { return Ok(()) };
+    pub(crate) fn set_modes(&mut self, modes: Modes, session: bool) -> Result<(), WireError> {
         if session {
-            let value = if read_only { "on" } else { "off" };
-            let changed = self.settings.set(BY_DEFAULT_READ_ONLY, Some(value))?;
-            self.report(changed.name);
+            if let Some(read_only) = modes.read_only {
+                let changed = self.settings.set(BY_DEFAULT_READ_ONLY, Some(on_or_off(read_only)))?;
+                self.report(changed.name);
+            }
+            if let Some(isolation) = modes.isolation {
+                self.settings.set("default_transaction_isolation", Some(isolation))?;
+            }
             return Ok(());
         }
         if !self.in_block() {
@@ -303,15 +309,21 @@ impl Session {
             ));
             return Ok(());
         }
-        if !read_only && self.settings.is_on(READ_ONLY) {
+        if modes.read_only == Some(false) && self.settings.is_on(READ_ONLY) {
             let message = "transaction read-write mode must be set before any query";
             return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
         }
-        self.set_local_read_only(read_only)
+        if let Some(read_only) = modes.read_only {
+            self.set_locally(READ_ONLY, on_or_off(read_only))?;
+        }
+        if let Some(isolation) = modes.isolation {
+            self.set_locally("transaction_isolation", isolation)?;
+        }
+        Ok(())
     }
 
-    fn set_local_read_only(&mut self, read_only: bool) -> Result<(), WireError> {
-        let changed = self.settings.set(READ_ONLY, Some(if read_only { "on" } else { "off" }))?;
+    fn set_locally(&mut self, name: &str, value: &str) -> Result<(), WireError> {
+        let changed = self.settings.set(name, Some(value))?;
         self.local_settings.push(changed.name);
         Ok(())
     }
@@ -339,15 +351,15 @@ impl Session {
         if !commit && self.writes > 0 {
             self.warn_about_writes(self.writes);
         }
-        let read_only = self.settings.is_on(READ_ONLY);
+        let modes = Modes { read_only: Some(self.settings.is_on(READ_ONLY)), isolation: None };
         self.restore_settings(commit);
         self.status = TransactionStatus::Idle;
         self.writes = 0;
         self.savepoints.clear();
         self.portals.retain(|_, portal| portal.hold && commit);
         if chain {
-            // It cannot fail: both values are ones that the setting can have.
-            let _ = self.begin(Some(read_only));
+            // It cannot fail: these are values that the settings can have.
+            let _ = self.begin(modes);
         }
         if commit { "COMMIT" } else { "ROLLBACK" }
     }
@@ -434,6 +446,10 @@ impl Session {
             self.status = TransactionStatus::Error;
         }
     }
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 fn no_portal(name: &str) -> WireError {

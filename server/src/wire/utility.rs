@@ -1,18 +1,25 @@
 //! Statements that are the connection's own business, recognised on their tokens: transactions, settings, cursors,
 //! COPY. Everything else is the engine's.
 
+mod modes;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use modes::Modes;
+use modes::transaction_modes;
 
 use super::copy::options::{CopyCommand, parse_copy};
 use super::error::WireError;
 use super::lexer::{Lexer, Token, TokenKind};
 
+/// The tag of `DISCARD ALL`; of the other parts there is nothing to discard.
+pub(crate) const DISCARD_ALL: &str = "DISCARD ALL";
+
 /// A statement the connection handles by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Utility {
-    /// `BEGIN`, `START TRANSACTION`; whether `READ ONLY`, where it says.
-    Begin { read_only: Option<bool> },
+    /// `BEGIN`, `START TRANSACTION`, which is the tag.
+    Begin { modes: Modes, tag: &'static str },
     /// `COMMIT`, `END`; the flag is `AND CHAIN`.
     Commit { chain: bool },
     /// `ROLLBACK`, `ABORT`; the flag is `AND CHAIN`.
@@ -26,13 +33,13 @@ pub(crate) enum Utility {
     /// `SET name = value`; `None` is `DEFAULT`.
     Set { name: String, value: Option<String>, local: bool },
     /// `SET TRANSACTION …`; for the transactions to come, `SET SESSION CHARACTERISTICS AS TRANSACTION …`.
-    SetTransaction { read_only: Option<bool>, session: bool },
+    SetTransaction { modes: Modes, session: bool },
     /// `SHOW name`; `all` for `SHOW ALL`.
     Show(String),
     /// `RESET name`; `all` for `RESET ALL`.
     Reset(String),
-    /// `DISCARD ALL` (true) or a part of it, which has nothing to discard.
-    Discard { all: bool },
+    /// `DISCARD ALL`, or a part of it, by its tag.
+    Discard(&'static str),
     /// `DEALLOCATE name`; `None` is `ALL`.
     Deallocate(Option<String>),
     /// `PREPARE name AS statement`, with the declared types and the statement's text.
@@ -173,9 +180,11 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
     let utility = match keyword.as_str() {
         "BEGIN" => {
             let _ = cursor.take("WORK")? || cursor.take("TRANSACTION")?;
-            Utility::Begin { read_only: transaction_modes(&mut cursor)? }
+            Utility::Begin { modes: transaction_modes(&mut cursor)?, tag: "BEGIN" }
         }
-        "START" if cursor.take("TRANSACTION")? => Utility::Begin { read_only: transaction_modes(&mut cursor)? },
+        "START" if cursor.take("TRANSACTION")? => {
+            Utility::Begin { modes: transaction_modes(&mut cursor)?, tag: "START TRANSACTION" }
+        }
         "COMMIT" | "END" => Utility::Commit { chain: chain(&mut cursor)? },
         "ABORT" => Utility::Rollback { chain: chain(&mut cursor)? },
         "ROLLBACK" => rollback(&mut cursor)?,
@@ -190,7 +199,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
             None => return Ok(None),
         },
         "RESET" => Utility::Reset(setting_name(&mut cursor)?),
-        "DISCARD" => Utility::Discard { all: cursor.name()? == "all" },
+        "DISCARD" => discard(&mut cursor)?,
         "DEALLOCATE" => {
             cursor.take("PREPARE")?;
             Utility::Deallocate(name_or_all(&mut cursor)?)
@@ -211,32 +220,20 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
     Ok(Some(utility))
 }
 
-/// What follows BEGIN: whether the transaction only reads, where that is said. Isolation levels change nothing.
-fn transaction_modes(cursor: &mut Cursor<'_>) -> Result<Option<bool>, WireError> {
-    let mut read_only = None;
-    while cursor.peek().is_some() {
-        if cursor.take("ISOLATION")? {
-            let is_level = cursor.take("LEVEL")?
-                && (cursor.take("SERIALIZABLE")?
-                    || cursor.take("REPEATABLE")? && cursor.take("READ")?
-                    || cursor.take("READ")? && (cursor.take("COMMITTED")? || cursor.take("UNCOMMITTED")?));
-            if !is_level {
-                return Err(cursor.unexpected("an isolation level"));
-            }
-        } else if cursor.take("READ")? {
-            read_only = Some(cursor.take("ONLY")?);
-            if read_only == Some(false) && !cursor.take("WRITE")? {
-                return Err(cursor.unexpected("ONLY or WRITE"));
-            }
-        } else {
-            cursor.take("NOT")?;
-            if !cursor.take("DEFERRABLE")? {
-                return Err(cursor.unexpected("a transaction mode"));
-            }
+fn discard(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
+    for (word, tag) in [
+        ("ALL", DISCARD_ALL),
+        ("PLANS", "DISCARD PLANS"),
+        ("SEQUENCES", "DISCARD SEQUENCES"),
+        ("TEMP", "DISCARD TEMP"),
+        ("TEMPORARY", "DISCARD TEMP"),
+    ] {
+        if cursor.take(word)? {
+            cursor.end()?;
+            return Ok(Utility::Discard(tag));
         }
-        cursor.take_symbol(",")?;
     }
-    Ok(read_only)
+    Err(cursor.unexpected("ALL, PLANS, SEQUENCES or TEMP"))
 }
 
 fn chain(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
@@ -282,10 +279,10 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
         if !(cursor.take("AS")? && cursor.take("TRANSACTION")?) {
             return Err(cursor.unexpected("AS TRANSACTION"));
         }
-        return Ok(Utility::SetTransaction { read_only: transaction_modes(cursor)?, session: true });
+        return Ok(Utility::SetTransaction { modes: transaction_modes(cursor)?, session: true });
     }
     if cursor.take("TRANSACTION")? {
-        return Ok(Utility::SetTransaction { read_only: transaction_modes(cursor)?, session: false });
+        return Ok(Utility::SetTransaction { modes: transaction_modes(cursor)?, session: false });
     }
     if cursor.take("NAMES")? {
         let value = if cursor.peek().is_some() { Some(setting_value(cursor)?) } else { None };

@@ -7,8 +7,10 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::program::Program;
 use crate::values::Type;
 
-/// Digits that a quotient or an average must have right.
-const DIGITS: usize = 16;
+/// Digits that a quotient or an average must have right: sixteen, of which zeros at the end are not counted here.
+const DIGITS: usize = 15;
+/// Digits behind the point that a decimal has at least room for.
+const PLACES: usize = 20;
 /// Doubles differ at most so much, relatively: sums may be added up in another order.
 const RELATIVE: f64 = 1e-12;
 
@@ -127,7 +129,7 @@ fn same_decimal(right: &str, given: &str) -> bool {
     };
     let significant = right.1.trim_start_matches('0').len() + places;
     match (cut(&right), cut(&given)) {
-        (Some(a), Some(b)) => significant >= DIGITS && (a - b).abs() <= 1,
+        (Some(a), Some(b)) => (significant >= DIGITS || places >= PLACES - 1) && (a - b).abs() <= 1,
         _ => false,
     }
 }
@@ -147,6 +149,7 @@ fn digits(text: &str) -> Option<(bool, String, String)> {
 
 #[test]
 fn decimals_are_the_same_up_to_zeros_and_sixteen_digits() {
+    assert!(same_decimal("0.86376811594202898551", "0.8637681159420290"));
     assert!(same_decimal("1.50", "1.5") && same_decimal("0.0", "0") && same_decimal("-0.00", "0"));
     assert!(same_decimal("0.66666666666666666667", "0.6666666666666667"));
     assert!(!same_decimal("0.66666666666666666667", "0.66667"));

@@ -22,6 +22,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// The statement, with a placeholder for the table.
+    pub(crate) fn text(&self) -> &str {
+        &self.sql
+    }
+
     /// The statement over this table.
     pub(crate) fn over(&self, table: &str) -> String {
         self.sql.replace(TABLE, table)

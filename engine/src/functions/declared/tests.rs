@@ -23,7 +23,7 @@ async fn texts_become_values_of_declared_types() {
         ),
         ("SELECT array_has('{1,3}'::int[], 3::bigint), array_has('{a,b}'::text[], 'b')", "true|true"),
         ("SELECT '{1,2}'::int[] = '{1, 2}'", "true"),
-        ("SELECT NULL::uuid, NULL::int[]", "|"),
+        ("SELECT NULL::uuid AS a, NULL::int[] AS b", "|"),
     ];
     for (sql, wanted) in cases {
         assert_eq!(answer(sql).await.unwrap(), wanted, "{sql}");

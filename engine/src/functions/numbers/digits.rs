@@ -21,7 +21,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     ];
     const CEILING: &[Form] = &[
         Form::new(&[Double], double, |args, _| rounded_doubles(args, f64::ceil)),
-        Form::new(&[Number], whole, |args, _| rounded_decimals(args, |value, unit| -(-value).div_euclid(unit))),
+        Form::new(&[Number], whole, |args, _| rounded_decimals(args, ceiling)),
     ];
     const FLOOR: &[Form] = &[
         Form::new(&[Double], double, |args, _| rounded_doubles(args, f64::floor)),
@@ -50,8 +50,8 @@ fn whole(_: &[DataType]) -> DataType {
 
 fn sign_of_doubles(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Float64Type>();
+    // Of NaN it is 0, as in PostgreSQL.
     let sign = |value: f64| match value {
-        _ if value.is_nan() => value,
         _ if value > 0.0 => 1.0,
         _ if value < 0.0 => -1.0,
         _ => 0.0,
@@ -75,6 +75,11 @@ fn rounded_decimals(args: &[ArrayRef], round: fn(i128, i128) -> i128) -> Result<
     let unit = 10_i128.pow(u32::try_from(numbers.scale()).unwrap_or(0));
     let rounded: Decimal128Array = numbers.unary::<_, Decimal128Type>(|value| round(value, unit));
     Ok(Arc::new(rounded.with_data_type(whole(&[]))))
+}
+
+/// Of what stands where a value is NULL, too.
+fn ceiling(value: i128, unit: i128) -> i128 {
+    value.div_euclid(unit) + i128::from(value.rem_euclid(unit) > 0)
 }
 
 fn scale(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {

@@ -10,7 +10,9 @@ use arrow::datatypes::{
     TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::Result;
+use datafusion::logical_expr::ScalarUDF;
 
+use crate::functions::overloads::{Form, Overloaded, Takes, text};
 use crate::values::zone::Zone;
 use crate::values::{array_text, bytea, shown};
 
@@ -19,6 +21,12 @@ const LARGE_DOUBLE: i32 = 15;
 const LARGE_REAL: i32 = 6;
 /// Below this one as `1e-05`.
 const SMALL: i32 = -4;
+
+/// The function behind casts of doubles to text.
+pub(in crate::functions) fn function() -> ScalarUDF {
+    const FORMS: &[Form] = &[Form::new(&[Takes::Any], text, |args, _| Ok(Arc::new(texts(&args[0])?)))];
+    Overloaded::new("text", FORMS).into()
+}
 
 /// The texts of an array.
 pub(in crate::functions) fn texts(values: &ArrayRef) -> Result<StringArray> {

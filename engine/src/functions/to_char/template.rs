@@ -322,14 +322,14 @@ fn field(
     let month = MONTHS[at.month0() as usize];
     let day = DAYS[day_of_week as usize];
     let last_digits = |year: i32, digits: usize| {
-        let year = i64::from(year);
+        let year = i64::from(of_era(year));
         if digits < 4 { year.rem_euclid(10_i64.pow(digits as u32)) } else { year }
     };
     let (number, width) = match pattern {
         Pattern::Year(digits) => (last_digits(at.year(), digits), digits),
         Pattern::IsoYear(digits) => (last_digits(iso.year(), digits), digits),
         Pattern::YearWithComma => {
-            let (thousands, rest) = (at.year() / 1_000, at.year() % 1_000);
+            let (thousands, rest) = (of_era(at.year()) / 1_000, of_era(at.year()) % 1_000);
             write!(out, "{thousands},{rest:03}")?;
             return suffix(i64::from(at.year()), ordinal, out);
         }
@@ -406,4 +406,9 @@ fn suffix(number: i64, ordinal: Option<Letters>, out: &mut impl Write) -> Result
         _ => "th",
     };
     name(suffix, letters, true, 0, out)
+}
+
+/// A year as it is counted in its era: before the year 1 lies the year 1 before Christ.
+fn of_era(year: i32) -> i32 {
+    if year > 0 { year } else { 1 - year }
 }

@@ -31,17 +31,24 @@ fn settings_in_every_spelling() {
 
 #[test]
 fn transactions() {
-    assert_eq!(parsed("START TRANSACTION READ ONLY"), Utility::Begin { read_only: Some(true) });
-    let modes = "BEGIN WORK ISOLATION LEVEL REPEATABLE READ, READ WRITE NOT DEFERRABLE";
-    assert_eq!(parsed(modes), Utility::Begin { read_only: Some(false) });
+    let modes = |read_only, isolation| Modes { read_only, isolation };
+    assert_eq!(
+        parsed("START TRANSACTION READ ONLY"),
+        Utility::Begin { modes: modes(Some(true), None), tag: "START TRANSACTION" }
+    );
+    assert_eq!(
+        parsed("BEGIN WORK ISOLATION LEVEL REPEATABLE READ, READ WRITE NOT DEFERRABLE"),
+        Utility::Begin { modes: modes(Some(false), Some("repeatable read")), tag: "BEGIN" }
+    );
     assert_eq!(
         parsed("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"),
-        Utility::SetTransaction { read_only: Some(true), session: true }
+        Utility::SetTransaction { modes: modes(Some(true), None), session: true }
     );
     assert_eq!(
         parsed("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
-        Utility::SetTransaction { read_only: None, session: false }
+        Utility::SetTransaction { modes: modes(None, Some("serializable")), session: false }
     );
+    assert_eq!(parsed("DISCARD TEMPORARY"), Utility::Discard("DISCARD TEMP"));
     assert!(parse("BEGIN QUICKLY").is_err() && parse("BEGIN READ").is_err());
     assert_eq!(parsed("COMMIT AND CHAIN"), Utility::Commit { chain: true });
     assert_eq!(parsed("rollback to savepoint a"), Utility::RollbackTo("a".to_owned()));

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunction
 use super::exact_sum::ExactSum;
 use super::extremes::Extreme;
 use super::frames::MovingDoubles;
+use super::moving_extremes::MovingExtreme;
 use super::number_types::Class;
 use super::operators::{converted, narrow};
 use super::zeros;
@@ -49,6 +50,8 @@ pub(crate) fn window(mut function: WindowFunction, schema: &DFSchema) -> Result<
             && params.args.first().is_some_and(|arg| is_double(arg, schema))
         {
             function.fun = WindowFunctionDefinition::AggregateUDF(MovingDoubles::of(func));
+        } else if matches!(func.name(), "min" | "max") {
+            function.fun = WindowFunctionDefinition::AggregateUDF(MovingExtreme::of(func));
         }
     }
     Ok(Expr::WindowFunction(Box::new(function)))

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Values, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Values, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
-use super::{aggregates, casts, checked_math, operators, untyped_texts, zeros};
+use super::{aggregates, casts, checked_math, opaque, operators, untyped_texts, zeros};
 use crate::functions::decimals_beside_doubles;
 
 /// DataFusion's analyzer rules, after ours.
@@ -89,12 +90,17 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let expr = untyped_texts::listed(expr, schema)?;
     let expr = decimals_beside_doubles::rewrite_one(expr, schema)?.data;
     match expr {
-        Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
+        Expr::BinaryExpr(binary) => {
+            let binary = opaque::compared(operators::binary(binary, schema)?, schema);
+            zeros::compared(binary, schema)
+        }
         Expr::Between(_) | Expr::InList(_) => zeros::compared(expr, schema),
         Expr::Negative(inner) => operators::negative(*inner, schema),
         // DataFusion says of these that they are never NULL, and then that they may be.
         Expr::IsUnknown(inner) => Ok(Expr::IsNull(inner)),
         Expr::IsNotUnknown(inner) => Ok(Expr::IsNotNull(inner)),
+        Expr::IsNotTrue(inner) => Ok(coalesce(vec![Expr::Not(inner), lit(true)])),
+        Expr::IsNotFalse(inner) => Ok(coalesce(vec![*inner, lit(true)])),
         Expr::Case(case) => operators::case(case, schema),
         Expr::Cast(cast) => casts::cast(cast, schema),
         Expr::ScalarFunction(ScalarFunction { func, args }) => {

@@ -81,7 +81,7 @@ async fn what_cannot_be_ends_the_statement_alone() {
     }
     assert!(!place.path("evil.csv").exists());
     // What is long and within the limits is answered, or refused, and ends nothing.
-    let long = [("+1", 60), (" OR 1 = 2", 10_000), ("::int", 2_000), (" UNION ALL SELECT 1", 500), ("||'a'", 2_000)];
+    let long = [("+1", 60), (" OR 1 = 2", 1_000), ("::int", 400), (" UNION ALL SELECT 1", 500), ("||'a'", 1_000)];
     for (link, times) in long {
         let _ = client.simple_query(&format!("SELECT 1{}", link.repeat(times))).await;
         assert!(client.simple_query("SELECT 1").await.is_ok(), "after {link}");

@@ -7,8 +7,8 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::program::Program;
 use crate::values::Type;
 
-/// Digits that a quotient or an average must have right: sixteen, of which zeros at the end are not counted here.
-const DIGITS: usize = 15;
+/// Digits that a quotient or an average must have right.
+const DIGITS: usize = 16;
 /// Digits behind the point that a decimal has at least room for.
 const PLACES: usize = 20;
 /// Doubles differ at most so much, relatively: sums may be added up in another order.
@@ -117,21 +117,27 @@ fn same_number(right: &str, given: &str, data_type: Option<Type>) -> bool {
 }
 
 fn same_decimal(right: &str, given: &str) -> bool {
+    let behind = |text: &str| text.split_once('.').map_or(0, |(_, part)| part.len());
+    let shown = (behind(right), behind(given));
     let (Some(right), Some(given)) = (digits(right), digits(given)) else { return false };
     if right == given {
         return true;
     }
-    // A quotient that one of the two carries on further: equal to 16 digits, the last of which is rounded.
-    let places = right.2.len().min(given.2.len());
-    let cut = |digits: &(bool, String, String)| -> Option<i128> {
-        let text = format!("{}{}", digits.1, &digits.2[..places]);
-        text.parse::<i128>().ok().map(|number| if digits.0 { -number } else { number })
-    };
+    // A quotient that one of the two carries on further: equal to sixteen digits, or to the last that there is room for.
+    let places = shown.0.min(shown.1);
     let significant = right.1.trim_start_matches('0').len() + places;
-    match (cut(&right), cut(&given)) {
-        (Some(a), Some(b)) => (significant >= DIGITS || places >= PLACES - 1) && (a - b).abs() <= 1,
+    let close = |places: usize| match (cut(&right, places), cut(&given, places)) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1,
         _ => false,
-    }
+    };
+    significant >= DIGITS && close(places) || close(PLACES)
+}
+
+/// The number in units of so many places behind the point; what lies behind them is cut off.
+fn cut(digits: &(bool, String, String), places: usize) -> Option<i128> {
+    let part: String = digits.2.chars().chain(std::iter::repeat('0')).take(places).collect();
+    let number = format!("{}{part}", digits.1).parse::<i128>().ok()?;
+    Some(if digits.0 { -number } else { number })
 }
 
 /// The sign, the digits before the point and those behind it without the zeros at the end.
@@ -150,6 +156,7 @@ fn digits(text: &str) -> Option<(bool, String, String)> {
 #[test]
 fn decimals_are_the_same_up_to_zeros_and_sixteen_digits() {
     assert!(same_decimal("0.86376811594202898551", "0.8637681159420290"));
+    assert!(same_decimal("0.00000000000000000000000000021667500195007502", "0.00000000000000000000"));
     assert!(same_decimal("1.50", "1.5") && same_decimal("0.0", "0") && same_decimal("-0.00", "0"));
     assert!(same_decimal("0.66666666666666666667", "0.6666666666666667"));
     assert!(!same_decimal("0.66666666666666666667", "0.66667"));

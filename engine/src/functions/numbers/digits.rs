@@ -44,8 +44,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     ]
 }
 
-fn whole(_: &[DataType]) -> DataType {
-    DataType::Decimal128(PRECISION, 0)
+/// As many digits as stand before the point, and one for what is rounded up: an average of them has room for its own.
+fn whole(given: &[DataType]) -> DataType {
+    match given {
+        [DataType::Decimal128(precision, scale)] => {
+            let digits = (i16::from(*precision) - i16::from(*scale) + 1).clamp(1, i16::from(PRECISION));
+            DataType::Decimal128(u8::try_from(digits).unwrap_or(PRECISION), 0)
+        }
+        _ => DataType::Decimal128(PRECISION, 0),
+    }
 }
 
 fn sign_of_doubles(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
@@ -62,7 +69,7 @@ fn sign_of_doubles(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
 fn sign_of_decimals(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Decimal128Type>();
     let signs: Decimal128Array = numbers.unary::<_, Decimal128Type>(i128::signum);
-    Ok(Arc::new(signs.with_data_type(whole(&[]))))
+    Ok(Arc::new(signs.with_data_type(whole(&[args[0].data_type().clone()]))))
 }
 
 fn rounded_doubles(args: &[ArrayRef], round: fn(f64) -> f64) -> Result<ArrayRef> {
@@ -74,7 +81,7 @@ fn rounded_decimals(args: &[ArrayRef], round: fn(i128, i128) -> i128) -> Result<
     let numbers = args[0].as_primitive::<Decimal128Type>();
     let unit = 10_i128.pow(u32::try_from(numbers.scale()).unwrap_or(0));
     let rounded: Decimal128Array = numbers.unary::<_, Decimal128Type>(|value| round(value, unit));
-    Ok(Arc::new(rounded.with_data_type(whole(&[]))))
+    Ok(Arc::new(rounded.with_data_type(whole(&[args[0].data_type().clone()]))))
 }
 
 /// Of what stands where a value is NULL, too.

@@ -54,7 +54,10 @@ impl ScalarUDFImpl for Trunc {
     /// A decimal with as many digits behind its point as are kept, where they are constant.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let data_type = match (args.arg_fields[0].data_type(), args.scalar_arguments.get(1)) {
-            (DataType::Decimal128(precision, _), None) => DataType::Decimal128(*precision, 0),
+            (DataType::Decimal128(precision, scale), None) => {
+                let digits = precision.saturating_sub(scale.unsigned_abs()).max(1);
+                DataType::Decimal128(if *scale < 0 { *precision } else { digits }, 0)
+            }
             (DataType::Decimal128(precision, scale), Some(Some(digits))) => {
                 let kept = match digits.cast_to(&DataType::Int32) {
                     Ok(ScalarValue::Int32(Some(digits))) => digits.clamp(0, i32::from(*scale).max(0)),

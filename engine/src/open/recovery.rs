@@ -109,7 +109,7 @@ async fn open_stores(
     };
     cold_place::claim(config, &root, snapshot, catalog.identity(), access).await?;
     let bucket = match &root {
-        StorageRoot::ObjectStore { store, url } => Some((url.clone(), Arc::clone(store))),
+        StorageRoot::ObjectStore { uncached, url, .. } => Some((url.clone(), Arc::clone(uncached))),
         StorageRoot::Folder(_) => None,
     };
     let cold = ColdStores::open(config, root, Arc::clone(catalog))?;

@@ -32,6 +32,8 @@ pub enum StorageRoot {
     ObjectStore {
         /// The store; its `/` is the root of the storage system (of the bucket), not of the folder.
         store: Arc<dyn ObjectStore>,
+        /// The same without anything kept of its files: for those of others, which may change or go.
+        uncached: Arc<dyn ObjectStore>,
         /// The folder, with a scheme that the lakehouse libraries know.
         url: Url,
     },
@@ -45,13 +47,13 @@ impl StorageRoot {
     pub fn inner(self, folder: &str) -> Result<StorageRoot> {
         Ok(match self {
             StorageRoot::Folder(outer) => StorageRoot::Folder(outer.join(folder)),
-            StorageRoot::ObjectStore { store, mut url } => {
+            StorageRoot::ObjectStore { store, uncached, mut url } => {
                 if !url.path().ends_with('/') {
                     url.set_path(&format!("{}/", url.path()));
                 }
                 let inner = url.join(&format!("{folder}/"));
                 let url = inner.map_err(|e| ProviderError::store(STORE, format!("open {folder} in {url}"), e))?;
-                StorageRoot::ObjectStore { store, url }
+                StorageRoot::ObjectStore { store, uncached, url }
             }
         })
     }
@@ -85,7 +87,7 @@ impl Objects {
                 })?;
                 (Arc::new(DurableLocalStore::open()), url)
             }
-            StorageRoot::ObjectStore { store, mut url } => {
+            StorageRoot::ObjectStore { store, mut url, .. } => {
                 if !url.path().ends_with('/') {
                     url.set_path(&format!("{}/", url.path()));
                 }

@@ -286,7 +286,7 @@ impl Kind for DeltaOnS3 {
     }
 
     async fn public_rows(&self, folder: &Path, table: &TableDef) -> Option<u64> {
-        let StorageRoot::ObjectStore { store, url } = DeltaOnS3::root(folder).await else { panic!("no bucket") };
+        let StorageRoot::ObjectStore { store, url, .. } = DeltaOnS3::root(folder).await else { panic!("no bucket") };
         let url = url.join(&format!("{}/", table.storage_name())).unwrap();
         let inner = PrefixStore::new(Arc::clone(&store), object_store::path::Path::from_url_path(url.path()).unwrap());
         let inner: Arc<dyn ObjectStore> = Arc::new(inner);

@@ -233,7 +233,12 @@ impl S3Server {
 
     /// An object's bytes.
     pub fn object(&self, key: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(BUCKET).join(key)).expect("the object is there")
+        std::fs::read(self.place(key)).expect("the object is there")
+    }
+
+    /// The file that an object lies in, for others to write and delete in behind the server's back.
+    pub fn place(&self, key: &str) -> std::path::PathBuf {
+        self.folder.path().join(BUCKET).join(key)
     }
 
     /// Uploads in parts that were neither completed nor given up.

@@ -11,6 +11,7 @@ use arrow::array::{
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use zxq_engine::{ColdFormat, Engine, ErrorKind};
+use zxq_test_support::s3_server;
 use zxq_tests::test_server::TestEngine;
 
 fn write(path: &Path, columns: Vec<(&str, ArrayRef)>) {
@@ -46,6 +47,25 @@ async fn refusal(engine: &Arc<Engine>, sql: &str) -> zxq_engine::EngineError {
 async fn create(engine: &Arc<Engine>, name: &str, location: &Path) {
     let sql = format!("CREATE EXTERNAL TABLE {name} STORED AS parquet LOCATION '{}'", location.display());
     engine.sql(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_the_bucket_of_cold_are_seen_as_they_are() {
+    // What is kept of cold's own files, which never change, must not answer for those of others in the same bucket.
+    let s3 = s3_server::shared();
+    let test = TestEngine::open(|config| config.cold.s3 = Some(s3.options("beside_others"))).await;
+    let engine = &test.engine;
+    let put = |name: &str, values: &[i64]| write(&s3.place(&format!("others/{name}")), vec![("id", ids(values))]);
+    put("a.parquet", &[1, 2]);
+    put("b.parquet", &[10]);
+    let location = format!("s3://{}/others/", s3_server::BUCKET);
+    create(engine, "others", Path::new(&location)).await;
+    assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["1", "2", "10"]);
+    put("a.parquet", &[3, 4]);
+    assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["3", "4", "10"]);
+    put("c.parquet", &[7]);
+    std::fs::remove_file(s3.place("others/b.parquet")).unwrap();
+    assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["3", "4", "7"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

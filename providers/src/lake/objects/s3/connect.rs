@@ -60,9 +60,9 @@ pub(super) async fn connect_with(
     tracing::info!(place = %options.place(), %region, ?credentials, "connected to object storage");
 
     let part_size = usize::try_from(options.part_size).unwrap_or(usize::MAX);
-    let store: Arc<dyn ObjectStore> = Arc::new(S3Store::over(client, part_size));
-    let store = CachedRanges::over(store, options.url.as_str(), &options.cache)?;
-    Ok(StorageRoot::ObjectStore { store, url: options.url.clone() })
+    let uncached: Arc<dyn ObjectStore> = Arc::new(S3Store::over(client, part_size));
+    let store = CachedRanges::over(Arc::clone(&uncached), options.url.as_str(), &options.cache)?;
+    Ok(StorageRoot::ObjectStore { store, uncached, url: options.url.clone() })
 }
 
 async fn region(

@@ -36,6 +36,10 @@ pub struct EngineConfig {
     pub policy: PolicyConfig,
     /// Memory for running queries, bytes; sorts and aggregates above it spill to disk. Hot and warm have their own.
     pub query_memory_bytes: u64,
+    /// Of that, for the statements of one client's session; `None` for three quarters.
+    pub session_memory_bytes: Option<u64>,
+    /// Of that, for the statements of all sessions of one user; `None` for all.
+    pub user_memory_bytes: Option<u64>,
     /// Output partitions per query: how many cores one query may use.
     pub target_partitions: usize,
     /// Threads that statements and jobs run on, so that those which compute for long keep no socket and no timer waiting;
@@ -172,6 +176,8 @@ impl EngineConfig {
                 segment_rows: 1_048_576,
             },
             query_memory_bytes: 2048 * MIB,
+            session_memory_bytes: None,
+            user_memory_bytes: None,
             target_partitions: threads,
             threads: None,
             clock: Arc::new(SystemClock),

@@ -39,7 +39,7 @@ pub(crate) fn expression_state(target_partitions: usize, runtime: &Arc<RuntimeEn
 
 /// A context over the tables, for what the engine itself reads.
 pub(crate) fn internal(engine: &Arc<Engine>) -> SessionContext {
-    over_tables(engine, config(engine.config.target_partitions)).0
+    over_tables(engine, config(engine.config.target_partitions), Arc::clone(&engine.runtime)).0
 }
 
 /// The settings that every session starts with.
@@ -70,12 +70,16 @@ pub(crate) fn config(target_partitions: usize) -> SessionConfig {
     config
 }
 
-/// A context over the tables with these settings, and the catalog that its schemas are in.
-pub(crate) fn over_tables(engine: &Arc<Engine>, config: SessionConfig) -> (SessionContext, Arc<MemoryCatalogProvider>) {
+/// A context over the tables with these settings and what they run with, and the catalog that its schemas are in.
+pub(crate) fn over_tables(
+    engine: &Arc<Engine>,
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+) -> (SessionContext, Arc<MemoryCatalogProvider>) {
     let weak: Weak<Engine> = Arc::downgrade(engine);
     let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(Arc::clone(&engine.runtime))
+        .with_runtime_env(runtime)
         .with_expr_planners(semantics::expr_planners())
         .with_type_planner(semantics::type_names::planner())
         .with_analyzer_rules(semantics::analyzer::rules())

@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::CatalogProvider;
 use datafusion::common::ParamValues;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -22,6 +23,7 @@ use crate::scan::tier_scan_exec::ScanReports;
 use crate::sql::Statement;
 use crate::sql::light::is_light;
 use crate::state::engine::Engine;
+use crate::state::memory_share::MemoryShare;
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
 
@@ -96,10 +98,10 @@ impl Outcome {
 }
 
 impl EngineSession {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, runtime: Arc<RuntimeEnv>) -> Self {
         let scan_reports = Arc::new(ScanReports::default());
         let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
-        let context = context_with(engine, config);
+        let context = context_with(engine, config, runtime);
         EngineSession {
             engine: Arc::clone(engine),
             context,
@@ -269,12 +271,24 @@ pub(crate) fn positional(params: Vec<ScalarValue>) -> ParamValues {
 impl Engine {
     /// A session: its own settings and its own `SessionContext`, over the shared database. One per connection.
     pub fn session(self: &Arc<Self>) -> EngineSession {
-        EngineSession::new(self)
+        EngineSession::new(self, Arc::clone(&self.runtime))
+    }
+
+    /// The session of a client: its statements have a share of the memory of all, and one of what this user's sessions have
+    /// together ([`crate::EngineConfig::session_memory_bytes`], [`crate::EngineConfig::user_memory_bytes`]).
+    pub fn session_of(self: &Arc<Self>, user: &str) -> EngineSession {
+        let mut pool = Arc::clone(&self.runtime.memory_pool);
+        if let Some(bytes) = self.config.user_memory_bytes {
+            pool = self.user_shares.of(&pool, user, bytes);
+        }
+        let bytes = self.config.session_memory_bytes.unwrap_or(self.config.query_memory_bytes / 4 * 3);
+        pool = MemoryShare::of(&pool, "this connection (session_memory_limit)".to_owned(), bytes);
+        EngineSession::new(self, Arc::new(RuntimeEnv { memory_pool: pool, ..self.runtime.as_ref().clone() }))
     }
 
     /// A DataFusion context over this database, for embedding programs. Every statement it runs reads one snapshot.
     pub fn session_context(self: &Arc<Self>) -> SessionContext {
-        context_with(self, context::config(self.config.target_partitions))
+        context_with(self, context::config(self.config.target_partitions), Arc::clone(&self.runtime))
     }
 
     /// Runs SQL (one statement or several) and gathers the rows of the last one.
@@ -292,8 +306,8 @@ impl Engine {
 }
 
 /// A context with the tables and the system views.
-fn context_with(engine: &Arc<Engine>, config: SessionConfig) -> SessionContext {
-    let (context, catalog) = context::over_tables(engine, config);
+fn context_with(engine: &Arc<Engine>, config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let (context, catalog) = context::over_tables(engine, config, runtime);
     if let Err(error) = catalog.register_schema("zxq", Arc::new(SystemSchema::new(Arc::downgrade(engine)))) {
         tracing::error!(%error, "schema zxq could not be registered");
     }

@@ -10,6 +10,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod ids;
 pub mod lock;
 pub(crate) mod log_owner;
+pub(crate) mod memory_share;
 pub(crate) mod pins;
 pub(crate) mod query_log;
 pub(crate) mod row_checkers;

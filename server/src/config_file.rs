@@ -86,6 +86,8 @@ struct RawConfig {
     #[serde(default)]
     load_roots: Vec<PathBuf>,
     memory_limit: Option<ByteSize>,
+    session_memory_limit: Option<ByteSize>,
+    user_memory_limit: Option<ByteSize>,
     threads: Option<usize>,
     segment_rows: Option<usize>,
     hot_to_warm_age: Option<Span>,
@@ -158,6 +160,8 @@ impl RawConfig {
         }
         for (key, value) in [
             ("memory_limit", self.memory_limit),
+            ("session_memory_limit", self.session_memory_limit),
+            ("user_memory_limit", self.user_memory_limit),
             ("hot.memory_limit", self.hot.memory_limit),
             ("hot.wal_segment_size", self.hot.wal_segment_size),
             ("warm.memory_limit", self.warm.memory_limit),
@@ -189,6 +193,8 @@ impl RawConfig {
             }
         };
         size(&mut engine.query_memory_bytes, self.memory_limit);
+        engine.session_memory_bytes = self.session_memory_limit.map(|size| size.0);
+        engine.user_memory_bytes = self.user_memory_limit.map(|size| size.0);
         size(&mut engine.hot.memory_limit_bytes, self.hot.memory_limit);
         size(&mut engine.hot.wal_segment_bytes, self.hot.wal_segment_size);
         size(&mut engine.warm.memory_limit_bytes, self.warm.memory_limit);

@@ -15,6 +15,7 @@ use crate::state::commit::CommitState;
 use crate::state::engine::Engine;
 use crate::state::heartbeat;
 use crate::state::ids::SegmentIds;
+use crate::state::memory_share::UserShares;
 use crate::state::pins::Pins;
 use crate::state::query_log::QueryLog;
 use crate::state::row_checkers::RowCheckers;
@@ -59,6 +60,7 @@ impl Engine {
             queries: QueryLog::default(),
             accesses: AccessLog::default(),
             runtime: parts.runtime,
+            user_shares: UserShares::default(),
             supervisor,
             locks: TableLocks::default(),
             backoff: Backoff::default(),

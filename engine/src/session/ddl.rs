@@ -95,7 +95,8 @@ async fn create_table_as(session: &EngineSession, statement: &Statement, control
     let table = engine.prepare_table(def).await?;
     let physical = control.stoppable(state.create_physical_plan(&plan)).await?;
     let stream = execute_stream(physical, session.context().task_ctx())?;
-    let mut rows = control.stoppable(gather(stream, &engine.runtime.memory_pool, "CREATE TABLE AS")).await?;
+    let mut rows =
+        control.stoppable(gather(stream, &session.context().runtime_env().memory_pool, "CREATE TABLE AS")).await?;
     let report = engine.create_with_rows(&table, std::mem::take(&mut rows.batches), control).await?;
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }

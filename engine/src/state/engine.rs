@@ -24,6 +24,7 @@ use crate::state::commit::CommitState;
 use crate::state::ids::SegmentIds;
 use crate::state::lock::DirectoryLock;
 use crate::state::log_owner::LogOwner;
+use crate::state::memory_share::UserShares;
 use crate::state::pins::{Pin, Pins};
 use crate::state::query_log::QueryLog;
 use crate::state::row_checkers::RowCheckers;
@@ -56,6 +57,8 @@ pub struct Engine {
     pub(crate) queries: QueryLog,
     pub(crate) accesses: AccessLog,
     pub(crate) runtime: Arc<RuntimeEnv>,
+    /// What users may have of its memory.
+    pub(crate) user_shares: UserShares,
     /// Owns what runs.
     pub(crate) supervisor: Supervisor,
     /// Which jobs exclude each other.

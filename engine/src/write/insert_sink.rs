@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use zxq_catalog::TableDef;
@@ -56,11 +57,11 @@ impl DataSink for InsertSink {
 
     async fn write_all(&self, data: SendableRecordBatchStream, context: &Arc<TaskContext>) -> Result<u64> {
         let report = match context.session_config().get_extension::<JobControl>() {
-            Some(control) => self.insert(data, &control).await?,
+            Some(control) => self.insert(data, context.memory_pool(), &control).await?,
             // A plan that an embedding program runs by itself: what it begins ends as a whole, whatever becomes of the plan.
             None => {
-                let sink = self.clone();
-                let work = move |control: Arc<JobControl>| async move { sink.insert(data, &control).await };
+                let (sink, pool) = (self.clone(), Arc::clone(context.memory_pool()));
+                let work = move |control: Arc<JobControl>| async move { sink.insert(data, &pool, &control).await };
                 self.engine.supervisor.start("INSERT", work).await?
             }
         };
@@ -72,10 +73,10 @@ impl InsertSink {
     async fn insert(
         &self,
         data: SendableRecordBatchStream,
+        pool: &Arc<dyn MemoryPool>,
         control: &JobControl,
     ) -> crate::error::Result<IngestReport> {
         // A statement is all or nothing, so its rows become visible together, after the last of them has arrived.
-        let pool = &self.engine.runtime.memory_pool;
         let mut rows = control.stoppable(gather(data, pool, "INSERT")).await?;
         let batches = std::mem::take(&mut rows.batches);
         self.engine.ingest_checked(self.table.id, batches, "insert", control).await

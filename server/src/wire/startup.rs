@@ -119,7 +119,7 @@ async fn begin(
     let database = startup.parameters.get("database").unwrap_or(user).clone();
     let seat = shared.connections.enter(version, place);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
-    let mut engine = shared.engine.session();
+    let mut engine = shared.engine.session_of(user);
     engine.limit_files(Some(Arc::clone(&shared.load_roots)));
     let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database);
     apply_parameters(&mut session, &startup.parameters).await?;

@@ -122,3 +122,31 @@ async fn statements_that_compute_for_ever_keep_nobody_waiting() {
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(running.next().unwrap().await.unwrap(), "57P01");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_and_no_user_takes_all_memory() {
+    let place = Place::new();
+    let config = "memory_limit: 256MiB\nsession_memory_limit: 32MiB\nuser_memory_limit: 40MiB\n";
+    let config = place.file("storage.yaml", config);
+    let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0", "--config", &config]);
+    let (one, two) = (connect(&server).await, connect(&server).await);
+    let copy = |name: &str, rows: u64| format!("CREATE TABLE {name} AS SELECT x FROM generate_series(1, {rows}) g(x)");
+    // Eight bytes a row: more than one connection has.
+    let error = one.simple_query(&copy("a", 6_000_000)).await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "53200", "{error}");
+    assert!(error.message().contains("session_memory_limit"), "{error}");
+    one.simple_query(&copy("b", 1_000_000)).await.unwrap();
+
+    // Two of one user at once are within their own limits, and above that of the user.
+    let (first, second) = (copy("c", 3_200_000), copy("d", 3_200_000));
+    let both = tokio::join!(one.simple_query(&first), two.simple_query(&second));
+    for error in [both.0.err(), both.1.err()].into_iter().flatten() {
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "53200", "{error}");
+        assert!(error.message().contains("user_memory_limit"), "{error}");
+    }
+    // What failed gave its memory back.
+    one.simple_query(&copy("e", 3_200_000)).await.unwrap();
+    assert_eq!(server.end_with("TERM").code(), Some(0));
+}

@@ -144,9 +144,18 @@ impl Server {
 
     /// Most memory it has had resident so far, MiB.
     pub fn peak_mib(&self) -> u64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// Memory it has resident now, MiB.
+    pub fn resident_mib(&self) -> u64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
+        let memory = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+        memory.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
     }
 
     /// Sends a signal and gives how it ended; it must end soon.

@@ -1,7 +1,7 @@
 //! Parameters of a `Bind` message: PostgreSQL text or binary to DataFusion scalars.
 
 mod binary;
-pub(crate) mod text;
+mod text;
 
 #[cfg(test)]
 mod tests;

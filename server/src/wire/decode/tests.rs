@@ -120,14 +120,3 @@ fn numeric_bytes_of_postgres() {
         assert_eq!(value, decimal(shown).unwrap(), "{shown}");
     }
 }
-
-#[test]
-fn array_literals() {
-    let elements = |text| super::text::array_elements(text);
-    let some = |texts: &[&str]| Some(texts.iter().map(|t| Some((*t).to_owned())).collect::<Vec<_>>());
-    assert_eq!(elements("{}"), Some(Vec::new()));
-    assert_eq!(elements("{a, \"b,c\" ,\"q\\\"\"}"), some(&["a", "b,c", "q\""]));
-    assert_eq!(elements("{NULL,\"NULL\"}"), Some(vec![None, Some("NULL".to_owned())]));
-    assert_eq!(elements("{a"), None);
-    assert_eq!(elements("{{a}}"), None);
-}

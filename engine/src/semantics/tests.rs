@@ -17,6 +17,8 @@ fn context() -> SessionContext {
         .with_expr_planners(super::expr_planners())
         .with_analyzer_rules(super::analyzer::rules())
         .with_optimizer_rule(std::sync::Arc::new(super::guards::Guards))
+        .with_optimizer_rule(std::sync::Arc::new(super::columns_first::ColumnsFirst))
+        .with_optimizer_rule(std::sync::Arc::new(super::day_ranges::DayRanges))
         .with_type_planner(super::type_names::planner())
         .with_default_features()
         .build();

@@ -3,8 +3,6 @@
 //! Integers stay as wide as the wider operand, a decimal makes the other one a decimal, a double the other one a double. An
 //! integer constant is an `integer` where it fits, as in PostgreSQL, not a `bigint`.
 
-use std::str::FromStr;
-
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
@@ -181,14 +179,7 @@ pub(crate) fn whole_decimal(value: i64) -> ScalarValue {
 
 /// The decimal that a text writes, with its digits; `None` where 38 do not hold it, or it writes none.
 pub(crate) fn exact_decimal(written: &str) -> Option<ScalarValue> {
-    let written = written.trim();
-    let (mantissa, exponent) = match written.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, i64::from_str(exponent).ok()?),
-        None => (written, 0),
-    };
-    let behind = mantissa.split_once('.').map_or(0, |(_, behind)| behind.len() as i64);
-    let scale = u8::try_from((behind - exponent).max(0)).ok().filter(|scale| *scale <= 38)?;
-    let value = text::decimal(written, 38, scale).ok()?;
+    let (value, scale) = text::exact_decimal(written)?;
     let digits = value.unsigned_abs().checked_ilog10().map_or(1, |digits| digits as u8 + 1);
     Some(ScalarValue::Decimal128(Some(value), digits.max(scale), scale as i8))
 }

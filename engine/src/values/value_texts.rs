@@ -36,6 +36,12 @@ pub fn boolean(written: &str) -> Result<bool, CastProblem> {
     text::boolean(written)
 }
 
+/// A decimal with the digits that it is written with: the unscaled integer, and how many of its digits are behind the point;
+/// `None` where 38 digits do not hold it, or it is none.
+pub fn decimal(written: &str) -> Option<(i128, u8)> {
+    text::exact_decimal(written)
+}
+
 /// A text in the form in which `uuid`, `json` or `jsonb` keeps it; `None` where it is no value of that type.
 pub fn kept(written: &str, type_name: &str) -> Option<String> {
     match type_name {
@@ -54,4 +60,22 @@ pub fn bytes(written: &str) -> Option<Vec<u8>> {
 /// The elements of a one-dimensional array, `None` for NULL; `None` altogether where it is malformed.
 pub fn elements(written: &str) -> Option<Vec<Option<String>>> {
     array_text::elements(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        assert_eq!(decimal("-0.00000000000000000000000000000000000001"), Some((-1, 38)));
+        assert_eq!(decimal("99999999999999999999999999999999999999"), Some((10i128.pow(38) - 1, 0)));
+        assert_eq!(decimal("100000000000000000000000000000000000000"), None);
+        assert_eq!(decimal("."), None);
+        assert_eq!(decimal("1.50"), Some((150, 2)));
+        assert_eq!(decimal("1.5e3"), Some((1500, 0)));
+        assert_eq!(decimal("0e-100"), Some((0, 38)));
+        assert_eq!(decimal("1e-9223372036854775808"), None);
+        assert_eq!(decimal("1e9223372036854775807"), None);
+    }
 }

@@ -57,6 +57,8 @@ fn values_that_are_none_are_refused() {
         ("2024-13-01", Type::DATE, "22P02"),
         ("1.2.3", Type::NUMERIC, "22P02"),
         ("NaN", Type::NUMERIC, "22003"),
+        ("1e400", Type::FLOAT8, "22003"),
+        ("{1,,2}", Type::INT4_ARRAY, "22P02"),
         ("1e40", Type::NUMERIC, "22003"),
         ("{1,2", Type::INT4_ARRAY, "22P02"),
     ] {
@@ -74,10 +76,6 @@ fn numerics_are_never_rounded() {
     assert!(!fits(&value, &wanted));
     let value = text("1.50", &Type::NUMERIC, &DataType::Int64).unwrap();
     assert!(!fits(&value, &DataType::Int64));
-    assert_eq!(parse_decimal("-0.00000000000000000000000000000000000001"), Some((-1, 38)));
-    assert_eq!(parse_decimal("99999999999999999999999999999999999999"), Some((10i128.pow(38) - 1, 0)));
-    assert_eq!(parse_decimal("100000000000000000000000000000000000000"), None);
-    assert_eq!(parse_decimal("."), None);
 }
 
 #[test]

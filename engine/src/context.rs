@@ -85,6 +85,8 @@ pub(crate) fn over_tables(
         .with_analyzer_rules(semantics::analyzer::rules())
         .with_analyzer_rule(Arc::new(crate::functions::times::interval_order::IntervalsByLength))
         .with_optimizer_rule(Arc::new(semantics::guards::Guards))
+        .with_optimizer_rule(Arc::new(semantics::columns_first::ColumnsFirst))
+        .with_optimizer_rule(Arc::new(semantics::day_ranges::DayRanges))
         .with_default_features()
         .with_query_planner(Arc::new(PinningPlanner::new(Weak::clone(&weak))));
     let context = SessionContext::new_with_state(with_rules(builder, engine.store(Tier::Warm)).build());

@@ -169,27 +169,19 @@ impl From<ProviderError> for EngineError {
 
 impl From<ArrowError> for EngineError {
     fn from(error: ArrowError) -> Self {
-        let kind = match &error {
-            ArrowError::DivideByZero => ErrorKind::DivisionByZero,
-            ArrowError::ArithmeticOverflow(_) => ErrorKind::NumericOutOfRange,
-            ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
-                ErrorKind::NumericOutOfRange
-            }
-            ArrowError::CastError(_) | ArrowError::ParseError(_) => ErrorKind::InvalidText,
-            ArrowError::InvalidArgumentError(_) => ErrorKind::InvalidParameter,
+        let (kind, message) = match &error {
             ArrowError::ExternalError(_) => return external(error),
-            _ => ErrorKind::Internal,
-        };
-        let message = match &error {
-            ArrowError::DivideByZero => "division by zero".to_owned(),
-            ArrowError::ArithmeticOverflow(text) => format!("number out of range: {text}"),
+            ArrowError::DivideByZero => (ErrorKind::DivisionByZero, "division by zero".to_owned()),
+            ArrowError::ArithmeticOverflow(text) => {
+                (ErrorKind::NumericOutOfRange, format!("number out of range: {text}"))
+            }
             ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
-                "numeric value out of range: it has more than 38 digits".to_owned()
+                let message = "numeric value out of range: it has more than 38 digits";
+                (ErrorKind::NumericOutOfRange, message.to_owned())
             }
-            ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) => {
-                text.clone()
-            }
-            other => other.to_string(),
+            ArrowError::CastError(text) | ArrowError::ParseError(text) => (ErrorKind::InvalidText, text.clone()),
+            ArrowError::InvalidArgumentError(text) => (ErrorKind::InvalidParameter, text.clone()),
+            other => (ErrorKind::Internal, other.to_string()),
         };
         EngineError::new(kind, message).with_source(error)
     }
@@ -245,9 +237,11 @@ impl From<DataFusionError> for EngineError {
             }
             DataFusionError::Diagnostic(_, inner) => (*inner).into(),
             DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
-            DataFusionError::Collection(mut several) if !several.is_empty() => several.swap_remove(0).into(),
             DataFusionError::Shared(inner) => shared(inner),
-            other => EngineError::new(kind_of(&other), message_of(&other)).with_source(other),
+            other => {
+                let (kind, message) = told(&other);
+                EngineError::new(kind, message).with_source(other)
+            }
         }
     }
 }
@@ -262,7 +256,10 @@ fn shared(inner: Arc<DataFusionError>) -> EngineError {
         Some(EngineError { kind, message, hint, place, .. }) => {
             EngineError { kind: *kind, message: message.clone(), hint: hint.clone(), place: *place, source: None }
         }
-        None => EngineError::new(kind_of(&inner), message_of(&inner)),
+        None => {
+            let (kind, message) = told(&inner);
+            EngineError::new(kind, message)
+        }
     };
     error.with_source(DataFusionError::Shared(inner))
 }
@@ -285,10 +282,20 @@ impl From<EngineError> for DataFusionError {
     }
 }
 
-fn kind_of(error: &DataFusionError) -> ErrorKind {
-    if let Some((kind, _)) = plain_words::reworded(error) {
-        return kind;
+/// The kind of one of DataFusion's errors, and what is said of it.
+fn told(error: &DataFusionError) -> (ErrorKind, String) {
+    if let Some(told) = plain_words::reworded(error) {
+        return told;
     }
+    if let DataFusionError::Plan(text) = error
+        && let Some(told) = no_such_function::in_words_of_postgres(text)
+    {
+        return told;
+    }
+    (kind_of(error), message_of(error))
+}
+
+fn kind_of(error: &DataFusionError) -> ErrorKind {
     match error {
         DataFusionError::SQL(_, _) => ErrorKind::Syntax,
         DataFusionError::NotImplemented(_) => ErrorKind::FeatureNotSupported,
@@ -306,7 +313,7 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
         DataFusionError::ParquetError(_) => ErrorKind::DataCorrupted,
         DataFusionError::Shared(inner) => match inner.find_root() {
             DataFusionError::Shared(_) | DataFusionError::External(_) => ErrorKind::Internal,
-            root => kind_of(root),
+            root => told(root).0,
         },
         _ => ErrorKind::Internal,
     }
@@ -335,20 +342,14 @@ fn kind_of_plan_text(text: &str) -> ErrorKind {
 }
 
 fn message_of(error: &DataFusionError) -> String {
-    if let Some((_, message)) = plain_words::reworded(error) {
-        return message;
-    }
     match error {
         DataFusionError::SchemaError(inner, _) => return message_of_schema(inner),
         DataFusionError::Plan(text) => {
-            if let Some((_, message)) = no_such_function::in_words_of_postgres(text) {
-                return message;
-            }
             if let Some(message) = in_words_of_postgres(text) {
                 return message;
             }
         }
-        DataFusionError::Shared(inner) => return message_of(inner),
+        DataFusionError::Shared(inner) => return told(inner).1,
         _ => {}
     }
     let text = error.strip_backtrace();

@@ -80,6 +80,7 @@ pub use state::lock;
 pub use supervisor::{JobHandle, Probe, RunningJob, Verdict};
 pub use values::civil::civil;
 pub use values::counted::counted;
+pub use values::value_texts;
 pub use values::zone::Zone;
 pub use write::bulk_load::{LoadReport, LoadRequest};
 pub use write::ingest::IngestReport;

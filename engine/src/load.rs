@@ -123,6 +123,9 @@ pub trait RowReader: Send {
 
     /// Rows handed out.
     fn rows_read(&self) -> u64;
+
+    /// True where times had digits beyond the microsecond, which were cut.
+    fn digits_cut(&self) -> bool;
 }
 
 /// Opens a file; see [`Input::open`].

@@ -6,28 +6,32 @@
 //!
 //! - [`operators`]: which function an operator becomes; [`arithmetic`] computes it, [`number_types`] has its type.
 //! - [`casts`]: casts that round, or whose failure has a code of its own.
-//! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), [`frames`] (doubles in windows that
-//!   move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles with NaN).
+//! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), and by `wrapped` DataFusion's with
+//!   another part: [`frames`] (doubles in windows that move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles
+//!   with NaN).
 //! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
-//! - [`zeros`]: -0 and 0 are one number. `opaque`: comparisons that DataFusion must not estimate.
+//! - [`zeros`]: -0 and 0 are one number.
 //! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
-//! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out.
+//! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out. [`columns_first`]: which side of an
+//!   equality stands for both. [`day_ranges`]: filters by the day of a time.
 
 pub(crate) mod aggregates;
 pub(crate) mod analyzer;
 pub(crate) mod arithmetic;
 pub(crate) mod casts;
 pub(crate) mod checked_math;
+pub(crate) mod columns_first;
+pub(crate) mod day_ranges;
 pub(crate) mod exact_sum;
 pub(crate) mod extremes;
 pub(crate) mod frames;
 pub(crate) mod guards;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
-mod opaque;
 pub(crate) mod operators;
 pub(crate) mod type_names;
 pub(crate) mod untyped_texts;
+mod wrapped;
 pub(crate) mod zeros;
 
 use std::sync::Arc;

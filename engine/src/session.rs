@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use zxq_catalog::Tier;
 
 use crate::context;
@@ -147,7 +148,7 @@ impl EngineSession {
             return self.parse(sql);
         }
         let sql = sql.to_owned();
-        threads::run(self.engine.config.threads.as_ref(), async move { crate::sql::parse(&sql) }).await
+        threads::run(self.threads(false), async move { crate::sql::parse(&sql) }).await
     }
 
     /// Plans a statement that may have parameters `$1 …`, to be executed any number of times. `hints` are the types a
@@ -156,12 +157,11 @@ impl EngineSession {
     /// # Errors
     /// Whatever planning finds: unknown tables and columns, types that do not fit.
     pub async fn prepare(&self, statement: &Statement, hints: &[Option<DataType>]) -> Result<Prepared> {
-        if is_light(statement) {
-            return Prepared::new(self, statement, hints).await;
-        }
+        let light = is_light(statement);
+        let Some(threads) = self.threads(light) else { return Prepared::new(self, statement, hints, light).await };
         let (session, statement, hints) = (self.shared(), statement.clone(), hints.to_vec());
-        let planning = async move { Prepared::new(&session, &statement, &hints).await };
-        threads::run(self.engine.config.threads.as_ref(), planning).await
+        let planning = async move { Prepared::new(&session, &statement, &hints, light).await };
+        threads::run(Some(threads), planning).await
     }
 
     /// Executes a prepared statement. Parameters come in order, `$1` first.
@@ -185,9 +185,14 @@ impl EngineSession {
         job.await
     }
 
-    /// Executes a statement that changes nothing, on the threads of statements unless there is hardly anything to do.
+    /// The threads of statements, where there are any: `None` too for a light statement, which is worked on at once.
+    fn threads(&self, light: bool) -> Option<&Handle> {
+        self.engine.config.threads.as_ref().filter(|_| !light)
+    }
+
+    /// Executes a statement that changes nothing.
     async fn execute_apart(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
-        let Some(threads) = self.engine.config.threads.as_ref().filter(|_| !is_light(&prepared.statement)) else {
+        let Some(threads) = self.threads(prepared.light) else {
             return prepared.execute(self, params, &Arc::default()).await;
         };
         let (session, prepared) = (self.shared(), prepared.clone());

@@ -1,5 +1,5 @@
 //! Values and their texts: [`text`] reads numbers, dates and times, [`interval`] intervals, [`shown`] writes them;
-//! [`zone`] knows time zones, [`civil`] the calendar.
+//! [`zone`] knows time zones, [`civil`] the calendar. [`value_texts`] offers them to those outside of the engine.
 
 pub(crate) mod array_text;
 pub(crate) mod bytea;
@@ -12,6 +12,7 @@ pub(crate) mod shown;
 pub(crate) mod text;
 pub(crate) mod time_of_day;
 pub(crate) mod uuid_text;
+pub mod value_texts;
 pub(crate) mod wordy;
 pub mod zone;
 
@@ -19,7 +20,7 @@ use crate::error::ErrorKind;
 
 /// Why a value does not fit its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CastProblem {
+pub enum CastProblem {
     /// The number is out of the column's range.
     Overflow,
     /// The text is no value of the column's type.

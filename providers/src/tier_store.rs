@@ -54,6 +54,25 @@ pub struct Publication<'a> {
     pub data_change: bool,
 }
 
+/// Parts of a query that a store computes itself. A plan that another store's `scan` made is declined.
+pub trait Pushdown: Send + Sync {
+    /// A plan that gives the same partial-aggregate states as `aggregate` (mode Partial) over `scan`, a plan that this
+    /// store's `scan` made, computed inside the store. `None` where it cannot be proven to give the same states.
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Option<Arc<dyn ExecutionPlan>>;
+
+    /// The same scan with the filter evaluated exactly inside the store, so that no filter is needed above it. `None`
+    /// where the store cannot evaluate all of it with the same meaning.
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Option<Arc<dyn ExecutionPlan>>;
+}
+
 /// Writes, reads and drops segments in one place.
 ///
 /// Every call that changes something is idempotent: repeating it after a crash gives the same state.
@@ -99,7 +118,9 @@ pub trait TierStore: Send + Sync + Debug {
     }
 
     /// True when `publish` by this job has been committed (asked after a crash). Stores without a log answer false.
-    async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool>;
+    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Plans a scan. Reads no rows: streams do the work.
     ///
@@ -109,24 +130,9 @@ pub trait TierStore: Send + Sync + Debug {
     /// default) for it.
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>>;
 
-    /// A plan that gives the same partial-aggregate states as `aggregate` (mode Partial) over `scan`, a plan that this
-    /// store's `scan` made, computed inside the store. `None` where it cannot be proven to give the same states.
-    fn partial_aggregate(
-        &self,
-        _aggregate: &AggregateExec,
-        _scan: &Arc<dyn ExecutionPlan>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(None)
-    }
-
-    /// The same scan with the filter evaluated exactly inside the store, so that no filter is needed above it. `None`
-    /// where the store cannot evaluate all of it with the same meaning.
-    fn exact_filter(
-        &self,
-        _scan: &Arc<dyn ExecutionPlan>,
-        _filter: &Arc<dyn PhysicalExpr>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(None)
+    /// What the store computes itself, where it can.
+    fn pushdown(&self) -> Option<&dyn Pushdown> {
+        None
     }
 
     /// False where a segment lies in a store of another kind, or in another place, than this one: the configuration names

@@ -4,12 +4,13 @@
 //! which has no NaN, no infinity, and overflows.
 
 use arrow::datatypes::DataType;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, cast};
 
-/// Casts decimals to doubles wherever one expression takes both. Its parts are rewritten already.
-pub(crate) fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// Casts decimals to doubles wherever one expression takes both. Its parts are rewritten already, and have the types that
+/// `type_of` tells.
+pub(crate) fn rewrite_one(expr: Expr, type_of: impl Fn(&Expr) -> Result<DataType>) -> Result<Transformed<Expr>> {
     let together = match &expr {
         Expr::BinaryExpr(_) | Expr::Between(_) | Expr::InList(_) => true,
         // Of a function's arguments only constants, which have no type of their own: round(price, 2).
@@ -20,7 +21,7 @@ pub(crate) fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<E
     let mut doubles = false;
     let mut decimals = false;
     expr.apply_children(|child| {
-        match child.get_type(schema) {
+        match type_of(child) {
             Ok(DataType::Float32 | DataType::Float64) => doubles = true,
             Ok(DataType::Decimal128(_, _)) => decimals |= together || matches!(child, Expr::Literal(_, _)),
             // Outer columns, for one; then DataFusion decides.
@@ -31,7 +32,7 @@ pub(crate) fn rewrite_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<E
     if !(doubles && decimals) {
         return Ok(Transformed::no(expr));
     }
-    expr.map_children(|child| match child.get_type(schema) {
+    expr.map_children(|child| match type_of(&child) {
         Ok(DataType::Decimal128(_, _)) => match child {
             Expr::Literal(value, metadata) => {
                 Ok(Transformed::yes(Expr::Literal(value.cast_to(&DataType::Float64)?, metadata)))
@@ -49,8 +50,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use arrow::datatypes::{Field, Schema};
-    use datafusion::common::ScalarValue;
-    use datafusion::logical_expr::{col, lit, when};
+    use datafusion::common::{DFSchema, ScalarValue};
+    use datafusion::logical_expr::{ExprSchemable, col, lit, when};
 
     use super::*;
 
@@ -65,7 +66,7 @@ mod tests {
             Field::new("d", DataType::Decimal128(10, 2), true),
         ]))
         .unwrap();
-        let rewrite = |expr: Expr| expr.transform_up(|e| rewrite_one(e, &schema)).unwrap().data;
+        let rewrite = |expr: Expr| expr.transform_up(|e| rewrite_one(e, |part| part.get_type(&schema))).unwrap().data;
         let shown = |expr: Expr| rewrite(expr).to_string();
         assert_eq!(shown(col("x").gt(decimal(15))), "x > Float64(1.5)");
         assert_eq!(shown(col("x").gt(col("d"))), "x > CAST(d AS Float64)");

@@ -97,21 +97,6 @@ pub(crate) fn read_array(text: Expr, list: DataType) -> Expr {
     Reading::Array(list).call(text)
 }
 
-/// A text in the form in which `uuid`, `json` or `jsonb` keeps it; `None` where it is no value of that type.
-pub fn kept_text(text: &str, type_name: &str) -> Option<String> {
-    match type_name {
-        "uuid" => uuid_text::canonical(text),
-        "jsonb" => json::normalise(text),
-        "json" => json::is_valid(text).then(|| text.to_owned()),
-        _ => None,
-    }
-}
-
-/// The bytes that a text stands for, in PostgreSQL's forms; `None` where it is neither.
-pub fn bytes_of_text(text: &str) -> Option<Vec<u8>> {
-    bytea::parse(text)
-}
-
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -60,6 +60,7 @@ struct CsvReader {
     fields: Vec<CsvField>,
     rejected: Vec<RejectedRow>,
     rows_read: u64,
+    digits_cut: bool,
 }
 
 /// Opens CSV text, reads its header and matches its columns to the table's.
@@ -94,6 +95,7 @@ pub(super) fn open(
         fields: Vec::new(),
         rejected: Vec::new(),
         rows_read: 0,
+        digits_cut: false,
     };
     let header = match options.csv.header {
         Some(false) => reader.columns_by_place(table)?,
@@ -326,7 +328,10 @@ impl RowReader for CsvReader {
             None => self.read_batch()?,
         };
         self.rows_read += batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-        batch.map(|batch| fractions::in_micros(batch, &self.schema)).transpose()
+        let Some(batch) = batch else { return Ok(None) };
+        let (batch, cut) = fractions::in_micros(batch, &self.schema)?;
+        self.digits_cut |= cut;
+        Ok(Some(batch))
     }
 
     fn source(&self) -> &str {
@@ -339,6 +344,10 @@ impl RowReader for CsvReader {
 
     fn number(&self, row: usize) -> u64 {
         self.lines.get(row).copied().unwrap_or(self.line)
+    }
+
+    fn digits_cut(&self) -> bool {
+        self.digits_cut
     }
 
     fn take_rejected(&mut self) -> Vec<RejectedRow> {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, StringViewBuilder};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{ArrayRef, AsArray, StringViewBuilder};
+use arrow::datatypes::{DataType, Schema, TimestampNanosecondType};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::error::Result;
@@ -12,8 +12,9 @@ use crate::error::Result;
 /// Digits that a microsecond needs.
 const DIGITS: usize = 6;
 
-/// The texts with times of microseconds in the columns that `schema`, of the same columns, has as timestamps.
-pub(super) fn in_micros(batch: RecordBatch, schema: &Schema) -> Result<RecordBatch> {
+/// The texts with times of microseconds in the columns that `schema`, of the same columns, has as timestamps; and whether
+/// digits were cut for that.
+pub(super) fn in_micros(batch: RecordBatch, schema: &Schema) -> Result<(RecordBatch, bool)> {
     let is_time = |(place, field): &(usize, &Arc<arrow::datatypes::Field>)| {
         matches!(field.data_type(), DataType::Timestamp(_, _))
             && batch.columns().get(*place).is_some_and(|column| {
@@ -23,7 +24,7 @@ pub(super) fn in_micros(batch: RecordBatch, schema: &Schema) -> Result<RecordBat
     };
     let places: Vec<usize> = schema.fields().iter().enumerate().filter(is_time).map(|(place, _)| place).collect();
     if places.is_empty() {
-        return Ok(batch);
+        return Ok((batch, false));
     }
     let mut columns = batch.columns().to_vec();
     for place in places {
@@ -38,7 +39,13 @@ pub(super) fn in_micros(batch: RecordBatch, schema: &Schema) -> Result<RecordBat
         columns[place] = Arc::new(times.finish());
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+    Ok((RecordBatch::try_new_with_options(batch.schema(), columns, &options)?, true))
+}
+
+/// True for times of nanoseconds of which some are between two microseconds.
+pub(super) fn has_more_digits(times: &ArrayRef) -> bool {
+    let nanoseconds = times.as_primitive_opt::<TimestampNanosecondType>();
+    nanoseconds.is_some_and(|times| times.iter().flatten().any(|nanoseconds| nanoseconds % 1_000 != 0))
 }
 
 /// The text without the digits that are too many, `None` where there are none.

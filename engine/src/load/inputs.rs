@@ -60,6 +60,8 @@ pub(crate) struct Read {
     /// Rows for the table's rejects.
     pub(crate) rejected: Option<RecordBatch>,
     pub(crate) progress: LoadProgress,
+    /// Times of its source had digits that were cut.
+    pub(crate) digits_cut: bool,
 }
 
 impl Inputs {
@@ -167,7 +169,8 @@ impl Inputs {
                 } else {
                     Some(rejects_batch(&checked.rejected, reader.source(), now_us)?)
                 };
-                if sender.blocking_send(Ok(Read { rows: checked.rows, rejected, progress })).is_err() {
+                let digits_cut = reader.digits_cut();
+                if sender.blocking_send(Ok(Read { rows: checked.rows, rejected, progress, digits_cut })).is_err() {
                     return Ok(());
                 }
             }

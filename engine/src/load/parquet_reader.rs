@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_empty_array};
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -14,7 +14,7 @@ use zxq_providers::guard;
 use crate::constraints::{RejectedRow, check_castable};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::load::columns::{Constant, plan_columns};
-use crate::load::{BATCH_ROWS, ReadOptions, RowReader};
+use crate::load::{BATCH_ROWS, ReadOptions, RowReader, fractions};
 use crate::sql::types::canonical_type;
 
 struct ParquetReader {
@@ -23,6 +23,9 @@ struct ParquetReader {
     /// Names the file's columns get.
     fields: Vec<FieldRef>,
     constant: Option<Constant>,
+    /// Columns of nanoseconds of which no other column of the table keeps the last digits.
+    shortened: Vec<usize>,
+    digits_cut: bool,
     batches: ParquetRecordBatchReader,
     /// Row number of the last batch's first row.
     first_row: u64,
@@ -57,6 +60,11 @@ pub(super) fn open(
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let batches = decoding(&source, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
 
+    let keeps_digits = |name: &str| table.is_some_and(|table| table.column(&format!("{name}_ns")).is_some());
+    let is_shortened = |field: &FieldRef| {
+        matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)) && !keeps_digits(field.name())
+    };
+    let shortened = (0..fields.len()).filter(|place| is_shortened(&fields[*place])).collect();
     let canonical = fields.iter().map(|field| match canonical_type(field.data_type()) {
         Some(kind) => Arc::new(Field::new(field.name(), kind.data_type, field.is_nullable())),
         None => Arc::clone(field),
@@ -67,6 +75,8 @@ pub(super) fn open(
         schema,
         fields,
         constant: plan.constant,
+        shortened,
+        digits_cut: false,
         batches,
         first_row: 1,
         rows_read: 0,
@@ -102,6 +112,7 @@ impl RowReader for ParquetReader {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = decoding(&self.source, || self.batches.next().transpose())? else { return Ok(None) };
         let rows = batch.num_rows();
+        self.digits_cut |= self.shortened.iter().any(|place| fractions::has_more_digits(batch.column(*place)));
         self.first_row = self.rows_read + 1;
         self.rows_read += rows as u64;
         let constants = self.constant.iter().map(|c| c.values(rows));
@@ -122,6 +133,10 @@ impl RowReader for ParquetReader {
 
     fn number(&self, row: usize) -> u64 {
         self.first_row + row as u64
+    }
+
+    fn digits_cut(&self) -> bool {
+        self.digits_cut
     }
 
     fn take_rejected(&mut self) -> Vec<RejectedRow> {

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
 use zxq_catalog::{CatalogStore, JobId, PartitionKey, Segment, SegmentId, TableDef};
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, is_iceberg_location};
 use zxq_providers::lake::objects::StorageRoot;
-use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, WrittenSegment};
+use zxq_providers::{ProviderError, Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
 
 use crate::config::EngineConfig;
 use crate::error::Result;
@@ -127,27 +125,9 @@ impl TierStore for ColdStores {
         self.of(&request.table).scan(request).await
     }
 
-    /// A store declines a scan that is not its own, so each is asked.
-    fn partial_aggregate(
-        &self,
-        aggregate: &AggregateExec,
-        scan: &Arc<dyn ExecutionPlan>,
-    ) -> Done<Option<Arc<dyn ExecutionPlan>>> {
-        match self.delta.partial_aggregate(aggregate, scan)? {
-            Some(plan) => Ok(Some(plan)),
-            None => self.iceberg.partial_aggregate(aggregate, scan),
-        }
-    }
-
-    fn exact_filter(
-        &self,
-        scan: &Arc<dyn ExecutionPlan>,
-        filter: &Arc<dyn PhysicalExpr>,
-    ) -> Done<Option<Arc<dyn ExecutionPlan>>> {
-        match self.delta.exact_filter(scan, filter)? {
-            Some(plan) => Ok(Some(plan)),
-            None => self.iceberg.exact_filter(scan, filter),
-        }
+    /// Files compute nothing.
+    fn pushdown(&self) -> Option<&dyn Pushdown> {
+        None
     }
 
     fn may_hold(&self, table: &TableDef, segment: &Segment) -> bool {

@@ -32,6 +32,7 @@ impl WatchedCatalog {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl MetadataPointers for WatchedCatalog {
     async fn metadata_location(&self, table: &str) -> Done<Option<String>> {
         self.inner.metadata_location(table).await
@@ -55,6 +56,7 @@ impl MetadataPointers for WatchedCatalog {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl CatalogStore for WatchedCatalog {
     fn identity(&self) -> &str {
         self.inner.identity()

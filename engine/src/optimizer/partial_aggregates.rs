@@ -37,18 +37,19 @@ impl PartialAggregates {
         if *aggregate.mode() != AggregateMode::Partial || ordered || aggregate.limit_options().is_some() {
             return Ok(None);
         }
+        let Some(pushdown) = self.warm.pushdown() else { return Ok(None) };
         let Some((filter, scan)) = filter_and_scan(aggregate.input()) else { return Ok(None) };
         let (Some(warm), rest) = scan.split_tier(Tier::Warm) else { return Ok(None) };
         let warm = match filter {
             None => warm,
             // A projection or limit inside the filter changes columns or rows: too rare to follow.
             Some(filter) if filter.projection().is_some() || filter.fetch().is_some() => return Ok(None),
-            Some(filter) => match self.warm.exact_filter(&warm, filter.predicate())? {
+            Some(filter) => match pushdown.exact_filter(&warm, filter.predicate()) {
                 Some(filtered) => filtered,
                 None => return Ok(None),
             },
         };
-        let Some(states) = self.warm.partial_aggregate(aggregate, &warm)? else { return Ok(None) };
+        let Some(states) = pushdown.partial_aggregate(aggregate, &warm) else { return Ok(None) };
         let unknown = Statistics::new_unknown(&states.schema());
         let states: Arc<dyn ExecutionPlan> = Arc::new(scan.with_pinned_input(states, unknown));
         let Some(rest) = rest else { return Ok(Some(states)) };

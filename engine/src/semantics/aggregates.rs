@@ -8,11 +8,9 @@ use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunctionDefinition, cast};
 
 use super::exact_sum::ExactSum;
-use super::extremes::Extreme;
-use super::frames::MovingDoubles;
-use super::moving_extremes::MovingExtreme;
 use super::number_types::Class;
 use super::operators::{converted, narrow};
+use super::wrapped::Wrapped;
 use super::zeros;
 
 /// An aggregate of a query.
@@ -24,12 +22,12 @@ pub(crate) fn aggregate(mut function: AggregateFunction, schema: &DFSchema) -> R
     }
     match ours(&function.func, &mut params.args, params.distinct, schema)? {
         Some(func) => function.func = func,
-        None if function.func.name() == "corr" => function.func = Extreme::row_by_row(&function.func),
+        None if function.func.name() == "corr" => function.func = Wrapped::row_by_row(&function.func),
         None => {
             let of_doubles = matches!(function.func.name(), "min" | "max")
                 && params.args.first().is_some_and(|arg| is_double(arg, schema));
             if of_doubles {
-                function.func = Extreme::of_doubles(&function.func);
+                function.func = Wrapped::extreme_of_doubles(&function.func);
             }
         }
     }
@@ -49,9 +47,9 @@ pub(crate) fn window(mut function: WindowFunction, schema: &DFSchema) -> Result<
             && !params.distinct
             && params.args.first().is_some_and(|arg| is_double(arg, schema))
         {
-            function.fun = WindowFunctionDefinition::AggregateUDF(MovingDoubles::of(func));
+            function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::moving_doubles(func));
         } else if matches!(func.name(), "min" | "max") {
-            function.fun = WindowFunctionDefinition::AggregateUDF(MovingExtreme::of(func));
+            function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::moving_extreme(func));
         }
     }
     Ok(Expr::WindowFunction(Box::new(function)))

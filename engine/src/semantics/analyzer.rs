@@ -14,7 +14,8 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
-use super::{aggregates, casts, checked_math, opaque, operators, untyped_texts, zeros};
+use super::arithmetic::type_of;
+use super::{aggregates, casts, checked_math, operators, untyped_texts, zeros};
 use crate::functions::decimals_beside_doubles;
 
 /// DataFusion's analyzer rules, after ours.
@@ -88,12 +89,9 @@ const OF_THE_SAME_TYPE: [&str; 6] = ["abs", "coalesce", "greatest", "least", "nu
 
 fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let expr = untyped_texts::listed(expr, schema)?;
-    let expr = decimals_beside_doubles::rewrite_one(expr, schema)?.data;
+    let expr = decimals_beside_doubles::rewrite_one(expr, |part| type_of(part, schema))?.data;
     match expr {
-        Expr::BinaryExpr(binary) => {
-            let binary = opaque::compared(operators::binary(binary, schema)?, schema);
-            zeros::compared(binary, schema)
-        }
+        Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
         Expr::Between(_) | Expr::InList(_) => zeros::compared(expr, schema),
         Expr::Negative(inner) => operators::negative(*inner, schema),
         // DataFusion says of these that they are never NULL, and then that they may be.

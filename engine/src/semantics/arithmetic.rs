@@ -6,6 +6,7 @@ pub(crate) mod decimals;
 mod doubles;
 mod integers;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
@@ -13,9 +14,10 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
 };
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 pub(crate) use self::decimals::{power_of_ten, rounded, rounded_wide};
@@ -49,6 +51,15 @@ impl Operation {
             Operation::Modulo => "%",
         }
     }
+
+    fn precedence(self) -> u8 {
+        match self {
+            Operation::Plus | Operation::Minus => 0,
+            Operation::Times | Operation::Divided | Operation::Modulo => 1,
+            // Has brackets of its own.
+            Operation::Negate => 2,
+        }
+    }
 }
 
 /// The function behind an operator. Its arguments are of one class: the same integer or floating type, or decimals.
@@ -72,13 +83,55 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
-    fn written<'a>(&self, parts: impl Iterator<Item = Result<String>> + 'a) -> Result<String> {
-        let parts = parts.collect::<Result<Vec<String>>>()?;
-        Ok(match parts.as_slice() {
-            [one] => format!("(- {one})"),
-            parts => parts.join(&format!(" {} ", self.operation.symbol())),
-        })
+    /// Writes a call of it, so that no two calls are written alike. Operands that are such calls too are written in place:
+    /// each would otherwise make a text of its own, which a long chain copies at every link.
+    fn write(&self, args: &[Expr], out: &mut String) -> Result<()> {
+        if let [one] = args {
+            out.push_str("(- ");
+            Arithmetic::write_operand(one, false, out)?;
+            out.push(')');
+            return Ok(());
+        }
+        for (at, arg) in args.iter().enumerate() {
+            if at > 0 {
+                write!(out, " {} ", self.operation.symbol())?;
+            }
+            let binds_less = |inner: &Arithmetic| match at {
+                0 => inner.operation.precedence() < self.operation.precedence(),
+                _ => inner.operation.precedence() <= self.operation.precedence(),
+            };
+            Arithmetic::write_operand(arg, called(arg).is_some_and(|(inner, _)| binds_less(inner)), out)?;
+        }
+        Ok(())
     }
+
+    fn write_operand(operand: &Expr, brackets: bool, out: &mut String) -> Result<()> {
+        if brackets {
+            out.push('(');
+        }
+        match called(operand) {
+            Some((inner, args)) => inner.write(args, out)?,
+            None => write!(out, "{}", operand.schema_name())?,
+        }
+        if brackets {
+            out.push(')');
+        }
+        Ok(())
+    }
+}
+
+/// The operator that an expression is a call of, and its operands.
+fn called(expr: &Expr) -> Option<(&Arithmetic, &[Expr])> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return None };
+    Some((func.inner().downcast_ref::<Arithmetic>()?, args))
+}
+
+/// The type of an expression. DataFusion makes the names of all parts of a call before it says its type, which takes long for
+/// a chain of operators.
+pub(crate) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+    let Some((operator, args)) = called(expr) else { return expr.get_type(schema) };
+    let given = args.iter().map(|arg| type_of(arg, schema)).collect::<Result<Vec<DataType>>>()?;
+    operator.return_type(&given)
 }
 
 impl ScalarUDFImpl for Arithmetic {
@@ -87,7 +140,9 @@ impl ScalarUDFImpl for Arithmetic {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        self.written(args.iter().map(|arg| Ok(arg.schema_name().to_string())))
+        let mut name = String::new();
+        self.write(args, &mut name)?;
+        Ok(name)
     }
 
     fn signature(&self) -> &Signature {

@@ -1,90 +1,25 @@
-//! `min` and `max` of doubles by group: NaN is above every number. And aggregates that are more exact row by row.
+//! `min` and `max` of doubles by group: NaN is above every number.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray};
-use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, StatisticsArgs,
-};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::Result;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
-/// One of DataFusion's aggregates with another way to compute it by group.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Extreme {
-    inner: Arc<AggregateUDF>,
-    /// Else its groups are computed row by row, as without groups.
-    of_doubles: bool,
-}
-
-impl Extreme {
-    /// `min` or `max` of doubles.
-    pub(crate) fn of_doubles(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(Extreme { inner: Arc::clone(inner), of_doubles: true }))
-    }
-
-    /// An aggregate whose own way to compute groups loses digits.
-    pub(crate) fn row_by_row(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(Extreme { inner: Arc::clone(inner), of_doubles: false }))
-    }
-}
-
-impl AggregateUDFImpl for Extreme {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(given)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
-    }
-
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
-    }
-
-    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
-        self.of_doubles
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        let least = self.inner.name() == "min";
-        Ok(match args.return_field.data_type() {
-            DataType::Float32 => Box::new(ExtremeGroups::<Float32Type> { least, values: Vec::new() }),
-            _ => Box::new(ExtremeGroups::<Float64Type> { least, values: Vec::new() }),
-        })
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
-    }
-
-    fn value_from_stats(&self, args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.inner.value_from_stats(args)
-    }
-}
-
+/// The least or greatest value of each group.
 #[derive(Debug)]
 struct ExtremeGroups<T: ArrowPrimitiveType> {
     least: bool,
     values: Vec<Option<T::Native>>,
+}
+
+/// For doubles of that width.
+pub(super) fn groups_of(data_type: &DataType, least: bool) -> Box<dyn GroupsAccumulator> {
+    match data_type {
+        DataType::Float32 => Box::new(ExtremeGroups::<Float32Type> { least, values: Vec::new() }),
+        _ => Box::new(ExtremeGroups::<Float64Type> { least, values: Vec::new() }),
+    }
 }
 
 impl<T: ArrowPrimitiveType> GroupsAccumulator for ExtremeGroups<T>

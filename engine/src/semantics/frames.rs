@@ -2,64 +2,25 @@
 //!
 //! Nothing is subtracted, see [`QueueSum`].
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature};
+use datafusion::logical_expr::Accumulator;
 
 use crate::functions::queue_sum::QueueSum;
 
-/// DataFusion's `sum` or `avg`, with an accumulator of ours where the frame moves.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MovingDoubles {
-    inner: Arc<AggregateUDF>,
-}
-
-impl MovingDoubles {
-    /// In place of this one.
-    pub(crate) fn of(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(MovingDoubles { inner: Arc::clone(inner) }))
-    }
-}
-
-impl AggregateUDFImpl for MovingDoubles {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(given)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
-    }
-
-    fn create_sliding_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(MovingSum { average: self.inner.name() == "avg", queue: QueueSum::default() }))
-    }
-}
-
+/// Their sum, or average.
 #[derive(Debug)]
-struct MovingSum {
+pub(super) struct MovingSum {
     average: bool,
     queue: QueueSum<1>,
+}
+
+impl MovingSum {
+    pub(super) fn new(average: bool) -> MovingSum {
+        MovingSum { average, queue: QueueSum::default() }
+    }
 }
 
 impl Accumulator for MovingSum {

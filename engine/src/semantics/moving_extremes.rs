@@ -1,73 +1,30 @@
 //! `min` and `max` in windows that move: of a frame that has only NULLs they are NULL. DataFusion's keep the last value.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ReversedUDAF, Signature};
+use datafusion::logical_expr::Accumulator;
 
-/// DataFusion's `min` or `max`, which counts what is known where the frame moves.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MovingExtreme {
-    inner: Arc<AggregateUDF>,
-}
-
-impl MovingExtreme {
-    /// In place of this one.
-    pub(crate) fn of(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(MovingExtreme { inner: Arc::clone(inner) }))
-    }
-}
-
-impl AggregateUDFImpl for MovingExtreme {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(given)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
-    }
-
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let nothing = ScalarValue::try_from(args.return_field.data_type())?;
-        Ok(Box::new(Counted { inner: self.inner.create_sliding_accumulator(args)?, known: 0, nothing }))
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
-}
-
+/// DataFusion's, which counts what is known.
 #[derive(Debug)]
-struct Counted {
+pub(super) struct Counted {
     inner: Box<dyn Accumulator>,
     /// Values in the frame that are not NULL.
     known: usize,
     nothing: ScalarValue,
 }
 
+impl Counted {
+    /// `nothing` is the NULL of the type.
+    pub(super) fn new(inner: Box<dyn Accumulator>, nothing: ScalarValue) -> Counted {
+        Counted { inner, known: 0, nothing }
+    }
+}
+
 fn known(values: &[ArrayRef]) -> usize {
     values.first().map_or(0, |values| values.len() - values.null_count())
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Accumulator for Counted {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.known += known(values);

@@ -3,14 +3,12 @@
 //! Integers stay as wide as the wider operand, a decimal makes the other one a decimal, a double the other one a double. An
 //! integer constant is an `integer` where it fits, as in PostgreSQL, not a `bigint`.
 
-use std::str::FromStr;
-
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
-use super::arithmetic::{Arithmetic, Operation};
+use super::arithmetic::{Arithmetic, Operation, type_of};
 use super::number_types::{Class, constant_quotient_scale};
 use crate::values::text;
 
@@ -31,10 +29,10 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     let (left, right) = (narrow(*binary.left), narrow(*binary.right));
     let unchanged = |left, right| Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), binary.op, Box::new(right))));
     let (of_left, of_right) = match (operand(&left, schema), operand(&right, schema)) {
-        (Kind::Number(a), Kind::Number(b)) => (a, b),
+        (OperandKind::Number(a), OperandKind::Number(b)) => (a, b),
         // A NULL or a text of no type takes that of the other side.
-        (Kind::Untyped, Kind::Number(b)) => (b, b),
-        (Kind::Number(a), Kind::Untyped) => (a, a),
+        (OperandKind::Untyped, OperandKind::Number(b)) => (b, b),
+        (OperandKind::Number(a), OperandKind::Untyped) => (a, a),
         _ => return unchanged(left, right),
     };
     let both = of_left.with(of_right);
@@ -60,11 +58,11 @@ pub(crate) fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
     let inner = narrow(inner);
     match operand(&inner, schema) {
         // DataFusion negates no NULL of this type.
-        Kind::Number(Class::Decimal(_, _)) => {
+        OperandKind::Number(Class::Decimal(_, _)) => {
             let minus_one = Box::new(Expr::Literal(ScalarValue::Int32(Some(-1)), None));
             binary(BinaryExpr { left: minus_one, op: Operator::Multiply, right: Box::new(inner) }, schema)
         }
-        Kind::Number(class @ Class::Integer(_)) => {
+        OperandKind::Number(class @ Class::Integer(_)) => {
             let inner = converted(inner, &class.data_type(), schema)?;
             Ok(call(Operation::Negate, None, vec![inner]))
         }
@@ -97,12 +95,12 @@ pub(crate) fn case(case: Case, schema: &DFSchema) -> Result<Expr> {
     let mut differ = false;
     for result in case.when_then_expr.iter().map(|(_, then)| then).chain(case.else_expr.iter()) {
         match operand(result, schema) {
-            Kind::Number(class) => {
+            OperandKind::Number(class) => {
                 differ |= common.is_some_and(|known| known != class);
                 common = Some(common.map_or(class, |known| known.with(class)));
             }
-            Kind::Untyped => {}
-            Kind::Other => return Ok(Expr::Case(case)),
+            OperandKind::Untyped => {}
+            OperandKind::Other => return Ok(Expr::Case(case)),
         }
     }
     let Some(common) = common.filter(|_| differ) else { return Ok(Expr::Case(case)) };
@@ -115,26 +113,26 @@ pub(crate) fn case(case: Case, schema: &DFSchema) -> Result<Expr> {
 }
 
 /// What an operand is to an operator.
-enum Kind {
+enum OperandKind {
     Number(Class),
     /// NULL, or a text without a type.
     Untyped,
     Other,
 }
 
-fn operand(expr: &Expr, schema: &DFSchema) -> Kind {
+fn operand(expr: &Expr, schema: &DFSchema) -> OperandKind {
     if let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = expr {
-        return if text::double(text).is_ok() { Kind::Untyped } else { Kind::Other };
+        return if text::double(text).is_ok() { OperandKind::Untyped } else { OperandKind::Other };
     }
     match expr {
         Expr::Literal(value @ (ScalarValue::Int16(_) | ScalarValue::Int32(_) | ScalarValue::Int64(_)), _) => {
-            Class::of(&value.data_type()).map_or(Kind::Other, Kind::Number)
+            Class::of(&value.data_type()).map_or(OperandKind::Other, OperandKind::Number)
         }
-        _ => match expr.get_type(schema) {
-            Ok(DataType::Null) => Kind::Untyped,
-            Ok(data_type) => Class::of(&data_type).map_or(Kind::Other, Kind::Number),
+        _ => match type_of(expr, schema) {
+            Ok(DataType::Null) => OperandKind::Untyped,
+            Ok(data_type) => Class::of(&data_type).map_or(OperandKind::Other, OperandKind::Number),
             // Parameters whose type is not known yet.
-            Err(_) => Kind::Other,
+            Err(_) => OperandKind::Other,
         },
     }
 }
@@ -181,14 +179,7 @@ pub(crate) fn whole_decimal(value: i64) -> ScalarValue {
 
 /// The decimal that a text writes, with its digits; `None` where 38 do not hold it, or it writes none.
 pub(crate) fn exact_decimal(written: &str) -> Option<ScalarValue> {
-    let written = written.trim();
-    let (mantissa, exponent) = match written.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, i64::from_str(exponent).ok()?),
-        None => (written, 0),
-    };
-    let behind = mantissa.split_once('.').map_or(0, |(_, behind)| behind.len() as i64);
-    let scale = u8::try_from((behind - exponent).max(0)).ok().filter(|scale| *scale <= 38)?;
-    let value = text::decimal(written, 38, scale).ok()?;
+    let (value, scale) = text::exact_decimal(written)?;
     let digits = value.unsigned_abs().checked_ilog10().map_or(1, |digits| digits as u8 + 1);
     Some(ScalarValue::Decimal128(Some(value), digits.max(scale), scale as i8))
 }
@@ -205,7 +196,7 @@ pub(crate) fn converted(expr: Expr, to: &DataType, schema: &DFSchema) -> Result<
             return Ok(Expr::Literal(value.cast_to(to)?, metadata.clone()));
         }
     }
-    match expr.get_type(schema) {
+    match type_of(&expr, schema) {
         Ok(from) if from == *to => Ok(expr),
         _ => Ok(cast(expr, to.clone())),
     }

@@ -17,6 +17,8 @@ fn context() -> SessionContext {
         .with_expr_planners(super::expr_planners())
         .with_analyzer_rules(super::analyzer::rules())
         .with_optimizer_rule(std::sync::Arc::new(super::guards::Guards))
+        .with_optimizer_rule(std::sync::Arc::new(super::columns_first::ColumnsFirst))
+        .with_optimizer_rule(std::sync::Arc::new(super::day_ranges::DayRanges))
         .with_type_planner(super::type_names::planner())
         .with_default_features()
         .build();
@@ -208,4 +210,20 @@ async fn constants_in_quotes_take_the_type_beside_them() {
     )
     .await;
     all_fail(ErrorKind::NumericOutOfRange, &["1 = '99999999999'", "1::smallint < '40000'"]).await;
+}
+
+#[tokio::test]
+async fn filters_by_the_day_leave_the_order_of_times() {
+    let rows = "(VALUES (TIMESTAMP '2024-01-02 10:00:00', 1), (TIMESTAMP '2024-01-02 09:00:00', 2), \
+                (TIMESTAMP '2024-01-03 08:00:00', 3)) AS t(ts, x)";
+    for (condition, first) in [
+        ("ts::date = DATE '2024-01-02'", "2"),
+        ("DATE '2024-01-02' = ts::date", "2"),
+        ("ts::date <> DATE '2024-01-02'", "3"),
+        ("ts::date < DATE '2024-01-03' AND ts::date > DATE '2024-01-01'", "2"),
+        ("ts::date BETWEEN DATE '2024-01-02' AND DATE '2024-01-02'", "2"),
+    ] {
+        let sql = format!("SELECT x FROM {rows} WHERE {condition} ORDER BY ts");
+        assert_eq!(value(&sql).await, Ok(first.to_owned()), "{condition}");
+    }
 }

@@ -10,9 +10,11 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Alias, BinaryExpr, InList, ScalarFunction};
 use datafusion::logical_expr::{
-    Aggregate, Between, ColumnarValue, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Aggregate, Between, ColumnarValue, Distinct, Expr, Join, LogicalPlan, Operator, Projection, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::arithmetic::type_of;
 
 /// Wraps a double so that it is never -0; anything else as it is.
 pub(crate) fn without_sign(expr: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -37,7 +39,7 @@ fn wrapped(expr: Expr) -> Expr {
 }
 
 fn is_double(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64))
+    matches!(type_of(expr, schema), Ok(DataType::Float32 | DataType::Float64))
 }
 
 /// The constant with the other sign, if it is a zero of a double.

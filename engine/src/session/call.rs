@@ -185,7 +185,7 @@ impl Procedure {
                 let (request, source) = (request.clone(), LoadSource::Files(session.readable(files)?));
                 let table = request.table.clone();
                 let report = engine.load_within(request, source, &watch::Sender::default(), control).await?;
-                if let Some(notice) = report.notice(&table) {
+                for notice in report.notices(&table) {
                     session.notice(notice);
                 }
                 let number =

@@ -58,12 +58,12 @@ pub(crate) fn settle(plan: LogicalPlan, hints: &[Option<DataType>]) -> Result<Se
 pub(crate) fn contradict(fields: &[FieldRef], declared: &[DataType]) -> bool {
     fields.iter().zip(declared).any(|(field, declared)| {
         let (settled, declared) = (kind(field.data_type()), kind(declared));
-        declared != Kind::Text && settled != declared
+        declared != TypeFamily::Text && settled != declared
     })
 }
 
 #[derive(PartialEq, Eq)]
-enum Kind {
+enum TypeFamily {
     Number,
     Time,
     Interval,
@@ -71,13 +71,13 @@ enum Kind {
     Other(std::mem::Discriminant<DataType>),
 }
 
-fn kind(data_type: &DataType) -> Kind {
+fn kind(data_type: &DataType) -> TypeFamily {
     match data_type {
-        number if number.is_numeric() => Kind::Number,
-        DataType::Interval(_) | DataType::Duration(_) => Kind::Interval,
-        time if time.is_temporal() => Kind::Time,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
-        other => Kind::Other(std::mem::discriminant(other)),
+        number if number.is_numeric() => TypeFamily::Number,
+        DataType::Interval(_) | DataType::Duration(_) => TypeFamily::Interval,
+        time if time.is_temporal() => TypeFamily::Time,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => TypeFamily::Text,
+        other => TypeFamily::Other(std::mem::discriminant(other)),
     }
 }
 

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::scan::tier_scan_exec::ScanReport;
+use crate::semantics::day_ranges;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
@@ -47,6 +48,8 @@ pub struct Prepared {
     work: PreparedWork,
     /// The session's time zone when it was planned.
     time_zone: Option<String>,
+    /// Planning and executing it is hardly any work.
+    pub(super) light: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +67,7 @@ impl Prepared {
         session: &EngineSession,
         statement: &Statement,
         hints: &[Option<DataType>],
+        light: bool,
     ) -> Result<Prepared> {
         let bare = |work, schema| Prepared {
             statement: Arc::new(statement.clone()),
@@ -72,6 +76,7 @@ impl Prepared {
             schema,
             work,
             time_zone: None,
+            light,
         };
         if statement.kind() == StatementKind::CreateExternalTable {
             session.check_makes_tables_of_files()?;
@@ -116,7 +121,8 @@ impl Prepared {
         let changes = writes(&plan);
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes };
         let time_zone = state.config_options().execution.time_zone.clone();
-        Ok(Prepared { statement: Arc::new(statement.clone()), param_types, param_fields, schema, work, time_zone })
+        let statement = Arc::new(statement.clone());
+        Ok(Prepared { statement, param_types, param_fields, schema, work, time_zone, light })
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.
@@ -152,7 +158,7 @@ impl Prepared {
         {
             // A table was changed, or is another one by now.
             let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
-            let anew = Prepared::new(session, &self.statement, &hints).await?;
+            let anew = Prepared::new(session, &self.statement, &hints, self.light).await?;
             current_plan::same_rows(self.schema.as_ref(), anew.schema.as_ref())?;
             return anew.execute_now(session, params, control).await;
         }
@@ -217,7 +223,7 @@ impl Prepared {
                     },
                 )
                 .collect::<datafusion::error::Result<_>>()?;
-            plan = plan.replace_params_with_values(&positional(typed))?;
+            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(typed))?)?;
         }
         if self.statement.kind() == StatementKind::Insert {
             plan =

@@ -8,7 +8,8 @@ use crate::error::{EngineError, ErrorKind, Result};
 
 /// Most operators of one chain.
 const MOST_OPERATORS: usize = 2_000;
-/// Most `+ - * / %` of one chain: planning takes time by the third power of them, some ten seconds for so many.
+/// Most `+ - * / %` of one chain: planning takes time by the third power of them. DataFusion asks each link for its type, which
+/// asks all that are within it, and names each of them on the way.
 const MOST_CALCULATIONS: usize = 300;
 /// Most conditions that AND and OR put together: what long lists of keys become in some programs.
 const MOST_CONDITIONS: usize = 10_000;

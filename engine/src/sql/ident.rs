@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 pub use zxq_catalog::quoting::{quoted, quoted_text};
 
+use super::keywords;
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// Longest name, in bytes; PostgreSQL's limit, which clients rely on.
@@ -56,112 +57,17 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
 
 /// A name as it must be written in SQL: quoted when it would otherwise be folded or read as a keyword.
 pub fn quote_ident(name: &str) -> String {
+    quoted_unless_plain(name, keywords::is_reserved)
+}
+
+/// A name as PostgreSQL's `quote_ident` writes it: names of types are quoted too.
+pub(crate) fn quote_ident_as_postgres(name: &str) -> String {
+    quoted_unless_plain(name, keywords::is_keyword)
+}
+
+fn quoted_unless_plain(name: &str, is_word: fn(&str) -> bool) -> String {
     let mut chars = name.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain && !RESERVED.contains(&name) { name.to_owned() } else { quoted(name) }
+    if plain && !is_word(name) { name.to_owned() } else { quoted(name) }
 }
-
-/// PostgreSQL's reserved words: a column of such a name must be quoted.
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "binary",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "group",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "intersect",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "natural",
-    "not",
-    "notnull",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "outer",
-    "overlaps",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "session_user",
-    "similar",
-    "some",
-    "symmetric",
-    "table",
-    "tablesample",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-];

@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
-    TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem,
+    SetExpr, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
-use crate::sql::{named_arguments, postgres_operators, text_literals};
+use crate::sql::postgres_operators::{self, call};
+use crate::sql::{named_arguments, text_literals};
 use crate::values::interval;
 
 #[cfg(test)]
@@ -170,20 +170,6 @@ fn is_series(name: &ObjectName) -> bool {
 
 fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
-}
-
-fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
-    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// The parts of `INTERVAL '…'` and `'…'::INTERVAL`, each with its unit. `None` for anything else, and for texts that the

@@ -182,4 +182,14 @@ mod tests {
         let (again, _) = round_trip(&[written[0].as_deref()], DataType::Float64);
         assert_eq!(written, again);
     }
+
+    #[test]
+    fn array_literals() {
+        let some = |texts: &[&str]| Some(texts.iter().map(|t| Some((*t).to_owned())).collect::<Vec<_>>());
+        assert_eq!(elements("{}"), Some(Vec::new()));
+        assert_eq!(elements("{a, \"b,c\" ,\"q\\\"\"}"), some(&["a", "b,c", "q\""]));
+        assert_eq!(elements("{NULL,\"NULL\"}"), Some(vec![None, Some("NULL".to_owned())]));
+        assert_eq!(elements("{a"), None);
+        assert_eq!(elements("{{a}}"), None);
+    }
 }

@@ -62,6 +62,25 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Parsed<i128> {
     if value.unsigned_abs() < 10_u128.pow(u32::from(precision)) { Ok(value) } else { Err(CastProblem::Overflow) }
 }
 
+/// A decimal with the digits that it is written with: the unscaled integer, and how many of its digits are behind the point.
+/// `None` where 38 digits do not hold it, or it is none.
+pub(crate) fn exact_decimal(text: &str) -> Option<(i128, u8)> {
+    let text = text.trim();
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let behind = mantissa.split_once('.').map_or(0, |(_, behind)| behind.len() as i64);
+    let behind = behind.checked_sub(exponent)?.max(0);
+    // Of zero no digit is lost.
+    let is_zero = mantissa.bytes().all(|byte| !matches!(byte, b'1'..=b'9'));
+    let scale = u8::try_from(if is_zero { behind.min(MAX_DIGITS as i64) } else { behind }).ok()?;
+    if usize::from(scale) > MAX_DIGITS {
+        return None;
+    }
+    Some((decimal(text, MAX_DIGITS as u8, scale).ok()?, scale))
+}
+
 /// Plain numbers of up to 18 characters with no more fraction digits than the scale; `None` for everything else.
 fn short_decimal(bytes: &[u8], scale: usize) -> Option<i128> {
     let (negative, digits) = match bytes {

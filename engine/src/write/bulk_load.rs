@@ -77,17 +77,26 @@ pub struct LoadReport {
     pub elapsed: Duration,
     /// The load made the table, which has no date to be partitioned by.
     pub undated: bool,
+    /// Times had digits beyond the microsecond, which were cut.
+    pub digits_cut: bool,
 }
 
 impl LoadReport {
-    /// What whoever loaded should know about the table.
-    pub fn notice(&self, table: &str) -> Option<String> {
-        self.undated.then(|| {
+    /// What whoever loaded should know about the table and its rows.
+    pub fn notices(&self, table: &str) -> Vec<String> {
+        let undated = self.undated.then(|| {
             format!(
                 "{table} has no date to be partitioned by: all its rows are one partition, which never ages; name a DATE \
                  column with partition_by (zxq load --partition-by)"
             )
-        })
+        });
+        let cut = self.digits_cut.then(|| {
+            format!(
+                "times were cut to microseconds in {table}: a BIGINT column named as theirs with _ns behind it keeps the \
+                 nanoseconds of Parquet files"
+            )
+        });
+        undated.into_iter().chain(cut).collect()
     }
 }
 
@@ -148,7 +157,7 @@ impl Engine {
         let used = if is_new { None } else { Some(control.wait(self.locks.use_table(table.id)).await?) };
         let table = if is_new { table } else { Arc::clone(&self.own_table_by_id(table.id)?.def) };
         let job = Job::begin(JobKind::Load, table.id, request.tier.unwrap_or(Tier::Cold), self.now_us());
-        let mut load = Load { job, tables: Vec::new(), guards: Vec::from_iter(used) };
+        let mut load = Load { job, tables: Vec::new(), guards: Vec::from_iter(used), digits_cut: false };
         let loaded = match self.catalog.put_job(&load.job).await {
             Ok(()) => caught(self.load_into(&table, is_new, &request, inputs, &mut load, progress, control)).await,
             Err(error) => Err(error.into()),
@@ -254,7 +263,8 @@ impl Engine {
         let (rows, rejects) = gathered;
         let undated = is_new && table.partitioning.date_column.is_none();
         let rejected = rejects.row_count();
-        let mut report = LoadReport { files: names.len(), rejected, undated, ..LoadReport::default() };
+        let digits_cut = load.digits_cut;
+        let mut report = LoadReport { files: names.len(), rejected, undated, digits_cut, ..LoadReport::default() };
         for segment in &rows.segments {
             report.per_tier[segment.tier.index()] += segment.rows;
         }
@@ -305,6 +315,7 @@ impl Engine {
     ) -> Result<()> {
         while let Some(read) = control.wait(batches.recv()).await? {
             let read = read?;
+            load.digits_cut |= read.digits_cut;
             rows.add(&read.rows)?;
             rows.write_overflow().await?;
             if let Some(rejected) = read.rejected {
@@ -370,4 +381,5 @@ struct Load {
     tables: Vec<Arc<TableDef>>,
     /// Keep the tables as they are.
     guards: Vec<OwnedRwLockReadGuard<()>>,
+    digits_cut: bool,
 }

@@ -14,13 +14,12 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
-use crate::database::sql::source::{SqlSource, filter_exactly, partial_aggregate, plan_scan};
+use crate::database::sql::source::{SqlPushdown, SqlSource, plan_scan};
 use crate::error::Result;
-use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+use crate::tier_store::{Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
 
 mod decode;
 mod dialect;
@@ -137,33 +136,17 @@ impl TierStore for PostgresStore {
         write::write_segment(&self.pool, table, job, id, &rows).await
     }
 
+    /// What people see follows what the catalog says, which alone is visible to zxq: no job has published here.
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
         layout::publish(&self.pool, table, publication.added, publication.removed).await
-    }
-
-    /// The catalog alone says what is visible to zxq; what people see follows it.
-    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
-        Ok(false)
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         plan_scan(Arc::clone(&self.pool) as Arc<dyn SqlSource>, request)
     }
 
-    fn exact_filter(
-        &self,
-        scan: &Arc<dyn ExecutionPlan>,
-        filter: &Arc<dyn PhysicalExpr>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(filter_exactly(scan, filter))
-    }
-
-    fn partial_aggregate(
-        &self,
-        aggregate: &AggregateExec,
-        scan: &Arc<dyn ExecutionPlan>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(partial_aggregate(aggregate, scan))
+    fn pushdown(&self) -> Option<&dyn Pushdown> {
+        Some(&SqlPushdown)
     }
 
     fn may_hold(&self, _table: &TableDef, segment: &Segment) -> bool {

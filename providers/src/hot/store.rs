@@ -225,10 +225,6 @@ impl TierStore for HotStore {
         Ok(())
     }
 
-    async fn is_published(&self, _table: &TableDef, _job: &JobId) -> Result<bool> {
-        Ok(false)
-    }
-
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let mut segments = Vec::with_capacity(request.segments.len());
         for facts in &request.segments {

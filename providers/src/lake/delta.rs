@@ -12,20 +12,18 @@
 //! delta-rs read the same rows.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
-use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+use zxq_catalog::{JobId, TableDef};
 
 use crate::error::Result;
 use crate::lake::delta::log::DeltaLogs;
 use crate::lake::objects::Objects;
 use crate::lake::parquet_files::layout::FileForm;
-use crate::lake::parquet_files::segments::{FileSettings, SegmentFiles};
-use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+use crate::lake::parquet_files::segments::FileSettings;
+use crate::lake::store::{LakeStore, TableLog};
+use crate::tier_store::Publication;
 
 mod log;
 mod log_cache;
@@ -44,12 +42,7 @@ pub(crate) const STORE: &str = "delta";
 const FORM: FileForm = FileForm::WithoutFolderColumns;
 
 /// Parquet files under a Delta log per table.
-#[derive(Debug)]
-pub struct DeltaStore {
-    objects: Objects,
-    files: SegmentFiles,
-    logs: DeltaLogs,
-}
+pub type DeltaStore = LakeStore<DeltaLog>;
 
 impl DeltaStore {
     /// Opens the store; a local folder is made when it is not there.
@@ -67,90 +60,64 @@ impl DeltaStore {
             pushdown_filters: options.pushdown_filters,
             form: FORM,
         };
-        Ok(DeltaStore { files: SegmentFiles::new(objects.clone(), &settings)?, objects, logs })
+        LakeStore::new(objects.clone(), &settings, DeltaLog { objects, logs })
     }
 }
 
+/// The Delta logs of all tables.
+#[derive(Debug)]
+pub struct DeltaLog {
+    objects: Objects,
+    logs: DeltaLogs,
+}
+
 #[async_trait]
-impl TierStore for DeltaStore {
+impl TableLog for DeltaLog {
     fn name(&self) -> &'static str {
         STORE
     }
 
+    fn folder(&self, storage_name: &str) -> String {
+        storage_name.to_owned()
+    }
+
     fn check_table(&self, table: &TableDef) -> Result<()> {
-        self.files.check_table(table)?;
         schema::fields(table).map(|_| ())
     }
 
-    /// Its folder and log come with the first publication.
-    async fn create_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)
-    }
-
     async fn alter_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)?;
         self.logs.add_columns(table).await
     }
 
-    async fn drop_table(&self, storage_name: &str) -> Result<()> {
-        self.files.delete_folder(storage_name).await?;
-        self.logs.forget(storage_name);
+    /// The log lies among the files.
+    async fn drop_table(&self, _storage_name: &str) -> Result<()> {
         Ok(())
     }
 
-    async fn write_segment(
-        &self,
-        table: &TableDef,
-        job: &JobId,
-        id: SegmentId,
-        partition: &PartitionKey,
-        rows: Vec<RecordBatch>,
-    ) -> Result<WrittenSegment> {
-        self.files.write(&table.storage_name(), table, job, id, partition, rows).await
+    fn forget_table(&self, storage_name: &str) {
+        self.logs.forget(storage_name);
     }
 
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
         self.logs.publish(table, publication).await
     }
 
-    fn has_log(&self) -> bool {
-        true
+    async fn is_published(&self, storage_name: &str, job: &JobId) -> Result<bool> {
+        self.logs.is_published(storage_name, job).await
     }
 
-    async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool> {
-        self.logs.is_published(&table.storage_name(), job).await
+    async fn unlist(&self, storage_name: &str, locations: &[String]) -> Result<()> {
+        self.logs.unlist(storage_name, locations).await
     }
 
-    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.files.scan(&request)
-    }
-
-    /// The files leave the log before the disk, so that no reader of the log meets a file that is gone.
-    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {
-        let locations: Vec<String> = segments.iter().map(|segment| segment.location.clone()).collect();
-        self.logs.unlist(storage_name, &locations).await?;
-        self.files.delete(segments).await
-    }
-
-    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
-        let found = self.files.of_job(storage_name, job).await?;
+    async fn unlisted(&self, storage_name: &str, files: Vec<Path>) -> Result<Vec<Path>> {
         let table = self.objects.path(storage_name)?;
         let location = |path: &Path| {
             let inner = path.as_ref().strip_prefix(table.as_ref()).unwrap_or_default();
             format!("{storage_name}{inner}")
         };
-        let locations: Vec<String> = found.iter().map(location).collect();
+        let locations: Vec<String> = files.iter().map(location).collect();
         let listed: HashSet<String> = self.logs.listed(storage_name, &locations).await?;
-        let litter = found.into_iter().filter(|path| !listed.contains(&location(path))).collect();
-        self.objects.delete(litter).await
-    }
-
-    async fn bytes_used(&self) -> Result<u64> {
-        self.files.bytes_used().await
-    }
-
-    /// Every write is on the disk when its call returns, so there is nothing left to do.
-    async fn close(&self) -> Result<()> {
-        Ok(())
+        Ok(files.into_iter().filter(|path| !listed.contains(&location(path))).collect())
     }
 }

@@ -14,10 +14,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_plan::ExecutionPlan;
-use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
+use object_store::path::Path;
+use zxq_catalog::{JobId, TableDef};
 
 use crate::error::Result;
 use crate::lake::iceberg::catalogs::TableCatalog;
@@ -28,8 +27,9 @@ use crate::lake::iceberg::snapshot_files::SnapshotReader;
 use crate::lake::iceberg::tables::{IcebergTables, Keep};
 use crate::lake::objects::Objects;
 use crate::lake::parquet_files::layout::FileForm;
-use crate::lake::parquet_files::segments::{FileSettings, SegmentFiles};
-use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
+use crate::lake::parquet_files::segments::FileSettings;
+use crate::lake::store::{LakeStore, TableLog};
+use crate::tier_store::Publication;
 
 mod catalogs;
 mod data_file;
@@ -61,12 +61,7 @@ pub fn is_iceberg_location(location: &str) -> bool {
 }
 
 /// Parquet files under an Iceberg table per table.
-#[derive(Debug)]
-pub struct IcebergStore {
-    objects: Objects,
-    files: SegmentFiles,
-    tables: IcebergTables,
-}
+pub type IcebergStore = LakeStore<IcebergLog>;
 
 impl IcebergStore {
     /// Opens the store; a local folder is made when it is not there. No catalog is asked yet.
@@ -95,91 +90,61 @@ impl IcebergStore {
             pushdown_filters: options.pushdown_filters,
             form: FileForm::Iceberg,
         };
-        Ok(IcebergStore { files: SegmentFiles::new(objects.clone(), &settings)?, objects, tables })
+        LakeStore::new(objects.clone(), &settings, IcebergLog { objects, tables })
     }
 }
 
+/// The Iceberg tables, each with its snapshots and its entry in a catalog.
+#[derive(Debug)]
+pub struct IcebergLog {
+    objects: Objects,
+    tables: IcebergTables,
+}
+
 #[async_trait]
-impl TierStore for IcebergStore {
+impl TableLog for IcebergLog {
     fn name(&self) -> &'static str {
         STORE
     }
 
+    fn folder(&self, storage_name: &str) -> String {
+        format!("{storage_name}/{DATA}")
+    }
+
     fn check_table(&self, table: &TableDef) -> Result<()> {
-        self.files.check_table(table)?;
         schema::schema(table).map(|_| ())
     }
 
-    /// Its entry in the catalog comes with the first publication.
-    async fn create_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)
-    }
-
     async fn alter_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)?;
         self.tables.evolve(table).await
     }
 
     /// The table leaves its catalog before its files leave the disk, so that nobody meets a table without files.
     async fn drop_table(&self, storage_name: &str) -> Result<()> {
-        self.tables.drop_table(storage_name).await?;
-        self.files.delete_folder(storage_name).await
+        self.tables.drop_table(storage_name).await
     }
 
-    async fn write_segment(
-        &self,
-        table: &TableDef,
-        job: &JobId,
-        id: SegmentId,
-        partition: &PartitionKey,
-        rows: Vec<RecordBatch>,
-    ) -> Result<WrittenSegment> {
-        let folder = format!("{}/{DATA}", table.storage_name());
-        self.files.write(&folder, table, job, id, partition, rows).await
-    }
+    fn forget_table(&self, _storage_name: &str) {}
 
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
         self.tables.publish(table, publication).await
     }
 
-    fn has_log(&self) -> bool {
-        true
-    }
-
-    async fn is_published(&self, table: &TableDef, job: &JobId) -> Result<bool> {
-        self.tables.is_published(&table.storage_name(), job).await
-    }
-
-    async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.files.scan(&request)
+    async fn is_published(&self, storage_name: &str, job: &JobId) -> Result<bool> {
+        self.tables.is_published(storage_name, job).await
     }
 
     /// Snapshots that name the files go first, the current one by a new one: nobody who reads a snapshot that the catalog
     /// offers meets a file that is gone. Time travel therefore ends where zxq drops files.
-    async fn drop_segments(&self, storage_name: &str, segments: &[Segment]) -> Result<()> {
-        let locations: Vec<String> = segments.iter().map(|segment| segment.location.clone()).collect();
-        self.tables.forget(storage_name, &locations).await?;
-        self.files.delete(segments).await
+    async fn unlist(&self, storage_name: &str, locations: &[String]) -> Result<()> {
+        self.tables.forget(storage_name, locations).await
     }
 
-    async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {
-        let found = self.files.of_job(&format!("{storage_name}/{DATA}"), job).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
+    async fn unlisted(&self, storage_name: &str, files: Vec<Path>) -> Result<Vec<Path>> {
         let mut listed = HashSet::new();
         for location in self.tables.listed(storage_name).await? {
             listed.insert(self.objects.path(&location)?);
         }
-        self.objects.delete(found.into_iter().filter(|path| !listed.contains(path)).collect()).await
-    }
-
-    async fn bytes_used(&self) -> Result<u64> {
-        self.files.bytes_used().await
-    }
-
-    /// Every write is on the disk when its call returns, so there is nothing left to do.
-    async fn close(&self) -> Result<()> {
-        Ok(())
+        Ok(files.into_iter().filter(|path| !listed.contains(path)).collect())
     }
 }

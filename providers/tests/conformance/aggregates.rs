@@ -80,7 +80,8 @@ fn offer(store: &Harness, plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan
         if *aggregate.mode() != AggregateMode::Partial {
             return Ok(Transformed::no(node));
         }
-        match store.store.partial_aggregate(aggregate, aggregate.input())? {
+        let pushdown = store.store.pushdown();
+        match pushdown.and_then(|pushdown| pushdown.partial_aggregate(aggregate, aggregate.input())) {
             Some(inside) => {
                 assert_eq!(inside.schema(), node.schema(), "schema of a partial aggregate");
                 Ok(Transformed::yes(inside))

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableConfig};
 use object_store::prefix::PrefixStore;
@@ -22,7 +21,7 @@ use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
 use zxq_providers::lake::objects::{StorageRoot, s3};
-use zxq_providers::{Publication, Result, ScanRequest, TierStore, WrittenSegment};
+use zxq_providers::{Publication, Pushdown, Result, ScanRequest, TierStore, WrittenSegment};
 
 use crate::harness::Kind;
 use zxq_test_support::{iceberg_rest_server as rest_server, postgres_server, s3_server};
@@ -185,20 +184,8 @@ impl TierStore for AsHypertables {
         self.store.scan(request).await
     }
 
-    fn partial_aggregate(
-        &self,
-        aggregate: &AggregateExec,
-        scan: &Arc<dyn ExecutionPlan>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        self.store.partial_aggregate(aggregate, scan)
-    }
-
-    fn exact_filter(
-        &self,
-        scan: &Arc<dyn ExecutionPlan>,
-        filter: &Arc<dyn PhysicalExpr>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        self.store.exact_filter(scan, filter)
+    fn pushdown(&self) -> Option<&dyn Pushdown> {
+        self.store.pushdown()
     }
 
     fn may_hold(&self, table: &TableDef, segment: &Segment) -> bool {

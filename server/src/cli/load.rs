@@ -269,7 +269,7 @@ async fn load_here(embedded: &Embedded, args: &LoadArgs, files: Vec<PathBuf>) ->
     let report = embedded.engine().load(request, source, &|progress| show(&bar, &progress, started)).await;
     bar.finish_and_clear();
     let report = report?;
-    if let Some(notice) = report.notice(&args.table) {
+    for notice in report.notices(&args.table) {
         eprintln!("notice: {notice}");
     }
     Ok(Summary::from(report))

@@ -3,11 +3,11 @@
 //! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
 
 use zxq_engine::sql::quoted_text;
+use zxq_engine::value_texts;
 
 use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
 use super::effects::EffectCall;
 use super::scan::{Clause, Scanned};
-use crate::wire::decode::text::array_elements;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
 
@@ -471,7 +471,7 @@ impl<'a> Rewriter<'a> {
             return;
         }
         let raw = self.pieces[at][1..self.pieces[at].len() - 1].replace("''", "'");
-        let Some(elements) = array_elements(&raw) else { return };
+        let Some(elements) = value_texts::elements(&raw) else { return };
         let are_numbers = elements.iter().flatten().all(|element| element.parse::<i64>().is_ok());
         let elements: Vec<String> = elements
             .into_iter()

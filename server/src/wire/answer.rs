@@ -183,7 +183,7 @@ impl Answer<'_> {
                 let table = copy.table.clone();
                 let report = copy.run(&engine, self.link, &self.guard).await?;
                 session.note_write();
-                if let Some(notice) = report.notice(&table) {
+                for notice in report.notices(&table) {
                     session.notice(WireError::notice(notice));
                 }
                 if report.rejected > 0 {

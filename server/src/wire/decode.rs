@@ -1,7 +1,7 @@
 //! Parameters of a `Bind` message: PostgreSQL text or binary to DataFusion scalars.
 
 mod binary;
-pub(crate) mod text;
+mod text;
 
 #[cfg(test)]
 mod tests;
@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use zxq_engine::Zone;
 use zxq_engine::functions::text_beside_times::value_in;
+use zxq_engine::value_texts;
 
 use super::encode::Format;
 use super::error::WireError;
@@ -127,41 +128,9 @@ fn interval(months: i32, days: i32, nanoseconds: i64) -> ScalarValue {
     ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds }))
 }
 
-/// Reads a decimal number, with an exponent or without, exactly: the unscaled integer and its scale.
-pub(crate) fn parse_decimal(text: &str) -> Option<(i128, i8)> {
-    let text = text.trim();
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (negative, digits) = match mantissa.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && fraction.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let mut value: i128 = 0;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
-    }
-    let mut scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-    if value == 0 {
-        // Zero has any number of digits: an exponent changes nothing, and is not counted down.
-        scale = scale.clamp(0, 38);
-    }
-    while scale < 0 {
-        value = value.checked_mul(10)?;
-        scale += 1;
-    }
-    let value = if negative { -value } else { value };
-    (value.unsigned_abs() < 10u128.pow(38) && scale <= 38).then_some((value, scale as i8))
-}
-
 /// A numeric parameter with its own scale.
 fn decimal(text: &str) -> Result<ScalarValue, WireError> {
-    let (value, scale) = parse_decimal(text).ok_or_else(|| {
+    let (value, scale) = value_texts::decimal(text).ok_or_else(|| {
         let what = text.trim();
         if what.eq_ignore_ascii_case("nan") || what.to_ascii_lowercase().contains("infinity") {
             WireError::out_of_range(format!("numeric parameters cannot be {what}"))
@@ -172,7 +141,7 @@ fn decimal(text: &str) -> Result<ScalarValue, WireError> {
             invalid("numeric", text)
         }
     })?;
-    Ok(ScalarValue::Decimal128(Some(value), 38, scale))
+    Ok(ScalarValue::Decimal128(Some(value), 38, scale as i8))
 }
 
 fn invalid(type_name: &str, text: &str) -> WireError {

@@ -1,6 +1,6 @@
 //! `zxq load`, embedded and through a server.
 
-use crate::support::{Place, Run, Server, fail, run_with_input, succeed};
+use crate::support::{Place, Run, Server, fail, run, run_with_input, succeed};
 use crate::{PRICES, PRICES_TABLE};
 
 const EVERYTHING: &str = "SELECT * FROM prices ORDER BY symbol, ts";
@@ -109,5 +109,25 @@ fn quarantine_keeps_bad_rows_with_their_reason() {
         );
         assert_eq!(place.answer("SELECT count(*) FROM prices"), "3");
         assert_eq!(place.answer("SELECT count(*) FROM prices_rejects"), "1", "served: {served}");
+    }
+}
+
+#[test]
+fn what_is_cut_and_where_rows_went_is_said() {
+    for served in [false, true] {
+        let place = Place::new();
+        let data = place.data();
+        let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+        let fine = place.file("fine.csv", "day,ts\n2024-06-03,2024-06-03 10:00:00.123456789\n");
+        let loaded = run(&["load", "--table", "fine", "--create", "--tier", "auto", &fine, "--data", &data]);
+        assert_eq!(loaded.code, Some(0), "{}", loaded.err);
+        assert!(loaded.err.contains("times were cut to microseconds in fine"), "{}", loaded.err);
+        assert_eq!(place.answer("SELECT ts FROM fine"), "2024-06-03 10:00:00.123456");
+        assert_eq!(place.answer("SELECT hot_rows FROM zxq.tables"), "1", "the newest day stays in memory");
+        assert_eq!(place.answer("SELECT to_tier FROM zxq.moves WHERE kind = 'load'"), "hot");
+        let coarse = place.file("coarse.csv", "day,ts\n2020-06-03,2020-06-03 10:00:00.123456\n");
+        let loaded = run(&["load", "--table", "fine", "--tier", "warm", &coarse, "--data", &data]);
+        assert_eq!((loaded.code, loaded.err.contains("were cut")), (Some(0), false), "{}", loaded.err);
+        assert_eq!(place.answer("SELECT DISTINCT to_tier FROM zxq.moves WHERE kind = 'load' ORDER BY 1"), "hot\nwarm");
     }
 }

@@ -76,7 +76,7 @@ async fn rows_are_compressed_when_they_come_of_age_and_stay_exact() {
         loop {
             assert_eq!(facts(&reader, "ticks").await, exact);
             times += 1;
-            if number(&reader, "SELECT count(*) FROM zxq.moves WHERE kind = 'compact' AND phase = 'done'").await >= 8 {
+            if number(&reader, "SELECT count(*) FROM zxq.moves WHERE kind = 'rewrite' AND phase = 'done'").await >= 8 {
                 break times;
             }
         }

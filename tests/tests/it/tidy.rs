@@ -212,6 +212,35 @@ fn nothing_unfinished_is_left() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Texts between back quotes that are paths from the project's folder.
+fn named_paths(text: &str) -> BTreeSet<String> {
+    let is_path = |quoted: &&str| {
+        let first = quoted.split('/').next().unwrap_or_default();
+        quoted.contains('/')
+            && (CRATES.contains(&first) || ["docs", "fuzz", "deploy"].contains(&first))
+            && quoted.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c))
+            && !quoted.contains("NAME")
+    };
+    text.split('`').skip(1).step_by(2).filter(is_path).map(str::to_owned).collect()
+}
+
+#[test]
+fn documents_name_files_that_exist() {
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/glossary.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        for path in named_paths(&text) {
+            found += 1;
+            if !root().join(&path).exists() {
+                missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert!(found > 100, "only {found} paths found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn real_data_stays_out_of_the_project() {
     let mut found = Vec::new();

@@ -19,7 +19,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::functions::overloads::no_such_function;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum OrderedAggregate {
     Cont,
     Disc,
     Mode,
@@ -28,34 +28,34 @@ enum Kind {
 /// One of the three.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct OrderedSet {
-    kind: Kind,
+    kind: OrderedAggregate,
     signature: Signature,
 }
 
 impl OrderedSet {
-    fn of(kind: Kind) -> Self {
+    fn of(kind: OrderedAggregate) -> Self {
         OrderedSet { kind, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     /// `percentile_cont`: between two values where the place is between them.
     pub(super) fn percentile_cont() -> Self {
-        OrderedSet::of(Kind::Cont)
+        OrderedSet::of(OrderedAggregate::Cont)
     }
 
     /// `percentile_disc`: a value that occurs.
     pub(super) fn percentile_disc() -> Self {
-        OrderedSet::of(Kind::Disc)
+        OrderedSet::of(OrderedAggregate::Disc)
     }
 
     /// `mode`: the value that occurs most often.
     pub(super) fn mode() -> Self {
-        OrderedSet::of(Kind::Mode)
+        OrderedSet::of(OrderedAggregate::Mode)
     }
 
     /// DataFusion's own is faster for many groups, and right for one fraction of values that ascend.
     fn is_datafusions(&self, args: &AccumulatorArgs) -> bool {
         let ascending = args.order_bys.first().is_none_or(|order| !order.options.descending);
-        self.kind == Kind::Cont
+        self.kind == OrderedAggregate::Cont
             && ascending
             && args.exprs.get(1).is_some_and(|fraction| fraction.downcast_ref::<Literal>().is_some())
             && matches!(Fractions::of(args), Ok(Fractions::One(Some(_))))
@@ -69,9 +69,9 @@ fn list_of(item: DataType) -> DataType {
 impl AggregateUDFImpl for OrderedSet {
     fn name(&self) -> &str {
         match self.kind {
-            Kind::Cont => "percentile_cont",
-            Kind::Disc => "percentile_disc",
-            Kind::Mode => "mode",
+            OrderedAggregate::Cont => "percentile_cont",
+            OrderedAggregate::Disc => "percentile_disc",
+            OrderedAggregate::Mode => "mode",
         }
     }
 
@@ -83,18 +83,22 @@ impl AggregateUDFImpl for OrderedSet {
         let refused = || Err(no_such_function(self.name(), given).into());
         let value = match (self.kind, given.first()) {
             (_, None) => return refused(),
-            (Kind::Cont, Some(value)) if value.is_numeric() || value.is_null() => DataType::Float64,
-            (Kind::Cont, Some(_)) => return refused(),
+            (OrderedAggregate::Cont, Some(value)) if value.is_numeric() || value.is_null() => DataType::Float64,
+            (OrderedAggregate::Cont, Some(_)) => return refused(),
             (_, Some(DataType::Null)) => DataType::Utf8View,
             (_, Some(DataType::Dictionary(_, inner))) => inner.as_ref().clone(),
             (_, Some(value)) => value.clone(),
         };
         match (self.kind, &given[1..]) {
-            (Kind::Mode, []) => Ok(vec![value]),
-            (Kind::Cont | Kind::Disc, [fraction]) if fraction.is_numeric() || fraction.is_null() => {
+            (OrderedAggregate::Mode, []) => Ok(vec![value]),
+            (OrderedAggregate::Cont | OrderedAggregate::Disc, [fraction])
+                if fraction.is_numeric() || fraction.is_null() =>
+            {
                 Ok(vec![value, DataType::Float64])
             }
-            (Kind::Cont | Kind::Disc, [DataType::List(item)]) if item.data_type().is_numeric() => {
+            (OrderedAggregate::Cont | OrderedAggregate::Disc, [DataType::List(item)])
+                if item.data_type().is_numeric() =>
+            {
                 Ok(vec![value, list_of(DataType::Float64)])
             }
             _ => refused(),
@@ -117,7 +121,7 @@ impl AggregateUDFImpl for OrderedSet {
         if self.is_datafusions(&args) {
             return percentile_cont_udaf().accumulator(args);
         }
-        let fractions = if self.kind == Kind::Mode { Fractions::One(None) } else { Fractions::of(&args)? };
+        let fractions = if self.kind == OrderedAggregate::Mode { Fractions::One(None) } else { Fractions::of(&args)? };
         Ok(Box::new(Values {
             kind: self.kind,
             fractions,
@@ -178,7 +182,7 @@ impl Fractions {
 
 #[derive(Debug)]
 struct Values {
-    kind: Kind,
+    kind: OrderedAggregate,
     fractions: Fractions,
     descending: bool,
     data_type: DataType,
@@ -207,7 +211,7 @@ impl Values {
 
     fn at(&self, sorted: &ArrayRef, fractions: &[Option<f64>]) -> Result<ArrayRef> {
         let count = sorted.len();
-        if self.kind == Kind::Cont {
+        if self.kind == OrderedAggregate::Cont {
             let values = sorted.as_primitive::<Float64Type>();
             let between = |fraction: f64| {
                 let place = fraction * (count - 1) as f64;
@@ -252,7 +256,7 @@ impl Accumulator for Values {
         let order = SortOptions { descending: self.descending, nulls_first: false };
         let sorted = sort(&self.all()?, Some(order))?;
         match &self.fractions {
-            _ if self.kind == Kind::Mode => most_frequent(&sorted),
+            _ if self.kind == OrderedAggregate::Mode => most_frequent(&sorted),
             Fractions::One(fraction) => ScalarValue::try_from_array(&self.at(&sorted, &[*fraction])?, 0),
             // Of nothing there are no fractions.
             Fractions::Several(_) if sorted.is_empty() => ScalarValue::try_from(list_of(self.data_type.clone())),

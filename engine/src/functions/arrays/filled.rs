@@ -21,7 +21,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     const FILL: &[Form] = &[Form::new(&[Any, Array], filled_type, fill)];
     const REPEAT: &[Form] = &[Form::new(&[Any, Integer], filled_type, repeat)];
     const RESIZE: &[Form] =
-        &[Form::new(&[Array, Integer], as_first, resize), Form::new(&[Array, Integer, Any], as_first, resize)];
+        &[Form::new(&[Array, Integer], resized_type, resize), Form::new(&[Array, Integer, Any], resized_type, resize)];
     vec![
         Overloaded::new("array_fill", FILL).into(),
         Overloaded::new("array_repeat", REPEAT).also("list_repeat").into(),
@@ -33,7 +33,8 @@ fn filled_type(given: &[DataType]) -> DataType {
     list_of(given.first().cloned().unwrap_or(DataType::Null))
 }
 
-fn as_first(given: &[DataType]) -> DataType {
+/// A list in which there may be NULLs, whatever the first one holds.
+fn resized_type(given: &[DataType]) -> DataType {
     list_of(given.first().map_or(DataType::Null, item_of))
 }
 

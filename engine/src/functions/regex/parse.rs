@@ -257,14 +257,14 @@ impl Parser {
     fn group(&mut self) -> Result<usize, EngineError> {
         let look = [("?<=", true, false), ("?<!", true, true), ("?=", false, false), ("?!", false, true)];
         let kind = if self.eat("?:") {
-            Kind::Plain
+            GroupKind::Plain
         } else if let Some((_, behind, not)) = look.into_iter().find(|(start, _, _)| self.eat(start)) {
-            Kind::Look { behind, not }
+            GroupKind::Look { behind, not }
         } else if self.peek() == Some('?') {
             return Err(invalid("quantifier operand invalid"));
         } else {
             self.tree.groups += 1;
-            Kind::Captures(self.tree.groups)
+            GroupKind::Captures(self.tree.groups)
         };
         let before = self.tree.groups;
         let inner = self.alternatives()?;
@@ -272,14 +272,14 @@ impl Parser {
             return Err(invalid("parentheses () not balanced"));
         }
         Ok(match kind {
-            Kind::Plain => inner,
-            Kind::Look { behind, not } => {
+            GroupKind::Plain => inner,
+            GroupKind::Look { behind, not } => {
                 if self.tree.groups > before {
                     return Err(invalid("groups inside of a lookaround must not capture: write (?:…)"));
                 }
                 self.tree.add(Node::Look { what: inner, behind, not })
             }
-            Kind::Captures(number) => {
+            GroupKind::Captures(number) => {
                 self.closed.push(number);
                 self.tree.add(Node::Group(number, inner))
             }
@@ -377,7 +377,7 @@ impl Parser {
     }
 }
 
-enum Kind {
+enum GroupKind {
     Plain,
     Captures(usize),
     Look { behind: bool, not: bool },

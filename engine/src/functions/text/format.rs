@@ -6,10 +6,11 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use super::quoting::{identifier, literal};
+use super::quoting::literal;
 use super::shown;
 use crate::error::{EngineError, ErrorKind};
 use crate::functions::overloads::{Form, Overloaded, Takes, invalid_parameter, text};
+use crate::sql::quote_ident_as_postgres;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     const FORMS: &[Form] =
@@ -107,7 +108,7 @@ impl Writer<'_> {
         let value = self.argument(position)?;
         let text = match (kind, value) {
             ('s', value) => value.unwrap_or_default().to_owned(),
-            ('I', Some(value)) => identifier(value),
+            ('I', Some(value)) => quote_ident_as_postgres(value),
             ('I', None) => {
                 return Err(EngineError::new(
                     ErrorKind::NullNotAllowed,

@@ -10,7 +10,7 @@ use crate::error::{EngineError, ErrorKind, type_names};
 
 /// Kinds of values that go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ValueFamily {
     Text,
     Number,
     Boolean,
@@ -19,33 +19,33 @@ enum Kind {
     Interval,
 }
 
-fn kind_of(data_type: &DataType) -> Option<Kind> {
+fn kind_of(data_type: &DataType) -> Option<ValueFamily> {
     Some(match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
-        number if number.is_numeric() => Kind::Number,
-        DataType::Boolean => Kind::Boolean,
-        DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => Kind::Day,
-        DataType::Time32(_) | DataType::Time64(_) => Kind::TimeOfDay,
-        DataType::Interval(_) | DataType::Duration(_) => Kind::Interval,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ValueFamily::Text,
+        number if number.is_numeric() => ValueFamily::Number,
+        DataType::Boolean => ValueFamily::Boolean,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => ValueFamily::Day,
+        DataType::Time32(_) | DataType::Time64(_) => ValueFamily::TimeOfDay,
+        DataType::Interval(_) | DataType::Duration(_) => ValueFamily::Interval,
         DataType::Dictionary(_, inner) => return kind_of(inner),
         _ => return None,
     })
 }
 
 /// The kind and the type of an expression that has one; a text constant, a parameter and NULL have none.
-fn typed(expr: &Expr, schema: &DFSchema) -> Option<(Kind, DataType)> {
+fn typed(expr: &Expr, schema: &DFSchema) -> Option<(ValueFamily, DataType)> {
     let data_type = expr.get_type(schema).ok()?;
     let kind = kind_of(&data_type)?;
     match expr {
         Expr::Placeholder(_) => None,
-        Expr::Literal(_, _) if kind == Kind::Text => None,
+        Expr::Literal(_, _) if kind == ValueFamily::Text => None,
         _ => Some((kind, data_type)),
     }
 }
 
 /// The first two that are of different kinds.
 fn first_mix<'a>(exprs: impl Iterator<Item = &'a Expr>, schema: &DFSchema) -> Option<(DataType, DataType)> {
-    let mut first: Option<(Kind, DataType)> = None;
+    let mut first: Option<(ValueFamily, DataType)> = None;
     for (kind, data_type) in exprs.filter_map(|expr| typed(expr, schema)) {
         match &first {
             Some((other, of_first)) if *other != kind => return Some((of_first.clone(), data_type)),

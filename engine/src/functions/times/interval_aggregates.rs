@@ -24,7 +24,7 @@ use crate::functions::interval_times;
 use crate::functions::out_of_range;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum IntervalAggregate {
     Sum,
     Avg,
     Min,
@@ -34,10 +34,10 @@ enum Kind {
 /// Puts intervals beside what the session's own functions take.
 pub(super) fn register(context: &SessionContext) {
     for (name, kind, usual) in [
-        ("sum", Kind::Sum, sum::sum_udaf as fn() -> Arc<AggregateUDF>),
-        ("avg", Kind::Avg, average::avg_udaf),
-        ("min", Kind::Min, min_max::min_udaf),
-        ("max", Kind::Max, min_max::max_udaf),
+        ("sum", IntervalAggregate::Sum, sum::sum_udaf as fn() -> Arc<AggregateUDF>),
+        ("avg", IntervalAggregate::Avg, average::avg_udaf),
+        ("min", IntervalAggregate::Min, min_max::min_udaf),
+        ("max", IntervalAggregate::Max, min_max::max_udaf),
     ] {
         let inner = context.state_ref().read().udaf(name).unwrap_or_else(|_| usual());
         if (inner.inner().as_ref() as &dyn Any).is::<WithIntervals>() {
@@ -60,12 +60,12 @@ pub(super) fn without_intervals(function: Arc<AggregateUDF>, takes_interval: boo
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WithIntervals {
     inner: Arc<AggregateUDF>,
-    kind: Kind,
+    kind: IntervalAggregate,
     signature: Signature,
 }
 
 impl WithIntervals {
-    fn new(inner: Arc<AggregateUDF>, kind: Kind) -> Self {
+    fn new(inner: Arc<AggregateUDF>, kind: IntervalAggregate) -> Self {
         // What the inner function takes is asked of it, whose signature may be any.
         WithIntervals { inner, kind, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -205,13 +205,13 @@ impl AggregateUDFImpl for WithIntervals {
 /// Sums, or the extreme, of intervals; a window may take its rows back from a sum.
 #[derive(Debug)]
 struct Lengths {
-    kind: Kind,
+    kind: IntervalAggregate,
     value: Option<IntervalMonthDayNano>,
     count: i64,
 }
 
 impl Lengths {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: IntervalAggregate) -> Self {
         Lengths { kind, value: None, count: 0 }
     }
 
@@ -219,10 +219,12 @@ impl Lengths {
         self.count += count;
         self.value = Some(match (self.kind, self.value) {
             (_, None) => value,
-            (Kind::Sum | Kind::Avg, Some(sum)) => parts::sum(sum, value).ok_or_else(|| out_of_range("interval"))?,
-            (Kind::Min, Some(least)) if parts::length(value) >= parts::length(least) => least,
-            (Kind::Max, Some(most)) if parts::length(value) <= parts::length(most) => most,
-            (Kind::Min | Kind::Max, Some(_)) => value,
+            (IntervalAggregate::Sum | IntervalAggregate::Avg, Some(sum)) => {
+                parts::sum(sum, value).ok_or_else(|| out_of_range("interval"))?
+            }
+            (IntervalAggregate::Min, Some(least)) if parts::length(value) >= parts::length(least) => least,
+            (IntervalAggregate::Max, Some(most)) if parts::length(value) <= parts::length(most) => most,
+            (IntervalAggregate::Min | IntervalAggregate::Max, Some(_)) => value,
         });
         Ok(())
     }
@@ -246,12 +248,12 @@ impl Accumulator for Lengths {
     }
 
     fn supports_retract_batch(&self) -> bool {
-        matches!(self.kind, Kind::Sum | Kind::Avg)
+        matches!(self.kind, IntervalAggregate::Sum | IntervalAggregate::Avg)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let value = match (self.kind, self.value) {
-            (Kind::Avg, Some(sum)) => {
+            (IntervalAggregate::Avg, Some(sum)) => {
                 Some(interval_times::divided(sum, self.count as f64).ok_or_else(|| out_of_range("interval"))?)
             }
             (_, value) => value,

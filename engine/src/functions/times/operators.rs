@@ -20,7 +20,7 @@ pub(crate) struct TimesOperators;
 
 /// What an operand is to `+` and `-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TimeOperand {
     Date,
     Local,
     Moment,
@@ -48,7 +48,7 @@ impl ExprPlanner for TimesOperators {
         let b = known(b, a, plus, false);
         let RawBinaryExpr { op, left, right } = expr;
         let (left, right) = (typed(left, a)?, typed(right, b)?);
-        use Kind::{Date, Days, Interval, Local, Moment, Time};
+        use TimeOperand::{Date, Days, Interval, Local, Moment, Time};
         let planned = match (a, b) {
             (Date, Interval) => arithmetic_of(cast(left, TIMESTAMP), plus, right),
             (Interval, Date) if plus => arithmetic_of(cast(right, TIMESTAMP), true, left),
@@ -67,7 +67,7 @@ impl ExprPlanner for TimesOperators {
             (Time, Time) if !plus => call(arithmetic::time_difference(), vec![left, right]),
             (Date | Local | Moment, Date | Local | Moment) if !plus => {
                 // A date becomes what the other side is.
-                let to = |other: Kind| if other == Moment { timestamptz() } else { TIMESTAMP };
+                let to = |other: TimeOperand| if other == Moment { timestamptz() } else { TIMESTAMP };
                 let left = if a == Date { cast(left, to(b)) } else { left };
                 let right = if b == Date { cast(right, to(a)) } else { right };
                 call(arithmetic::timestamp_difference(), vec![left, right])
@@ -78,49 +78,49 @@ impl ExprPlanner for TimesOperators {
     }
 }
 
-fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
+fn kind(expr: &Expr, schema: &DFSchema) -> TimeOperand {
     match expr {
-        Expr::Placeholder(Placeholder { field: None, .. }) => return Kind::Unknown,
-        Expr::Literal(value, _) if matches!(value.try_as_str(), Some(Some(_))) => return Kind::Unknown,
+        Expr::Placeholder(Placeholder { field: None, .. }) => return TimeOperand::Unknown,
+        Expr::Literal(value, _) if matches!(value.try_as_str(), Some(Some(_))) => return TimeOperand::Unknown,
         _ => {}
     }
     match expr.get_type(schema) {
-        Ok(DataType::Date32) => Kind::Date,
-        Ok(DataType::Timestamp(_, None)) => Kind::Local,
-        Ok(DataType::Timestamp(_, Some(_))) => Kind::Moment,
-        Ok(DataType::Time64(_)) => Kind::Time,
-        Ok(DataType::Interval(_)) => Kind::Interval,
-        Ok(integer) if integer.is_integer() => Kind::Days,
-        _ => Kind::Other,
+        Ok(DataType::Date32) => TimeOperand::Date,
+        Ok(DataType::Timestamp(_, None)) => TimeOperand::Local,
+        Ok(DataType::Timestamp(_, Some(_))) => TimeOperand::Moment,
+        Ok(DataType::Time64(_)) => TimeOperand::Time,
+        Ok(DataType::Interval(_)) => TimeOperand::Interval,
+        Ok(integer) if integer.is_integer() => TimeOperand::Days,
+        _ => TimeOperand::Other,
     }
 }
 
 /// What an operand without a type is beside the other one: PostgreSQL takes the same type where there is such an operator.
-fn known(unknown: Kind, other: Kind, plus: bool, left: bool) -> Kind {
-    if unknown != Kind::Unknown {
+fn known(unknown: TimeOperand, other: TimeOperand, plus: bool, left: bool) -> TimeOperand {
+    if unknown != TimeOperand::Unknown {
         return unknown;
     }
     match (other, plus) {
-        (Kind::Interval, _) => Kind::Interval,
-        (Kind::Local | Kind::Moment, true) => Kind::Interval,
-        (Kind::Date | Kind::Local | Kind::Moment | Kind::Time, false) => other,
-        (Kind::Date, true) => Kind::Days,
-        (Kind::Time, true) if left => Kind::Date,
-        (Kind::Time, true) => Kind::Interval,
-        _ => Kind::Unknown,
+        (TimeOperand::Interval, _) => TimeOperand::Interval,
+        (TimeOperand::Local | TimeOperand::Moment, true) => TimeOperand::Interval,
+        (TimeOperand::Date | TimeOperand::Local | TimeOperand::Moment | TimeOperand::Time, false) => other,
+        (TimeOperand::Date, true) => TimeOperand::Days,
+        (TimeOperand::Time, true) if left => TimeOperand::Date,
+        (TimeOperand::Time, true) => TimeOperand::Interval,
+        _ => TimeOperand::Unknown,
     }
 }
 
 /// The operand in the type that was found for it.
-fn typed(expr: Expr, kind: Kind) -> Result<Expr> {
+fn typed(expr: Expr, kind: TimeOperand) -> Result<Expr> {
     let data_type = match kind {
-        Kind::Date => DataType::Date32,
-        Kind::Local => TIMESTAMP,
-        Kind::Moment => timestamptz(),
-        Kind::Time => super::simple::TIME,
-        Kind::Interval => INTERVAL,
-        Kind::Days => DataType::Int32,
-        Kind::Unknown | Kind::Other => return Ok(expr),
+        TimeOperand::Date => DataType::Date32,
+        TimeOperand::Local => TIMESTAMP,
+        TimeOperand::Moment => timestamptz(),
+        TimeOperand::Time => super::simple::TIME,
+        TimeOperand::Interval => INTERVAL,
+        TimeOperand::Days => DataType::Int32,
+        TimeOperand::Unknown | TimeOperand::Other => return Ok(expr),
     };
     Ok(match expr {
         Expr::Placeholder(Placeholder { id, field: None }) => {
@@ -129,8 +129,8 @@ fn typed(expr: Expr, kind: Kind) -> Result<Expr> {
         }
         Expr::Literal(value, metadata) => match value.try_as_str() {
             // Moments are read where the session's zone is known.
-            Some(Some(_)) if kind == Kind::Moment => cast(Expr::Literal(value, metadata), data_type),
-            Some(Some(text)) if kind == Kind::Days => match text.trim().parse::<i32>() {
+            Some(Some(_)) if kind == TimeOperand::Moment => cast(Expr::Literal(value, metadata), data_type),
+            Some(Some(text)) if kind == TimeOperand::Days => match text.trim().parse::<i32>() {
                 Ok(days) => Expr::Literal(ScalarValue::Int32(Some(days)), metadata),
                 Err(_) => cast(Expr::Literal(value, metadata), data_type),
             },

@@ -15,7 +15,7 @@ use super::aggregate_exec::SqlAggregateExec;
 use super::scan::Statements;
 use super::scan_exec::SqlScanExec;
 use crate::error::Result;
-use crate::tier_store::ScanRequest;
+use crate::tier_store::{Pushdown, ScanRequest};
 
 /// What to run, and what comes back.
 pub(crate) struct RowQuery {
@@ -73,21 +73,25 @@ pub(crate) fn plan_scan(source: Arc<dyn SqlSource>, request: ScanRequest<'_>) ->
     Ok(Arc::new(scan.limited(request.limit)))
 }
 
-/// The scan with the filter evaluated inside the database exactly as DataFusion would, so that no `FilterExec` is needed
-/// above it. `None` when the plan is another one, or the filter cannot be said in SQL.
-pub(crate) fn filter_exactly(
-    scan: &Arc<dyn ExecutionPlan>,
-    filter: &Arc<dyn PhysicalExpr>,
-) -> Option<Arc<dyn ExecutionPlan>> {
-    let scan = scan.downcast_ref::<SqlScanExec>()?.with_exact_filter(filter)?;
-    Some(Arc::new(scan))
-}
+/// What every SQL database computes itself.
+pub(crate) struct SqlPushdown;
 
-/// A plan with the states that `aggregate` would compute from the rows of `scan`; `None` where that is not proven.
-pub(crate) fn partial_aggregate(
-    aggregate: &AggregateExec,
-    scan: &Arc<dyn ExecutionPlan>,
-) -> Option<Arc<dyn ExecutionPlan>> {
-    let plan = SqlAggregateExec::new(scan.downcast_ref::<SqlScanExec>()?, aggregate)?;
-    Some(Arc::new(plan))
+impl Pushdown for SqlPushdown {
+    fn partial_aggregate(
+        &self,
+        aggregate: &AggregateExec,
+        scan: &Arc<dyn ExecutionPlan>,
+    ) -> Option<Arc<dyn ExecutionPlan>> {
+        let plan = SqlAggregateExec::new(scan.downcast_ref::<SqlScanExec>()?, aggregate)?;
+        Some(Arc::new(plan))
+    }
+
+    fn exact_filter(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        filter: &Arc<dyn PhysicalExpr>,
+    ) -> Option<Arc<dyn ExecutionPlan>> {
+        let scan = scan.downcast_ref::<SqlScanExec>()?.with_exact_filter(filter)?;
+        Some(Arc::new(scan))
+    }
 }

@@ -57,6 +57,8 @@ fn values_that_are_none_are_refused() {
         ("2024-13-01", Type::DATE, "22P02"),
         ("1.2.3", Type::NUMERIC, "22P02"),
         ("NaN", Type::NUMERIC, "22003"),
+        ("1e400", Type::FLOAT8, "22003"),
+        ("{1,,2}", Type::INT4_ARRAY, "22P02"),
         ("1e40", Type::NUMERIC, "22003"),
         ("{1,2", Type::INT4_ARRAY, "22P02"),
     ] {
@@ -74,10 +76,6 @@ fn numerics_are_never_rounded() {
     assert!(!fits(&value, &wanted));
     let value = text("1.50", &Type::NUMERIC, &DataType::Int64).unwrap();
     assert!(!fits(&value, &DataType::Int64));
-    assert_eq!(parse_decimal("-0.00000000000000000000000000000000000001"), Some((-1, 38)));
-    assert_eq!(parse_decimal("99999999999999999999999999999999999999"), Some((10i128.pow(38) - 1, 0)));
-    assert_eq!(parse_decimal("100000000000000000000000000000000000000"), None);
-    assert_eq!(parse_decimal("."), None);
 }
 
 #[test]
@@ -119,15 +117,4 @@ fn numeric_bytes_of_postgres() {
         let value = decode(Some(&bytes), Format::Binary, Type::NUMERIC.oid(), &DataType::Null).unwrap();
         assert_eq!(value, decimal(shown).unwrap(), "{shown}");
     }
-}
-
-#[test]
-fn array_literals() {
-    let elements = |text| super::text::array_elements(text);
-    let some = |texts: &[&str]| Some(texts.iter().map(|t| Some((*t).to_owned())).collect::<Vec<_>>());
-    assert_eq!(elements("{}"), Some(Vec::new()));
-    assert_eq!(elements("{a, \"b,c\" ,\"q\\\"\"}"), some(&["a", "b,c", "q\""]));
-    assert_eq!(elements("{NULL,\"NULL\"}"), Some(vec![None, Some("NULL".to_owned())]));
-    assert_eq!(elements("{a"), None);
-    assert_eq!(elements("{{a}}"), None);
 }

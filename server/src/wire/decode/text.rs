@@ -4,10 +4,11 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
-use zxq_engine::functions::declared::kept_text;
 use zxq_engine::functions::text_beside_times::value_of;
+use zxq_engine::value_texts::{self, CastProblem};
 
 use super::{decimal, effective_type, element_data_type, invalid, list};
+use crate::sqlstate;
 use crate::wire::error::WireError;
 
 /// Decodes a text.
@@ -22,12 +23,12 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
     let trimmed = text.trim();
     let micros = TimeUnit::Microsecond;
     match pg_type {
-        Type::BOOL => boolean(trimmed).map(|value| ScalarValue::Boolean(Some(value))),
-        Type::INT2 => number::<i16>(trimmed, "smallint").map(|value| ScalarValue::Int16(Some(value))),
-        Type::INT4 => number::<i32>(trimmed, "integer").map(|value| ScalarValue::Int32(Some(value))),
-        Type::INT8 | Type::OID => number::<i64>(trimmed, "bigint").map(|value| ScalarValue::Int64(Some(value))),
-        Type::FLOAT4 => float::<f32>(trimmed, "real").map(|value| ScalarValue::Float32(Some(value))),
-        Type::FLOAT8 => float::<f64>(trimmed, "double precision").map(|value| ScalarValue::Float64(Some(value))),
+        Type::BOOL => read(value_texts::boolean, trimmed, "boolean").map(ScalarValue::from),
+        Type::INT2 => read(value_texts::integer::<i16>, trimmed, "smallint").map(ScalarValue::from),
+        Type::INT4 => read(value_texts::integer::<i32>, trimmed, "integer").map(ScalarValue::from),
+        Type::INT8 | Type::OID => read(value_texts::integer::<i64>, trimmed, "bigint").map(ScalarValue::from),
+        Type::FLOAT4 => read(value_texts::real, trimmed, "real").map(ScalarValue::from),
+        Type::FLOAT8 => read(value_texts::double, trimmed, "double precision").map(ScalarValue::from),
         Type::NUMERIC => decimal(trimmed),
         Type::DATE => cast(trimmed, &DataType::Date32, "date"),
         Type::TIMESTAMP => cast(trimmed, &DataType::Timestamp(micros, None), "timestamp"),
@@ -36,7 +37,10 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
         }
         Type::TIME => cast(trimmed, &DataType::Time64(micros), "time"),
         Type::INTERVAL => cast(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano), "interval"),
-        Type::BYTEA => bytea(text).map(|value| ScalarValue::Binary(Some(value))),
+        Type::BYTEA => match value_texts::bytes(text) {
+            Some(value) => Ok(ScalarValue::Binary(Some(value))),
+            None => Err(invalid("bytea", text)),
+        },
         Type::UUID | Type::JSON | Type::JSONB => declared(text, &pg_type),
         _ => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
     }
@@ -47,30 +51,15 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
 /// # Errors
 /// When it is no value of the type.
 pub(super) fn declared(text: &str, pg_type: &Type) -> Result<ScalarValue, WireError> {
-    let kept = kept_text(text, pg_type.name()).ok_or_else(|| invalid(pg_type.name(), text))?;
+    let kept = value_texts::kept(text, pg_type.name()).ok_or_else(|| invalid(pg_type.name(), text))?;
     Ok(ScalarValue::Utf8View(Some(kept)))
 }
 
-fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, name: &str) -> Result<T, WireError> {
-    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
-    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
-        PosOverflow | NegOverflow => {
-            WireError::out_of_range(format!("value \"{text}\" is out of range for type {name}"))
-        }
-        _ => invalid(name, text),
+fn read<T>(as_type: fn(&str) -> Result<T, CastProblem>, text: &str, name: &str) -> Result<T, WireError> {
+    as_type(text).map_err(|problem| match problem {
+        CastProblem::Overflow => WireError::out_of_range(format!("value \"{text}\" is out of range for type {name}")),
+        CastProblem::Invalid | CastProblem::TooLong => invalid(name, text),
     })
-}
-
-fn float<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, WireError> {
-    text.parse().map_err(|_| invalid(name, text))
-}
-
-fn boolean(text: &str) -> Result<bool, WireError> {
-    match text.to_ascii_lowercase().as_str() {
-        "t" | "true" | "y" | "yes" | "on" | "1" => Ok(true),
-        "f" | "false" | "n" | "no" | "off" | "0" => Ok(false),
-        _ => Err(invalid("boolean", text)),
-    }
 }
 
 /// Dates and times.
@@ -78,16 +67,13 @@ fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, Wir
     value_of(text, data_type).ok_or_else(|| invalid(name, text))
 }
 
-/// `\x0aff`, or PostgreSQL's older escape format.
-fn bytea(text: &str) -> Result<Vec<u8>, WireError> {
-    zxq_engine::functions::declared::bytes_of_text(text).ok_or_else(|| invalid("bytea", text))
-}
-
 /// `{1,NULL,"a b"}`.
 fn array(text: &str, element: &Type) -> Result<ScalarValue, WireError> {
     let data_type = element_data_type(element)?;
-    let elements = array_elements(text)
-        .ok_or_else(|| WireError::new("22P02", format!("malformed array literal: \"{text}\"")))?
+    let elements = value_texts::elements(text)
+        .ok_or_else(|| {
+            WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\""))
+        })?
         .into_iter()
         .map(|value| match value {
             Some(value) => {
@@ -98,47 +84,4 @@ fn array(text: &str, element: &Type) -> Result<ScalarValue, WireError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(list(elements, &data_type))
-}
-
-/// The elements of a one-dimensional array literal; `None` for NULL. `None` altogether when it is malformed.
-pub(crate) fn array_elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut elements = Vec::new();
-    let mut chars = inner.chars().peekable();
-    if inner.trim().is_empty() {
-        return Some(elements);
-    }
-    loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        let mut value = String::new();
-        let quoted = chars.next_if_eq(&'"').is_some();
-        loop {
-            match chars.peek() {
-                Some('\\') => {
-                    chars.next();
-                    value.push(chars.next()?);
-                }
-                Some('"') if quoted => {
-                    chars.next();
-                    break;
-                }
-                Some(',') | None if !quoted => break,
-                Some('{' | '}' | '"') if !quoted => return None,
-                Some(_) => value.extend(chars.next()),
-                None => return None,
-            }
-        }
-        if quoted {
-            elements.push(Some(value));
-        } else {
-            let value = value.trim_end();
-            elements.push((!value.eq_ignore_ascii_case("NULL")).then(|| value.to_owned()));
-        }
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        match chars.next() {
-            Some(',') => {}
-            None => return Some(elements),
-            Some(_) => return None,
-        }
-    }
 }

@@ -48,6 +48,12 @@ pub(crate) const QUESTIONS: &[(&str, bool)] = &[
         false,
     ),
     ("SELECT id, -x, qty * 2, price + 1 FROM {t} WHERE {p}", false),
+    // What is known after a filter of the order and of the values of a column.
+    ("SELECT id, ts FROM {t} WHERE {p} AND ts::date = DATE '2024-01-02' ORDER BY ts, id", true),
+    ("SELECT id, ts FROM {t} WHERE {p} AND ts::date = day ORDER BY ts, id", true),
+    ("SELECT id, ts FROM {t} WHERE {p} AND ts::date >= DATE '2024-01-02' ORDER BY ts DESC NULLS LAST, id", true),
+    ("SELECT id FROM {t} WHERE {p} AND id + qty = id ORDER BY id", true),
+    ("SELECT qty, id FROM {t} WHERE {p} AND - qty = qty ORDER BY qty, id", true),
     // Where a limit, an order or a constant stands between what is counted and the table.
     ("SELECT day, count(*) FROM (SELECT * FROM {t} WHERE {p} ORDER BY symbol, ts, id LIMIT 3) x GROUP BY day", false),
     ("SELECT day, class, count(*) FROM (SELECT * FROM {t} ORDER BY id OFFSET 4) x GROUP BY day, class", false),

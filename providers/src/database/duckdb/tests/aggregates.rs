@@ -130,7 +130,7 @@ impl Queries {
     async fn check(&self, sql: &str) {
         let aggregate = self.aggregation(sql).await;
         let partial = self.partial(&aggregate);
-        let pushed = self.store.partial_aggregate(&partial, partial.input()).unwrap();
+        let pushed = self.store.pushdown().unwrap().partial_aggregate(&partial, partial.input());
         let pushed = pushed.unwrap_or_else(|| panic!("not pushed: {sql}"));
         assert!(pushed.is::<SqlAggregateExec>());
         assert_eq!(pushed.schema(), partial.schema(), "{sql}");
@@ -160,7 +160,7 @@ impl Queries {
 
     async fn refuses(&self, sql: &str) {
         let partial = self.partial(&self.aggregation(sql).await);
-        assert!(self.store.partial_aggregate(&partial, partial.input()).unwrap().is_none(), "{sql}");
+        assert!(self.store.pushdown().unwrap().partial_aggregate(&partial, partial.input()).is_none(), "{sql}");
     }
 }
 
@@ -280,12 +280,13 @@ async fn filters_of_the_scan_are_kept() {
         value,
         &schema,
     );
-    let scan = crate::database::sql::source::filter_exactly(aggregate.input(), &filter.unwrap()).unwrap();
+    let pushdown = queries.store.pushdown().unwrap();
+    let scan = pushdown.exact_filter(aggregate.input(), &filter.unwrap()).unwrap();
     let partial = queries.partial(&aggregate);
-    let pushed = queries.store.partial_aggregate(&partial, &scan).unwrap().unwrap();
+    let pushed = pushdown.partial_aggregate(&partial, &scan).unwrap();
     let expected = "SELECT symbol, sum(size) FROM m WHERE symbol >= 'AAPL' GROUP BY symbol";
     let expected = queries.context.sql(expected).await.unwrap().collect().await.unwrap();
     assert_eq!(queries.finished(&aggregate, pushed).await, sorted_texts(&expected));
     let limited = scan.with_fetch(Some(10)).unwrap();
-    assert!(queries.store.partial_aggregate(&partial, &limited).unwrap().is_none());
+    assert!(pushdown.partial_aggregate(&partial, &limited).is_none());
 }

@@ -16,7 +16,8 @@ use super::*;
 use crate::database::duckdb::dialect::DUCKDB;
 use crate::database::sql::facts::Facts;
 use crate::database::sql::filter::translate;
-use crate::database::sql::source::filter_exactly;
+use crate::database::sql::source::SqlPushdown;
+use crate::tier_store::Pushdown;
 
 fn name(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
@@ -107,7 +108,7 @@ async fn random_predicates_keep_every_row_that_datafusion_keeps() {
                 exact += 1;
                 assert_eq!(kept, found, "{predicate}\n{}", sql_of(&plan));
                 let bare = fixture.scan(vec![0], Vec::new(), None).await;
-                let filtered = filter_exactly(&bare, &physical).unwrap();
+                let filtered = SqlPushdown.exact_filter(&bare, &physical).unwrap();
                 assert_eq!(kept, ids(&fixture.collect(&filtered).await), "{predicate}");
             }
         }

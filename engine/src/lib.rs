@@ -49,6 +49,7 @@ mod moves;
 mod nodes;
 mod open;
 mod optimizer;
+pub mod roles;
 mod scan;
 mod semantics;
 mod session;

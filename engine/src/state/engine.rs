@@ -19,6 +19,7 @@ use zxq_providers::hot::wal::Wal;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::nodes::Node;
+use crate::roles::scram::Verifier;
 use crate::state::access::AccessLog;
 use crate::state::commit::CommitState;
 use crate::state::ids::SegmentIds;
@@ -105,6 +106,12 @@ impl Engine {
     /// may.
     pub fn has_secret(&self, said: &str) -> bool {
         self.lock.has_secret(said)
+    }
+
+    /// What stands in for the verifier of a role that does not exist or has no password: who logs in as nobody goes the way
+    /// of who has a wrong password. Every process on the catalog has the same.
+    pub fn verifier_of_nobody(&self, name: &str) -> Verifier {
+        Verifier::of_nobody(self.catalog.identity().as_bytes(), name)
     }
 
     /// The table of that name in the current snapshot.

@@ -10,6 +10,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use zxq_catalog::Tier;
 
 use crate::optimizer::with_rules;
+use crate::roles::acting::Acting;
 use crate::scan::query_planner::PinningPlanner;
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::table_schema::TableSchema;
@@ -39,7 +40,7 @@ pub(crate) fn expression_state(target_partitions: usize, runtime: &Arc<RuntimeEn
 
 /// A context over the tables, for what the engine itself reads.
 pub(crate) fn internal(engine: &Arc<Engine>) -> SessionContext {
-    over_tables(engine, config(engine.config.target_partitions)).0
+    over_tables(engine, config(engine.config.target_partitions), &Acting::default()).0
 }
 
 /// The settings that every session starts with.
@@ -71,7 +72,11 @@ pub(crate) fn config(target_partitions: usize) -> SessionConfig {
 }
 
 /// A context over the tables with these settings, and the catalog that its schemas are in.
-pub(crate) fn over_tables(engine: &Arc<Engine>, config: SessionConfig) -> (SessionContext, Arc<MemoryCatalogProvider>) {
+pub(crate) fn over_tables(
+    engine: &Arc<Engine>,
+    config: SessionConfig,
+    acting: &Acting,
+) -> (SessionContext, Arc<MemoryCatalogProvider>) {
     let weak: Weak<Engine> = Arc::downgrade(engine);
     let builder = SessionStateBuilder::new()
         .with_config(config)
@@ -88,7 +93,7 @@ pub(crate) fn over_tables(engine: &Arc<Engine>, config: SessionConfig) -> (Sessi
     let schemas: [(&str, Option<Tier>); 4] =
         [(PUBLIC, None), ("hot", Some(Tier::Hot)), ("warm", Some(Tier::Warm)), ("cold", Some(Tier::Cold))];
     for (name, only) in schemas {
-        let schema = Arc::new(TableSchema::new(Weak::clone(&weak), only));
+        let schema = Arc::new(TableSchema::new(Weak::clone(&weak), only, acting.clone()));
         if let Err(error) = catalog.register_schema(name, schema) {
             tracing::error!(%error, "schema {name} could not be registered");
         }

@@ -19,7 +19,6 @@ use zxq_providers::hot::wal::Wal;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::nodes::Node;
-use crate::roles::scram::Verifier;
 use crate::state::access::AccessLog;
 use crate::state::commit::CommitState;
 use crate::state::ids::SegmentIds;
@@ -68,6 +67,8 @@ pub struct Engine {
     pub(crate) unsettled_came: Arc<Notify>,
     /// Held while one of them is being settled.
     pub(crate) settling: tokio::sync::Mutex<()>,
+    /// Held while roles or grants change, which are computed from what they are.
+    pub(crate) role_changes: tokio::sync::Mutex<()>,
     /// Says which catalog the log belongs to; a reader has no log.
     pub(crate) log_owner: Option<LogOwner>,
     pub(crate) stop: CancellationToken,
@@ -106,12 +107,6 @@ impl Engine {
     /// may.
     pub fn has_secret(&self, said: &str) -> bool {
         self.lock.has_secret(said)
-    }
-
-    /// What stands in for the verifier of a role that does not exist or has no password: who logs in as nobody goes the way
-    /// of who has a wrong password. Every process on the catalog has the same.
-    pub fn verifier_of_nobody(&self, name: &str) -> Verifier {
-        Verifier::of_nobody(self.catalog.identity().as_bytes(), name)
     }
 
     /// The table of that name in the current snapshot.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::{SinkExt, StreamExt};
+use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::Client;
 use zxq_engine::{Engine, EngineError, ErrorKind, Outcome};
 use zxq_tests::test_server::{TestEngine, TestServer, close, error_text, one_text, test_config};
@@ -68,28 +68,37 @@ async fn a_statement_that_was_prepared_before_a_revoke_is_refused_after_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copy_needs_what_it_does() {
     let server = TestServer::start().await;
-    let (owner, ada) = (server.connect().await, server.connect().await);
+    let owner = server.connect().await;
     must(&owner, "CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1); CREATE ROLE ada").await;
-    must(&ada, "SET ROLE ada").await;
-    let copy_in = async |text: &'static str| -> Result<u64, tokio_postgres::Error> {
-        let sink = ada.copy_in::<_, bytes::Bytes>(text).await?;
+    // A connection for each: after a refused COPY this client sends one Sync more than it waits for.
+    let ada = async || {
+        let client = server.connect().await;
+        must(&client, "SET ROLE ada").await;
+        client
+    };
+    let copy_in = async |text: &str| -> Result<u64, tokio_postgres::Error> {
+        let client = ada().await;
+        let sink = client.copy_in::<_, bytes::Bytes>(text).await?;
         let mut sink = pin!(sink);
-        sink.send("7\n".into()).await?;
+        sink.send(bytes::Bytes::from_static(b"7\n")).await?;
         sink.finish().await
     };
-    let denied = |error: tokio_postgres::Error| error_text(&error);
-    assert_eq!(denied(copy_in("COPY t FROM STDIN").await.unwrap_err()), "42501: permission denied for table t");
-    let made = "COPY made FROM STDIN WITH (create, format csv)";
-    assert_eq!(denied(copy_in(made).await.unwrap_err()), "42501: permission denied for schema public");
+    let copy_out = async |text: &str| -> Result<Vec<u8>, tokio_postgres::Error> {
+        let pieces: Vec<bytes::Bytes> = ada().await.copy_out(text).await?.try_collect().await?;
+        Ok(pieces.concat())
+    };
+    let refused = "42501: permission denied for table t";
+    assert_eq!(error_text(&copy_in("COPY t FROM STDIN").await.unwrap_err()), refused);
+    let made = copy_in("COPY made FROM STDIN WITH (create, format csv)").await.unwrap_err();
+    assert_eq!(error_text(&made), "42501: permission denied for schema public");
     for out in ["COPY t TO STDOUT", "COPY (SELECT id FROM t) TO STDOUT"] {
-        assert_eq!(denied(ada.copy_out(out).await.map(drop).unwrap_err()), "42501: permission denied for table t");
+        assert_eq!(error_text(&copy_out(out).await.unwrap_err()), refused, "{out}");
     }
     must(&owner, "GRANT INSERT ON t TO ada").await;
     assert_eq!(copy_in("COPY t FROM STDIN").await.unwrap(), 1);
-    assert!(ada.copy_out("COPY t TO STDOUT").await.is_err());
+    assert_eq!(error_text(&copy_out("COPY t TO STDOUT").await.unwrap_err()), refused);
     must(&owner, "GRANT SELECT ON t TO PUBLIC").await;
-    let rows = ada.copy_out("COPY t TO STDOUT").await.unwrap();
-    assert_eq!(pin!(rows).count().await, 2);
+    assert_eq!(copy_out("COPY (SELECT id FROM t ORDER BY id) TO STDOUT").await.unwrap(), b"1\n7\n");
     server.stop().await;
 }
 
@@ -101,10 +110,8 @@ async fn files_of_the_server_are_for_those_who_may() {
     std::fs::write(&file, "id\n1\n").unwrap();
     sql(engine, "CREATE TABLE t (id INTEGER); CREATE ROLE ada; GRANT SELECT, INSERT ON t TO ada").await;
     let load = format!("CALL zxq.load('t', '{}')", file.display());
-    let copy = format!("COPY (SELECT 1 AS a) TO '{}' STORED AS CSV", server.dir().join("out.csv").display());
     let foreign = format!("CREATE EXTERNAL TABLE f STORED AS PARQUET LOCATION '{}'", server.dir().display());
     assert_eq!(kind(&as_role(engine, "ada", &load).await), DENIED);
-    assert_eq!(kind(&as_role(engine, "ada", &copy).await), DENIED);
     assert_eq!(kind(&as_role(engine, "ada", &foreign).await), DENIED);
     sql(engine, "GRANT zxq_files TO ada").await;
     as_role(engine, "ada", &load).await.unwrap();

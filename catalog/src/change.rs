@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{CatalogError, Result};
 use crate::partition::PartitionKey;
-use crate::segment::{Role, Segment, SegmentId};
+use crate::roles::{Grant, Role, RoleId, SCHEMA};
+use crate::segment::{Role as SegmentRole, Segment, SegmentId};
 use crate::snapshot::{Snapshot, TableState};
 use crate::table::{TableDef, TableId};
 
@@ -39,6 +40,17 @@ pub enum Change {
         /// The newest covered log sequence number.
         lsn: u64,
     },
+    /// A role comes, or is another one from now on.
+    PutRole(Box<Role>),
+    /// A role goes; it owns nothing, has no members, and is in no grant.
+    DropRole(RoleId),
+    /// What is granted on a table, or on [`SCHEMA`], from now on.
+    SetGrants {
+        /// The table.
+        on: TableId,
+        /// All grants on it.
+        grants: Vec<Grant>,
+    },
 }
 
 impl Snapshot {
@@ -67,17 +79,22 @@ impl Snapshot {
                 if def.id == 0 || self.tables.contains_key(&def.id) {
                     return Err(CatalogError::Conflict(format!("table id {} is not fresh", def.id)));
                 }
+                self.need_owner(def)?;
                 self.tables.insert(def.id, Arc::new(TableState::new(def.as_ref().clone())));
             }
             Change::DropTable(id) => {
                 if self.tables.remove(id).is_none() {
                     return Err(CatalogError::Conflict(format!("no table with id {id} to drop")));
                 }
+                if !self.roles.grants(*id).is_empty() {
+                    Arc::make_mut(&mut self.roles).forget(*id);
+                }
             }
             Change::AlterTable(def) => {
                 if self.tables.values().any(|t| t.def.name == def.name && t.def.id != def.id) {
                     return Err(CatalogError::TableExists(def.name.clone()));
                 }
+                self.need_owner(def)?;
                 let state = self.state_mut(def.id)?;
                 state.def = Arc::new(def.as_ref().clone());
             }
@@ -88,7 +105,7 @@ impl Snapshot {
                 if state.segment(segment.id).is_some() {
                     return Err(CatalogError::Conflict(format!("segment {} exists already", segment.id)));
                 }
-                if let Role::ReplicaOf(owners) = &segment.role
+                if let SegmentRole::ReplicaOf(owners) = &segment.role
                     && let Some(missing) = owners.iter().find(|o| !state.segment(**o).is_some_and(|s| s.is_owner()))
                 {
                     return Err(CatalogError::Conflict(format!(
@@ -109,8 +126,31 @@ impl Snapshot {
                 let covered = Arc::make_mut(&mut state.wal_covered).entry(partition.clone()).or_insert(0);
                 *covered = (*covered).max(*lsn);
             }
+            Change::PutRole(role) => Arc::make_mut(&mut self.roles).put(role)?,
+            Change::DropRole(id) => {
+                if let Some(table) = self.tables.values().find(|table| table.def.owner == Some(*id)) {
+                    return Err(CatalogError::Conflict(format!("role {id} owns table \"{}\"", table.def.name)));
+                }
+                Arc::make_mut(&mut self.roles).remove(*id)?;
+            }
+            Change::SetGrants { on, grants } => {
+                if *on != SCHEMA {
+                    self.state_mut(*on)?;
+                }
+                Arc::make_mut(&mut self.roles).set_grants(*on, grants)?;
+            }
         }
         Ok(())
+    }
+
+    fn need_owner(&self, def: &TableDef) -> Result<()> {
+        match def.owner {
+            Some(owner) if self.roles.by_id(owner).is_none() => Err(CatalogError::Conflict(format!(
+                "the role that was to own table \"{}\" was dropped meanwhile",
+                def.name
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn state_mut(&mut self, id: TableId) -> Result<&mut TableState> {

@@ -27,6 +27,7 @@ pub(crate) fn table(id: TableId, name: &str) -> TableDef {
     let micros = |tz: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, tz.map(Into::into));
     TableDef {
         renamed_from: None,
+        owner: None,
         id,
         name: name.to_owned(),
         columns: vec![

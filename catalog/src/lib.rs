@@ -9,8 +9,8 @@
 //! record.
 //!
 //! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], [`table`], [`declared`] (what columns were
-//! declared as), [`partition`], [`change`], [`job`] (which
-//! load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
+//! declared as), [`partition`], [`roles`] (who may do
+//! what), [`change`], [`job`] (which load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
 //! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`quoting`] (names and texts in SQL).
 
 pub mod change;
@@ -23,6 +23,7 @@ pub mod job;
 pub mod partition;
 pub mod passfile;
 pub mod quoting;
+pub mod roles;
 pub mod segment;
 pub mod snapshot;
 pub mod store;

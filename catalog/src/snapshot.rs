@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::partition::PartitionKey;
+use crate::roles::Roles;
 use crate::segment::{Role, Segment, SegmentId};
 use crate::table::{TableDef, TableId};
 use crate::tier::Tier;
@@ -15,6 +16,8 @@ pub struct Snapshot {
     pub epoch: u64,
     /// Live tables by id.
     pub tables: BTreeMap<TableId, Arc<TableState>>,
+    /// Who there is, and what they may do.
+    pub roles: Arc<Roles>,
 }
 
 /// One table at one epoch.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::iceberg_pointers::MetadataPointers;
 use crate::job::{Job, JobId, LineageEntry};
 use crate::partition::PartitionKey;
+use crate::roles::RoleId;
 use crate::segment::{Segment, SegmentId};
 use crate::snapshot::Snapshot;
 use crate::table::TableId;
@@ -94,6 +95,9 @@ pub trait CatalogStore: MetadataPointers {
     /// The newest table id that was ever reserved; 0 for none. A write-ahead log that names a newer table was written
     /// with a newer state of the catalog.
     async fn newest_table_id(&self) -> Result<TableId>;
+
+    /// Reserves a fresh role id.
+    async fn reserve_role_id(&self) -> Result<RoleId>;
 
     /// Takes (or takes over) the lease on a partition and returns its new fence token, greater than every earlier one.
     async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;

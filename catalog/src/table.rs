@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declared;
 use crate::partition::Partitioning;
+use crate::roles::RoleId;
 
 /// Identifies a table for ever; never reused, also not after `DROP TABLE`.
 pub type TableId = u64;
@@ -83,6 +84,9 @@ pub struct TableDef {
     /// The name it was created under, once it has another: storage keeps that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<String>,
+    /// The role it belongs to; `None` for a table that was made without one, which superusers own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<RoleId>,
     /// Columns in order.
     pub columns: Vec<ColumnDef>,
     /// `CHECK` constraints.

@@ -192,6 +192,7 @@ fn table() -> TableDef {
     };
     TableDef {
         renamed_from: None,
+        owner: None,
         id: 1,
         name: "t".to_owned(),
         columns: vec![column],

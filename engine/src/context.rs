@@ -10,6 +10,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use zxq_catalog::Tier;
 
 use crate::optimizer::with_rules;
+use crate::roles::acting::Acting;
 use crate::scan::query_planner::PinningPlanner;
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::table_schema::TableSchema;
@@ -39,7 +40,7 @@ pub(crate) fn expression_state(target_partitions: usize, runtime: &Arc<RuntimeEn
 
 /// A context over the tables, for what the engine itself reads.
 pub(crate) fn internal(engine: &Arc<Engine>) -> SessionContext {
-    over_tables(engine, config(engine.config.target_partitions), Arc::clone(&engine.runtime)).0
+    over_tables(engine, config(engine.config.target_partitions), Arc::clone(&engine.runtime), &Acting::default()).0
 }
 
 /// The settings that every session starts with.
@@ -75,6 +76,7 @@ pub(crate) fn over_tables(
     engine: &Arc<Engine>,
     config: SessionConfig,
     runtime: Arc<RuntimeEnv>,
+    acting: &Acting,
 ) -> (SessionContext, Arc<MemoryCatalogProvider>) {
     let weak: Weak<Engine> = Arc::downgrade(engine);
     let builder = SessionStateBuilder::new()
@@ -94,7 +96,7 @@ pub(crate) fn over_tables(
     let schemas: [(&str, Option<Tier>); 4] =
         [(PUBLIC, None), ("hot", Some(Tier::Hot)), ("warm", Some(Tier::Warm)), ("cold", Some(Tier::Cold))];
     for (name, only) in schemas {
-        let schema = Arc::new(TableSchema::new(Weak::clone(&weak), only));
+        let schema = Arc::new(TableSchema::new(Weak::clone(&weak), only, acting.clone()));
         if let Err(error) = catalog.register_schema(name, schema) {
             tracing::error!(%error, "schema {name} could not be registered");
         }

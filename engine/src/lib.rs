@@ -29,8 +29,8 @@
 //! The modules are wings, each using those before it only: `error`, `durable_file`, `values` (texts of values),
 //! `supervisor` (who owns what runs), `sql` (text to statements and definitions), `config`, `functions`, `semantics` (PostgreSQL's
 //! numbers), `constraints` (rows are
-//! checked), `load` (files to rows), `nodes` (several processes), `state` (the engine and its commits), `jobs` and `write` (rows
-//! in), `scan`, `optimizer` and `context` (rows out), `moves` (rows change tier), `system_views`, `session` (statements) and
+//! checked), `load` (files to rows), `nodes` (several processes), `state` (the engine and its commits), `roles` (who
+//! may do what), `jobs` and `write` (rows in), `scan`, `optimizer` and `context` (rows out), `moves` (rows change tier), `system_views`, `session` (statements) and
 //! `open` (a directory becomes an engine).
 //!
 //! Read first: `state/engine.rs` (the fields that everything works with), `state/commit.rs` (the one way anything changes),
@@ -49,6 +49,7 @@ mod moves;
 mod nodes;
 mod open;
 mod optimizer;
+pub mod roles;
 mod scan;
 mod semantics;
 mod session;

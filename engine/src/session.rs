@@ -19,6 +19,7 @@ use zxq_catalog::Tier;
 
 use crate::context;
 use crate::error::{EngineError, Result};
+use crate::roles::acting::Acting;
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::tier_scan_exec::ScanReports;
 use crate::sql::Statement;
@@ -28,6 +29,7 @@ use crate::state::memory_share::MemoryShare;
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
 
+mod audited;
 mod call;
 mod current_plan;
 mod ddl;
@@ -37,7 +39,10 @@ mod get;
 mod insert_statement;
 mod parameters;
 mod prepared;
+mod privileges;
+mod role_statements;
 mod threads;
+mod user;
 
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
@@ -54,6 +59,8 @@ pub struct EngineSession {
     running: RunningJob,
     /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
     folders: Option<Arc<[PathBuf]>>,
+    /// Whose session it is.
+    acting: Acting,
 }
 
 impl std::fmt::Debug for EngineSession {
@@ -102,7 +109,8 @@ impl EngineSession {
     pub(crate) fn new(engine: &Arc<Engine>, runtime: Arc<RuntimeEnv>) -> Self {
         let scan_reports = Arc::new(ScanReports::default());
         let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
-        let context = context_with(engine, config, runtime);
+        let acting = Acting::default();
+        let context = context_with(engine, config, runtime, &acting);
         EngineSession {
             engine: Arc::clone(engine),
             context,
@@ -110,6 +118,7 @@ impl EngineSession {
             notices: Arc::default(),
             running: RunningJob::default(),
             folders: None,
+            acting,
         }
     }
 
@@ -128,6 +137,7 @@ impl EngineSession {
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
             folders: self.folders.clone(),
+            acting: self.acting.clone(),
         }
     }
 
@@ -157,6 +167,11 @@ impl EngineSession {
     /// # Errors
     /// Whatever planning finds: unknown tables and columns, types that do not fit.
     pub async fn prepare(&self, statement: &Statement, hints: &[Option<DataType>]) -> Result<Prepared> {
+        let prepared = self.plan(statement, hints).await;
+        prepared.inspect_err(|error| audited::note_refusal(self, statement, error))
+    }
+
+    async fn plan(&self, statement: &Statement, hints: &[Option<DataType>]) -> Result<Prepared> {
         let light = is_light(statement);
         let Some(threads) = self.threads(light) else { return Prepared::new(self, statement, hints, light).await };
         let (session, statement, hints) = (self.shared(), statement.clone(), hints.to_vec());
@@ -293,7 +308,12 @@ impl Engine {
 
     /// A DataFusion context over this database, for embedding programs. Every statement it runs reads one snapshot.
     pub fn session_context(self: &Arc<Self>) -> SessionContext {
-        context_with(self, context::config(self.config.target_partitions), Arc::clone(&self.runtime))
+        context_with(
+            self,
+            context::config(self.config.target_partitions),
+            Arc::clone(&self.runtime),
+            &Acting::default(),
+        )
     }
 
     /// Runs SQL (one statement or several) and gathers the rows of the last one.
@@ -311,9 +331,16 @@ impl Engine {
 }
 
 /// A context with the tables and the system views.
-fn context_with(engine: &Arc<Engine>, config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContext {
-    let (context, catalog) = context::over_tables(engine, config, runtime);
-    if let Err(error) = catalog.register_schema("zxq", Arc::new(SystemSchema::new(Arc::downgrade(engine)))) {
+fn context_with(
+    engine: &Arc<Engine>,
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    acting: &Acting,
+) -> SessionContext {
+    let (context, catalog) = context::over_tables(engine, config, runtime, acting);
+    if let Err(error) =
+        catalog.register_schema("zxq", Arc::new(SystemSchema::new(Arc::downgrade(engine), acting.clone())))
+    {
         tracing::error!(%error, "schema zxq could not be registered");
     }
     context

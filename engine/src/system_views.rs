@@ -15,14 +15,18 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::Result;
+use crate::roles::acting::{Acting, Who};
+use crate::roles::rights::Rights;
 use crate::state::engine::Engine;
 
 mod columns;
 mod compression;
 mod jobs;
 mod queries;
+mod roles;
 mod schema;
 mod storage;
+mod visible;
 
 pub(crate) use schema::SystemSchema;
 
@@ -37,10 +41,11 @@ pub(crate) enum SystemView {
     Moves,
     Lineage,
     Queries,
+    Roles,
 }
 
 impl SystemView {
-    pub(crate) const ALL: [SystemView; 8] = [
+    pub(crate) const ALL: [SystemView; 9] = [
         SystemView::Tables,
         SystemView::Partitions,
         SystemView::Segments,
@@ -49,6 +54,7 @@ impl SystemView {
         SystemView::Moves,
         SystemView::Lineage,
         SystemView::Queries,
+        SystemView::Roles,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -61,6 +67,7 @@ impl SystemView {
             SystemView::Moves => "moves",
             SystemView::Lineage => "lineage",
             SystemView::Queries => "queries",
+            SystemView::Roles => "roles",
         }
     }
 
@@ -78,15 +85,19 @@ impl SystemView {
             SystemView::Moves => jobs::MOVES,
             SystemView::Lineage => jobs::LINEAGE,
             SystemView::Queries => queries::QUERIES,
+            SystemView::Roles => roles::ROLES,
         };
         Arc::new(Schema::new(
             fields.iter().map(|(name, kind)| Field::new(*name, kind.data_type(), true)).collect::<Vec<_>>(),
         ))
     }
 
-    async fn rows(self, engine: &Arc<Engine>) -> Result<RecordBatch> {
+    /// The rows that this one may see.
+    async fn rows(self, engine: &Arc<Engine>, who: &Who) -> Result<RecordBatch> {
+        let snapshot = engine.snapshot();
+        let rights = Rights::of(&snapshot, who)?;
         let schema = self.schema();
-        match self {
+        let rows = match self {
             SystemView::Tables => storage::tables(engine, schema),
             SystemView::Partitions => storage::partitions(engine, schema),
             SystemView::Segments => storage::segments(engine, schema),
@@ -94,8 +105,10 @@ impl SystemView {
             SystemView::Compression => compression::compression(engine, schema).await,
             SystemView::Moves => jobs::moves(engine, schema).await,
             SystemView::Lineage => jobs::lineage(engine, schema).await,
-            SystemView::Queries => queries::queries(engine, schema),
-        }
+            SystemView::Queries => queries::queries(engine, schema, &rights),
+            SystemView::Roles => roles::roles(&snapshot, schema),
+        };
+        visible::visible(rows?, &snapshot, &rights)
     }
 }
 
@@ -125,11 +138,13 @@ impl ColumnKind {
 pub(crate) struct SystemTable {
     engine: Weak<Engine>,
     view: SystemView,
+    /// Who looks.
+    acting: Acting,
 }
 
 impl SystemTable {
-    pub(crate) fn new(engine: Weak<Engine>, view: SystemView) -> Self {
-        SystemTable { engine, view }
+    pub(crate) fn new(engine: Weak<Engine>, view: SystemView, acting: Acting) -> Self {
+        SystemTable { engine, view, acting }
     }
 }
 
@@ -157,7 +172,7 @@ impl TableProvider for SystemTable {
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let engine = self.engine.upgrade().ok_or_else(|| exec_datafusion_err!("the engine has been shut down"))?;
-        let rows = self.view.rows(&engine).await?;
+        let rows = self.view.rows(&engine, &self.acting.who()).await?;
         Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.view.schema(), projection.cloned())?)
     }
 }

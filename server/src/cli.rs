@@ -1,4 +1,4 @@
-//! The command line: `zxq demo | serve | load | sql | storage`.
+//! The command line: `zxq demo | serve | load | sql | storage | user`.
 //!
 //! The CLI is SQL. Where a server holds the data directory a command runs through it; otherwise this process opens the
 //! directory itself. Either way it is the same statement, so both give the same answer.
@@ -16,6 +16,7 @@ mod sql;
 mod statement_threads;
 mod statements;
 mod storage;
+mod user;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +34,10 @@ use crate::demo::DemoArgs;
 pub(crate) use error::CliError;
 use load::LoadArgs;
 use serve::ServeArgs;
-pub(crate) use serve::{bind, ended};
+pub(crate) use serve::bind;
 use sql::SqlArgs;
 use storage::StorageArgs;
+use user::UserArgs;
 pub(crate) use {
     embedded::Embedded, output::print_table, signals::stop_requested, statement_threads::StatementThreads,
     statements::split as split_statements,
@@ -75,6 +77,8 @@ enum Command {
     Sql(SqlArgs),
     /// Look at the tiers and move data between them
     Storage(StorageArgs),
+    /// Make, list and drop those who may log in
+    User(UserArgs),
 }
 
 /// What every command that touches data takes.
@@ -148,6 +152,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Load(args) => load::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Storage(args) => storage::run(args).await,
+        Command::User(args) => user::run(args).await,
     }
 }
 
@@ -177,10 +182,10 @@ fn report_bugs_in_one_line() {
     }));
 }
 
-/// Logs go to standard error; `ZXQ_LOG=info` (or any tracing filter) shows more than warnings.
+/// Logs go to standard error; `ZXQ_LOG=info` (or any tracing filter) shows more than warnings and who logs in.
 fn start_logging(command: &Command) {
     let default = match command {
-        Command::Serve(_) | Command::Demo(_) => "warn",
+        Command::Serve(_) | Command::Demo(_) => "warn,zxq_audit=info",
         // What fails is this command's own doing, and its error says it.
         _ => "warn,zxq_engine::moves::maintenance=off,zxq_engine::jobs::settle=off",
     };

@@ -3,9 +3,11 @@
 //! Two phases: `RawConfig` is what the file may say, with every key optional and none unknown; [`Settings`] is what
 //! the program runs with, with nothing optional by accident. `storage.example.yaml` lists every key.
 
+mod authentication;
 mod catalog;
 mod cold;
 mod iceberg;
+mod tls;
 mod units;
 mod warm;
 
@@ -19,8 +21,11 @@ use serde::Deserialize;
 use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
+use crate::serve::{Rule, TlsOptions};
+use authentication::RawRule;
 use catalog::RawCatalog;
 use cold::RawCold;
+use tls::RawTls;
 use units::{ByteSize, Span};
 use warm::RawWarm;
 
@@ -35,6 +40,10 @@ pub struct Settings {
     pub max_connections: usize,
     /// Folders whose files clients may load.
     pub load_roots: Vec<PathBuf>,
+    /// How clients have to show who they are; `None` for the usual rules.
+    pub authentication: Option<Vec<Rule>>,
+    /// The server's certificate, when there is one.
+    pub tls: Option<TlsOptions>,
 }
 
 /// Connections at once unless the file says otherwise.
@@ -85,6 +94,8 @@ struct RawConfig {
     max_connections: Option<usize>,
     #[serde(default)]
     load_roots: Vec<PathBuf>,
+    authentication: Option<Vec<RawRule>>,
+    tls: Option<RawTls>,
     memory_limit: Option<ByteSize>,
     session_memory_limit: Option<ByteSize>,
     user_memory_limit: Option<ByteSize>,
@@ -121,6 +132,8 @@ impl Settings {
             listen: None,
             max_connections: MAX_CONNECTIONS,
             load_roots: Vec::new(),
+            authentication: None,
+            tls: None,
         }
     }
 
@@ -227,8 +240,21 @@ impl RawConfig {
         if let Some(folder) = self.load_roots.iter().find(|folder| !folder.is_absolute()) {
             return invalid("load_roots", format!("{} is no absolute path", folder.display()));
         }
-        let max_connections = self.max_connections.unwrap_or(MAX_CONNECTIONS);
-        Ok(Settings { engine, listen: self.listen, max_connections, load_roots: self.load_roots })
+        let rules = self.authentication.map(|rules| rules.into_iter().map(RawRule::read).collect());
+        let authentication = match rules.transpose() {
+            Ok(rules) => rules,
+            Err(message) => return invalid("authentication", message),
+        };
+        // Files are looked for beside the configuration file.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Settings {
+            engine,
+            listen: self.listen,
+            max_connections: self.max_connections.unwrap_or(MAX_CONNECTIONS),
+            load_roots: self.load_roots,
+            authentication,
+            tls: self.tls.map(|tls| tls.read(folder)),
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use zxq_engine::{Engine, EngineConfig};
 
 use crate::cli::{self, CliError, Result};
-use crate::serve::ServeOptions;
+use crate::serve::{ServeOptions, Server, ServerError};
 use generate::{Market, MarketSpec};
 
 /// Arguments of `zxq demo`.
@@ -42,7 +42,11 @@ pub(crate) struct DemoArgs {
 /// Runs the demo until Ctrl-C or SIGTERM.
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     // First, so that a taken port is known before any work.
-    let (listener, address) = cli::bind(&args.listen, false).await?;
+    let (listener, address) = cli::bind(&args.listen).await?;
+    // And so is this: nobody makes users for a demo.
+    if !address.ip().is_loopback() {
+        return Err(ServerError::NoTls(address).into());
+    }
     let temporary = tempfile::Builder::new()
         .prefix("zxq-demo-")
         .tempdir()
@@ -103,9 +107,9 @@ async fn serve(
     if stop.is_cancelled() {
         return Ok(());
     }
+    let server = Server::new(listener, Arc::clone(engine), ServeOptions::default())?;
     engine.advertise(address)?;
-    let serving = crate::serve::serve(listener, Arc::clone(engine), ServeOptions::default(), stop.cancelled_owned());
-    let serving = tokio::spawn(serving);
+    let serving = tokio::spawn(server.run(stop.cancelled_owned()));
     let end =
         if args.data.is_some() { "Ctrl-C ends it; the data stays." } else { "Ctrl-C ends it and removes the data." };
     say(&format!(
@@ -113,7 +117,7 @@ async fn serve(
         data_dir.display(),
         bold(&format!("psql -h {} -p {} -d zxq", address.ip(), address.port())),
     ))?;
-    cli::ended(serving).await
+    serving.await.map_err(|_| CliError::Reported(101))
 }
 
 /// Prints a line at once.

@@ -6,7 +6,7 @@
 //! what comes here cannot reach files or user tables.
 //!
 //! Reading order: [`scan`] and [`detect`] (is this statement about the catalog?), [`rewrite`] (PostgreSQL's SQL to
-//! DuckDB's), [`allowed`] (what it may run), [`facts`] (what there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
+//! DuckDB's), [`allowed`] (what it may run), [`facts`] (what there is), [`role_facts`] (who there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
 
 mod allowed;
 mod database;
@@ -16,6 +16,7 @@ mod facts;
 mod names;
 mod oids;
 mod rewrite;
+mod role_facts;
 mod scan;
 mod statement;
 pub(crate) mod user_queries;

@@ -14,10 +14,16 @@ use tokio_util::sync::CancellationToken;
 use zxq_engine::Engine;
 
 use crate::pg_catalog::Introspection;
+use crate::wire::auth::Gate;
+use crate::wire::auth::throttle::Throttle;
 use crate::wire::cancel::Connections;
 use crate::wire::connection::Connection;
 use crate::wire::starting::{Starting, StartingClient};
 use crate::wire::startup::{self, Shared};
+use crate::wire::tls::Tls;
+
+pub use crate::wire::auth::rules::{Addresses, Method, Names, Rule};
+pub use crate::wire::tls::{TlsError, TlsOptions};
 
 /// Pause after a failed accept, which means that this process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,8 +39,10 @@ pub struct ServeOptions {
     pub max_connections: usize,
     /// Folders whose files clients may load with `CALL zxq.load`.
     pub load_roots: Vec<PathBuf>,
-    /// Serve other machines too, although there is neither a password nor encryption.
-    pub allow_remote: bool,
+    /// How clients have to show who they are; `None` for the usual rules.
+    pub authentication: Option<Vec<Rule>>,
+    /// The server's certificate; without it nothing is encrypted.
+    pub tls: Option<TlsOptions>,
     /// How long running statements may go on when the server stops.
     pub stop_wait: Duration,
 }
@@ -44,7 +52,8 @@ impl Default for ServeOptions {
         ServeOptions {
             max_connections: 200,
             load_roots: Vec::new(),
-            allow_remote: false,
+            authentication: None,
+            tls: None,
             stop_wait: Duration::from_secs(5),
         }
     }
@@ -54,40 +63,113 @@ impl Default for ServeOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The listener is open to other machines.
-    #[error(
-        "{0} can be reached from other machines, and zxq has neither passwords nor encryption yet: \
-         listen on 127.0.0.1, or allow it explicitly"
-    )]
-    NotLoopback(SocketAddr),
+    /// Other machines can reach the listener, and what they say could be read on the way.
+    #[error("{0} can be reached from other machines, and there is no TLS")]
+    NoTls(SocketAddr),
+    /// Other machines can reach the listener, and there is nobody who could log in.
+    #[error("{0} can be reached from other machines, and there is no user")]
+    NoUsers(SocketAddr),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Clients shall log in with certificates that nobody could check.
+    #[error("authentication: a rule has method cert, and tls.client_ca names no authorities of clients")]
+    NoAuthorities,
     /// The listener does not know its own address.
     #[error("the listener has no address: {0}")]
     NoAddress(#[source] std::io::Error),
 }
 
-/// Serves until `shutdown` completes; then no client is accepted, running statements get
-/// [`ServeOptions::stop_wait`], and all connections are closed.
+impl ServerError {
+    /// What to do about it, where the message does not say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            ServerError::NoTls(_) => Some(
+                "name a certificate in storage.yaml (tls: {certificate: FILE, key: FILE}; docs/security.md shows how to \
+                 make one), or listen on 127.0.0.1",
+            ),
+            ServerError::NoUsers(_) => Some("make one with zxq user add NAME, or listen on 127.0.0.1"),
+            ServerError::NoAuthorities => Some("name a PEM file of theirs with tls.client_ca"),
+            ServerError::Tls(_) | ServerError::NoAddress(_) => None,
+        }
+    }
+}
+
+/// A server that may start.
+pub struct Server {
+    listener: TcpListener,
+    options: ServeOptions,
+    shared: Shared,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+/// Serves until `shutdown` completes: [`Server::new`], then [`Server::run`].
 ///
 /// # Errors
-/// [`ServerError::NotLoopback`] for a listener that other machines can reach, unless
-/// [`ServeOptions::allow_remote`] is set.
+/// As [`Server::new`].
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let address = listener.local_addr().map_err(ServerError::NoAddress)?;
-    if !address.ip().is_loopback() && !options.allow_remote {
-        return Err(ServerError::NotLoopback(address));
+    Server::new(listener, engine, options)?.run(shutdown).await;
+    Ok(())
+}
+
+impl Server {
+    /// A server for a listener, unless strangers could do there what they want.
+    ///
+    /// # Errors
+    /// For a listener that other machines can reach, without TLS or without a user who could log in; for TLS files that
+    /// cannot be used.
+    pub fn new(listener: TcpListener, engine: Arc<Engine>, options: ServeOptions) -> Result<Server, ServerError> {
+        let address = listener.local_addr().map_err(ServerError::NoAddress)?;
+        let tls = options.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
+        let certificates = tls.as_ref().is_some_and(|tls| tls.knows_clients());
+        let rules = options.authentication.iter().flatten();
+        if !certificates && rules.clone().any(|rule| rule.method == Method::Certificate) {
+            return Err(ServerError::NoAuthorities);
+        }
+        if !address.ip().is_loopback() {
+            if tls.is_none() {
+                return Err(ServerError::NoTls(address));
+            }
+            // A role without a password can show a certificate, where that is asked for.
+            if !engine.roles().all().any(|role| role.login && (role.verifier.is_some() || certificates)) {
+                return Err(ServerError::NoUsers(address));
+            }
+        }
+        let shared = Shared {
+            catalog: Arc::new(Introspection::new(Arc::clone(&engine), address.port())),
+            connections: Arc::new(Connections::default()),
+            load_roots: options.load_roots.clone().into(),
+            places: Arc::new(Semaphore::new(options.max_connections)),
+            gate: Arc::new(Gate {
+                rules: options.authentication.clone(),
+                needs_users: !address.ip().is_loopback(),
+                throttle: Throttle::default(),
+            }),
+            tls,
+            engine,
+        };
+        Ok(Server { listener, options, shared })
     }
-    let shared = Shared {
-        catalog: Arc::new(Introspection::new(Arc::clone(&engine), address.port())),
-        connections: Arc::new(Connections::default()),
-        load_roots: options.load_roots.clone().into(),
-        places: Arc::new(Semaphore::new(options.max_connections)),
-        engine,
-    };
+
+    /// Serves until `shutdown` completes; then no client is accepted, running statements get
+    /// [`ServeOptions::stop_wait`], and all connections are closed.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Server { listener, options, shared } = self;
+        serve_clients(listener, options.stop_wait, shared, shutdown).await;
+    }
+}
+
+async fn serve_clients(listener: TcpListener, stop_wait: Duration, shared: Shared, shutdown: impl Future<Output = ()>) {
     let starting = Arc::new(Starting::default());
     let draining = CancellationToken::new();
     let abort = CancellationToken::new();
@@ -115,14 +197,13 @@ pub async fn serve(
     drop(listener);
     draining.cancel();
     let all_gone = async { while clients.join_next().await.is_some() {} };
-    if tokio::time::timeout(options.stop_wait, all_gone).await.is_err() {
+    if tokio::time::timeout(stop_wait, all_gone).await.is_err() {
         abort.cancel();
         // Long enough to tell the clients; one that does not listen is cut off.
         let all_gone = async { while clients.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(1), all_gone).await;
         clients.shutdown().await;
     }
-    Ok(())
 }
 
 /// One client, from its first byte to its last.

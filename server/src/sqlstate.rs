@@ -35,6 +35,8 @@ pub const IN_FAILED_SQL_TRANSACTION: SqlState = "25P02";
 pub const INVALID_SQL_STATEMENT_NAME: SqlState = "26000";
 /// 28000: the client is not who it says.
 pub const INVALID_AUTHORIZATION: SqlState = "28000";
+/// 28P01: the password is wrong, or there is nobody of that name.
+pub const INVALID_PASSWORD: SqlState = "28P01";
 /// 34000: no such cursor or portal.
 pub const INVALID_CURSOR_NAME: SqlState = "34000";
 /// 3B001: no such savepoint.
@@ -102,6 +104,11 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::CannotCast => "42846",
         ErrorKind::UndefinedParameter => UNDEFINED_PARAMETER,
         ErrorKind::InsufficientPrivilege => INSUFFICIENT_PRIVILEGE,
+        ErrorKind::DuplicateObject => "42710",
+        ErrorKind::ReservedName => "42939",
+        ErrorKind::DependentObjects => "2BP01",
+        ErrorKind::InvalidGrant => "0LP01",
+        ErrorKind::ObjectInUse => "55006",
         ErrorKind::IndeterminateType => "42P18",
         ErrorKind::CardinalityViolation => "21000",
         ErrorKind::Grouping => "42803",

@@ -3,11 +3,12 @@
 //! pgwire gives messages, their codec and the socket; what a session is and how rows get onto the wire is here, so that
 //! results stream in bounded memory and every statement can be cancelled.
 //!
-//! Reading order: [`starting`], [`startup`] and [`connection`] (a client's life), [`plan`], [`execute`] and
+//! Reading order: [`starting`], [`greeting`], [`tls`], [`startup`], [`auth`] and [`connection`] (a client's life), [`plan`], [`execute`] and
 //! [`answer`] (a statement's), [`rows`]
 //! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
 pub(crate) mod answer;
+pub(crate) mod auth;
 pub(crate) mod cancel;
 pub(crate) mod connection;
 pub(crate) mod copy;
@@ -16,6 +17,7 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod execute;
 pub(crate) mod extended;
+pub(crate) mod greeting;
 pub(crate) mod lexer;
 pub(crate) mod link;
 mod message_limit;
@@ -23,10 +25,12 @@ pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;
 pub(crate) mod session;
+mod session_user;
 mod session_zone;
 pub(crate) mod settings;
 pub(crate) mod settings_commands;
 pub(crate) mod starting;
 pub(crate) mod startup;
+pub(crate) mod tls;
 pub(crate) mod types;
 pub(crate) mod utility;

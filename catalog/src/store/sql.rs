@@ -12,6 +12,7 @@ use super::database::{SqlDatabase, TransactionAccess, end};
 use crate::error::Result;
 use crate::job::{Job, JobId, LineageEntry};
 use crate::partition::PartitionKey;
+use crate::roles::RoleId;
 use crate::segment::SegmentId;
 use crate::snapshot::Snapshot;
 use crate::store::{CatalogStore, Commit, DroppedTable, RetiredSegment};
@@ -33,6 +34,7 @@ mod iceberg;
 mod ids;
 pub(super) mod meta;
 mod read;
+mod roles;
 pub(super) mod stored;
 
 use ids::SegmentIdBlock;
@@ -107,6 +109,10 @@ impl<T: SqlBacked> CatalogStore for T {
 
     async fn newest_table_id(&self) -> Result<TableId> {
         transaction!(self, TransactionAccess::Read, ids::newest, ids::NEXT_TABLE_ID)
+    }
+
+    async fn reserve_role_id(&self) -> Result<RoleId> {
+        transaction!(self, TransactionAccess::Write, ids::advance, ids::NEXT_ROLE_ID, 1)
     }
 
     async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {

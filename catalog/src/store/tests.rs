@@ -9,10 +9,15 @@ use crate::{
 
 mod dropped;
 mod harness;
+mod roles;
 
 use dropped::{an_older_catalog_learns_which_tables_it_had_dropped, dropped_tables_wait_until_they_are_forgotten};
 use harness::Catalog;
 pub(super) use harness::{Kind, claim, fresh_schema, open_writer, options, raw_in_schema};
+use roles::{
+    an_older_catalog_has_no_roles, roles_and_grants_are_back_after_reopening,
+    roles_that_do_not_fit_leave_nothing_behind,
+};
 
 /// Each test once for each store.
 macro_rules! on_both_stores {
@@ -56,6 +61,9 @@ on_both_stores! {
     iceberg_pointers_change_only_from_what_they_are
     an_older_catalog_is_brought_up_to_date
     an_older_catalog_learns_which_tables_it_had_dropped
+    roles_and_grants_are_back_after_reopening
+    roles_that_do_not_fit_leave_nothing_behind
+    an_older_catalog_has_no_roles
 }
 
 fn add(segment: Segment) -> Change {
@@ -463,7 +471,7 @@ async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
     catalog
         .raw(
             "DROP TABLE iceberg_tables; DROP TABLE iceberg_namespace_properties; DROP TABLE dropped_tables; \
-             DELETE FROM meta WHERE key = 'identity'; UPDATE meta SET value = 1 WHERE key = 'schema_version'",
+             DROP TABLE roles; DROP TABLE grants; DELETE FROM meta WHERE key IN ('identity', 'next_role_id'); UPDATE meta SET value = 1 WHERE key = 'schema_version'",
         )
         .await;
     let catalog = catalog.reopen().await;

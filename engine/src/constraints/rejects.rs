@@ -41,6 +41,7 @@ pub fn rejects_table_def(def: &TableDef) -> TableDef {
     };
     TableDef {
         renamed_from: None,
+        owner: def.owner,
         id: 0,
         name: rejects_table_name(&def.name),
         columns: vec![

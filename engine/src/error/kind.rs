@@ -66,6 +66,16 @@ pub enum ErrorKind {
     UndefinedParameter,
     /// What only those may do who are on this machine, or whom the configuration allows.
     InsufficientPrivilege,
+    /// There is a role or another object of that name already.
+    DuplicateObject,
+    /// A name that only built-in things have.
+    ReservedName,
+    /// Something depends on what was to go.
+    DependentObjects,
+    /// A grant that cannot be.
+    InvalidGrant,
+    /// What the statement is about is in use.
+    ObjectInUse,
     /// Nothing says of which type a parameter is.
     IndeterminateType,
     /// A subquery that must give one row gave several.

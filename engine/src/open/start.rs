@@ -67,6 +67,7 @@ impl Engine {
             unsettled: Mutex::default(),
             unsettled_came: Arc::default(),
             settling: tokio::sync::Mutex::default(),
+            role_changes: tokio::sync::Mutex::default(),
             log_owner,
             stop: CancellationToken::new(),
             closed: AtomicBool::new(false),

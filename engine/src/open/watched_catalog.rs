@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use zxq_catalog::iceberg_pointers::MetadataPointers;
+use zxq_catalog::roles::RoleId;
 use zxq_catalog::store::{Commit, DroppedTable, RetiredSegment};
 use zxq_catalog::{CatalogError, CatalogStore, Job, JobId, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId};
 
@@ -80,6 +81,10 @@ impl CatalogStore for WatchedCatalog {
 
     async fn newest_table_id(&self) -> Done<TableId> {
         self.inner.newest_table_id().await
+    }
+
+    async fn reserve_role_id(&self) -> Done<RoleId> {
+        self.write("reserving a role id")?.reserve_role_id().await
     }
 
     async fn lease(&self, table: TableId, partition: &PartitionKey) -> Done<u64> {

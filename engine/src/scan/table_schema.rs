@@ -7,6 +7,8 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use zxq_catalog::Tier;
 
+use crate::roles::acting::Acting;
+use crate::roles::rights::Rights;
 use crate::scan::external_table::ExternalTable;
 use crate::scan::tiered_table::TieredTable;
 use crate::state::engine::Engine;
@@ -16,19 +18,25 @@ use crate::state::engine::Engine;
 pub(crate) struct TableSchema {
     engine: Weak<Engine>,
     only: Option<Tier>,
+    /// Who looks.
+    acting: Acting,
 }
 
 impl TableSchema {
-    pub(crate) fn new(engine: Weak<Engine>, only: Option<Tier>) -> Self {
-        TableSchema { engine, only }
+    pub(crate) fn new(engine: Weak<Engine>, only: Option<Tier>, acting: Acting) -> Self {
+        TableSchema { engine, only, acting }
     }
 }
 
 #[async_trait]
 impl SchemaProvider for TableSchema {
+    /// Those that who looks may know of; a table that is named is found all the same, and its use refused.
     fn table_names(&self) -> Vec<String> {
         let Some(engine) = self.engine.upgrade() else { return Vec::new() };
-        let mut names: Vec<String> = engine.snapshot().tables.values().map(|t| t.def.name.clone()).collect();
+        let snapshot = engine.snapshot();
+        let Ok(rights) = Rights::of(&snapshot, &self.acting.who()) else { return Vec::new() };
+        let tables = snapshot.tables.values().filter(|table| rights.sees(&table.def));
+        let mut names: Vec<String> = tables.map(|table| table.def.name.clone()).collect();
         names.sort();
         names
     }

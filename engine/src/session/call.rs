@@ -112,6 +112,7 @@ impl Procedure {
                     create: arguments.flag(5)?,
                     layout: arguments.texts(6..11)?,
                     reading: arguments.texts(11..17)?,
+                    owner: None,
                 },
             },
         })
@@ -158,9 +159,13 @@ impl Procedure {
     /// Does it, and returns what was done.
     pub(crate) async fn run(&self, session: &EngineSession, control: &JobControl) -> Result<RecordBatch> {
         let engine = &session.engine;
+        if let Procedure::Migrate { table, .. } | Procedure::Verify { table: Some(table) } = self {
+            session.check_is_there(table)?;
+        }
         match self {
             Procedure::Migrate { table, to, from, partition, dry_run } => {
                 let state = engine.own_table(table)?;
+                session.rights()?.check_operates("zxq.migrate", Some(&state.def))?;
                 if !dry_run {
                     engine.settle_table(state.def.id).await;
                 }
@@ -171,6 +176,7 @@ impl Procedure {
                 self.moves_batch(&moves, *dry_run)
             }
             Procedure::Maintain { dry_run } => {
+                session.rights()?.check_operates("zxq.maintain", None)?;
                 let moves = engine.planned_by_policy().await?;
                 if !dry_run {
                     engine.maintain(&moves, control).await?.into_result()?;
@@ -178,11 +184,15 @@ impl Procedure {
                 self.moves_batch(&moves, *dry_run)
             }
             Procedure::Verify { table } => {
+                let state = table.as_deref().map(|table| engine.table(table)).transpose()?;
+                session.rights()?.check_operates("zxq.verify", state.as_ref().map(|state| state.def.as_ref()))?;
                 self.verify_batch(&control.stoppable(engine.verify(table.as_deref())).await?)
             }
             Procedure::Load { files, request } => {
                 engine.check_write()?;
-                let (request, source) = (request.clone(), LoadSource::Files(session.readable(files)?));
+                session.check_may_load(&request.table, request.create)?;
+                let request = LoadRequest { owner: session.owner_of_new_tables(), ..request.clone() };
+                let source = LoadSource::Files(session.readable(files)?);
                 let table = request.table.clone();
                 let report = engine.load_within(request, source, &watch::Sender::default(), control).await?;
                 for notice in report.notices(&table) {

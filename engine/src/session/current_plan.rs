@@ -33,7 +33,7 @@ pub(super) fn is_current(engine: &Engine, plan: &LogicalPlan) -> Result<bool> {
     Ok(current)
 }
 
-fn definition(source: &Arc<dyn TableSource>) -> Option<Arc<TableDef>> {
+pub(super) fn definition(source: &Arc<dyn TableSource>) -> Option<Arc<TableDef>> {
     let provider = source_as_provider(source).ok()?;
     let any: &dyn Any = provider.as_ref();
     let tiered = any.downcast_ref::<TieredTable>().map(|table| Arc::clone(table.definition()));

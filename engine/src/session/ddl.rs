@@ -2,12 +2,13 @@
 
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::{ResetStatement, Statement as DfStatement};
-use datafusion::sql::sqlparser::ast::{ObjectType, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{AlterTableOperation, ObjectType, Statement as Ast};
+use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::session_options::ZxqOptions;
-use crate::session::external_ddl;
-use crate::session::{EngineSession, Outcome};
+use crate::session::privileges::Needs;
+use crate::session::{EngineSession, Outcome, external_ddl, role_statements};
 use crate::sql::{self, Statement, StatementKind};
 use crate::supervisor::control::JobControl;
 use crate::write::gathered::gather;
@@ -21,7 +22,9 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             if create.query.is_some() {
                 return create_table_as(session, statement, control).await;
             }
-            let def = sql::create_table(create)?;
+            let rights = session.rights()?;
+            rights.check_create()?;
+            let def = TableDef { owner: rights.owner_of_new_tables(), ..sql::create_table(create)? };
             if engine.snapshot().table(&def.name).is_some() && create.if_not_exists {
                 session.notice(format!("relation \"{}\" already exists, skipping", def.name));
                 return command("CREATE TABLE");
@@ -39,10 +42,12 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
         (StatementKind::DropTable, Some(Ast::Drop { object_type: ObjectType::Table, names, if_exists, .. })) => {
             for name in names {
                 let name = sql::table_name(name)?;
+                check_owner(session, &name)?;
                 if engine.snapshot().table(&name).is_none() && *if_exists {
                     session.notice(format!("table \"{name}\" does not exist, skipping"));
                     continue;
                 }
+                session.check_is_there(&name)?;
                 engine.drop_table(&name, control).await?;
             }
             command("DROP TABLE")
@@ -53,9 +58,23 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                 session.notice(format!("table \"{name}\" does not exist, skipping"));
                 return command("ALTER TABLE");
             }
+            session.check_is_there(&name)?;
+            if let Some(owner) = role_statements::new_owner(&alter.operations)? {
+                engine.change_owner(&session.acting, &name, &owner, control).await?;
+                return command("ALTER TABLE");
+            }
+            check_owner(session, &name)?;
+            if alter.operations.iter().any(|one| matches!(one, AlterTableOperation::RenameTable { .. })) {
+                session.rights()?.check_create()?;
+            }
             engine.alter_table(&name, &alter.operations, control).await?;
             command("ALTER TABLE")
         }
+        (StatementKind::Role, _) => match statement.role() {
+            Some(role) => role_statements::run(session, role, control).await,
+            None => Err(EngineError::internal("not a statement about roles")),
+        },
+        (StatementKind::Set, Some(Ast::Set(set))) if role_statements::set(session, set)? => command("SET"),
         (StatementKind::Reset, _) if names_tiers(statement) => {
             let default = ZxqOptions::default().tiers_text();
             session.context().sql(&format!("SET zxq.tiers = '{default}'")).await?;
@@ -67,6 +86,14 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             command(if statement.kind() == StatementKind::Set { "SET" } else { "RESET" })
         }
         (kind, _) => Err(not_supported(kind, statement)),
+    }
+}
+
+/// That a table, if it is there, belongs to the session's user.
+fn check_owner(session: &EngineSession, name: &str) -> Result<()> {
+    match session.engine.snapshot().table(name) {
+        Some(table) => session.rights()?.check_owner(&table.def),
+        None => Ok(()),
     }
 }
 
@@ -84,10 +111,14 @@ async fn create_table_as(session: &EngineSession, statement: &Statement, control
         return Err(EngineError::internal("not a CREATE TABLE"));
     };
     let Some(query) = &create.query else { return Err(EngineError::internal("not a CREATE TABLE AS")) };
+    let rights = session.rights()?;
+    rights.check_create()?;
     let state = session.context().state();
     let parsed = DfStatement::Statement(Box::new(Ast::Query(query.clone())));
     let plan = control.stoppable(state.statement_to_plan(parsed)).await?;
+    Needs::of(session, statement, &plan)?.check(session)?;
     let def = sql::create_table_as(create, plan.schema().as_arrow())?;
+    let def = TableDef { owner: rights.owner_of_new_tables(), ..def };
     if engine.snapshot().table(&def.name).is_some() && create.if_not_exists {
         session.notice(format!("relation \"{}\" already exists, skipping", def.name));
         return Ok(Outcome::Command { tag: "CREATE TABLE AS".to_owned() });

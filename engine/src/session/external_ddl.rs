@@ -22,6 +22,9 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateExternalTable
         session.notice(format!("relation \"{name}\" already exists, skipping"));
         return Ok(());
     }
+    let rights = session.rights()?;
+    rights.check_create()?;
+    rights.check_files()?;
     check_clauses(create)?;
     let format: ExternalFormat = create.file_type.parse()?;
     let location = absolute(&create.location)?;
@@ -36,6 +39,7 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateExternalTable
     };
     let table = control.stoppable(opened).await?;
     let mut def = sql::table_from_schema(&name, &table.schema())?;
+    def.owner = rights.owner_of_new_tables();
     def.partitioning = Partitioning::none();
     def.time_column = None;
     def.sort_by.clear();

@@ -20,6 +20,7 @@ impl EngineSession {
     /// # Errors
     /// [`ErrorKind::InsufficientPrivilege`] where the session must not write files.
     pub(super) fn check_writes_files(&self) -> Result<()> {
+        self.rights()?.check_files()?;
         match self.folders {
             Some(_) => Err(refused("COPY TO a file is refused: clients must not name files of the server")
                 .with_hint("COPY … TO STDOUT sends the rows to the client")),
@@ -32,6 +33,7 @@ impl EngineSession {
     /// # Errors
     /// [`ErrorKind::InsufficientPrivilege`] naming the first that the session must not read, whether or not it is there.
     pub(super) fn readable(&self, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        self.rights()?.check_files()?;
         let Some(folders) = &self.folders else { return Ok(files.to_vec()) };
         files
             .iter()

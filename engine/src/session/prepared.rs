@@ -1,5 +1,6 @@
 //! Prepared statements: planned once, executed many times.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,14 +21,18 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::scan::tier_scan_exec::ScanReport;
 use crate::semantics::day_ranges;
+use crate::session::audited;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
 use crate::session::insert_statement;
 use crate::session::parameters::{Settled, contradict, settle};
+use crate::session::privileges::Needs;
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::output_names::{lay_over, output_names};
-use crate::sql::{self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns};
+use crate::sql::{
+    self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns, without_secrets,
+};
 use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
@@ -46,6 +51,8 @@ pub struct Prepared {
     /// Schema of its rows; `None` when it returns none.
     pub schema: Option<SchemaRef>,
     work: PreparedWork,
+    /// What it needs.
+    needs: Needs,
     /// The session's time zone when it was planned.
     time_zone: Option<String>,
     /// Planning and executing it is hardly any work.
@@ -75,6 +82,7 @@ impl Prepared {
             param_fields: Vec::new(),
             schema,
             work,
+            needs: Needs::default(),
             time_zone: None,
             light,
         };
@@ -105,6 +113,7 @@ impl Prepared {
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
+        let needs = Needs::of(session, statement, &plan)?;
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         // Types are settled by the analyser.
@@ -122,12 +131,20 @@ impl Prepared {
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes };
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
-        Ok(Prepared { statement, param_types, param_fields, schema, work, time_zone, light })
+        Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, light })
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.
     pub fn changes(&self) -> bool {
         self.job_name().is_some()
+    }
+
+    /// Its text for those who look at what is run: without the passwords in it.
+    fn shown(&self) -> Cow<'_, str> {
+        match self.statement.kind() {
+            StatementKind::Role => without_secrets(self.statement.text()),
+            _ => Cow::Borrowed(self.statement.text()),
+        }
     }
 
     /// What the statement is called as a job; `None` for one that changes nothing.
@@ -172,7 +189,8 @@ impl Prepared {
         control: &Arc<JobControl>,
     ) -> Result<Outcome> {
         let engine = &session.engine;
-        let entry = engine.queries.start(self.statement.text(), engine.now_us());
+        let who = session.who();
+        let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
             PreparedWork::Plan { plan, optimised, .. } => {
                 self.execute_plan(session, plan, *optimised, params, &entry, control).await
@@ -180,6 +198,7 @@ impl Prepared {
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
         };
+        audited::note(engine, &who, self, outcome.as_ref());
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
                 let stream = logged(stream, Arc::clone(engine), entry);
@@ -205,6 +224,7 @@ impl Prepared {
         entry: &Mutex<QueryEntry>,
         control: &Arc<JobControl>,
     ) -> Result<Outcome> {
+        self.needs.check(session)?;
         if params.len() != self.param_types.len() {
             return Err(EngineError::new(
                 ErrorKind::InvalidParameter,

@@ -75,6 +75,7 @@ fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &
     let layout = TableLayout::with_options(&columns, &options)?;
     let table = TableDef {
         renamed_from: None,
+        owner: None,
         id: 0,
         name,
         columns,

@@ -86,6 +86,7 @@ fn table_of_columns(name: &str, columns: Vec<ColumnDef>, layout: &BTreeMap<Strin
     let layout = TableLayout::with_options(&columns, layout)?;
     Ok(TableDef {
         renamed_from: None,
+        owner: None,
         id: 0,
         name: name.to_owned(),
         columns,

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 use crate::error::{Result, type_names};
 use crate::sql::dialect::ZxqDialect;
+use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::syntax_error::{self, expected};
 use crate::sql::{depth, table_command, text_literals};
 
@@ -67,6 +68,8 @@ pub enum StatementKind {
     Show,
     /// `DESCRIBE`.
     Describe,
+    /// `CREATE ROLE`, `GRANT` and all others about roles and privileges.
+    Role,
     /// Anything else that parses: what the server does by itself, and what zxq refuses.
     Other,
 }
@@ -77,6 +80,7 @@ pub struct Statement {
     parsed: DfStatement,
     text: String,
     kind: StatementKind,
+    role: Option<Box<RoleStatement>>,
 }
 
 impl Statement {
@@ -90,7 +94,7 @@ impl Statement {
         self.kind
     }
 
-    /// What DataFusion's planner takes.
+    /// What DataFusion's planner takes. It has no roles: for a statement about them this is one that it refuses.
     pub fn parsed(&self) -> &DfStatement {
         &self.parsed
     }
@@ -107,6 +111,11 @@ impl Statement {
             DfStatement::Statement(ast) => Some(ast),
             _ => None,
         }
+    }
+
+    /// What it says about roles and privileges, where it is about them.
+    pub(crate) fn role(&self) -> Option<&RoleStatement> {
+        self.role.as_deref()
     }
 
     /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
@@ -183,9 +192,14 @@ fn push_statement(
 ) -> Result<()> {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Ok(()) };
     let text = index.slice(first.span.start, last.span.end);
+    if let Some(role) = role_statement::parse(&tokens)? {
+        let parsed = DfStatement::Statement(Box::new(Ast::Raise(ast::RaiseStatement { value: None })));
+        statements.push(Statement { parsed, text, kind: StatementKind::Role, role: Some(Box::new(role)) });
+        return Ok(());
+    }
     let parsed = parse_one(tokens)?;
     let kind = classify(&parsed);
-    statements.push(Statement { parsed, text, kind });
+    statements.push(Statement { parsed, text, kind, role: None });
     Ok(())
 }
 

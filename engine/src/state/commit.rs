@@ -113,7 +113,16 @@ impl Engine {
 }
 
 fn is_definition(change: &Change) -> bool {
-    matches!(change, Change::CreateTable(_) | Change::AlterTable(_) | Change::DropTable(_))
+    // An older copy would also give back what was revoked.
+    matches!(
+        change,
+        Change::CreateTable(_)
+            | Change::AlterTable(_)
+            | Change::DropTable(_)
+            | Change::PutRole(_)
+            | Change::DropRole(_)
+            | Change::SetGrants { .. }
+    )
 }
 
 /// True when replay must skip the record: its rows lie in another tier, or its table is gone.

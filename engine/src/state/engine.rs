@@ -70,6 +70,8 @@ pub struct Engine {
     pub(crate) unsettled_came: Arc<Notify>,
     /// Held while one of them is being settled.
     pub(crate) settling: tokio::sync::Mutex<()>,
+    /// Held while roles or grants change, which are computed from what they are.
+    pub(crate) role_changes: tokio::sync::Mutex<()>,
     /// Says which catalog the log belongs to; a reader has no log.
     pub(crate) log_owner: Option<LogOwner>,
     pub(crate) stop: CancellationToken,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use zxq_catalog::roles::RoleId;
 
 /// Statements remembered.
 const KEPT: usize = 1000;
@@ -16,6 +17,8 @@ const TEXT_CHARS: usize = 2000;
 pub(crate) struct QueryEntry {
     pub(crate) id: u64,
     pub(crate) sql: String,
+    /// Whose statement it is.
+    pub(crate) user: RoleId,
     /// Microseconds since the Unix epoch, UTC.
     pub(crate) started_us: i64,
     /// Microseconds from start to the last row; `None` while it runs.
@@ -37,10 +40,11 @@ pub(crate) struct QueryLog {
 }
 
 impl QueryLog {
-    pub(crate) fn start(&self, sql: &str, now_us: i64) -> Arc<Mutex<QueryEntry>> {
+    pub(crate) fn start(&self, sql: &str, user: RoleId, now_us: i64) -> Arc<Mutex<QueryEntry>> {
         let entry = Arc::new(Mutex::new(QueryEntry {
             id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
             sql: sql.chars().take(TEXT_CHARS).collect(),
+            user,
             started_us: now_us,
             ..QueryEntry::default()
         }));

@@ -2,10 +2,12 @@
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use zxq_catalog::roles::ZXQ;
 
 use super::ColumnKind;
 use super::columns::{number, text, time};
 use crate::error::Result;
+use crate::roles::rights::Rights;
 use crate::state::engine::Engine;
 
 pub(super) const QUERIES: &[(&str, ColumnKind)] = &[
@@ -20,10 +22,16 @@ pub(super) const QUERIES: &[(&str, ColumnKind)] = &[
     ("cold_segments", ColumnKind::Number),
     ("rows_left_out", ColumnKind::Number),
     ("error", ColumnKind::Text),
+    ("user_name", ColumnKind::Text),
 ];
 
-pub(super) fn queries(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
-    let entries = engine.queries.entries();
+/// One's own statements; operators see those of all. `user_name` is NULL where nobody had logged in.
+pub(super) fn queries(engine: &Engine, schema: SchemaRef, rights: &Rights) -> Result<RecordBatch> {
+    let mut entries = engine.queries.entries();
+    if !rights.operates() {
+        entries.retain(|entry| entry.user == rights.session());
+    }
+    let user = |id| rights.roles().by_id(id).filter(|role| role.id != ZXQ).map(|role| role.name.as_str());
     let read = |tier: usize| entries.iter().map(move |e| Some(e.segments[tier]));
     Ok(RecordBatch::try_new(
         schema,
@@ -39,6 +47,7 @@ pub(super) fn queries(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch>
             number(read(2)),
             number(entries.iter().map(|e| Some(e.rows_left_out))),
             text(entries.iter().map(|e| e.error.as_ref())),
+            text(entries.iter().map(|e| user(e.user))),
         ],
     )?)
 }

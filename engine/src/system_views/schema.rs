@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::Result;
 
+use crate::roles::acting::Acting;
 use crate::state::engine::Engine;
 use crate::system_views::{SystemTable, SystemView};
 
@@ -13,11 +14,12 @@ use crate::system_views::{SystemTable, SystemView};
 #[derive(Debug)]
 pub(crate) struct SystemSchema {
     engine: Weak<Engine>,
+    acting: Acting,
 }
 
 impl SystemSchema {
-    pub(crate) fn new(engine: Weak<Engine>) -> Self {
-        SystemSchema { engine }
+    pub(crate) fn new(engine: Weak<Engine>, acting: Acting) -> Self {
+        SystemSchema { engine, acting }
     }
 }
 
@@ -29,7 +31,8 @@ impl SchemaProvider for SystemSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         Ok(SystemView::named(name)
-            .map(|view| Arc::new(SystemTable::new(Weak::clone(&self.engine), view)) as Arc<dyn TableProvider>))
+            .map(|view| SystemTable::new(Weak::clone(&self.engine), view, self.acting.clone()))
+            .map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
     fn table_exist(&self, name: &str) -> bool {

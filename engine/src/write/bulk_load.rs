@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
+use zxq_catalog::roles::RoleId;
 use zxq_catalog::{Change, Job, JobKind, JobPhase, Segment, TableDef, Tier};
 
 use crate::constraints::{OnError, rejects_table_def};
@@ -43,6 +44,8 @@ pub struct LoadRequest {
     /// How CSV text is read, by the names of [`CSV_OPTIONS`](crate::CSV_OPTIONS), and `types`: columns of a table that is
     /// created with the types they get, as in `CREATE TABLE`.
     pub reading: BTreeMap<String, String>,
+    /// The role that owns a table that is created; `None` for superusers together.
+    pub owner: Option<RoleId>,
 }
 
 impl LoadRequest {
@@ -56,6 +59,7 @@ impl LoadRequest {
             create: false,
             layout: BTreeMap::new(),
             reading: BTreeMap::new(),
+            owner: None,
         }
     }
 }
@@ -213,7 +217,7 @@ impl Engine {
                     let types = request.reading.get("types").map(String::as_str);
                     crate::sql::table_for_load(&request.table, &schema, &request.layout, types)?
                 };
-                (self.prepare_table(def).await?, true)
+                (self.prepare_table(TableDef { owner: request.owner, ..def }).await?, true)
             }
             None => (Arc::clone(&self.own_table(&request.table)?.def), false),
         };
@@ -351,7 +355,14 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        let id = self.own_table(&name)?.def.id;
+        let there = self.own_table(&name)?;
+        if there.def.owner.is_some() && there.def.owner != table.owner {
+            let text =
+                format!("the rejected rows of table {} cannot go to {name}, which another role owns", table.name);
+            return Err(EngineError::new(ErrorKind::InsufficientPrivilege, text)
+                .with_hint(format!("ALTER TABLE {name} OWNER TO the owner of {}", table.name)));
+        }
+        let id = there.def.id;
         load.guards.push(control.wait(self.locks.use_table(id)).await?);
         let rejects = Arc::clone(&self.own_table_by_id(id)?.def);
         load.tables.push(Arc::clone(&rejects));

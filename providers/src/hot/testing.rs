@@ -35,6 +35,7 @@ fn column(name: &str, data_type: DataType) -> ColumnDef {
 pub(crate) fn trades() -> TableDef {
     TableDef {
         renamed_from: None,
+        owner: None,
         id: 7,
         name: "trades".into(),
         columns: vec![

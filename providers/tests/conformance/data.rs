@@ -59,6 +59,7 @@ fn timestamp(zone: Option<&str>) -> DataType {
 pub fn all_types(id: u64, name: &str) -> TableDef {
     TableDef {
         renamed_from: None,
+        owner: None,
         id,
         name: name.to_owned(),
         columns: vec![

@@ -34,6 +34,7 @@ pub fn table(id: u64, granularity: Granularity) -> TableDef {
     let timestamp = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
     TableDef {
         renamed_from: None,
+        owner: None,
         id,
         name: format!("every type by {}", granularity.name()),
         columns: vec![

@@ -251,6 +251,7 @@ async fn load_here(embedded: &Embedded, args: &LoadArgs, files: Vec<PathBuf>) ->
         create: args.create,
         layout: args.layout(),
         reading: args.reading(),
+        owner: None,
     };
     let source = if files.is_empty() {
         LoadSource::Stream {

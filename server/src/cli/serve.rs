@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zxq_engine::Engine;
 
-use crate::serve::{self, ServeOptions, ServerError};
+use crate::serve::{ServeOptions, Server, ServerError};
 
 use super::statement_threads::StatementThreads;
 use super::{CliError, DEFAULT_LISTEN, DataArgs, Result, signals};
@@ -21,14 +20,12 @@ use super::{CliError, DEFAULT_LISTEN, DataArgs, Result, signals};
 Examples:
   zxq serve --data ./zxq-data
   zxq serve --data ./zxq-data --listen 127.0.0.1:0 --config storage.yaml
-  psql -h 127.0.0.1 -p 5454 -d zxq")]
+  psql -h 127.0.0.1 -p 5454 -d zxq
+Other machines are served once there is a user (zxq user add) and a certificate (tls in storage.yaml).")]
 pub(super) struct ServeArgs {
     /// Address to listen on, host:port; port 0 takes a free one [default: 127.0.0.1:5454]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Serve other machines too, although there is neither a password nor encryption
-    #[arg(long)]
-    allow_remote: bool,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -37,38 +34,43 @@ pub(super) struct ServeArgs {
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let mut settings = args.data.settings()?;
     let wanted = args.listen.or(settings.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-    let (listener, address) = bind(&wanted, args.allow_remote).await?;
+    let (listener, address) = bind(&wanted).await?;
     let (_threads, handle) = StatementThreads::start()?;
     settings.engine.threads = Some(handle);
     let engine = Engine::open(settings.engine).await?;
-    engine.advertise(address)?;
-
     let stop = CancellationToken::new();
     let options = ServeOptions {
-        allow_remote: args.allow_remote,
         max_connections: settings.max_connections,
         load_roots: settings.load_roots,
+        authentication: settings.authentication,
+        tls: settings.tls,
         ..ServeOptions::default()
     };
-    let serving = tokio::spawn(serve::serve(listener, Arc::clone(&engine), options, stop.clone().cancelled_owned()));
+    let server = match Server::new(listener, Arc::clone(&engine), options) {
+        Ok(server) => server,
+        Err(error) => {
+            engine.shutdown().await?;
+            return Err(error.into());
+        }
+    };
+    engine.advertise(address)?;
+    let serving = tokio::spawn(server.run(stop.clone().cancelled_owned()));
     say_ready(address, &args.data.data, engine.may_write())?;
     let asked = signals::stop_requested().await;
     stop.cancel();
-    let served = ended(serving).await;
+    let served = serving.await.map_err(|_| CliError::Reported(101));
     engine.shutdown().await?;
     asked.and(served)
 }
 
-/// Waits until serving has ended.
-pub(crate) async fn ended(serving: JoinHandle<Result<(), ServerError>>) -> Result<()> {
-    match serving.await {
-        Ok(outcome) => outcome.map_err(|e| CliError::Failed { message: e.to_string(), hint: None }),
-        Err(_) => Err(CliError::Reported(101)),
+impl From<ServerError> for CliError {
+    fn from(error: ServerError) -> Self {
+        CliError::Failed { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 
 /// Listens on `host:port` and tells the address that was bound.
-pub(crate) async fn bind(wanted: &str, allow_remote: bool) -> Result<(TcpListener, SocketAddr)> {
+pub(crate) async fn bind(wanted: &str) -> Result<(TcpListener, SocketAddr)> {
     let refused = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AddrInUse => CliError::failed(
             format!("cannot listen on {wanted}: the port is in use"),
@@ -81,12 +83,6 @@ pub(crate) async fn bind(wanted: &str, allow_remote: bool) -> Result<(TcpListene
     };
     let listener = TcpListener::bind(wanted).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    if !address.ip().is_loopback() && !allow_remote {
-        return Err(CliError::failed(
-            format!("{address} can be reached from other machines, and zxq has neither passwords nor encryption yet"),
-            "listen on 127.0.0.1, or say --allow-remote to zxq serve",
-        ));
-    }
     Ok((listener, address))
 }
 

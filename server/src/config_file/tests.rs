@@ -5,6 +5,7 @@ use std::time::Duration;
 use zxq_engine::{CatalogRole, ColdFormat, S3Credentials, S3Encryption};
 
 use super::*;
+use crate::serve::{Addresses, Method, Names};
 
 const EXAMPLE: &str = include_str!("../../../storage.example.yaml");
 
@@ -113,6 +114,55 @@ fn a_catalog_of_several_nodes() {
     assert_eq!((catalog.role, catalog.take_over), (CatalogRole::Reader, false));
     assert_eq!((catalog.lease_time, catalog.writer_wait), (Duration::from_secs(4), Duration::ZERO));
     assert_eq!(cold.folder.as_deref(), Some(Path::new("/srv/cold")));
+}
+
+#[test]
+fn rules_say_who_may_come_in_and_how() {
+    let text = "authentication:\n- {address: loopback, method: trust}\n\
+                - {address: 10.1.0.0/16, user: [ann, bob], database: all, method: cert}\n\
+                - {address: 10.1.0.0/16, database: zxq, method: scram, tls: any}\n\
+                - {address: all, user: mallory, method: reject}\n- {address: all, method: scram}\n";
+    let rules = parse(text).unwrap().authentication.unwrap();
+    let [trust, cert, plain, reject, scram] = &rules[..] else { panic!("{rules:?}") };
+    assert_eq!((trust.method, trust.addresses, trust.tls), (Method::Trust, Addresses::Loopback, false));
+    let names = |names: &[&str]| Names::These(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!((cert.method, cert.tls), (Method::Certificate, true));
+    assert_eq!((&cert.users, &cert.databases), (&names(&["ann", "bob"]), &Names::All));
+    assert_eq!((plain.method, &plain.databases, plain.tls), (Method::Scram, &names(&["zxq"]), false));
+    // Who is refused is refused with and without TLS; passwords of other machines need it unless the file says otherwise.
+    assert_eq!((reject.method, reject.tls), (Method::Reject, false));
+    assert_eq!((scram.method, scram.addresses, scram.tls), (Method::Scram, Addresses::All, true));
+    assert_eq!(parse("authentication: []\n").unwrap().authentication, Some(Vec::new()), "nobody");
+    assert_eq!(parse("").unwrap().authentication, None);
+
+    for (rule, words) in [
+        ("{address: all, method: trust}", "method trust is for loopback addresses"),
+        ("{address: 10.0.0.1, method: trust, tls: required}", "method trust is for loopback addresses"),
+        ("{address: 10.0.0.0/99, method: scram}", "is no address"),
+        ("{address: all, method: md5}", "unknown method"),
+        ("{address: all, method: scram, tls: maybe}", "neither required nor any"),
+        ("{address: loopback, method: cert, tls: any}", "method cert needs TLS"),
+        ("{address: all}", "method"),
+        ("{method: scram}", "address"),
+        ("{address: all, method: scram, role: x}", "unknown key \"role\""),
+    ] {
+        let error = error_of(&format!("authentication:\n- {rule}\n"));
+        assert!(error.contains("authentication") && error.contains(words), "{rule}: {error}");
+    }
+}
+
+#[test]
+fn tls_files_lie_beside_the_configuration() {
+    let path = Path::new("/etc/zxq/storage.yaml");
+    let read = |text: &str| Settings::parse(text, path, Path::new("data")).map(|settings| settings.tls);
+    let tls = read("tls: {certificate: server.pem, key: /keys/server.key, require: true}").unwrap().unwrap();
+    assert_eq!(
+        (tls.certificate.as_path(), tls.key.as_path()),
+        (Path::new("/etc/zxq/server.pem"), Path::new("/keys/server.key"))
+    );
+    assert_eq!((tls.client_ca, tls.require), (None, true));
+    assert!(read("tls: {certificate: server.pem}").unwrap_err().to_string().contains("key"));
+    assert_eq!(read("").unwrap(), None);
 }
 
 #[test]

@@ -189,11 +189,16 @@ fn failed(error: &duckdb::Error) -> WireError {
     let text = full.lines().next().unwrap_or_default();
     let (kind, message) = text.split_once(" Error: ").unwrap_or(("", text));
     let is_missing = message.contains("does not exist");
-    let code = if message.starts_with("relation ") && is_missing || message.starts_with("Table with name") {
+    let code = if message.starts_with("permission denied") {
+        sqlstate::INSUFFICIENT_PRIVILEGE
+    } else if message.starts_with("unrecognized privilege type") {
+        sqlstate::INVALID_PARAMETER_VALUE
+    } else if message.starts_with("relation ") && is_missing || message.starts_with("Table with name") {
         sqlstate::of(zxq_engine::ErrorKind::UndefinedTable)
     } else if message.starts_with("unrecognized configuration parameter")
         || message.starts_with("type ") && is_missing
         || message.starts_with("schema ") && is_missing
+        || message.starts_with("role ") && is_missing
     {
         sqlstate::UNDEFINED_OBJECT
     } else if message.contains("Function with name") {

@@ -7,11 +7,12 @@ use super::scan::Scanned;
 use crate::wire::lexer::TokenKind;
 
 /// The SQL that defines the catalog, in the order it has to run.
-pub(super) const DEFINITIONS: [&str; 7] = [
+pub(super) const DEFINITIONS: [&str; 8] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/tables.sql"),
     include_str!("sql/static_rows.sql"),
     include_str!("sql/session_functions.sql"),
+    include_str!("sql/privileges.sql"),
     include_str!("sql/catalog.sql"),
     include_str!("sql/functions.sql"),
     include_str!("sql/information_schema.sql"),
@@ -20,7 +21,7 @@ pub(super) const DEFINITIONS: [&str; 7] = [
 /// Words that stand for a function without brackets.
 pub(super) const SESSION_WORDS: [(&str, &str); 6] = [
     ("current_user", "session_user_name()"),
-    ("session_user", "session_user_name()"),
+    ("session_user", "login_user_name()"),
     ("current_role", "session_user_name()"),
     ("user", "session_user_name()"),
     ("current_catalog", "current_database()"),

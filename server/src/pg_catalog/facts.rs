@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use zxq_engine::catalog::{ColumnDef, Snapshot, TableDef, TableState, Tier};
+use zxq_engine::roles::ZXQ;
 use zxq_engine::sql::{quoted, quoted_text};
 
 use super::oids::Oids;
+use super::role_facts;
 use crate::wire::settings::known::{KNOWN, Values};
 use crate::wire::types::column_of;
 
 /// OID of the schema `public` in every PostgreSQL.
-const PUBLIC_OID: u32 = 2200;
+pub(super) const PUBLIC_OID: u32 = 2200;
 /// OID of `pg_catalog` in every PostgreSQL.
 const PG_CATALOG_OID: u32 = 11;
 /// OID of `information_schema`, as PostgreSQL 15 gives it.
@@ -28,10 +30,11 @@ pub(super) struct SystemView {
 
 /// Rows for the tables of facts, as one INSERT per table: DuckDB parses those much faster than one per row.
 #[derive(Default)]
-struct Inserts(BTreeMap<&'static str, Vec<String>>);
+pub(super) struct Inserts(BTreeMap<&'static str, Vec<String>>);
 
 impl Inserts {
-    fn add(&mut self, table: &'static str, values: &[String]) {
+    /// One row.
+    pub(super) fn add(&mut self, table: &'static str, values: &[String]) {
         self.0.entry(table).or_default().push(format!("({})", values.join(", ")));
     }
 
@@ -77,23 +80,56 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let system = schema(&mut rows, oids.of("zxq"), "zxq", "views of zxq itself");
     for (id, table) in &snapshot.tables {
         let oid = oids.of(&format!("table {id}"));
-        insert_table(&mut rows, &mut oids, oid, PUBLIC_OID, table, None);
+        let kept = Kept {
+            table: oid,
+            owner: table.def.owner.unwrap_or(ZXQ),
+            acl: role_facts::acl(&snapshot.roles, &table.def),
+        };
+        role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
+        insert_table(&mut rows, &mut oids, (oid, PUBLIC_OID), table, None, &kept);
         for (tier, schema) in Tier::ALL.into_iter().zip(tier_schemas) {
             let oid = oids.of(&format!("{tier} table {id}"));
-            insert_table(&mut rows, &mut oids, oid, schema, table, Some(tier));
+            insert_table(&mut rows, &mut oids, (oid, schema), table, Some(tier), &kept);
         }
     }
     for view in views {
         let oid = oids.of(&format!("view {}", view.name));
         insert_view(&mut rows, oid, system, view);
     }
-    const EMPTY: &str = "DELETE FROM facts.schemas; DELETE FROM facts.relations; DELETE FROM facts.columns; \
-         DELETE FROM facts.checks;";
-    format!("{EMPTY}{}", rows.sql())
+    role_facts::insert(&mut rows, snapshot);
+    const TABLES: [&str; 9] = [
+        "schemas",
+        "all_relations",
+        "all_columns",
+        "all_checks",
+        "roles",
+        "memberships",
+        "acts_as",
+        "belongs_to",
+        "grants",
+    ];
+    let emptied: String = TABLES.iter().map(|table| format!("DELETE FROM facts.{table};")).collect();
+    format!("{emptied}{}", rows.sql())
+}
+
+/// Whose a table is, and who may do what with it.
+struct Kept {
+    /// Its OID, under which its grants are.
+    table: u32,
+    owner: u64,
+    /// `relacl` as SQL.
+    acl: String,
 }
 
 /// One table: whole, or one tier of it, which looks like a view.
-fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, schema: u32, table: &TableState, tier: Option<Tier>) {
+fn insert_table(
+    rows: &mut Inserts,
+    oids: &mut Oids,
+    (oid, schema): (u32, u32),
+    table: &TableState,
+    tier: Option<Tier>,
+    kept: &Kept,
+) {
     let def = &table.def;
     let segments = || table.all().filter(|s| tier.is_none_or(|tier| s.tier == tier));
     let row_count: u64 = segments().filter(|s| s.is_owner() || tier.is_some()).map(|s| s.rows).sum();
@@ -110,8 +146,11 @@ fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, schema: u32, tabl
         checks.to_string(),
         tier.map_or_else(|| text(&about(def)), |_| "NULL".to_owned()),
         definition.map_or_else(|| "NULL".to_owned(), |definition| text(&definition)),
+        kept.table.to_string(),
+        kept.owner.to_string(),
+        kept.acl.clone(),
     ];
-    rows.add("relations", &values);
+    rows.add("all_relations", &values);
     for (at, column) in def.columns.iter().enumerate() {
         insert_column(rows, oid, at + 1, column);
     }
@@ -133,7 +172,7 @@ fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, schema: u32, tabl
             text(&check.expression),
             format!("[{}]", mentioned.join(", ")),
         ];
-        rows.add("checks", &values);
+        rows.add("all_checks", &values);
     }
 }
 
@@ -171,13 +210,14 @@ fn insert_column(rows: &mut Inserts, relation: u32, number: usize, column: &Colu
         column.generated.is_some().to_string(),
         "NULL".to_owned(),
     ];
-    rows.add("columns", &values);
+    rows.add("all_columns", &values);
 }
 
 fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
-    let unknown = ["NULL", "NULL", "0", "NULL", "NULL"].map(str::to_owned);
+    // Everybody may read it; it shows what one may see.
+    let unknown = ["NULL", "NULL", "0", "NULL", "NULL", "0", "10", "NULL"].map(str::to_owned);
     let head = [oid.to_string(), schema.to_string(), text(&view.name), text("v")];
-    rows.add("relations", &[head.as_slice(), unknown.as_slice()].concat());
+    rows.add("all_relations", &[head.as_slice(), unknown.as_slice()].concat());
     for (at, field) in view.schema.fields().iter().enumerate() {
         let column = ColumnDef {
             name: field.name().clone(),
@@ -203,6 +243,7 @@ fn mentions(expression: &str, column: &str) -> bool {
     expression.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(column))
 }
 
-fn text(value: &str) -> String {
+/// A text as SQL; an empty one is NULL.
+pub(super) fn text(value: &str) -> String {
     if value.is_empty() { "NULL".to_owned() } else { quoted_text(value) }
 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use pgwire::api::Type;
 use tokio::sync::OnceCell;
 use zxq_engine::functions::version_text;
+use zxq_engine::roles::RoleId;
 use zxq_engine::sql::quoted_text;
 use zxq_engine::{CATALOG, Engine, EngineSession, MOST_PARAMETERS};
 
@@ -29,8 +30,16 @@ const SYSTEM_SCHEMA: &str = "zxq";
 /// Who asks: what `current_user`, `current_setting` and the like answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
-    /// User name.
+    /// User name: as whom it acts.
     pub(crate) user: String,
+    /// Whose session it is.
+    pub(crate) session_user: String,
+    /// OID of the user's role; 10 where nobody logged in.
+    pub(crate) role: RoleId,
+    /// May do everything.
+    pub(crate) superuser: bool,
+    /// May know of every table.
+    pub(crate) sees_all: bool,
     /// Database name.
     pub(crate) database: String,
     /// Process id.
@@ -200,11 +209,16 @@ pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String 
         .map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value)))
         .collect();
     format!(
-        "SET VARIABLE zxq_version = {}; SET VARIABLE zxq_user = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
+        "SET VARIABLE zxq_version = {}; SET VARIABLE zxq_user = {}; SET VARIABLE zxq_session_user = {}; \
+         SET VARIABLE zxq_role = {}; SET VARIABLE zxq_superuser = {}; SET VARIABLE zxq_sees_all = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
          SET VARIABLE zxq_port = {port}; SET VARIABLE zxq_started = make_timestamp({}); \
          SET VARIABLE zxq_settings = MAP {{{}}};",
         text(&version_text()),
         text(&identity.user),
+        text(&identity.session_user),
+        identity.role,
+        identity.superuser,
+        identity.sees_all,
         text(&identity.database),
         identity.pid,
         started.saturating_mul(1_000_000),

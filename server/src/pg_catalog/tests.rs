@@ -98,7 +98,16 @@ fn names_casts_and_operators_are_rewritten() {
 fn captured_statements_run() {
     let database = CatalogDatabase::open().unwrap();
     let settings = KNOWN.iter().map(|known| (known.name.to_owned(), known.default.to_owned())).collect();
-    let identity = Identity { user: "u".to_owned(), database: "d".to_owned(), pid: 1, settings };
+    let identity = Identity {
+        user: "u".to_owned(),
+        session_user: "u".to_owned(),
+        role: zxq_engine::roles::ZXQ,
+        superuser: true,
+        sees_all: true,
+        database: "d".to_owned(),
+        pid: 1,
+        settings,
+    };
     let variables = super::statement::variables(&identity, 1, 0);
     let captured = [include_str!("../../../sql/clients/psql15.sql"), include_str!("../../../sql/clients/drivers.sql")];
     let mut failures = Vec::new();

@@ -13,7 +13,7 @@ pub(crate) fn register(context: &SessionContext, identity: &Identity) {
     let text = |value: &str| ScalarValue::Utf8View(Some(value.to_owned()));
     let functions = [
         constant("current_user", text(&identity.user)),
-        constant("session_user", text(&identity.user)),
+        constant("session_user", text(&identity.session_user)),
         constant("current_database", text(&identity.database)),
         constant("current_catalog", text(&identity.database)),
         constant("current_schema", text("public")),

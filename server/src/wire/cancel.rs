@@ -8,6 +8,10 @@ use pgwire::messages::ProtocolVersion;
 use pgwire::messages::startup::SecretKey;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use zxq_engine::roles::Role;
+
+use super::error::WireError;
+use crate::sqlstate;
 
 /// All connections of a server.
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ struct Entry {
     statement: CancellationToken,
     /// Cancelled to end the connection.
     connection: CancellationToken,
+    /// Whose it is; `None` where there are no users, and for the owner of the data directory.
+    role: Option<String>,
 }
 
 /// One connection's place among them; leaving is dropping it.
@@ -45,19 +51,40 @@ pub(crate) struct Seat {
 
 impl Connections {
     /// Takes a seat.
-    pub(crate) fn enter(self: &Arc<Self>, version: ProtocolVersion, place: OwnedSemaphorePermit) -> Seat {
+    ///
+    /// # Errors
+    /// When the role has as many as it may. Superusers always get in.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        version: ProtocolVersion,
+        place: OwnedSemaphorePermit,
+        role: Option<&Role>,
+    ) -> Result<Seat, WireError> {
         let secret = match version {
             ProtocolVersion::PROTOCOL3_0 => SecretKey::I32(rand::random()),
             _ => SecretKey::Bytes(rand::random::<[u8; 32]>().to_vec().into()),
         };
         let terminated = CancellationToken::new();
         let mut inner = self.inner.lock();
+        if let Some(role) = role
+            && let Some(limit) = role.connection_limit.filter(|_| !role.superuser)
+        {
+            let its = inner.entries.values().filter(|entry| entry.role.as_ref() == Some(&role.name)).count();
+            if its >= limit as usize {
+                let message = format!("too many connections for role \"{}\"", role.name);
+                return Err(WireError::new(sqlstate::TOO_MANY_CONNECTIONS, message));
+            }
+        }
         inner.last_pid = inner.last_pid.checked_add(1).unwrap_or(1);
         let pid = inner.last_pid;
-        let entry =
-            Entry { secret: secret.clone(), statement: CancellationToken::new(), connection: terminated.clone() };
+        let entry = Entry {
+            secret: secret.clone(),
+            statement: CancellationToken::new(),
+            connection: terminated.clone(),
+            role: role.map(|role| role.name.clone()),
+        };
         inner.entries.insert(pid, entry);
-        Seat { connections: Arc::clone(self), pid, secret, terminated, _place: place }
+        Ok(Seat { connections: Arc::clone(self), pid, secret, terminated, _place: place })
     }
 
     /// Cancels the statement of the connection with this process id, if the secret is right.
@@ -67,6 +94,11 @@ impl Connections {
         {
             entry.statement.cancel();
         }
+    }
+
+    /// Whose the connection with this process id is, `Some(None)` for one of nobody in particular; `None` where there is none.
+    pub(crate) fn role_of(&self, pid: i32) -> Option<Option<String>> {
+        self.inner.lock().entries.get(&pid).map(|entry| entry.role.clone())
     }
 
     /// Cancels the statement of the connection with this process id; false when there is none.

@@ -18,7 +18,7 @@ use super::portal::{Portal, PortalState};
 use super::session::Session;
 use super::session_zone::in_zone;
 use super::types::{self, Column};
-use super::utility::{DISCARD_ALL, Utility};
+use super::utility::{DISCARD_ALL, SESSION_AUTHORIZATION, Utility};
 use crate::pg_catalog::Effect;
 use crate::sqlstate;
 
@@ -104,11 +104,13 @@ impl Session {
         match effect {
             Effect::Set { name, value } => self.set(&name, Some(&value), false).await?,
             Effect::Cancel(pid) => {
+                self.check_may_signal(pid, "query is being canceled")?;
                 if !self.seat.connections().cancel(pid) {
                     self.notice(no_such_process(pid));
                 }
             }
             Effect::Terminate(pid) => {
+                self.check_may_signal(pid, "process is being terminated")?;
                 if !self.seat.connections().terminate(pid) {
                     self.notice(no_such_process(pid));
                 }
@@ -203,7 +205,9 @@ impl Session {
     async fn start_copy(&mut self, copy: &CopyCommand) -> Result<Reply, WireError> {
         match copy {
             CopyCommand::In { table, columns, options } => {
-                let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() };
+                self.engine.check_may_load(table, options.create)?;
+                let owner = self.engine.owner_of_new_tables();
+                let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone(), owner };
                 Ok(Reply::CopyIn(copy))
             }
             CopyCommand::Out { query, options } => {
@@ -228,6 +232,7 @@ impl Session {
         }
         self.close_portals();
         self.forget_statements();
+        self.set_user(SESSION_AUTHORIZATION, None)?;
         self.reset("all").await
     }
 

@@ -15,7 +15,7 @@ use super::portal::Portal;
 use super::settings::known::{KNOWN, Known};
 use super::settings::{SessionSettings, known};
 use super::types::Column;
-use super::utility::Modes;
+use super::utility::{Modes, ROLE, SESSION_AUTHORIZATION};
 use crate::pg_catalog::{Identity, Introspection};
 use crate::sqlstate;
 
@@ -81,7 +81,7 @@ impl Session {
         user: String,
         database: String,
     ) -> Self {
-        Session {
+        let mut session = Session {
             engine,
             catalog,
             settings: SessionSettings::default(),
@@ -98,13 +98,25 @@ impl Session {
             savepoints: Vec::new(),
             initial_tiers: None,
             outbox: Vec::new(),
-        }
+        };
+        session.note_login();
+        session
     }
 
     /// What functions such as `current_user` answer.
     pub(crate) fn identity(&self) -> Identity {
         let settings = KNOWN.iter().map(|known| (known.name.to_owned(), self.settings.get(known).to_owned())).collect();
-        Identity { user: self.user.clone(), database: self.database.clone(), pid: self.seat.pid, settings }
+        let named = |name: Option<String>| name.unwrap_or_else(|| self.user.clone());
+        Identity {
+            user: named(self.engine.current_user()),
+            session_user: named(self.engine.session_user()),
+            role: self.engine.current_role(),
+            superuser: self.engine.is_superuser(),
+            sees_all: self.engine.sees_all_tables(),
+            database: self.database.clone(),
+            pid: self.seat.pid,
+            settings,
+        }
     }
 
     /// Keeps a notice for the client.
@@ -114,9 +126,17 @@ impl Session {
 
     /// Tells the client the value of a setting that is reported.
     pub(crate) fn report(&mut self, name: &str) {
-        if name == "TimeZone" {
-            self.engine.set_time_zone(self.settings.value(name));
+        match name {
+            "TimeZone" => self.engine.set_time_zone(self.settings.value(name)),
+            // The later one of the two, so that both are as they shall be.
+            SESSION_AUTHORIZATION => self.follow_user_settings(),
+            _ => {}
         }
+        self.tell(name);
+    }
+
+    /// Tells the client the value of a setting that is reported, and does nothing else.
+    pub(crate) fn tell(&mut self, name: &str) {
         if let Some(known) = known(name).filter(|known| known.reported) {
             self.outbox.push(Outgoing::Status(known));
         }
@@ -377,9 +397,8 @@ impl Session {
         for name in local {
             if let Some(known) = known(name) {
                 let value = before.get(known).to_owned();
-                // It was in force before, so it is a value the setting can have.
-                let _ = self.settings.set(name, Some(&value));
-                self.report(name);
+                self.settings.keep(name, &value);
+                self.report(if name == ROLE { SESSION_AUTHORIZATION } else { name });
             }
         }
     }

@@ -17,6 +17,9 @@ use super::error::WireError;
 use crate::sqlstate;
 use known::{KNOWN, Known, Values};
 
+/// Settings that say as whom a session acts.
+const OF_THE_USER: [&str; 3] = ["role", "session_authorization", "is_superuser"];
+
 /// The settings of one connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionSettings {
@@ -70,9 +73,16 @@ impl SessionSettings {
         };
     }
 
-    /// All settings go back to what the client connected with.
+    /// Keeps a value that the session itself gives a setting. The caller knows that there is such a setting.
+    pub(crate) fn keep(&mut self, name: &'static str, value: &str) {
+        self.changed.insert(name, value.to_owned());
+    }
+
+    /// All settings go back to what the client connected with, but for those that say as whom the session acts.
     pub(crate) fn reset_all(&mut self) {
+        let acting = OF_THE_USER.map(|name| (name, self.value(name).to_owned()));
         self.changed = self.initial.clone();
+        self.changed.extend(acting);
     }
 
     /// What holds now is what `RESET` goes back to.

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::settings::known::KNOWN;
 use super::settings::{known, unknown};
 use super::types::Column;
+use super::utility::{ROLE, SESSION_AUTHORIZATION};
 use crate::sqlstate;
 
 /// Settings of DataFusion that a session may change, with the most that a number may be: how one statement runs, never what
@@ -84,6 +85,13 @@ impl Session {
     pub(crate) async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), WireError> {
         if local && !self.in_block() {
             self.notice(WireError::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+            return Ok(());
+        }
+        if let Some(user) = [ROLE, SESSION_AUTHORIZATION].into_iter().find(|user| name.eq_ignore_ascii_case(user)) {
+            self.set_user(user, value)?;
+            if local {
+                self.local_settings.push(user);
+            }
             return Ok(());
         }
         if name.starts_with("zxq.") || name.starts_with("datafusion.") {

@@ -1,6 +1,7 @@
 //! The beginning of a connection: what the client asks for, and what it is told.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +10,22 @@ use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, PgWireConnectionState};
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
-use pgwire::tokio::server::negotiate_tls;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use zxq_engine::Engine;
 
-use super::cancel::Connections;
+use super::auth::{Admitted, Caller, Gate};
+use super::cancel::{Connections, Seat};
 use super::error::{Stop, WireError};
+use super::greeting::{self, Greeted, TlsSession};
 use super::link::{Link, Socket};
 use super::session::Session;
 use super::settings::known::KNOWN;
+use super::tls::Tls;
 use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
 
-/// How long a client may take to say who it is.
+/// How long a client may take to say, and to show, who it is.
 const STARTUP_TIME: Duration = Duration::from_secs(30);
 
 /// What a client says that has read the lock file of the data directory.
@@ -39,8 +42,12 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     /// Folders whose files clients may load.
     pub(crate) load_roots: Arc<[PathBuf]>,
-    /// Places of clients that have said who they are.
+    /// Places of clients that have shown who they are.
     pub(crate) places: Arc<Semaphore>,
+    /// Decides who comes in.
+    pub(crate) gate: Arc<Gate>,
+    /// The server's side of TLS, where it speaks it.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// Gets a client through its startup. `None` when it only came to cancel a statement, was refused because all places are
@@ -56,8 +63,10 @@ pub(crate) async fn accept(stream: TcpStream, shared: &Shared) -> Result<Option<
 }
 
 async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Session)>, std::io::Error> {
-    // Requests for TLS and GSSAPI are answered with N.
-    let Some(mut socket): Option<Socket> = negotiate_tls(stream, None).await? else { return Ok(None) };
+    let (peer, own) = (stream.peer_addr()?.ip().to_canonical(), stream.local_addr()?.ip().to_canonical());
+    let origin = Origin { address: peer, this_machine: peer.is_loopback() || peer == own };
+    let Some(greeted) = greeting::negotiate(stream, shared.tls.as_deref()).await? else { return Ok(None) };
+    let Greeted { mut socket, tls } = greeted;
     let startup = match socket.next().await {
         Some(Ok(PgWireFrontendMessage::Startup(startup))) => startup,
         Some(Ok(PgWireFrontendMessage::CancelRequest(cancel))) => {
@@ -70,13 +79,7 @@ async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Sessi
         }
         Some(Ok(_)) | None => return Ok(None),
     };
-    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
-        let error = WireError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-            .hint("Close connections, or raise max_connections");
-        refuse(&mut socket, error).await?;
-        return Ok(None);
-    };
-    match begin(&mut socket, startup, shared, place).await {
+    match begin(&mut socket, startup, shared, origin, tls).await {
         Ok(session) => {
             socket.set_state(PgWireConnectionState::ReadyForQuery);
             Ok(Some((Link::new(socket), session)))
@@ -99,7 +102,8 @@ async fn begin(
     socket: &mut Socket,
     startup: Startup,
     shared: &Shared,
-    place: OwnedSemaphorePermit,
+    origin: Origin,
+    tls: Option<TlsSession>,
 ) -> Result<Session, Stop> {
     let version = negotiate_version(socket, &startup).await?;
     let Some(user) = startup.parameters.get("user").filter(|user| !user.is_empty()) else {
@@ -117,19 +121,34 @@ async fn begin(
         return Err(WireError::unsupported("replication connections are not supported").into());
     }
     let database = startup.parameters.get("database").unwrap_or(user).clone();
-    let seat = shared.connections.enter(version, place);
+    let caller = Caller { user, database: &database, address: origin.address, tls: tls.as_ref() };
+    let owns_directory =
+        knows_secret(&startup.parameters, shared, origin).inspect_err(|error| caller.log_refusal(error, ""))?;
+    let admitted = if owns_directory {
+        Admitted { role: None, how: "data directory" }
+    } else {
+        require_tls(shared, &caller)?;
+        shared.gate.admit(socket, &caller, &shared.engine).await?
+    };
+    let seat = take_seat(shared, version, &admitted).inspect_err(|error| caller.log_refusal(error, ""))?;
+    caller.log_login(&admitted, seat.pid);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
     let mut engine = shared.engine.session_of(user);
-    engine.limit_files(Some(Arc::clone(&shared.load_roots)));
-    let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database);
+    engine.comes_from(&origin.address.to_string());
+    if !owns_directory {
+        engine.limit_files(Some(Arc::clone(&shared.load_roots)));
+    }
+    if let Some(role) = &admitted.role {
+        engine.log_in(&role.name);
+    }
+    let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database.clone());
     apply_parameters(&mut session, &startup.parameters).await?;
     user_queries::register(session.engine.context(), &session.identity());
 
     socket.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
     let outgoing = session.take_outgoing();
     for known in KNOWN.iter().filter(|known| known.reported) {
-        let value = if known.name == "session_authorization" { user } else { session.settings.get(known) };
-        let status = ParameterStatus::new(known.name.to_owned(), value.to_owned());
+        let status = ParameterStatus::new(known.name.to_owned(), session.settings.get(known).to_owned());
         socket.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
     }
     socket.feed(PgWireBackendMessage::BackendKeyData(key)).await?;
@@ -137,6 +156,54 @@ async fn begin(
         socket.feed(message).await?;
     }
     Ok(session)
+}
+
+/// Where a client is.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    address: IpAddr,
+    /// Nothing between it and the server leaves this machine.
+    this_machine: bool,
+}
+
+/// True for a client that says the secret of the data directory's lock file: it may do what the directory's owner may.
+///
+/// # Errors
+/// For another secret, and for one that came over a network.
+fn knows_secret(parameters: &BTreeMap<String, String>, shared: &Shared, origin: Origin) -> Result<bool, WireError> {
+    // What else is wrong with the options is said later, to those who are in.
+    let options = parameters.get("options").and_then(|options| command_line_options(options).ok()).unwrap_or_default();
+    let options = options.iter().map(|(name, value)| (name, value)).chain(parameters);
+    let said: Vec<&String> =
+        options.filter(|(name, _)| name.eq_ignore_ascii_case(SECRET)).map(|(_, value)| value).collect();
+    if said.is_empty() {
+        return Ok(false);
+    }
+    if !origin.this_machine || !said.iter().all(|said| shared.engine.has_secret(said)) {
+        let message = format!("{SECRET} is not the secret of this server's data directory");
+        return Err(WireError::new(sqlstate::INVALID_AUTHORIZATION, message));
+    }
+    Ok(true)
+}
+
+/// Refuses a client that does not encrypt where it must, before anything is asked of it.
+fn require_tls(shared: &Shared, caller: &Caller<'_>) -> Result<(), WireError> {
+    if caller.tls.is_some() || !shared.tls.as_ref().is_some_and(|tls| tls.is_required()) {
+        return Ok(());
+    }
+    let error = WireError::new(sqlstate::INVALID_AUTHORIZATION, "this server takes encrypted connections only")
+        .hint("Connect with sslmode=verify-full, or at least sslmode=require.");
+    caller.log_refusal(&error, "");
+    Err(error)
+}
+
+/// A place for a client that has shown who it is, where there is one for it and for its role.
+fn take_seat(shared: &Shared, version: ProtocolVersion, admitted: &Admitted) -> Result<Seat, WireError> {
+    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+        return Err(WireError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+            .hint("Close connections, or raise max_connections"));
+    };
+    shared.connections.enter(version, place, admitted.role.as_ref())
 }
 
 /// Speaks 3.0 or 3.2; a client that asks for a newer minor version, or for protocol options, is told what there is.
@@ -173,12 +240,8 @@ async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, S
 }
 
 async fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), WireError> {
-    if name == SECRET {
-        if !session.engine.engine().has_secret(value) {
-            let message = format!("{SECRET} is not the secret of this server's data directory");
-            return Err(WireError::new(sqlstate::INVALID_AUTHORIZATION, message));
-        }
-        session.engine.limit_files(None);
+    // It has been looked at.
+    if name.eq_ignore_ascii_case(SECRET) {
         return Ok(());
     }
     session.set(name, Some(value), false).await

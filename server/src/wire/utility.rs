@@ -4,9 +4,11 @@
 mod modes;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub(crate) use modes::Modes;
 use modes::transaction_modes;
+pub(crate) use users::{ROLE, SESSION_AUTHORIZATION};
 
 use super::copy::options::{CopyCommand, parse_copy};
 use super::error::WireError;
@@ -198,6 +200,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
             Some(utility) => utility,
             None => return Ok(None),
         },
+        "RESET" if users::resets_session(&mut cursor)? => Utility::Reset(SESSION_AUTHORIZATION.to_owned()),
         "RESET" => Utility::Reset(setting_name(&mut cursor)?),
         "DISCARD" => discard(&mut cursor)?,
         "DEALLOCATE" => {
@@ -275,7 +278,8 @@ fn setting_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
 
 fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
     let local = cursor.take("LOCAL")?;
-    if !local && cursor.take("SESSION")? && cursor.take("CHARACTERISTICS")? {
+    let session = !local && cursor.take("SESSION")?;
+    if session && cursor.take("CHARACTERISTICS")? {
         if !(cursor.take("AS")? && cursor.take("TRANSACTION")?) {
             return Err(cursor.unexpected("AS TRANSACTION"));
         }
@@ -283,6 +287,9 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
     }
     if cursor.take("TRANSACTION")? {
         return Ok(Utility::SetTransaction { modes: transaction_modes(cursor)?, session: false });
+    }
+    if let Some(user) = users::set(cursor, session, local)? {
+        return Ok(user);
     }
     if cursor.take("NAMES")? {
         let value = if cursor.peek().is_some() { Some(setting_value(cursor)?) } else { None };

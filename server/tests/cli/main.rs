@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod certificates;
 mod fuzzed;
 mod hostile;
 mod loading;
+mod login;
 mod serving;
 mod sql;
 mod storage;
 mod support;
+mod users;
 
 use support::succeed;
 
@@ -28,7 +31,7 @@ const PRICES_TABLE: &str = "CREATE TABLE prices (symbol VARCHAR(20) NOT NULL, ts
 
 #[test]
 fn help_of_every_command_has_an_example() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["demo"],
         &["serve"],
@@ -39,6 +42,11 @@ fn help_of_every_command_has_an_example() {
         &["storage", "migrate"],
         &["storage", "maintain"],
         &["storage", "verify"],
+        &["user"],
+        &["user", "add"],
+        &["user", "password"],
+        &["user", "list"],
+        &["user", "drop"],
     ];
     for command in commands {
         let help = succeed(&[command, &["--help"]].concat());

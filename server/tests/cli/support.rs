@@ -125,7 +125,13 @@ impl Server {
     /// Starts it and waits for its ready line.
     #[track_caller]
     pub fn start(args: &[&str]) -> Self {
-        let mut child = zxq(args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        Server::start_command(zxq(args))
+    }
+
+    /// As [`Server::start`], of a command that is set up already.
+    #[track_caller]
+    pub fn start_command(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut before = Vec::new();
         loop {
@@ -182,6 +188,24 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs SQL by psql, as whom and how `connection` says; with a password, or with none and without asking for one.
+pub fn psql(server: &Server, connection: &str, password: Option<&str>, sql: &str) -> Run {
+    let (host, port) = server.address.rsplit_once(':').unwrap();
+    let mut command = Command::new("psql");
+    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG")) {
+        command.env_remove(variable);
+    }
+    // Nobody's password file and certificates.
+    command.env("PGPASSFILE", "/nonexistent").env("HOME", "/nonexistent");
+    if let Some(password) = password {
+        command.env("PGPASSWORD", password);
+    }
+    // What is named twice counts as the last one says.
+    let connection = format!("host={host} port={port} dbname=zxq {connection}");
+    command.args(["-X", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &connection, "-c", sql]);
+    command.stdin(Stdio::null()).output().expect("psql is installed").into()
 }
 
 /// All files under a folder whose names end so.

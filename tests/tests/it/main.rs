@@ -16,6 +16,7 @@ mod oracle;
 mod others_files;
 mod places;
 mod postgres_crash;
+mod privileges;
 mod s3_deploy;
 mod s3_moves;
 mod snapshot;

@@ -101,6 +101,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "load",
             "nodes",
             "state",
+            "roles",
             "jobs",
             "write",
             "scan",

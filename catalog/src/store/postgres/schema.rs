@@ -14,7 +14,7 @@ use crate::quoting::quoted;
 const OLDEST_VERSION: i32 = 140_000;
 
 /// Step n brings a schema from version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, DROPPED_TABLES];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, DROPPED_TABLES, ROLES];
 
 /// As SQLite's (see there).
 const DROPPED_TABLES: &str = "
@@ -24,6 +24,13 @@ const DROPPED_TABLES: &str = "
     INSERT INTO dropped_tables (table_id, storage_name, dropped_epoch)
         SELECT table_id, max(storage_name), (SELECT value FROM meta WHERE key = 'epoch') FROM retired
         WHERE table_id NOT IN (SELECT id FROM tables) GROUP BY table_id;
+";
+
+/// As SQLite's (see there).
+const ROLES: &str = "
+    INSERT INTO meta (key, value) VALUES ('next_role_id', 16385);
+    CREATE TABLE roles (id bigint PRIMARY KEY, name text NOT NULL UNIQUE, body text NOT NULL);
+    CREATE TABLE grants (table_id bigint PRIMARY KEY, body text NOT NULL);
 ";
 
 /// As SQLite's (see there), and who writes and who reads.
@@ -85,7 +92,7 @@ const VERSION_1: &str = "
 ";
 
 /// Columns of the tables, with their types: what a check finds must be at least these.
-const COLUMNS: [(&str, &str); 14] = [
+const COLUMNS: [(&str, &str); 16] = [
     ("meta", "key text, value bigint"),
     ("tables", "id bigint, name text, storage_name text, body text"),
     (
@@ -96,6 +103,8 @@ const COLUMNS: [(&str, &str); 14] = [
     ("replicas", "owner bigint, replica bigint"),
     ("retired", "id bigint, table_id bigint, storage_name text, retired_epoch bigint, body text"),
     ("dropped_tables", "table_id bigint, storage_name text, dropped_epoch bigint"),
+    ("roles", "id bigint, name text, body text"),
+    ("grants", "table_id bigint, body text"),
     ("wal_covered", "table_id bigint, partition text, lsn bigint"),
     ("leases", "table_id bigint, partition text, fence bigint"),
     ("jobs", "seq bigint, id text, table_id bigint, finished bigint, started_us bigint, body text"),

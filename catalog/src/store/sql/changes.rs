@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::database::{Param, SqlDatabase, execute, query};
 use super::commit::key_text;
+use super::roles;
 use super::stored::{encode, from_db, id_list, to_db};
 use crate::change::Change;
 use crate::error::{CatalogError, Result};
 use crate::job::LineageEntry;
+use crate::roles::SCHEMA;
 use crate::segment::{Role, Segment, SegmentId};
 use crate::store::Commit;
 use crate::table::{TableDef, TableId};
@@ -83,6 +85,14 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
                 self.need_table(*table)?;
                 self.cover_wal(*table, &key_text(partition)?, *lsn).await
             }
+            Change::PutRole(role) => roles::put(self.db, role).await,
+            Change::DropRole(id) => roles::remove(self.db, *id).await,
+            Change::SetGrants { on, grants } => {
+                if *on != SCHEMA {
+                    self.need_table(*on)?;
+                }
+                roles::set_grants(self.db, *on, grants).await
+            }
         }
     }
 
@@ -150,6 +160,7 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
             "DELETE FROM segments WHERE table_id = $1",
             "DELETE FROM wal_covered WHERE table_id = $1",
             "DELETE FROM leases WHERE table_id = $1",
+            "DELETE FROM grants WHERE table_id = $1",
             "DELETE FROM tables WHERE id = $1",
         ] {
             execute(self.db, sql, vec![id.into()], context).await?;

@@ -9,6 +9,7 @@ use crate::segment::SegmentId;
 /// Meta keys: the smallest number that was never handed out.
 pub(super) const NEXT_TABLE_ID: &str = "next_table_id";
 pub(super) const NEXT_SEGMENT_ID: &str = "next_segment_id";
+pub(super) const NEXT_ROLE_ID: &str = "next_role_id";
 pub(super) const NEXT_FENCE: &str = "next_fence";
 
 /// Segment ids made durable ahead of use. Ingest asks for one id per sealed segment; without this each would cost a

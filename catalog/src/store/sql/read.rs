@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::database::{Row, SqlDatabase, query};
 use super::commit::key_text;
 use super::meta::meta;
+use super::roles;
 use super::stored::{decode, from_db, to_db};
 use crate::error::{CatalogError, Result};
 use crate::job::{Job, JobId, LineageEntry};
@@ -25,6 +26,7 @@ pub(super) async fn snapshot<D: SqlDatabase>(db: &mut D) -> Result<Snapshot> {
     add_segments(db, &mut snapshot).await?;
     add_wal_covered(db, &mut snapshot).await?;
     check_replicas(&snapshot)?;
+    snapshot.roles = Arc::new(roles::read(db).await?);
     Ok(snapshot)
 }
 

@@ -7,7 +7,7 @@ use crate::error::{CatalogError, Result};
 use crate::iceberg_pointers::CREATE_TABLES;
 
 /// Step n brings a file from schema version n to n + 1. Steps are never edited once released, only added.
-const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, IDENTITY, DROPPED_TABLES];
+const STEPS: &[&str] = &[VERSION_1, CREATE_TABLES, IDENTITY, DROPPED_TABLES, ROLES];
 
 /// A number that no other catalog has.
 const IDENTITY: &str = "INSERT INTO meta (key, value) VALUES ('identity', random() & 0x7fffffffffffffff);";
@@ -23,6 +23,20 @@ const DROPPED_TABLES: &str = "
     INSERT INTO dropped_tables (table_id, storage_name, dropped_epoch)
         SELECT table_id, max(storage_name), (SELECT value FROM meta WHERE key = 'epoch') FROM retired
         WHERE table_id NOT IN (SELECT id FROM tables) GROUP BY table_id;
+";
+
+/// Who there is, and what they may do. Grants on table 0 are those on the schema.
+const ROLES: &str = "
+    INSERT INTO meta (key, value) VALUES ('next_role_id', 16385);
+    CREATE TABLE roles (
+        id   INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE grants (
+        table_id INTEGER PRIMARY KEY,
+        body     TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// Columns beside `body` repeat what the JSON says, for indexes and for people with a `sqlite3` shell.

@@ -59,7 +59,9 @@ pub(super) async fn an_older_catalog_learns_which_tables_it_had_dropped(kind: Ki
         Kind::Sqlite => 3,
         Kind::Postgres => 2,
     };
-    let sql = format!("DROP TABLE dropped_tables; UPDATE meta SET value = {version} WHERE key = 'schema_version'");
+    let sql = format!(
+        "DROP TABLE dropped_tables; DROP TABLE roles; DROP TABLE grants; DELETE FROM meta WHERE key = 'next_role_id'; UPDATE meta SET value = {version} WHERE key = 'schema_version'"
+    );
     catalog.raw(&sql).await;
 
     let catalog = catalog.reopen().await;

@@ -124,6 +124,7 @@ fn table() -> TableDef {
     let instant = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     TableDef {
         renamed_from: None,
+        owner: None,
         id: 7,
         name: "trades".to_owned(),
         columns: vec![

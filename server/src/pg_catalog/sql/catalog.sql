@@ -6,7 +6,7 @@ SELECT oid, name AS nspname, 10::UINTEGER AS nspowner, NULL::VARCHAR[] AS nspacl
 CREATE VIEW pgc.pg_class AS
 SELECT
     r.oid, r.name AS relname, r.schema_oid AS relnamespace, 0::UINTEGER AS reltype, 0::UINTEGER AS reloftype,
-    10::UINTEGER AS relowner, CASE r.kind WHEN 'r' THEN 2 ELSE 0 END::UINTEGER AS relam,
+    r.owner AS relowner, CASE r.kind WHEN 'r' THEN 2 ELSE 0 END::UINTEGER AS relam,
     CASE r.kind WHEN 'r' THEN r.oid ELSE 0 END::UINTEGER AS relfilenode, 0::UINTEGER AS reltablespace,
     least((r.bytes + 8191) // 8192, 2147483647)::INTEGER AS relpages, r.rows::REAL AS reltuples, 0 AS relallvisible,
     0::UINTEGER AS reltoastrelid, false AS relhasindex, false AS relisshared, 'p' AS relpersistence,
@@ -14,7 +14,7 @@ SELECT
     r.checks AS relchecks, r.kind = 'v' AS relhasrules, false AS relhastriggers, false AS relhassubclass,
     false AS relrowsecurity, false AS relforcerowsecurity, true AS relispopulated,
     CASE r.kind WHEN 'r' THEN 'd' ELSE 'n' END AS relreplident, false AS relispartition, 0::UINTEGER AS relrewrite,
-    0::UINTEGER AS relfrozenxid, 0::UINTEGER AS relminmxid, NULL::VARCHAR[] AS relacl, NULL::VARCHAR[] AS reloptions,
+    0::UINTEGER AS relfrozenxid, 0::UINTEGER AS relminmxid, r.acl AS relacl, NULL::VARCHAR[] AS reloptions,
     NULL::VARCHAR AS relpartbound
 FROM facts.relations r
 UNION ALL
@@ -66,24 +66,6 @@ SELECT
     0::UINTEGER AS datfrozenxid, 0::UINTEGER AS datminmxid, 1663::UINTEGER AS dattablespace, 'C' AS datcollate,
     'C.UTF-8' AS datctype, NULL::VARCHAR AS daticulocale, NULL::VARCHAR AS datcollversion, NULL::VARCHAR[] AS datacl;
 
-CREATE VIEW pgc.pg_authid AS
-SELECT
-    10::UINTEGER AS oid, session_user_name() AS rolname, false AS rolsuper, true AS rolinherit,
-    false AS rolcreaterole, true AS rolcreatedb, true AS rolcanlogin, false AS rolreplication, false AS rolbypassrls,
-    -1 AS rolconnlimit, NULL::VARCHAR AS rolpassword, NULL::TIMESTAMP AS rolvaliduntil;
-CREATE VIEW pgc.pg_roles AS
-SELECT
-    rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolconnlimit,
-    '********' AS rolpassword, rolvaliduntil, rolbypassrls, NULL::VARCHAR[] AS rolconfig, oid
-FROM pgc.pg_authid;
-CREATE VIEW pgc.pg_shadow AS
-SELECT
-    rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb, rolsuper AS usesuper, rolreplication AS userepl,
-    rolbypassrls AS usebypassrls, NULL::VARCHAR AS passwd, rolvaliduntil AS valuntil, NULL::VARCHAR[] AS useconfig
-FROM pgc.pg_authid;
-CREATE VIEW pgc.pg_user AS SELECT * REPLACE ('********' AS passwd) FROM pgc.pg_shadow;
-CREATE TABLE pgc.pg_group (groname VARCHAR, grosysid UINTEGER, grolist UINTEGER[]);
-
 CREATE VIEW pgc.pg_tablespace AS
 SELECT
     1663::UINTEGER AS oid, 'pg_default' AS spcname, 10::UINTEGER AS spcowner, NULL::VARCHAR[] AS spcacl,
@@ -99,12 +81,12 @@ FROM facts.settings s;
 
 CREATE VIEW pgc.pg_tables AS
 SELECT
-    n.nspname AS schemaname, c.relname AS tablename, session_user_name() AS tableowner, NULL::VARCHAR AS tablespace,
+    n.nspname AS schemaname, c.relname AS tablename, _zxq_role_name(c.relowner) AS tableowner, NULL::VARCHAR AS tablespace,
     c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers,
     c.relrowsecurity AS rowsecurity
 FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
 CREATE VIEW pgc.pg_views AS
-SELECT n.nspname AS schemaname, c.relname AS viewname, session_user_name() AS viewowner, r.definition
+SELECT n.nspname AS schemaname, c.relname AS viewname, _zxq_role_name(c.relowner) AS viewowner, r.definition
 FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace JOIN facts.relations r ON r.oid = c.oid
 WHERE c.relkind = 'v';
 CREATE TABLE pgc.pg_indexes (

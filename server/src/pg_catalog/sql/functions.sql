@@ -37,8 +37,11 @@ CREATE MACRO to_regproc(text_) AS
     (SELECT min(p_to_regproc.oid) FROM pgc.pg_proc p_to_regproc WHERE p_to_regproc.proname = bare_name(name_parts(text_)[-1]));
 CREATE MACRO regproc_out(oid_) AS
     coalesce((SELECT p_regproc_out.proname FROM pgc.pg_proc p_regproc_out WHERE p_regproc_out.oid = oid_), CASE WHEN oid_ = 0 THEN '-' ELSE oid_::VARCHAR END);
-CREATE MACRO regrole_in(text_) AS 10::UINTEGER;
-CREATE MACRO regrole_out(oid_) AS session_user_name();
+CREATE MACRO regrole_in(text_) AS coalesce(TRY_CAST(text_ AS UINTEGER), _zxq_role_named(bare_name(text_)),
+    error('role "' || text_ || '" does not exist'))::UINTEGER;
+CREATE MACRO to_regrole(text_) AS coalesce(TRY_CAST(text_ AS UINTEGER), _zxq_role_named(bare_name(text_)));
+CREATE MACRO regrole_out(oid_) AS
+    coalesce(quote_ident(_zxq_role_name(oid_)), CASE WHEN oid_ = 0 THEN '-' ELSE oid_::VARCHAR END);
 CREATE MACRO to_regtype(text_) AS (
     SELECT t_to_regtype.oid FROM pgc.pg_type t_to_regtype
     WHERE t_to_regtype.typname = CASE regexp_replace(lower(replace(text_, 'pg_catalog.', '')), '\(.*\)', '')
@@ -72,7 +75,7 @@ CREATE MACRO format_type(oid_, typmod_) AS CASE
 CREATE MACRO regtype_out(oid_) AS CASE WHEN oid_ = 0 THEN '-' ELSE format_type(oid_, NULL) END;
 
 CREATE MACRO pg_get_userbyid(oid_) AS
-    CASE WHEN oid_ = 10 THEN session_user_name() ELSE 'unknown (OID=' || oid_ || ')' END;
+    coalesce(_zxq_role_name(oid_), 'unknown (OID=' || oid_ || ')');
 CREATE MACRO pg_table_is_visible(oid_) AS
     EXISTS (SELECT 1 FROM pgc.pg_class c_pg_table_is_visible JOIN pgc.pg_namespace n_pg_table_is_visible ON n_pg_table_is_visible.oid = c_pg_table_is_visible.relnamespace
         WHERE c_pg_table_is_visible.oid = oid_ AND n_pg_table_is_visible.nspname IN ('public', 'pg_catalog'));
@@ -167,22 +170,52 @@ CREATE MACRO pg_size_pretty(bytes_) AS CASE
     WHEN abs(bytes_) < 10994579406848 THEN round(bytes_ / 1073741824)::BIGINT || ' GB'
     ELSE round(bytes_ / 1099511627776)::BIGINT || ' TB' END;
 
--- Privileges: there is one kind of user, and it may do everything.
+-- Privileges. A superuser's session need not be looked up.
+CREATE MACRO _zxq_table_privilege(role_, relation_, privilege_) AS CASE
+    WHEN relation_ IS NULL OR privilege_ IS NULL THEN NULL
+    ELSE _zxq_any(_zxq_asked(privilege_, _zxq_on_tables()), _zxq_privileges(role_, relation_)) END;
 CREATE MACRO has_table_privilege
-    (relation_, privilege_) AS true,
-    (user_, relation_, privilege_) AS true;
+    (relation_, privilege_) AS CASE
+        WHEN relation_ IS NULL OR privilege_ IS NULL THEN NULL
+        WHEN _zxq_superuser() THEN _zxq_any(_zxq_asked(privilege_, _zxq_on_tables()), _zxq_on_tables())
+        ELSE _zxq_table_privilege(_zxq_role(), regclass_in(relation_::VARCHAR), privilege_) END,
+    (user_, relation_, privilege_) AS _zxq_table_privilege(_zxq_role_in(user_), regclass_in(relation_::VARCHAR), privilege_);
 CREATE MACRO has_any_column_privilege
-    (relation_, privilege_) AS true,
-    (user_, relation_, privilege_) AS true;
+    (relation_, privilege_) AS has_table_privilege(relation_, privilege_),
+    (user_, relation_, privilege_) AS has_table_privilege(user_, relation_, privilege_);
 CREATE MACRO has_column_privilege
-    (relation_, column_, privilege_) AS true,
-    (user_, relation_, column_, privilege_) AS true;
+    (relation_, column_, privilege_) AS has_table_privilege(relation_, privilege_),
+    (user_, relation_, column_, privilege_) AS has_table_privilege(user_, relation_, privilege_);
+
+-- Everybody may look into every schema; tables are made in public.
+CREATE MACRO _zxq_on_schemas() AS ['USAGE', 'CREATE', 'USAGE WITH GRANT OPTION', 'CREATE WITH GRANT OPTION'];
+CREATE MACRO _zxq_schema_of(schema_) AS CASE
+    WHEN typeof(schema_) <> 'VARCHAR' THEN TRY_CAST(schema_ AS UINTEGER) ELSE regnamespace_in(schema_::VARCHAR) END;
+CREATE MACRO _zxq_schema_privileges(role_, schema_) AS CASE
+    WHEN _zxq_is_superuser(role_) THEN _zxq_on_schemas()
+    ELSE list_concat(['USAGE'], coalesce((
+        SELECT list_concat(
+            list(g_schema_privileges.privilege),
+            list(g_schema_privileges.privilege || ' WITH GRANT OPTION') FILTER (WHERE g_schema_privileges.grantable))
+        FROM facts.grants g_schema_privileges
+        JOIN facts.acts_as a_schema_privileges ON a_schema_privileges.of = g_schema_privileges.grantee
+        WHERE g_schema_privileges.thing = schema_ AND a_schema_privileges.role = role_), []::VARCHAR[])) END;
 CREATE MACRO has_schema_privilege
-    (schema_, privilege_) AS true,
-    (user_, schema_, privilege_) AS true;
+    (schema_, privilege_) AS CASE
+        WHEN _zxq_superuser() OR upper(privilege_) = 'USAGE' THEN true
+        ELSE _zxq_any(_zxq_asked(privilege_, _zxq_on_schemas()), _zxq_schema_privileges(_zxq_role(), _zxq_schema_of(schema_))) END,
+    (user_, schema_, privilege_) AS
+        _zxq_any(_zxq_asked(privilege_, _zxq_on_schemas()), _zxq_schema_privileges(_zxq_role_in(user_), _zxq_schema_of(schema_)));
+CREATE MACRO _zxq_on_database() AS [
+    'CONNECT', 'TEMPORARY', 'TEMP', 'CREATE', 'CONNECT WITH GRANT OPTION', 'TEMPORARY WITH GRANT OPTION',
+    'TEMP WITH GRANT OPTION', 'CREATE WITH GRANT OPTION'];
+CREATE MACRO _zxq_of_everybody(superuser_) AS
+    CASE WHEN superuser_ THEN _zxq_on_database() ELSE ['CONNECT', 'TEMPORARY', 'TEMP'] END;
 CREATE MACRO has_database_privilege
-    (database_, privilege_) AS true,
-    (user_, database_, privilege_) AS true;
+    (database_, privilege_) AS _zxq_any(_zxq_asked(privilege_, _zxq_on_database()), _zxq_of_everybody(_zxq_superuser())),
+    (user_, database_, privilege_) AS
+        _zxq_any(_zxq_asked(privilege_, _zxq_on_database()), _zxq_of_everybody(_zxq_is_superuser(_zxq_role_in(user_))));
+-- Functions, types and languages are for everybody to use.
 CREATE MACRO has_function_privilege
     (function_, privilege_) AS true,
     (user_, function_, privilege_) AS true;
@@ -204,9 +237,21 @@ CREATE MACRO has_foreign_data_wrapper_privilege
 CREATE MACRO has_server_privilege
     (server_, privilege_) AS true,
     (user_, server_, privilege_) AS true;
+-- USAGE: has its privileges now. MEMBER: is in it, and may SET ROLE. With the option: may put others there.
+CREATE MACRO _zxq_has_role(user_, role_, privilege_) AS _zxq_is_superuser(user_) OR CASE upper(trim(privilege_))
+    WHEN 'USAGE' THEN _zxq_acts_as(user_, role_)
+    WHEN 'MEMBER' THEN _zxq_belongs_to(user_, role_)
+    WHEN 'MEMBER WITH GRANT OPTION' THEN EXISTS (
+        SELECT 1 FROM facts.memberships m_has_role JOIN facts.acts_as a_has_role ON a_has_role.of = m_has_role.member
+        WHERE m_has_role.roleid = role_ AND m_has_role.admin AND a_has_role.role = user_)
+    WHEN 'MEMBER WITH ADMIN OPTION' THEN EXISTS (
+        SELECT 1 FROM facts.memberships m_has_role2 JOIN facts.acts_as a_has_role2 ON a_has_role2.of = m_has_role2.member
+        WHERE m_has_role2.roleid = role_ AND m_has_role2.admin AND a_has_role2.role = user_)
+    ELSE error('unrecognized privilege type: "' || privilege_ || '"') END;
 CREATE MACRO pg_has_role
-    (role_, privilege_) AS true,
-    (user_, role_, privilege_) AS true;
+    (role_, privilege_) AS CASE
+        WHEN _zxq_superuser() THEN true ELSE _zxq_has_role(_zxq_role(), _zxq_role_in(role_), privilege_) END,
+    (user_, role_, privilege_) AS _zxq_has_role(_zxq_role_in(user_), _zxq_role_in(role_), privilege_);
 CREATE MACRO row_security_active(relation_) AS false;
 
 -- Arrays.

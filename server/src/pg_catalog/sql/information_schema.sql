@@ -105,15 +105,35 @@ CREATE TABLE pgi.triggers (
     event_object_catalog VARCHAR, event_object_schema VARCHAR, event_object_table VARCHAR, action_order INTEGER,
     action_condition VARCHAR, action_statement VARCHAR, action_orientation VARCHAR, action_timing VARCHAR
 );
+-- What the session's user may do, granted, or may do to others; the owner's privileges are by itself.
+CREATE VIEW facts.table_grants AS
+SELECT r.oid, r.owner AS grantor, r.owner AS grantee, p.privilege_type, true AS grantable
+FROM facts.relations r,
+    (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) p (privilege_type)
+WHERE r.kind = 'r'
+UNION ALL
+SELECT r.oid, g.grantor, g.grantee, g.privilege, g.grantable
+FROM facts.relations r JOIN facts.grants g ON g.thing = r.oid WHERE r.kind = 'r';
 CREATE VIEW pgi.table_privileges AS
 SELECT
-    session_user_name() AS grantor, session_user_name() AS grantee, table_catalog, table_schema, table_name,
-    p.privilege_type, 'YES' AS is_grantable, 'NO' AS with_hierarchy
-FROM pgi.tables, (VALUES ('SELECT'), ('INSERT')) p (privilege_type);
-CREATE VIEW pgi.role_table_grants AS SELECT * FROM pgi.table_privileges;
-CREATE VIEW pgi.enabled_roles AS SELECT session_user_name() AS role_name;
+    _zxq_role_name(t.grantor) AS grantor, CASE t.grantee WHEN 0 THEN 'PUBLIC' ELSE _zxq_role_name(t.grantee) END AS grantee,
+    current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name, t.privilege_type,
+    CASE WHEN t.grantable THEN 'YES' ELSE 'NO' END AS is_grantable,
+    CASE WHEN t.privilege_type = 'SELECT' THEN 'YES' ELSE 'NO' END AS with_hierarchy
+FROM facts.table_grants t JOIN pgc.pg_class c ON c.oid = t.oid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace
+WHERE _zxq_superuser() OR t.grantee = 0
+    OR t.grantor IN (SELECT a.of FROM facts.acts_as a WHERE a.role = _zxq_role())
+    OR t.grantee IN (SELECT a.of FROM facts.acts_as a WHERE a.role = _zxq_role());
+CREATE VIEW pgi.role_table_grants AS SELECT * FROM pgi.table_privileges WHERE grantee <> 'PUBLIC';
+CREATE VIEW pgi.enabled_roles AS
+SELECT _zxq_role_name(oid) AS role_name FROM facts.roles
+WHERE oid = _zxq_role() OR oid IN (SELECT a.of FROM facts.acts_as a WHERE a.role = _zxq_role());
 CREATE VIEW pgi.applicable_roles AS
-SELECT session_user_name() AS grantee, session_user_name() AS role_name, 'NO' AS is_grantable;
+SELECT
+    _zxq_role_name(m.member) AS grantee, _zxq_role_name(m.roleid) AS role_name,
+    CASE WHEN m.admin THEN 'YES' ELSE 'NO' END AS is_grantable
+FROM facts.memberships m
+WHERE _zxq_superuser() OR m.member IN (SELECT a.of FROM facts.acts_as a WHERE a.role = _zxq_role());
 CREATE VIEW pgi.character_sets AS
 SELECT
     NULL::VARCHAR AS character_set_catalog, NULL::VARCHAR AS character_set_schema, 'UTF8' AS character_set_name,

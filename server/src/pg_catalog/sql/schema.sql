@@ -21,25 +21,28 @@ CREATE TYPE cardinal_number AS INTEGER;
 CREATE TYPE yes_or_no AS VARCHAR;
 
 CREATE TABLE facts.schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
-CREATE TABLE facts.relations (
+CREATE TABLE facts.all_relations (
     oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
-    about VARCHAR, definition VARCHAR
+    about VARCHAR, definition VARCHAR,
+    -- The table whose rows it shows, 0 for none; its owner and grants.
+    table_oid UINTEGER, owner UINTEGER, acl VARCHAR[]
 );
-CREATE TABLE facts.columns (
+CREATE TABLE facts.all_columns (
     relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
     default_text VARCHAR, generated BOOLEAN, about VARCHAR
 );
-CREATE TABLE facts.checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
+CREATE TABLE facts.all_checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
-CREATE VIEW facts.relation_names AS
-SELECT r.oid, s.name || '.' || r.name AS name
-FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
-UNION ALL
-SELECT oid, name FROM facts.relations WHERE schema_oid = 2200
-UNION ALL
-SELECT oid, name FROM facts.system_relations
-UNION ALL
-SELECT oid, 'pg_catalog.' || name FROM facts.system_relations;
+CREATE TABLE facts.roles (
+    oid UINTEGER, name VARCHAR, superuser BOOLEAN, inherit BOOLEAN, create_role BOOLEAN, create_db BOOLEAN, login BOOLEAN,
+    connection_limit INTEGER, valid_until TIMESTAMP, has_password BOOLEAN
+);
+CREATE TABLE facts.memberships (roleid UINTEGER, member UINTEGER, grantor UINTEGER, admin BOOLEAN);
+-- Whose privileges a role has, and what it is in; both with itself. Everybody has those of 0, which is PUBLIC.
+CREATE TABLE facts.acts_as (role UINTEGER, of UINTEGER);
+CREATE TABLE facts.belongs_to (role UINTEGER, of UINTEGER);
+-- On a table, or on the schema public. Grantee 0 is everybody.
+CREATE TABLE facts.grants (thing UINTEGER, grantee UINTEGER, grantor UINTEGER, privilege VARCHAR, grantable BOOLEAN);
 CREATE TABLE facts.settings (name VARCHAR, default_value VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR);
 
 CREATE TABLE pgc.pg_type (

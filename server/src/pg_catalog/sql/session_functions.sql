@@ -1,9 +1,11 @@
 -- The functions of pg_catalog that clients call, as DuckDB macros. Parameters end in `_` so that they hide no column.
 --
--- What belongs to one session comes from variables that zxq sets for each statement: `zxq_version`, `zxq_user`,
+-- What belongs to one session comes from variables that zxq sets for each statement: `zxq_version`, `zxq_user`, `zxq_session_user`,
 -- `zxq_database`, `zxq_pid`, `zxq_port`, `zxq_settings` (a map of lower-case names to values).
 
+-- `current_user`, and `session_user`: they differ after SET ROLE.
 CREATE MACRO session_user_name() AS getvariable('zxq_user')::VARCHAR;
+CREATE MACRO login_user_name() AS getvariable('zxq_session_user')::VARCHAR;
 CREATE MACRO setting_value(name_) AS (getvariable('zxq_settings')::MAP(VARCHAR, VARCHAR))[lower(name_)];
 
 CREATE MACRO version() AS getvariable('zxq_version')::VARCHAR;

@@ -6,7 +6,6 @@ CREATE TABLE pgc.pg_aggregate (aggfnoid UINTEGER, aggkind VARCHAR, aggnumdirecta
     VARCHAR, aggmfinalmodify VARCHAR, aggsortop UINTEGER, aggtranstype UINTEGER, aggtransspace INTEGER, aggmtranstype
     UINTEGER, aggmtransspace INTEGER, agginitval VARCHAR, aggminitval VARCHAR);
 CREATE TABLE pgc.pg_am (oid UINTEGER, amname VARCHAR, amhandler UINTEGER, amtype VARCHAR);
-CREATE TABLE pgc.pg_auth_members (roleid UINTEGER, member UINTEGER, grantor UINTEGER, admin_option BOOLEAN);
 CREATE TABLE pgc.pg_cast (oid UINTEGER, castsource UINTEGER, casttarget UINTEGER, castfunc UINTEGER, castcontext
     VARCHAR, castmethod VARCHAR);
 CREATE TABLE pgc.pg_collation (oid UINTEGER, collname VARCHAR, collnamespace UINTEGER, collowner UINTEGER,

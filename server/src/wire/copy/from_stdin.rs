@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use zxq_engine::roles::RoleId;
 use zxq_engine::{Engine, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
 
 use super::options::{CopyFormat, CopyOptions};
@@ -23,6 +24,8 @@ pub(crate) struct CopyIn {
     pub(crate) columns: Vec<String>,
     /// Options.
     pub(crate) options: CopyOptions,
+    /// Who owns the table, should it be made.
+    pub(crate) owner: Option<RoleId>,
 }
 
 /// How the client's data ended.
@@ -54,6 +57,7 @@ impl CopyIn {
             create: self.options.create,
             layout: self.options.layout.clone(),
             reading: self.options.reading.clone(),
+            owner: self.owner,
         };
         let source = LoadSource::Stream {
             name: self.options.name.clone().unwrap_or_else(|| "stdin".to_owned()),

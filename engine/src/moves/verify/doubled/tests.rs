@@ -11,6 +11,7 @@ fn table(segments: Vec<Segment>) -> TableState {
         id: 1,
         name: "t".to_owned(),
         renamed_from: None,
+        owner: None,
         columns: Vec::new(),
         checks: Vec::new(),
         partitioning: Partitioning { granularity: Granularity::Day, ..Partitioning::none() },

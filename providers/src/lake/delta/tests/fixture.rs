@@ -42,6 +42,7 @@ pub(super) fn timestamp(zone: Option<&str>) -> DataType {
 pub(super) fn table(granularity: Granularity) -> TableDef {
     TableDef {
         renamed_from: None,
+        owner: None,
         id: 7,
         name: "trades".to_owned(),
         columns: vec![

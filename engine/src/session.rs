@@ -24,6 +24,7 @@ use crate::sql::light::is_light;
 use crate::state::engine::Engine;
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
+use crate::write::transaction::CurrentTransaction;
 
 mod call;
 mod current_plan;
@@ -34,7 +35,9 @@ mod get;
 mod insert_statement;
 mod parameters;
 mod prepared;
+mod returning;
 mod threads;
+mod transaction;
 
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
@@ -49,6 +52,8 @@ pub struct EngineSession {
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
     running: RunningJob,
+    /// Also in the configuration of the context, where those who plan, read and write find it.
+    transaction: Arc<CurrentTransaction>,
     /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
     folders: Option<Arc<[PathBuf]>>,
 }
@@ -98,7 +103,10 @@ impl Outcome {
 impl EngineSession {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
         let scan_reports = Arc::new(ScanReports::default());
-        let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
+        let transaction = Arc::new(CurrentTransaction::default());
+        let config = context::config(engine.config.target_partitions)
+            .with_extension(Arc::clone(&scan_reports))
+            .with_extension(Arc::clone(&transaction));
         let context = context_with(engine, config);
         EngineSession {
             engine: Arc::clone(engine),
@@ -106,6 +114,7 @@ impl EngineSession {
             scan_reports,
             notices: Arc::default(),
             running: RunningJob::default(),
+            transaction,
             folders: None,
         }
     }
@@ -124,6 +133,7 @@ impl EngineSession {
             scan_reports: Arc::clone(&self.scan_reports),
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
+            transaction: Arc::clone(&self.transaction),
             folders: self.folders.clone(),
         }
     }

@@ -38,6 +38,7 @@ mod prepared;
 mod returning;
 mod threads;
 mod transaction;
+mod transaction_statements;
 
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
@@ -181,6 +182,9 @@ impl EngineSession {
     /// What planning or starting finds; what fails later comes out of the stream. [`crate::ErrorKind::Cancelled`] when it was
     /// asked to stop in time.
     pub async fn execute(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
+        if let Some(done) = transaction_statements::run(self, &prepared.statement).await {
+            return done;
+        }
         let Some(name) = prepared.job_name() else {
             return self.execute_apart(prepared, params).await;
         };

@@ -8,6 +8,9 @@ use super::session::{ISOLATION, READ_ONLY, Session};
 use super::utility::Modes;
 use crate::sqlstate;
 
+/// What a chained transaction goes on with.
+const LEVELS: [&str; 4] = ["read committed", "repeatable read", "serializable", "read uncommitted"];
+
 impl Session {
     /// A statement of the engine is about to run: where it must be undone should a later one of its message fail, a
     /// transaction begins.
@@ -51,7 +54,8 @@ impl Session {
         }
         let tag = if commit && self.status != TransactionStatus::Error { "COMMIT" } else { "ROLLBACK" };
         let commit = tag == "COMMIT";
-        let modes = Modes { read_only: Some(self.settings.is_on(READ_ONLY)), isolation: None };
+        let isolation = LEVELS.into_iter().find(|level| *level == self.settings.value(ISOLATION));
+        let modes = Modes { read_only: Some(self.settings.is_on(READ_ONLY)), isolation };
         // The block is over from here on, whatever becomes of its rows.
         self.status = TransactionStatus::Idle;
         if in_block {

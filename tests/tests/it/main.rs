@@ -22,6 +22,7 @@ mod s3_moves;
 mod snapshot;
 mod tidy;
 mod transactions;
+mod transactions_embedded;
 mod two_connections;
 mod two_connections_alter;
 mod two_connections_drop;

@@ -43,10 +43,18 @@ impl Needs {
     }
 
     fn add(&mut self, source: &Arc<dyn TableSource>, privileges: Privileges) {
-        let Some(table) = current_plan::definition(source) else { return };
-        match self.0.iter_mut().find(|(id, _)| *id == table.id) {
-            Some((_, all)) => *all = all.with(privileges),
-            None => self.0.push((table.id, privileges)),
+        if let Some(table) = current_plan::definition(source) {
+            self.and(Needs(vec![(table.id, privileges)]));
+        }
+    }
+
+    /// What the other needs, too.
+    pub(super) fn and(&mut self, other: Needs) {
+        for (table, privileges) in other.0 {
+            match self.0.iter_mut().find(|(id, _)| *id == table) {
+                Some((_, all)) => *all = all.with(privileges),
+                None => self.0.push((table, privileges)),
+            }
         }
     }
 

@@ -106,6 +106,41 @@ impl Snapshot {
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableState>> {
         self.tables.get(&id)
     }
+
+    /// What a transaction sees that has written these segments, which nobody else knows yet: this snapshot, of the same epoch,
+    /// with them in it. Segments of tables that are not here are left out.
+    #[must_use]
+    pub fn with_private(&self, segments: &[Arc<Segment>]) -> Snapshot {
+        let mut next = self.clone();
+        for segment in segments {
+            if let Some(state) = next.tables.get_mut(&segment.table) {
+                Arc::make_mut(&mut Arc::make_mut(state).segments[segment.tier.index()]).push(Arc::clone(segment));
+            }
+        }
+        next
+    }
+
+    /// The rows of this snapshot under the definitions of a newer one, as a transaction reads them that keeps its snapshot:
+    /// statements are planned over tables as they are defined now. Tables that came later are there, without rows.
+    #[must_use]
+    pub fn with_definitions_of(&self, newer: &Snapshot) -> Snapshot {
+        let mut next = self.clone();
+        for (id, now) in &newer.tables {
+            match next.tables.get_mut(id) {
+                Some(state) if Arc::ptr_eq(&state.def, &now.def) => {}
+                Some(state) => Arc::make_mut(state).def = Arc::clone(&now.def),
+                None => {
+                    let empty = TableState {
+                        def: Arc::clone(&now.def),
+                        segments: Default::default(),
+                        wal_covered: Arc::default(),
+                    };
+                    next.tables.insert(*id, Arc::new(empty));
+                }
+            }
+        }
+        next
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::state::engine::Engine;
 use crate::state::memory_share::MemoryShare;
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
+use crate::write::transaction::CurrentTransaction;
 
 mod audited;
 mod call;
@@ -40,8 +41,11 @@ mod insert_statement;
 mod parameters;
 mod prepared;
 mod privileges;
+mod returning;
 mod role_statements;
 mod threads;
+mod transaction;
+mod transaction_statements;
 mod user;
 
 pub use parameters::MOST_PARAMETERS;
@@ -57,6 +61,8 @@ pub struct EngineSession {
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
     running: RunningJob,
+    /// Also in the configuration of the context, where those who plan, read and write find it.
+    transaction: Arc<CurrentTransaction>,
     /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
     folders: Option<Arc<[PathBuf]>>,
     /// Whose session it is.
@@ -108,7 +114,10 @@ impl Outcome {
 impl EngineSession {
     pub(crate) fn new(engine: &Arc<Engine>, runtime: Arc<RuntimeEnv>) -> Self {
         let scan_reports = Arc::new(ScanReports::default());
-        let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
+        let transaction = Arc::new(CurrentTransaction::default());
+        let config = context::config(engine.config.target_partitions)
+            .with_extension(Arc::clone(&scan_reports))
+            .with_extension(Arc::clone(&transaction));
         let acting = Acting::default();
         let context = context_with(engine, config, runtime, &acting);
         EngineSession {
@@ -117,6 +126,7 @@ impl EngineSession {
             scan_reports,
             notices: Arc::default(),
             running: RunningJob::default(),
+            transaction,
             folders: None,
             acting,
         }
@@ -136,6 +146,7 @@ impl EngineSession {
             scan_reports: Arc::clone(&self.scan_reports),
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
+            transaction: Arc::clone(&self.transaction),
             folders: self.folders.clone(),
             acting: self.acting.clone(),
         }
@@ -188,6 +199,9 @@ impl EngineSession {
     /// What planning or starting finds; what fails later comes out of the stream. [`crate::ErrorKind::Cancelled`] when it was
     /// asked to stop in time.
     pub async fn execute(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
+        if let Some(done) = transaction_statements::run(self, &prepared.statement).await {
+            return done;
+        }
         let Some(name) = prepared.job_name() else {
             return self.execute_apart(prepared, params).await;
         };

@@ -1,5 +1,6 @@
 //! Rows in: [`ingest`] takes them into hot, [`bulk_load`] straight into warm or cold;
-//! [`definitions`] makes, changes and drops the tables that they go to.
+//! [`definitions`] makes, changes and drops the tables that they go to. Within a [`transaction`] they stay with it until its
+//! COMMIT: [`private_rows`], [`private_tables`].
 
 pub(crate) mod bulk_load;
 mod definitions;
@@ -7,3 +8,6 @@ pub(crate) mod gathered;
 pub(crate) mod ingest;
 pub(crate) mod insert_sink;
 mod partition_split;
+pub(crate) mod private_rows;
+pub(crate) mod private_tables;
+pub(crate) mod transaction;

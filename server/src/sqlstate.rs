@@ -125,6 +125,7 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::DirectoryInUse => "55006",
         ErrorKind::FileNotFound => "58P01",
         ErrorKind::InvalidFile => BAD_COPY_FILE_FORMAT,
+        ErrorKind::ActiveTransaction => ACTIVE_SQL_TRANSACTION,
         ErrorKind::FenceLost => "40001",
         ErrorKind::ReadOnly => READ_ONLY_SQL_TRANSACTION,
         ErrorKind::OutcomeUnknown => "08007",

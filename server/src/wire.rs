@@ -32,5 +32,6 @@ pub(crate) mod settings_commands;
 pub(crate) mod starting;
 pub(crate) mod startup;
 pub(crate) mod tls;
+pub(crate) mod transaction;
 pub(crate) mod types;
 pub(crate) mod utility;

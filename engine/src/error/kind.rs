@@ -108,7 +108,9 @@ pub enum ErrorKind {
     FileNotFound,
     /// A file the user named cannot be understood.
     InvalidFile,
-    /// Another process took over the partition.
+    /// What cannot be done within a transaction.
+    ActiveTransaction,
+    /// Another process took over the partition, or others changed what a transaction has written to.
     FenceLost,
     /// This process may read and not write, or not any more.
     ReadOnly,

@@ -1,5 +1,6 @@
 //! Physical planning: pins one snapshot for the whole statement, then plans as DataFusion does.
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -16,8 +17,9 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use crate::scan::tiered_table::TieredTable;
 use crate::state::engine::Engine;
 use crate::state::pins::Pin;
+use crate::write::transaction::CurrentTransaction;
 
-/// Every table of a statement is read at one epoch, whether the statement came over the wire, from a prepared plan or
+/// Every table of a statement is read at one epoch (within a transaction together with what that has written), whether the statement came over the wire, from a prepared plan or
 /// from an embedding program's `SessionContext`: this is the one place they all pass.
 pub(crate) struct PinningPlanner {
     engine: Weak<Engine>,
@@ -46,15 +48,21 @@ impl QueryPlanner for PinningPlanner {
         let Some(engine) = self.engine.upgrade() else {
             return self.inner.create_physical_plan(logical_plan, session_state).await;
         };
-        let pin = engine.pin();
-        pin.check()?;
-        let pinned = pin_scans(logical_plan.clone(), &pin)?;
+        let pinned = {
+            let current = session_state.config().get_extension::<CurrentTransaction>();
+            let transaction = current.and_then(|current| current.get());
+            let pin = transaction.as_ref().map_or_else(|| engine.pin(), |transaction| transaction.pin());
+            pin.check()?;
+            // Only where a table is read it matters what the transaction has written.
+            let seen = LazyCell::new(|| transaction.map_or_else(|| Arc::clone(&pin), |own| own.over(&pin)));
+            pin_scans(logical_plan.clone(), &seen)?
+        };
         self.inner.create_physical_plan(&pinned, session_state).await
     }
 }
 
 /// The plan with every scan of a zxq table reading the pinned snapshot.
-fn pin_scans(plan: LogicalPlan, pin: &Arc<Pin>) -> Result<LogicalPlan> {
+fn pin_scans(plan: LogicalPlan, pin: &LazyCell<Arc<Pin>, impl FnOnce() -> Arc<Pin>>) -> Result<LogicalPlan> {
     plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else {
             return Ok(Transformed::no(node));

@@ -156,9 +156,22 @@ impl Procedure {
         }))
     }
 
+    /// The name of a procedure that changes something no transaction could take back.
+    fn runs_alone(&self) -> Option<&'static str> {
+        match self {
+            Procedure::Migrate { dry_run: false, .. } => Some("CALL zxq.migrate"),
+            Procedure::Maintain { dry_run: false } => Some("CALL zxq.maintain"),
+            Procedure::Load { .. } => Some("CALL zxq.load"),
+            _ => None,
+        }
+    }
+
     /// Does it, and returns what was done.
     pub(crate) async fn run(&self, session: &EngineSession, control: &JobControl) -> Result<RecordBatch> {
         let engine = &session.engine;
+        if let Some(name) = self.runs_alone() {
+            session.check_alone(name)?;
+        }
         if let Procedure::Migrate { table, .. } | Procedure::Verify { table: Some(table) } = self {
             session.check_is_there(table)?;
         }

@@ -29,7 +29,10 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                 session.notice(format!("relation \"{}\" already exists, skipping", def.name));
                 return command("CREATE TABLE");
             }
-            engine.create_table(def, control).await?;
+            match session.transaction() {
+                Some(transaction) => engine.create_table_within(&transaction, def, control).await?,
+                None => engine.create_table(def, control).await?,
+            };
             command("CREATE TABLE")
         }
         (StatementKind::CreateExternalTable, _) => {
@@ -37,6 +40,7 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                 return Err(not_supported(statement.kind(), statement));
             };
             external_ddl::create(session, create, control).await?;
+            session.note_lasting("CREATE EXTERNAL TABLE");
             command("CREATE EXTERNAL TABLE")
         }
         (StatementKind::DropTable, Some(Ast::Drop { object_type: ObjectType::Table, names, if_exists, .. })) => {
@@ -48,7 +52,16 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                     continue;
                 }
                 session.check_is_there(&name)?;
-                engine.drop_table(&name, control).await?;
+                let undone = match session.transaction() {
+                    Some(transaction) => engine.drop_table_within(&transaction, &name, control).await?,
+                    None => {
+                        engine.drop_table(&name, control).await?;
+                        true
+                    }
+                };
+                if !undone {
+                    session.note_lasting("DROP TABLE");
+                }
             }
             command("DROP TABLE")
         }
@@ -61,6 +74,7 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             session.check_is_there(&name)?;
             if let Some(owner) = role_statements::new_owner(&alter.operations)? {
                 engine.change_owner(&session.acting, &name, &owner, control).await?;
+                session.note_lasting("ALTER TABLE");
                 return command("ALTER TABLE");
             }
             check_owner(session, &name)?;
@@ -68,6 +82,7 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                 session.rights()?.check_create()?;
             }
             engine.alter_table(&name, &alter.operations, control).await?;
+            session.note_lasting("ALTER TABLE");
             command("ALTER TABLE")
         }
         (StatementKind::Role, _) => match statement.role() {
@@ -128,7 +143,11 @@ async fn create_table_as(session: &EngineSession, statement: &Statement, control
     let stream = execute_stream(physical, session.context().task_ctx())?;
     let mut rows =
         control.stoppable(gather(stream, &session.context().runtime_env().memory_pool, "CREATE TABLE AS")).await?;
-    let report = engine.create_with_rows(&table, std::mem::take(&mut rows.batches), control).await?;
+    let batches = std::mem::take(&mut rows.batches);
+    let report = match session.transaction() {
+        Some(transaction) => engine.create_with_rows_within(&transaction, &table, &batches, control).await?,
+        None => engine.create_with_rows(&table, batches, control).await?,
+    };
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn spell_out(engine: &Arc<Engine>, statement: &mut DfStatement) -> Re
     spell_columns_out(insert, &checker)
 }
 
-fn insert_of(statement: &mut DfStatement) -> Option<&mut ast::Insert> {
+/// The INSERT that a statement is.
+pub(crate) fn insert_of(statement: &mut DfStatement) -> Option<&mut ast::Insert> {
     let DfStatement::Statement(statement) = statement else { return None };
     match statement.as_mut() {
         ast::Statement::Insert(insert) => Some(insert),

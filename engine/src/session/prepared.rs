@@ -28,6 +28,7 @@ use crate::session::ddl;
 use crate::session::insert_statement;
 use crate::session::parameters::{Settled, contradict, settle};
 use crate::session::privileges::Needs;
+use crate::session::returning::{self, Asked, Returning};
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::output_names::{lay_over, output_names};
 use crate::sql::{
@@ -38,6 +39,7 @@ use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::values::counted::counted;
 use crate::values::zone::Zone;
+use crate::write::insert_sink::{Onlooker, Onlooking};
 
 /// A planned statement.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 enum PreparedWork {
     /// A plan; `optimised` says that it need not be optimised again, `changes` that it writes.
-    Plan { plan: Arc<LogicalPlan>, optimised: bool, changes: bool },
+    Plan { plan: Arc<LogicalPlan>, optimised: bool, changes: bool, returning: Option<Returning> },
     /// A `CALL`.
     Procedure(Procedure),
     /// DDL and settings, planned when executed.
@@ -113,9 +115,19 @@ impl Prepared {
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
-        let needs = Needs::of(session, statement, &plan)?;
+        let mut needs = Needs::of(session, statement, &plan)?;
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
+        let returning = match is_rows {
+            true => None,
+            false => match returning::take(&mut statement.parsed().clone())? {
+                Some(query) => Some(Returning::plan(session, &state, query).await?),
+                None => None,
+            },
+        };
+        if let Some(returning) = &returning {
+            needs.add_plan(returning.query())?;
+        }
         // Types are settled by the analyser.
         let is_query = statement.kind() == StatementKind::Query;
         let optimised = is_query && is_repeatable(&plan);
@@ -126,9 +138,12 @@ impl Prepared {
         } else {
             plan
         };
-        let schema = is_rows.then(|| named_as_in_postgres(statement, plan.schema().as_arrow()));
+        let schema = match &returning {
+            Some(returning) => Some(Arc::clone(&returning.schema)),
+            None => is_rows.then(|| named_as_in_postgres(statement.parsed(), plan.schema().as_arrow())),
+        };
         let changes = writes(&plan);
-        let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes };
+        let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning };
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
         Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, light })
@@ -192,8 +207,9 @@ impl Prepared {
         let who = session.who();
         let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
-            PreparedWork::Plan { plan, optimised, .. } => {
-                self.execute_plan(session, plan, *optimised, params, &entry, control).await
+            PreparedWork::Plan { plan, optimised, returning, .. } => {
+                let asked = returning.as_ref().map(|returning| returning.ask(&session.context().state()));
+                self.execute_plan(session, plan, *optimised, asked, params, &entry, control).await
             }
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
@@ -215,11 +231,13 @@ impl Prepared {
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     async fn execute_plan(
         &self,
         session: &EngineSession,
         plan: &LogicalPlan,
         optimised: bool,
+        asked: Option<Arc<Asked>>,
         params: Vec<ScalarValue>,
         entry: &Mutex<QueryEntry>,
         control: &Arc<JobControl>,
@@ -263,11 +281,15 @@ impl Prepared {
             return Ok(Outcome::Rows { schema, stream });
         }
         // Whatever in the plan writes finds the job there.
-        let config = state.config().clone().with_extension(Arc::clone(control));
+        let mut config = state.config().clone().with_extension(Arc::clone(control));
+        if let Some(asked) = &asked {
+            config.set_extension(Arc::new(Onlooking(Arc::clone(asked) as Arc<dyn Onlooker>)));
+        }
         let context = TaskContext::from(&state).with_session_config(config);
         let stream = execute_stream(physical, Arc::new(context))?;
         if self.statement.kind() == StatementKind::Insert {
-            return insert_outcome(stream).await;
+            let inserted = insert_outcome(stream).await?;
+            return Ok(asked.map_or(inserted, |asked| asked.outcome()));
         }
         // EXPLAIN ANALYZE of a statement that writes: done before its first row is handed out.
         let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
@@ -309,14 +331,25 @@ async fn plan_statement(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     let mut parsed = statement.parsed().clone();
+    if statement.kind() == StatementKind::Insert {
+        returning::take(&mut parsed)?;
+    }
+    plan_parsed(session, state, parsed, declared).await
+}
+
+/// Plans what the parser gave, in the forms that DataFusion takes.
+pub(super) async fn plan_parsed(
+    session: &EngineSession,
+    state: &SessionState,
+    mut parsed: DfStatement,
+    declared: Option<&[DataType]>,
+) -> Result<LogicalPlan> {
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);
     set_returning::rewrite(&mut parsed);
     series::rewrite(&mut parsed)?;
     postgres_forms::rewrite(&mut parsed)?;
-    if statement.kind() == StatementKind::Insert {
-        insert_statement::spell_out(&session.engine, &mut parsed)?;
-    }
+    insert_statement::spell_out(&session.engine, &mut parsed)?;
     let prepared = |parsed: DfStatement| match declared {
         Some(declared) => as_prepare(parsed, declared),
         None => Ok(parsed),
@@ -353,9 +386,9 @@ fn contains(plan: &LogicalPlan, wanted: impl Fn(&LogicalPlan) -> bool) -> bool {
 }
 
 /// A plan's schema under the names that PostgreSQL gives the columns.
-fn named_as_in_postgres(statement: &Statement, planned: &Schema) -> SchemaRef {
+pub(super) fn named_as_in_postgres(statement: &DfStatement, planned: &Schema) -> SchemaRef {
     let fields: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
-    match output_names(statement.parsed()).and_then(|names| lay_over(&names, &fields)) {
+    match output_names(statement).and_then(|names| lay_over(&names, &fields)) {
         Some(names) => Arc::new(Schema::new_with_metadata(
             planned
                 .fields()

@@ -31,15 +31,21 @@ impl Needs {
         {
             needs.0.push((table.def.id, Privileges::NONE));
         }
+        needs.add_plan(plan)?;
+        Ok(needs)
+    }
+
+    /// Adds what another plan needs that runs with the statement.
+    pub(super) fn add_plan(&mut self, plan: &LogicalPlan) -> Result<()> {
         plan.apply_with_subqueries(|node| {
             match node {
-                LogicalPlan::TableScan(scan) => needs.add(&scan.source, Privileges::SELECT),
-                LogicalPlan::Dml(change) => needs.add(&change.target, of_change(&change.op)),
+                LogicalPlan::TableScan(scan) => self.add(&scan.source, Privileges::SELECT),
+                LogicalPlan::Dml(change) => self.add(&change.target, of_change(&change.op)),
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(needs)
+        Ok(())
     }
 
     fn add(&mut self, source: &Arc<dyn TableSource>, privileges: Privileges) {

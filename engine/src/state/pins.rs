@@ -23,6 +23,13 @@ pub(crate) struct Pins {
 #[derive(Debug)]
 pub(crate) struct Pin {
     snapshot: Arc<Snapshot>,
+    hold: Arc<Hold>,
+}
+
+/// What keeps everything of an epoch in place.
+#[derive(Debug)]
+struct Hold {
+    epoch: u64,
     held: Arc<Mutex<BTreeMap<u64, usize>>>,
     /// The node, and its generation when the snapshot was pinned.
     node: Option<(Arc<Node>, u64)>,
@@ -52,7 +59,8 @@ impl Pins {
         let mut held = self.held.lock();
         let snapshot = self.current.load_full();
         *held.entry(snapshot.epoch).or_insert(0) += 1;
-        Arc::new(Pin { snapshot, held: Arc::clone(&self.held), node })
+        let hold = Arc::new(Hold { epoch: snapshot.epoch, held: Arc::clone(&self.held), node });
+        Arc::new(Pin { snapshot, hold })
     }
 
     /// The oldest epoch that any present or future reader can be at: a segment retired at or before it is invisible
@@ -71,20 +79,25 @@ impl Pin {
 
     /// Fails when what the snapshot names may have been dropped by another process.
     pub(crate) fn check(&self) -> Result<()> {
-        match &self.node {
+        match &self.hold.node {
             Some((node, generation)) => node.check_pinned(*generation),
             None => Ok(()),
         }
     }
+
+    /// Another snapshot under the same hold: this one with more in it that is kept in place by other means.
+    pub(crate) fn over(&self, snapshot: Snapshot) -> Arc<Pin> {
+        Arc::new(Pin { snapshot: Arc::new(snapshot), hold: Arc::clone(&self.hold) })
+    }
 }
 
-impl Drop for Pin {
+impl Drop for Hold {
     fn drop(&mut self) {
         let mut held = self.held.lock();
-        if let Some(count) = held.get_mut(&self.snapshot.epoch) {
+        if let Some(count) = held.get_mut(&self.epoch) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&self.snapshot.epoch);
+                held.remove(&self.epoch);
             }
         }
     }

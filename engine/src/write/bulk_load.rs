@@ -23,6 +23,7 @@ use crate::supervisor::control::JobControl;
 use crate::write::ingest::HotRows;
 
 mod gather;
+mod within_transaction;
 
 use gather::Gather;
 

@@ -10,7 +10,7 @@ use zxq_providers::{row_hash, sort, stats};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::state::engine::Engine;
-use crate::supervisor::control::JobControl;
+use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};
 
 /// What an ingest did.
@@ -24,6 +24,8 @@ pub struct IngestReport {
 
 /// Segments below this many rows are merged as they pile up.
 const MERGE_BELOW_ROWS: u64 = 131_072;
+/// More bytes than this are logged piece by piece: they do not wait in memory all at once, and can be stopped in between.
+const LOGGED_AT_ONCE: u64 = 32 << 20;
 /// How many segments of about one size make a merge.
 const MERGE_FAN_IN: usize = 8;
 
@@ -40,9 +42,9 @@ pub(crate) struct HotRows {
 }
 
 /// A segment that is in memory and neither logged nor visible.
-struct Prepared {
-    segment: Segment,
-    rows: RecordBatch,
+pub(crate) struct Prepared {
+    pub(crate) segment: Segment,
+    pub(crate) rows: RecordBatch,
 }
 
 impl Engine {
@@ -72,21 +74,34 @@ impl Engine {
         control: &JobControl,
     ) -> Result<IngestReport> {
         loop {
-            self.check_write()?;
-            let state = self.own_table_by_id(table)?;
-            let checker = self.checkers.of(&state.def)?;
-            let mut checked = Vec::with_capacity(batches.len());
-            let mut row = 1;
-            for batch in &batches {
-                checked.push(checker.check(batch, row)?);
-                row += batch.num_rows() as u64;
-            }
-            let rows = HotRows { table: Arc::clone(&state.def), parts: sort_by_partition(&state.def, &checked)? };
+            let (table, checked) = self.check_rows(table, &batches)?;
+            let rows = HotRows { parts: sort_by_partition(&table, &checked)?, table };
             // None: the table was altered since; the rows are checked again.
             if let Some(report) = self.append_hot(vec![rows], source, control).await? {
                 return Ok(report);
             }
         }
+    }
+
+    /// The rows as rows of the table, and the definition that says so.
+    ///
+    /// # Errors
+    /// The first bad row's.
+    pub(crate) fn check_rows(
+        &self,
+        table: TableId,
+        batches: &[RecordBatch],
+    ) -> Result<(Arc<TableDef>, Vec<RecordBatch>)> {
+        self.check_write()?;
+        let state = self.own_table_by_id(table)?;
+        let checker = self.checkers.of(&state.def)?;
+        let mut checked = Vec::with_capacity(batches.len());
+        let mut row = 1;
+        for batch in batches {
+            checked.push(checker.check(batch, row)?);
+            row += batch.num_rows() as u64;
+        }
+        Ok((Arc::clone(&state.def), checked))
     }
 
     /// Logs rows and makes them visible together. `None` where a table is not defined any more as the rows were checked
@@ -138,7 +153,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn log_and_publish(
+    /// Logs segments that lie in hot, in one transaction, and makes them visible in one epoch: the list is empty once they are
+    /// in the log. `None` where a table is not defined any more as the rows were checked against.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedTable`] for a table that is gone; what the log says.
+    pub(crate) async fn log_and_publish(
         self: &Arc<Self>,
         tables: &[Arc<TableDef>],
         prepared: &mut Vec<Prepared>,
@@ -154,12 +174,7 @@ impl Engine {
                 return Ok(None);
             }
         }
-        let entries: Vec<WalEntry> = prepared
-            .iter()
-            .map(|p| WalEntry { table: p.segment.table, partition: p.segment.partition.clone(), batch: p.rows.clone() })
-            .collect();
-        let finishing = control.must_finish()?;
-        let lsns = self.wal()?.append(entries).await?;
+        let (finishing, lsns) = self.log(prepared, control).await?;
         let mut report = IngestReport::default();
         let mut changes = Vec::with_capacity(prepared.len());
         let mut touched = Vec::with_capacity(prepared.len());
@@ -179,6 +194,30 @@ impl Engine {
         }
         self.collect_hot().await;
         Ok(Some(report))
+    }
+
+    /// Logs segments in one transaction. From its end on they are there: what is to come has to be finished.
+    async fn log<'a>(&self, prepared: &[Prepared], control: &'a JobControl) -> Result<(Finishing<'a>, Vec<u64>)> {
+        let wal = self.wal()?;
+        let entry = |p: &Prepared| WalEntry {
+            table: p.segment.table,
+            partition: p.segment.partition.clone(),
+            batch: p.rows.clone(),
+        };
+        if prepared.iter().map(|p| p.segment.bytes).sum::<u64>() <= LOGGED_AT_ONCE {
+            let finishing = control.must_finish()?;
+            let lsns = wal.append(prepared.iter().map(entry).collect()).await?;
+            return Ok((finishing, lsns));
+        }
+        // Dropped before its end it never happened.
+        let transaction = wal.begin()?;
+        for part in prepared {
+            control.check()?;
+            wal.append_to(&transaction, vec![entry(part)]).await?;
+        }
+        let finishing = control.must_finish()?;
+        let lsn = wal.commit(transaction).await?;
+        Ok((finishing, vec![lsn; prepared.len()]))
     }
 
     /// Puts rows into the hot store, not yet visible, and describes them. `lsn`: where the log holds them.
@@ -212,7 +251,7 @@ impl Engine {
     }
 
     /// Backpressure: waits until hot has room; refuses when it stays full.
-    async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
+    pub(crate) async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
         self.collect_hot().await;
         self.hot.wait_for_space(wanted, self.config.hot.full_wait).await.map_err(|error| {
             EngineError::from(error).context(
@@ -230,12 +269,9 @@ impl Engine {
         if self.sealed.lock().contains(&(table, partition.clone())) {
             return Ok(());
         }
-        let small: Vec<&Arc<Segment>> = state
-            .tier(Tier::Hot)
-            .iter()
-            .filter(|s| s.is_owner() && s.rows < MERGE_BELOW_ROWS && &s.partition == partition)
-            .collect();
-        let Some(chosen) = similar_run(&small) else { return Ok(()) };
+        let owned: Vec<&Arc<Segment>> =
+            state.tier(Tier::Hot).iter().filter(|s| s.is_owner() && &s.partition == partition).collect();
+        let Some(chosen) = similar_run(&owned) else { return Ok(()) };
         let mut batches = Vec::with_capacity(chosen.len());
         let mut changes = Vec::with_capacity(chosen.len() + 1);
         let mut lsn = 0;
@@ -314,10 +350,10 @@ pub(crate) fn hot_lsn(segment: &Segment) -> u64 {
     segment.location.strip_prefix("lsn:").and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// The smallest segments, if there are enough of about the same size.
-fn similar_run(small: &[&Arc<Segment>]) -> Option<Vec<Arc<Segment>>> {
+/// The smallest segments, if there are enough small ones of about the same size.
+pub(crate) fn similar_run(segments: &[&Arc<Segment>]) -> Option<Vec<Arc<Segment>>> {
     let mut by_class: [Vec<Arc<Segment>>; 24] = Default::default();
-    for segment in small {
+    for segment in segments.iter().filter(|segment| segment.rows < MERGE_BELOW_ROWS) {
         // Classes of a factor of 8 in rows.
         let class = (segment.rows.max(1).ilog2() / 3) as usize;
         by_class[class.min(23)].push(Arc::clone(segment));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::Result;
@@ -15,7 +16,9 @@ use zxq_catalog::TableDef;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 use crate::write::gathered::gather;
-use crate::write::ingest::IngestReport;
+use crate::write::ingest::{HotRows, IngestReport, sort_by_partition};
+use crate::write::private_rows::Staged;
+use crate::write::transaction::{CurrentTransaction, Transaction};
 
 /// The plan that inserts what `input` yields.
 pub(crate) fn insert_plan(
@@ -28,6 +31,26 @@ pub(crate) fn insert_plan(
     let schema =
         Arc::new(arrow::datatypes::Schema::new(table.row_schema().fields().iter().map(nullable).collect::<Vec<_>>()));
     Arc::new(DataSinkExec::new(input, Arc::new(InsertSink { engine, table, schema }), None))
+}
+
+/// Sees the rows of an INSERT as rows of the table, before anybody else does; where it fails, so does the INSERT.
+#[async_trait]
+pub(crate) trait Onlooker: fmt::Debug + Send + Sync {
+    /// The rows of the statement, as stores keep them, in the order in which they came. They may come once more, where the
+    /// table was altered meanwhile.
+    async fn see(&self, table: &Arc<TableDef>, rows: &[RecordBatch]) -> crate::error::Result<()>;
+}
+
+/// Where the sink finds the onlooker of its statement: in the configuration that it is run with.
+#[derive(Debug)]
+pub(crate) struct Onlooking(pub(crate) Arc<dyn Onlooker>);
+
+/// What a statement runs in.
+struct Within {
+    transaction: Option<Arc<Transaction>>,
+    onlooker: Option<Arc<Onlooking>>,
+    /// What its rows are held in until they are logged.
+    pool: Arc<dyn MemoryPool>,
 }
 
 #[derive(Clone)]
@@ -56,12 +79,16 @@ impl DataSink for InsertSink {
     }
 
     async fn write_all(&self, data: SendableRecordBatchStream, context: &Arc<TaskContext>) -> Result<u64> {
-        let report = match context.session_config().get_extension::<JobControl>() {
-            Some(control) => self.insert(data, context.memory_pool(), &control).await?,
+        let config = context.session_config();
+        let onlooker = config.get_extension::<Onlooking>();
+        let transaction = config.get_extension::<CurrentTransaction>().and_then(|current| current.get());
+        let within = Within { transaction, onlooker, pool: Arc::clone(context.memory_pool()) };
+        let report = match config.get_extension::<JobControl>() {
+            Some(control) => self.insert(data, &within, &control).await?,
             // A plan that an embedding program runs by itself: what it begins ends as a whole, whatever becomes of the plan.
             None => {
-                let (sink, pool) = (self.clone(), Arc::clone(context.memory_pool()));
-                let work = move |control: Arc<JobControl>| async move { sink.insert(data, &pool, &control).await };
+                let sink = self.clone();
+                let work = move |control: Arc<JobControl>| async move { sink.insert(data, &within, &control).await };
                 self.engine.supervisor.start("INSERT", work).await?
             }
         };
@@ -73,12 +100,28 @@ impl InsertSink {
     async fn insert(
         &self,
         data: SendableRecordBatchStream,
-        pool: &Arc<dyn MemoryPool>,
+        within: &Within,
         control: &JobControl,
     ) -> crate::error::Result<IngestReport> {
         // A statement is all or nothing, so its rows become visible together, after the last of them has arrived.
-        let mut rows = control.stoppable(gather(data, pool, "INSERT")).await?;
+        let mut rows = control.stoppable(gather(data, &within.pool, "INSERT")).await?;
         let batches = std::mem::take(&mut rows.batches);
-        self.engine.ingest_checked(self.table.id, batches, "insert", control).await
+        let engine = &self.engine;
+        loop {
+            let (table, checked) = engine.check_rows(self.table.id, &batches)?;
+            if let Some(Onlooking(onlooker)) = within.onlooker.as_deref() {
+                control.stoppable(onlooker.see(&table, &checked)).await?;
+            }
+            let parts = sort_by_partition(&table, &checked)?;
+            if let Some(transaction) = &within.transaction {
+                let mut staged = Staged::new(engine);
+                engine.stage(&mut staged, transaction, &table, parts, control).await?;
+                return engine.take_in(staged, transaction, control).await;
+            }
+            // None: the table was altered since; the rows are checked again.
+            if let Some(report) = engine.append_hot(vec![HotRows { table, parts }], "insert", control).await? {
+                return Ok(report);
+            }
+        }
     }
 }

@@ -41,14 +41,14 @@ impl Answer<'_> {
                 self.link.put(&row_description(&columns, &formats))?;
                 let writer = DataRows(column_encodings(&columns, &formats));
                 let rows = RowCursor::new(stream).send_all(writer, self.link, &self.guard).await?;
-                self.complete(session, tag.text(rows))
+                self.complete(session, tag.text(rows)).await
             }
             Reply::Fetch { name, count, skip } => {
                 if !skip && let Some(columns) = session.cursor_columns(&name) {
                     self.link.put(&row_description(&columns, &[]))?;
                 }
                 let tag = self.fetch(session, &name, count, skip, &[]).await?;
-                self.complete(session, tag)
+                self.complete(session, tag).await
             }
             other => self.rest(session, other).await,
         }
@@ -84,7 +84,7 @@ impl Answer<'_> {
         let cursor = match std::mem::replace(&mut portal.state, PortalState::Done) {
             PortalState::Done => {
                 session.check_block(&planned.work)?;
-                self.complete(session, planned.tag.text(0))?;
+                self.complete(session, planned.tag.text(0)).await?;
                 return Ok(true);
             }
             PortalState::Rows(cursor) => {
@@ -99,7 +99,7 @@ impl Answer<'_> {
                     Reply::Rows { stream, .. } => RowCursor::new(stream),
                     Reply::Fetch { name, count, skip } => {
                         let tag = self.fetch(session, &name, count, skip, &portal.formats).await?;
-                        self.complete(session, tag)?;
+                        self.complete(session, tag).await?;
                         return Ok(true);
                     }
                     other => {
@@ -113,13 +113,13 @@ impl Answer<'_> {
         let mut writer = DataRows(column_encodings(columns, &portal.formats));
         let Some(limit) = limit else {
             let rows = cursor.send_all(writer, self.link, &self.guard).await?;
-            self.complete(session, planned.tag.text(rows))?;
+            self.complete(session, planned.tag.text(rows)).await?;
             return Ok(true);
         };
         let mut cursor = cursor;
         let sent = cursor.send(&mut writer, self.link, &self.guard, limit).await?;
         if sent.ended {
-            self.complete(session, planned.tag.text(sent.rows))?;
+            self.complete(session, planned.tag.text(sent.rows)).await?;
         } else {
             portal.state = PortalState::Rows(cursor);
         }
@@ -177,12 +177,10 @@ impl Answer<'_> {
     async fn rest(&mut self, session: &mut Session, reply: Reply) -> Result<(), Stop> {
         match reply {
             Reply::Empty => self.link.put(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())),
-            Reply::Command(tag) => self.complete(session, tag),
+            Reply::Command(tag) => self.complete(session, tag).await,
             Reply::CopyIn(copy) => {
-                let engine = Arc::clone(session.engine.engine());
                 let table = copy.table.clone();
-                let report = copy.run(&engine, self.link, &self.guard).await?;
-                session.note_write();
+                let report = copy.run(&session.engine, self.link, &self.guard).await?;
                 for notice in report.notices(&table) {
                     session.notice(WireError::notice(notice));
                 }
@@ -191,11 +189,11 @@ impl Answer<'_> {
                     let rows = counted(report.rejected, "row");
                     session.notice(WireError::notice(format!("{rows} {were} quarantined")));
                 }
-                self.complete(session, format!("COPY {}", report.rows))
+                self.complete(session, format!("COPY {}", report.rows)).await
             }
             Reply::CopyOut { columns, stream, options } => {
                 let rows = to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, &self.guard).await?;
-                self.complete(session, format!("COPY {rows}"))
+                self.complete(session, format!("COPY {rows}")).await
             }
             Reply::Rows { .. } | Reply::Fetch { .. } => {
                 Err(WireError::internal("rows were not expected from this statement").into())
@@ -208,7 +206,24 @@ impl Answer<'_> {
         session.take_outgoing().iter().try_for_each(|message| self.link.put(message))
     }
 
-    fn complete(&mut self, session: &mut Session, tag: String) -> Result<(), Stop> {
+    /// Commits what the statements of a message, or those before a Sync, have written together.
+    ///
+    /// # Errors
+    /// Where it cannot be committed.
+    pub(crate) async fn end_message(&mut self, session: &mut Session) -> Result<(), Stop> {
+        if !session.in_message_transaction() {
+            return Ok(());
+        }
+        let job = session.engine.running().clone();
+        job.begin();
+        self.link.run_job(&self.guard, &job, session.end_message()).await
+    }
+
+    /// Says that a statement is done; where it is the last of those that belong together, they are committed first.
+    async fn complete(&mut self, session: &mut Session, tag: String) -> Result<(), Stop> {
+        if !session.more_follows {
+            self.end_message(session).await?;
+        }
         self.tell(session)?;
         self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
     }

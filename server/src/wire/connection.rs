@@ -13,6 +13,7 @@ use super::lexer;
 use super::link::{Guard, Link, shutting_down};
 use super::plan::Planned;
 use super::session::Session;
+use super::utility;
 use crate::sqlstate;
 
 /// One connection.
@@ -37,7 +38,10 @@ impl Connection {
 
     /// Answers messages until the client leaves or the connection is ended.
     pub(crate) async fn run(mut self) {
-        if let Err(Stop::Failed(error)) = self.serve().await {
+        let served = self.serve().await;
+        // Who goes in the middle of a transaction has not committed it.
+        self.session.engine.rollback().await;
+        if let Err(Stop::Failed(error)) = served {
             // The client may be gone; then nobody needs to be told.
             let _ = self.link.put(&error.fatal().message(""));
             let _ = self.link.flush().await;
@@ -77,7 +81,12 @@ impl Connection {
             }
             PgWireFrontendMessage::Sync(_) => {
                 self.skipping = false;
-                self.guard = None;
+                let guard = self.guard.take();
+                if self.session.in_message_transaction() {
+                    let guard = guard.unwrap_or_else(|| self.new_guard());
+                    let outcome = Answer { link: &mut self.link, guard }.end_message(&mut self.session).await;
+                    self.report(outcome, "").await?;
+                }
                 if self.session.status == TransactionStatus::Idle {
                     self.session.end_portals();
                 }
@@ -113,7 +122,7 @@ impl Connection {
             Err(Stop::Failed(error)) if error.severity != Severity::Fatal => error,
             Err(stop) => return Err(stop),
         };
-        self.session.note_failure();
+        self.session.note_failure().await;
         for message in self.session.take_outgoing() {
             self.link.put(&message)?;
         }
@@ -149,9 +158,34 @@ impl Connection {
         self.session.close_portal("");
         let statements =
             if statements.is_empty() { vec![lexer::StatementText { text: "", offset: 0 }] } else { statements };
-        for statement in statements {
+        let last = statements.len() - 1;
+        if last > 0 {
+            self.check_syntax(&statements).await?;
+        }
+        for (at, statement) in statements.into_iter().enumerate() {
             let guard = self.new_guard();
+            self.session.more_follows = at < last;
             self.simple_statement(statement.text, &guard).await.map_err(|stop| stop.behind(statement.offset))?;
+        }
+        Ok(())
+    }
+
+    /// Where one statement of a message cannot be read, none of them runs.
+    async fn check_syntax(&mut self, statements: &[lexer::StatementText<'_>]) -> Result<(), Stop> {
+        for statement in statements {
+            let refused = |error: WireError| Stop::Failed(error).behind(statement.offset);
+            match utility::parse(statement.text) {
+                Ok(None) if self.session.engine.parse(statement.text).is_err() => {}
+                Err(error) if error.code == sqlstate::SYNTAX_ERROR => return Err(refused(error)),
+                _ => continue,
+            }
+            // The catalog reads more than the engine does.
+            let guard = self.new_guard();
+            match self.link.run(&guard, Planned::new(&self.session, statement.text, &[])).await {
+                Err(Stop::Failed(error)) if error.code == sqlstate::SYNTAX_ERROR => return Err(refused(error)),
+                Err(Stop::Gone(gone)) => return Err(Stop::Gone(gone)),
+                Ok(_) | Err(Stop::Failed(_)) => {}
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::decode;
 use super::error::WireError;
 use super::plan::{Planned, RowTag, Runner};
 use super::portal::{Portal, PortalState};
+use super::rows::RowCursor;
 use super::session::Session;
 use super::session_zone::in_zone;
 use super::types::{self, Column};
@@ -75,6 +76,7 @@ impl Session {
         if planned.changes() {
             self.check_may_change(&planned.words())?;
         }
+        self.prepare_transaction(planned)?;
         match &planned.work {
             Runner::Empty => Ok(Reply::Empty),
             Runner::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {
@@ -83,10 +85,7 @@ impl Session {
                     let stream = in_zone(stream, self.settings.value("TimeZone"));
                     Ok(Reply::Rows { columns, stream, tag: planned.tag })
                 }
-                Outcome::Command { tag } => {
-                    self.note_write();
-                    Ok(Reply::Command(tag))
-                }
+                Outcome::Command { tag } => Ok(Reply::Command(tag)),
             },
             Runner::Catalog(statement) => {
                 for effect in statement.effects(&parameters)? {
@@ -125,18 +124,18 @@ impl Session {
                 self.begin(*modes)?;
                 tag
             }
-            Utility::Commit { chain } => self.end(true, *chain),
-            Utility::Rollback { chain } => self.end(false, *chain),
+            Utility::Commit { chain } => self.end(true, *chain).await?,
+            Utility::Rollback { chain } => self.end(false, *chain).await?,
             Utility::Savepoint(name) => {
-                self.savepoint(name.clone())?;
+                self.savepoint(name)?;
                 "SAVEPOINT"
             }
             Utility::Release(name) => {
-                self.end_savepoint(name, false)?;
+                self.end_savepoint(name, false).await?;
                 "RELEASE"
             }
             Utility::RollbackTo(name) => {
-                self.end_savepoint(name, true)?;
+                self.end_savepoint(name, true).await?;
                 "ROLLBACK"
             }
             Utility::Set { name, value, local } => {
@@ -245,7 +244,12 @@ impl Session {
         if !statement.is_query() {
             return Err(WireError::syntax("a cursor needs a query"));
         }
-        let portal = Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state: PortalState::Ready };
+        // It reads the snapshot of now, however late its rows are fetched.
+        let state = match Box::pin(self.start(&statement, Vec::new())).await? {
+            Reply::Rows { stream, .. } => PortalState::Rows(RowCursor::new(stream)),
+            _ => PortalState::Done,
+        };
+        let portal = Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state };
         self.keep_portal(name.to_owned(), portal)
     }
 

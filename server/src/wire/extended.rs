@@ -17,8 +17,9 @@ use super::encode::Format;
 use super::error::{Stop, WireError};
 use super::lexer;
 use super::link::Guard;
-use super::plan::Planned;
+use super::plan::{Planned, Runner};
 use super::portal::{Portal, PortalState};
+use super::utility::Utility;
 
 impl Connection {
     /// Answers one message of the extended protocol.
@@ -132,6 +133,7 @@ impl Connection {
         let limit = u64::try_from(execute.max_rows).ok().filter(|rows| *rows > 0);
         // Out of the session while it runs: a portal may be a FETCH from another one.
         let mut portal = self.session.take_portal(&name)?;
+        self.session.more_follows = self.more_follows(&portal);
         let mut answer = Answer { link: &mut self.link, guard: guard.clone() };
         let outcome = answer.portal(&mut self.session, &mut portal, limit).await;
         let ended = outcome?;
@@ -140,6 +142,17 @@ impl Connection {
             self.link.put(&PgWireBackendMessage::PortalSuspended(PortalSuspended::new()))?;
         }
         Ok(())
+    }
+
+    /// False where a portal that changes something is the last before a Sync: what it and those before it have written is
+    /// committed as it ends, and where there are none before it, it needs no transaction.
+    fn more_follows(&mut self, portal: &Portal) -> bool {
+        match &portal.statement.work {
+            // What follows the data of a COPY cannot have come yet.
+            Runner::Utility(Utility::Copy(_)) => self.session.in_message_transaction(),
+            Runner::Utility(Utility::Execute { .. }) => !self.link.sync_follows(),
+            _ => !(portal.statement.changes() && self.link.sync_follows()),
+        }
     }
 
     fn close(&mut self, close: Close) -> Result<(), Stop> {

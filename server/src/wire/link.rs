@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
 use tokio::time::Instant;
@@ -100,6 +100,18 @@ impl Link {
             return Ok(Some(message));
         }
         Ok(self.socket.next().await.transpose()?)
+    }
+
+    /// True where the next message has come already and is a Sync.
+    pub(crate) fn sync_follows(&mut self) -> bool {
+        if self.ahead.is_empty()
+            && let Some(Some(Ok(message))) = self.socket.next().now_or_never()
+        {
+            let bytes = self.socket.codec().last_bytes;
+            self.ahead_bytes += bytes;
+            self.ahead.push_back((message, bytes));
+        }
+        matches!(self.ahead.front(), Some((PgWireFrontendMessage::Sync(_), _)))
     }
 
     /// Puts a message into the buffer; it goes out with the next flush.

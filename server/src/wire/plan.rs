@@ -38,6 +38,8 @@ pub(crate) enum RowTag {
     Select,
     /// `FETCH n`.
     Fetch,
+    /// `INSERT 0 n`: of an INSERT that returns its rows.
+    Insert,
     /// A word without a count.
     Word(&'static str),
 }
@@ -48,6 +50,7 @@ impl RowTag {
         match self {
             RowTag::Select => format!("SELECT {rows}"),
             RowTag::Fetch => format!("FETCH {rows}"),
+            RowTag::Insert => format!("INSERT 0 {rows}"),
             RowTag::Word(word) => word.to_owned(),
         }
     }
@@ -118,6 +121,7 @@ impl Planned {
             StatementKind::Explain => RowTag::Word("EXPLAIN"),
             StatementKind::Show | StatementKind::Describe => RowTag::Word("SHOW"),
             StatementKind::Call => RowTag::Word("CALL"),
+            StatementKind::Insert => RowTag::Insert,
             _ => RowTag::Select,
         };
         Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag })

@@ -27,8 +27,10 @@ const MOST_STATEMENT_BYTES: usize = 16 << 20;
 const MOST_PORTALS: usize = 1_000;
 
 /// The setting that says whether the transaction only reads, and the one for those to come.
-const READ_ONLY: &str = "transaction_read_only";
+pub(super) const READ_ONLY: &str = "transaction_read_only";
 const BY_DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
+/// The setting that says which snapshots the statements of the transaction read.
+pub(super) const ISOLATION: &str = "transaction_isolation";
 
 /// One connection's state.
 pub(crate) struct Session {
@@ -56,10 +58,8 @@ pub(crate) struct Session {
     settings_before: Option<SessionSettings>,
     /// Settings that `SET LOCAL` changed in this block.
     pub(crate) local_settings: Vec<&'static str>,
-    /// Statements in this block that changed data, each committed by itself.
-    writes: usize,
-    /// Savepoints of this block, with the writes before each.
-    savepoints: Vec<(String, usize)>,
+    /// Statements may follow that stand or fall with this one: in the same message, or before the next Sync.
+    pub(crate) more_follows: bool,
     /// `zxq.tiers` the client connected with.
     pub(crate) initial_tiers: Option<String>,
     /// Notices and changed settings for the client, not sent yet.
@@ -94,8 +94,7 @@ impl Session {
             status: TransactionStatus::Idle,
             settings_before: None,
             local_settings: Vec::new(),
-            writes: 0,
-            savepoints: Vec::new(),
+            more_follows: false,
             initial_tiers: None,
             outbox: Vec::new(),
         };
@@ -272,6 +271,11 @@ impl Session {
         self.portals.clear();
     }
 
+    /// Closes the portals that end with the block: all, or all but cursors WITH HOLD.
+    pub(super) fn end_block_portals(&mut self, commit: bool) {
+        self.portals.retain(|_, portal| portal.hold && commit);
+    }
+
     /// Closes the portals that end with the statement, outside a block: all but cursors WITH HOLD.
     pub(crate) fn end_portals(&mut self) {
         self.portals.retain(|_, portal| portal.hold);
@@ -299,18 +303,19 @@ impl Session {
             ));
             return Ok(());
         }
+        self.engine.begin(false)?;
         self.status = TransactionStatus::Transaction;
         self.settings_before = Some(self.settings.clone());
         let by_default = self.settings.is_on(BY_DEFAULT_READ_ONLY);
         self.set_locally(READ_ONLY, on_or_off(modes.read_only.unwrap_or(by_default)))?;
         let by_default = self.settings.value("default_transaction_isolation").to_owned();
-        self.set_locally("transaction_isolation", modes.isolation.unwrap_or(&by_default))
+        self.set_locally(ISOLATION, modes.isolation.unwrap_or(&by_default))
     }
 
     /// `SET TRANSACTION …`, and for all transactions of the session.
     ///
     /// # Errors
-    /// 25001 where a block that only reads were to write.
+    /// 25001 where a block that only reads were to write, or one that keeps its snapshot has taken it.
     pub(crate) fn set_modes(&mut self, modes: Modes, session: bool) -> Result<(), WireError> {
         if session {
             if let Some(read_only) = modes.read_only {
@@ -337,7 +342,11 @@ impl Session {
             self.set_locally(READ_ONLY, on_or_off(read_only))?;
         }
         if let Some(isolation) = modes.isolation {
-            self.set_locally("transaction_isolation", isolation)?;
+            if self.engine.has_snapshot() && self.settings.value(ISOLATION) != isolation {
+                let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+                return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+            }
+            self.set_locally(ISOLATION, isolation)?;
         }
         Ok(())
     }
@@ -361,30 +370,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the block and returns the tag: `COMMIT`, or `ROLLBACK` where the block was rolled back or had failed.
-    pub(crate) fn end(&mut self, commit: bool, chain: bool) -> &'static str {
-        if !self.in_block() {
-            self.notice(WireError::warning(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"));
-            return if commit { "COMMIT" } else { "ROLLBACK" };
-        }
-        let commit = commit && self.status == TransactionStatus::Transaction;
-        if !commit && self.writes > 0 {
-            self.warn_about_writes(self.writes);
-        }
-        let modes = Modes { read_only: Some(self.settings.is_on(READ_ONLY)), isolation: None };
-        self.restore_settings(commit);
-        self.status = TransactionStatus::Idle;
-        self.writes = 0;
-        self.savepoints.clear();
-        self.portals.retain(|_, portal| portal.hold && commit);
-        if chain {
-            // It cannot fail: these are values that the settings can have.
-            let _ = self.begin(modes);
-        }
-        if commit { "COMMIT" } else { "ROLLBACK" }
-    }
-
-    fn restore_settings(&mut self, commit: bool) {
+    pub(super) fn restore_settings(&mut self, commit: bool) {
         let Some(before) = self.settings_before.take() else { return };
         let local = std::mem::take(&mut self.local_settings);
         if !commit {
@@ -400,69 +386,6 @@ impl Session {
                 self.settings.keep(name, &value);
                 self.report(if name == ROLE { SESSION_AUTHORIZATION } else { name });
             }
-        }
-    }
-
-    fn warn_about_writes(&mut self, writes: usize) {
-        let statements = if writes == 1 { "1 statement".to_owned() } else { format!("{writes} statements") };
-        self.notice(
-            WireError::warning(sqlstate::WARNING, format!("{statements} of this transaction stay committed"))
-                .detail("zxq commits each statement by itself: ROLLBACK does not undo what INSERT, COPY or DDL did."),
-        );
-    }
-
-    /// Notes that a statement changed data.
-    pub(crate) fn note_write(&mut self) {
-        if self.in_block() {
-            self.writes += 1;
-        }
-    }
-
-    /// A savepoint begins.
-    ///
-    /// # Errors
-    /// 25P01 outside a block.
-    pub(crate) fn savepoint(&mut self, name: String) -> Result<(), WireError> {
-        self.require_block("SAVEPOINT")?;
-        self.savepoints.push((name, self.writes));
-        Ok(())
-    }
-
-    /// A savepoint ends (`RELEASE`), or the block goes back to it (`ROLLBACK TO`, which ends failure).
-    ///
-    /// # Errors
-    /// 25P01 outside a block, 3B001 for an unknown savepoint.
-    pub(crate) fn end_savepoint(&mut self, name: &str, rollback: bool) -> Result<(), WireError> {
-        self.require_block(if rollback { "ROLLBACK TO SAVEPOINT" } else { "RELEASE SAVEPOINT" })?;
-        let Some(at) = self.savepoints.iter().rposition(|(savepoint, _)| savepoint == name) else {
-            let message = format!("savepoint \"{name}\" does not exist");
-            return Err(WireError::new(sqlstate::INVALID_SAVEPOINT, message));
-        };
-        if rollback {
-            let since = self.writes - self.savepoints[at].1;
-            if since > 0 {
-                self.warn_about_writes(since);
-            }
-            self.savepoints.truncate(at + 1);
-            self.status = TransactionStatus::Transaction;
-        } else {
-            self.savepoints.truncate(at);
-        }
-        Ok(())
-    }
-
-    fn require_block(&self, what: &str) -> Result<(), WireError> {
-        if self.in_block() {
-            return Ok(());
-        }
-        let message = format!("{what} can only be used in transaction blocks");
-        Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message))
-    }
-
-    /// A statement failed: a block it was in fails with it.
-    pub(crate) fn note_failure(&mut self) {
-        if self.status == TransactionStatus::Transaction {
-            self.status = TransactionStatus::Error;
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cancelled;
+mod commits;
 mod full_disk;
 mod kills;
 mod log_damage;

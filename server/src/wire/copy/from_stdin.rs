@@ -1,12 +1,10 @@
 //! `COPY … FROM STDIN`: the client's data, through a bounded pipe, into the engine's loader.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use zxq_engine::roles::RoleId;
-use zxq_engine::{Engine, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
+use zxq_engine::{Engine, EngineSession, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
 
 use super::options::{CopyFormat, CopyOptions};
 use super::pipe::{PipeWriter, pipe};
@@ -41,13 +39,13 @@ impl CopyIn {
     ///
     /// # Errors
     /// Malformed data, what the load says, the guard's reason, or that the client is gone. Then nothing was loaded.
-    pub(crate) async fn run(self, engine: &Arc<Engine>, link: &mut Link, guard: &Guard) -> Result<LoadReport, Stop> {
+    pub(crate) async fn run(self, session: &EngineSession, link: &mut Link, guard: &Guard) -> Result<LoadReport, Stop> {
         if self.options.format == CopyFormat::Binary {
             return Err(WireError::unsupported("COPY FROM STDIN in binary format is not supported")
                 .hint("Use the format text, csv or parquet")
                 .into());
         }
-        let mut reader = self.text_rows(engine)?;
+        let mut reader = self.text_rows(session.engine())?;
         let (writer, pipe_reader) = pipe();
         let request = LoadRequest {
             table: self.table.clone(),
@@ -65,7 +63,7 @@ impl CopyIn {
             reader: Box::new(pipe_reader),
         };
         // Whatever ends this early drops it, which asks it to stop; it then leaves nothing.
-        let load = engine.start_load(request, source);
+        let load = session.start_load(request, source);
         let job = load.running();
 
         let format = i8::from(reader.is_none());

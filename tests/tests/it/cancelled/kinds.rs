@@ -37,6 +37,8 @@ pub enum Work {
         create: bool,
     },
     Ingest,
+    /// Statements of one transaction, of which the end is interrupted.
+    Transaction(&'static [&'static str]),
 }
 
 /// One kind of work. In SQL `{t}` stands for a table that nothing else uses.
@@ -135,6 +137,20 @@ pub static KINDS: &[Kind] = &[
         "INSERT INTO {t} SELECT id + 1000, day, name, v FROM {t} WHERE id <> 7",
     ),
     Kind { work: Work::Ingest, ..sql("ingest", "ingest", Rows, Hot, MANY_SMALL, "") },
+    Kind {
+        work: Work::Transaction(&[
+            "INSERT INTO {t} VALUES (101, '2024-01-01', 'a', 1), (102, '2024-01-02', NULL, 2)",
+            "INSERT INTO {t} SELECT id + 1000, day, name, v FROM {t} WHERE id < 5 OR id > 100",
+        ]),
+        ..sql("commit", "COMMIT", Rows, Hot, MANY_SMALL, "")
+    },
+    Kind {
+        work: Work::Transaction(&[
+            "CREATE TABLE {t}_made AS SELECT id, day FROM {t} WHERE id < 10",
+            "INSERT INTO {t} VALUES (101, '2024-01-01', 'a', 1)",
+        ]),
+        ..sql("commit with a new table", "COMMIT", Definitions, Hot, &[CREATE, FILL], "")
+    },
     load("load into hot", Hot, Tier::Hot, &[CREATE, FILL]),
     load("load into warm", Warm, Tier::Warm, &[CREATE, FILL]),
     Kind { loaded_before: true, ..load("load into cold", Cold, Tier::Cold, &[CREATE, FILL]) },
@@ -260,6 +276,19 @@ impl Round {
                     reader: Box::new(Cursor::new(csv(create).into_bytes())),
                 };
                 engine.load(request, source, &|_: LoadProgress| {}).await.map(drop)
+            }
+            Work::Transaction(statements) => {
+                let session = engine.session();
+                session.begin(false)?;
+                let all = async {
+                    for sql in statements {
+                        session.run(&self.text(sql)).await?.collect().await?;
+                    }
+                    session.commit().await
+                };
+                let ended = all.await;
+                session.rollback().await;
+                ended
             }
             Work::Ingest => {
                 let first = 19_723; // 2024-01-01

@@ -1,0 +1,174 @@
+//! `INSERT … RETURNING`: a query over the rows that the statement inserts, as they are in the table. It is answered before the
+//! rows are logged, so that an INSERT whose RETURNING fails inserts nothing.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
+use parking_lot::Mutex;
+use zxq_catalog::TableDef;
+
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::scan::kept_columns::as_rows;
+use crate::scan::tiered_table::TieredTable;
+use crate::session::insert_statement::insert_of;
+use crate::session::parameters::settle;
+use crate::session::{EngineSession, Outcome, prepared};
+use crate::sql;
+use crate::write::insert_sink::Onlooker;
+
+/// A planned RETURNING.
+#[derive(Debug, Clone)]
+pub(crate) struct Returning {
+    plan: Arc<LogicalPlan>,
+    /// Its columns.
+    pub(crate) schema: SchemaRef,
+}
+
+/// Takes RETURNING and the table's alias off an INSERT and gives the query that it stands for; `None` where there is none.
+///
+/// # Errors
+/// Where the INSERT goes to no table.
+pub(crate) fn take(statement: &mut DfStatement) -> Result<Option<DfStatement>> {
+    let Some(insert) = insert_of(statement) else { return Ok(None) };
+    // Nothing else of an INSERT may name it.
+    let alias = insert.table_alias.take();
+    let Some(items) = insert.returning.take() else { return Ok(None) };
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(EngineError::new(ErrorKind::FeatureNotSupported, "RETURNING needs an INSERT into a table"));
+    };
+    let alias = alias.map_or_else(String::new, |alias| format!(" AS {}", alias.alias));
+    let parsed = sql::parse(&format!("SELECT * FROM {name}{alias}"))?;
+    let mut query = parsed
+        .into_iter()
+        .next()
+        .map(sql::Statement::into_parsed)
+        .ok_or_else(|| EngineError::internal("RETURNING made no query"))?;
+    if let DfStatement::Statement(statement) = &mut query
+        && let Ast::Query(query) = statement.as_mut()
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        select.projection = items;
+    }
+    Ok(Some(query))
+}
+
+impl Returning {
+    /// Plans the query.
+    ///
+    /// # Errors
+    /// What planning finds; [`ErrorKind::FeatureNotSupported`] for parameters in it.
+    pub(crate) async fn plan(session: &EngineSession, state: &SessionState, query: DfStatement) -> Result<Self> {
+        let named = query.clone();
+        let plan = prepared::plan_parsed(session, state, query, None).await?;
+        if settle(plan.clone(), &[]).is_ok_and(|settled| !settled.fields.is_empty()) {
+            let text = "parameters in RETURNING are not supported";
+            return Err(EngineError::new(ErrorKind::FeatureNotSupported, text));
+        }
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+        let schema = prepared::named_as_in_postgres(&named, plan.schema().as_arrow());
+        Ok(Returning { plan: Arc::new(plan), schema })
+    }
+
+    /// The query: what it reads needs privileges as that of any other.
+    pub(crate) fn query(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// Ready to see the rows of one execution.
+    pub(crate) fn ask(&self, state: &SessionState) -> Arc<Asked> {
+        let mut state = state.clone();
+        // In the order in which the rows came.
+        state.config_mut().options_mut().execution.target_partitions = 1;
+        Arc::new(Asked { returning: self.clone(), state, answer: Mutex::default() })
+    }
+}
+
+/// RETURNING of one execution: asked of the rows, it keeps the answer.
+pub(crate) struct Asked {
+    returning: Returning,
+    state: SessionState,
+    answer: Mutex<Vec<RecordBatch>>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").field("schema", &self.returning.schema).finish_non_exhaustive()
+    }
+}
+
+impl Asked {
+    /// What it answered.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let rows = std::mem::take(&mut *self.answer.lock());
+        let schema = Arc::clone(&self.returning.schema);
+        let planned = rows.first().map_or_else(|| Arc::clone(&schema), RecordBatch::schema);
+        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
+        Outcome::Rows { schema, stream: Box::pin(stream) }
+    }
+}
+
+#[async_trait]
+impl Onlooker for Asked {
+    async fn see(&self, table: &Arc<TableDef>, rows: &[RecordBatch]) -> Result<()> {
+        let inserted = Arc::new(InsertedRows { table: Arc::clone(table), rows: rows.to_vec() });
+        // Subqueries are within expressions still, and read the table itself.
+        let plan = self.returning.plan.as_ref().clone().transform_down(|node| {
+            let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+            let provider = source_as_provider(&scan.source)?;
+            let any: &dyn Any = provider.as_ref();
+            if !any.is::<TieredTable>() {
+                return Ok(Transformed::no(node));
+            }
+            let source = provider_as_source(Arc::clone(&inserted) as Arc<dyn TableProvider>);
+            Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan.clone() })))
+        })?;
+        let physical = self.state.create_physical_plan(&plan.data).await?;
+        let answer = collect(physical, Arc::new(TaskContext::from(&self.state))).await?;
+        *self.answer.lock() = answer;
+        Ok(())
+    }
+}
+
+/// The rows of the statement as a table.
+#[derive(Debug)]
+struct InsertedRows {
+    table: Arc<TableDef>,
+    rows: Vec<RecordBatch>,
+}
+
+#[async_trait]
+impl TableProvider for InsertedRows {
+    fn schema(&self) -> SchemaRef {
+        self.table.row_schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.table.columns.len()).collect());
+        let kept = MemTable::try_new(self.table.schema(), vec![self.rows.clone()])?;
+        let scan = kept.scan(state, Some(&projection), &[], None).await?;
+        as_rows(&self.table, &projection, scan, state.config().options())
+    }
+}

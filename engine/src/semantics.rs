@@ -26,6 +26,7 @@ pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 mod opaque;
 pub(crate) mod operators;
+pub(crate) mod quotients;
 pub(crate) mod type_names;
 pub(crate) mod untyped_texts;
 pub(crate) mod zeros;

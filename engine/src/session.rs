@@ -28,16 +28,23 @@ use crate::system_views::SystemSchema;
 mod call;
 mod current_plan;
 mod ddl;
+mod described;
+mod explain;
 mod external_ddl;
 mod files;
 mod get;
 mod insert_statement;
+mod names;
+mod object_ddl;
 mod parameters;
 mod prepared;
+mod temporary;
 mod threads;
+mod view_ddl;
 
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
+pub use temporary::TemporariesMark;
 
 /// Length from which text is long to read, in bytes.
 const LONG_TEXT: usize = 16 * 1024;
@@ -49,6 +56,7 @@ pub struct EngineSession {
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
     running: RunningJob,
+    names: Arc<names::Names>,
     /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
     folders: Option<Arc<[PathBuf]>>,
 }
@@ -100,12 +108,19 @@ impl EngineSession {
         let scan_reports = Arc::new(ScanReports::default());
         let config = context::config(engine.config.target_partitions).with_extension(Arc::clone(&scan_reports));
         let context = context_with(engine, config);
+        let names: Arc<names::Names> = Arc::default();
+        let own = temporary::TemporarySchema(Arc::clone(&names.temporaries));
+        let catalog = context.catalog(context::CATALOG);
+        if let Some(Err(error)) = catalog.map(|catalog| catalog.register_schema(temporary::TEMPORARY, Arc::new(own))) {
+            tracing::error!(%error, "the schema of temporary tables could not be registered");
+        }
         EngineSession {
             engine: Arc::clone(engine),
             context,
             scan_reports,
             notices: Arc::default(),
             running: RunningJob::default(),
+            names,
             folders: None,
         }
     }
@@ -124,6 +139,7 @@ impl EngineSession {
             scan_reports: Arc::clone(&self.scan_reports),
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
+            names: Arc::clone(&self.names),
             folders: self.folders.clone(),
         }
     }

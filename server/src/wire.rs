@@ -4,13 +4,16 @@
 //! results stream in bounded memory and every statement can be cancelled.
 //!
 //! Reading order: [`starting`], [`startup`] and [`connection`] (a client's life), [`plan`], [`execute`] and
-//! [`answer`] (a statement's), [`rows`]
-//! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
+//! [`answer`] (a statement's), [`rows`],
+//! [`cursor`] and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
+pub(crate) mod activity;
+pub(crate) mod advisory;
 pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod connection;
 pub(crate) mod copy;
+pub(crate) mod cursor;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
@@ -19,6 +22,8 @@ pub(crate) mod extended;
 pub(crate) mod lexer;
 pub(crate) mod link;
 mod message_limit;
+mod mistake_place;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;
@@ -28,5 +33,6 @@ pub(crate) mod settings;
 pub(crate) mod settings_commands;
 pub(crate) mod starting;
 pub(crate) mod startup;
+mod type_names;
 pub(crate) mod types;
 pub(crate) mod utility;

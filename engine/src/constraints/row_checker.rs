@@ -183,7 +183,8 @@ impl RowChecker {
             None => Ok(rows),
             Some(first) => {
                 let (kind, message) = first.problem.describe(&self.def, &self.check_columns, batch, first.row);
-                Err(EngineError::new(kind, format!("{message} ({})", locate(first.row))))
+                let bad_row = first.problem.place(&self.def, batch, first.row);
+                Err(EngineError::new(kind, format!("{message} ({})", locate(first.row))).in_row(bad_row))
             }
         }
     }

@@ -72,6 +72,11 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
+    /// True where its results have digits of their own, not those that a column has: it divides, and not two constants.
+    pub(crate) fn gives_quotients(&self) -> bool {
+        self.operation == Operation::Divided && self.digits.is_none()
+    }
+
     fn written<'a>(&self, parts: impl Iterator<Item = Result<String>> + 'a) -> Result<String> {
         let parts = parts.collect::<Result<Vec<String>>>()?;
         Ok(match parts.as_slice() {

@@ -8,24 +8,30 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as LogicalStatement, Volatility};
-use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
+use zxq_catalog::declared::PG_TYPE;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::scan::tier_scan_exec::ScanReport;
+use crate::semantics::quotients;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
+use crate::session::described;
+use crate::session::explain::Explained;
 use crate::session::insert_statement;
+use crate::session::names::Resolved;
 use crate::session::parameters::{Settled, contradict, settle};
 use crate::session::{EngineSession, Outcome, positional};
-use crate::sql::output_names::{lay_over, output_names};
+use crate::sql::output_names::{lay_over, output_declarations, output_names};
+use crate::sql::statement::EXPLAIN_AS_JSON;
 use crate::sql::{self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns};
 use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
@@ -47,6 +53,8 @@ pub struct Prepared {
     work: PreparedWork,
     /// The session's time zone when it was planned.
     time_zone: Option<String>,
+    /// What its names meant then.
+    names: Resolved,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +80,7 @@ impl Prepared {
             schema,
             work,
             time_zone: None,
+            names: Resolved::default(),
         };
         if statement.kind() == StatementKind::CreateExternalTable {
             session.check_makes_tables_of_files()?;
@@ -96,7 +105,11 @@ impl Prepared {
             let message = format!("time zone \"{zone}\" not recognized");
             return Err(EngineError::new(ErrorKind::InvalidParameter, message));
         }
-        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, statement, hints).await?;
+        let (meant, names) = match described::as_query(session, statement)? {
+            Some(query) => session.resolve(&query)?,
+            None => session.resolve(statement)?,
+        };
+        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, &meant, hints).await?;
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
@@ -112,11 +125,18 @@ impl Prepared {
         } else {
             plan
         };
-        let schema = is_rows.then(|| named_as_in_postgres(statement, plan.schema().as_arrow()));
+        let schema = match Explained::of(statement) {
+            Some(explained) => Some(explained.schema()),
+            None => is_rows.then(|| {
+                let named = named_as_in_postgres(statement, plan.schema().as_arrow());
+                if is_query { quotients::mark(&plan, &named) } else { named }
+            }),
+        };
         let changes = writes(&plan);
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes };
         let time_zone = state.config_options().execution.time_zone.clone();
-        Ok(Prepared { statement: Arc::new(statement.clone()), param_types, param_fields, schema, work, time_zone })
+        let statement = Arc::new(statement.clone());
+        Ok(Prepared { statement, param_types, param_fields, schema, work, time_zone, names })
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.
@@ -137,6 +157,21 @@ impl Prepared {
         }
     }
 
+    /// The physical plan of a query without parameters, for a statement that makes a table of its rows.
+    ///
+    /// # Errors
+    /// What planning finds.
+    pub(crate) async fn physical(&self, session: &EngineSession) -> Result<Arc<dyn ExecutionPlan>> {
+        let (PreparedWork::Plan { plan, optimised, .. }, []) = (&self.work, self.param_types.as_slice()) else {
+            return Err(EngineError::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));
+        };
+        let state = session.context().state();
+        Ok(match optimised {
+            true => state.query_planner().create_physical_plan(plan, &state).await?,
+            false => state.create_physical_plan(plan).await?,
+        })
+    }
+
     pub(crate) async fn execute(
         &self,
         session: &EngineSession,
@@ -148,7 +183,9 @@ impl Prepared {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
         if let PreparedWork::Plan { plan, .. } = &self.work
-            && !(current_plan::is_current(engine, plan)? && self.time_zone == session.time_zone())
+            && !(current_plan::is_current(engine, plan)?
+                && self.time_zone == session.time_zone()
+                && self.names.is_current(session))
         {
             // A table was changed, or is another one by now.
             let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
@@ -176,6 +213,10 @@ impl Prepared {
         };
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
+                let stream = match Explained::of(&self.statement) {
+                    Some(explained) => explained.shown(stream),
+                    None => stream,
+                };
                 let stream = logged(stream, Arc::clone(engine), entry);
                 Ok(Outcome::Rows { schema, stream })
             }
@@ -283,13 +324,16 @@ async fn plan_statement(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     let mut parsed = statement.parsed().clone();
+    if let DfStatement::Explain(explain) = &mut parsed {
+        explain.format = explain.format.take().filter(|format| format != EXPLAIN_AS_JSON);
+    }
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);
     set_returning::rewrite(&mut parsed);
     series::rewrite(&mut parsed)?;
     postgres_forms::rewrite(&mut parsed)?;
     if statement.kind() == StatementKind::Insert {
-        insert_statement::spell_out(&session.engine, &mut parsed)?;
+        insert_statement::spell_out(session, &mut parsed)?;
     }
     let prepared = |parsed: DfStatement| match declared {
         Some(declared) => as_prepare(parsed, declared),
@@ -326,21 +370,28 @@ fn contains(plan: &LogicalPlan, wanted: impl Fn(&LogicalPlan) -> bool) -> bool {
     found || visited.is_err()
 }
 
-/// A plan's schema under the names that PostgreSQL gives the columns.
+/// A plan's schema under the names that PostgreSQL gives the columns, with the types that a cast around them declares.
 fn named_as_in_postgres(statement: &Statement, planned: &Schema) -> SchemaRef {
-    let fields: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
-    match output_names(statement.parsed()).and_then(|names| lay_over(&names, &fields)) {
-        Some(names) => Arc::new(Schema::new_with_metadata(
-            planned
-                .fields()
-                .iter()
-                .zip(names)
-                .map(|(field, name)| field.as_ref().clone().with_name(name))
-                .collect::<Vec<_>>(),
-            planned.metadata().clone(),
-        )),
-        None => Arc::new(planned.clone()),
+    let own: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
+    let none = vec![""; own.len()];
+    let names = output_names(statement.parsed()).and_then(|names| lay_over(&names, &own));
+    let declared = output_declarations(statement.parsed()).and_then(|types| lay_over(&types, &none));
+    if names.is_none() && declared.is_none() {
+        return Arc::new(planned.clone());
     }
+    let fields = planned.fields().iter().enumerate().map(|(at, field)| {
+        let name = names.as_ref().and_then(|names| names.get(at)).unwrap_or(field.name()).clone();
+        let field = field.as_ref().clone().with_name(name);
+        match declared.as_ref().and_then(|types| types.get(at)).filter(|declared| !declared.is_empty()) {
+            Some(declared) if field.data_type().is_string() => {
+                let mut metadata = field.metadata().clone();
+                metadata.insert(PG_TYPE.to_owned(), declared.clone());
+                field.with_metadata(metadata)
+            }
+            _ => field,
+        }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), planned.metadata().clone()))
 }
 
 /// DataFusion's INSERT yields one row with the count.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, PgWireConnectionState};
-use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, Startup};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use pgwire::tokio::server::negotiate_tls;
 use tokio::net::TcpStream;
@@ -18,12 +18,14 @@ use super::cancel::Connections;
 use super::error::{Stop, WireError};
 use super::link::{Link, Socket};
 use super::session::Session;
-use super::settings::known::KNOWN;
 use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
 
 /// How long a client may take to say who it is.
 const STARTUP_TIME: Duration = Duration::from_secs(30);
+
+/// What the one database may be called: by its name, or as programs do that first connect to any.
+const DATABASES: [&str; 3] = ["zxq", "postgres", "template1"];
 
 /// What a client says that has read the lock file of the data directory.
 const SECRET: &str = "zxq.local";
@@ -56,6 +58,7 @@ pub(crate) async fn accept(stream: TcpStream, shared: &Shared) -> Result<Option<
 }
 
 async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Session)>, std::io::Error> {
+    let client = stream.peer_addr().ok();
     // Requests for TLS and GSSAPI are answered with N.
     let Some(mut socket): Option<Socket> = negotiate_tls(stream, None).await? else { return Ok(None) };
     let startup = match socket.next().await {
@@ -78,6 +81,7 @@ async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Sessi
     };
     match begin(&mut socket, startup, shared, place).await {
         Ok(session) => {
+            session.seat.activity.lock().client = client;
             socket.set_state(PgWireConnectionState::ReadyForQuery);
             Ok(Some((Link::new(socket), session)))
         }
@@ -116,21 +120,30 @@ async fn begin(
     {
         return Err(WireError::unsupported("replication connections are not supported").into());
     }
-    let database = startup.parameters.get("database").unwrap_or(user).clone();
+    let database = startup.parameters.get("database").filter(|name| !name.is_empty()).unwrap_or(user).clone();
+    // Without a name libpq asks for the user's.
+    if !DATABASES.contains(&database.as_str()) && database != *user {
+        let message = format!("database \"{database}\" does not exist");
+        return Err(WireError::new(sqlstate::INVALID_CATALOG_NAME, message)
+            .hint("There is one database, which is called zxq")
+            .into());
+    }
     let seat = shared.connections.enter(version, place);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
     let mut engine = shared.engine.session();
     engine.limit_files(Some(Arc::clone(&shared.load_roots)));
     let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database);
+    session.settings.set_user(user);
+    session.engine.set_database(&session.database);
     apply_parameters(&mut session, &startup.parameters).await?;
-    user_queries::register(session.engine.context(), &session.identity());
+    let shown = session.shown_settings();
+    user_queries::register(session.engine.context(), &session.identity(""), shown);
+    session.note_connected();
 
     socket.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
     let outgoing = session.take_outgoing();
-    for known in KNOWN.iter().filter(|known| known.reported) {
-        let value = if known.name == "session_authorization" { user } else { session.settings.get(known) };
-        let status = ParameterStatus::new(known.name.to_owned(), value.to_owned());
-        socket.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
+    for status in session.changed_settings() {
+        socket.feed(status).await?;
     }
     socket.feed(PgWireBackendMessage::BackendKeyData(key)).await?;
     for message in outgoing.into_iter().filter(|m| matches!(m, PgWireBackendMessage::NoticeResponse(_))) {
@@ -167,6 +180,7 @@ async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, S
             name => apply(session, name, value).await?,
         }
     }
+    session.report("search_path");
     session.settings.keep_as_initial();
     session.initial_tiers = Some(session.setting("zxq.tiers")?);
     Ok(())

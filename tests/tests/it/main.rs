@@ -25,3 +25,5 @@ mod two_connections_alter;
 mod two_connections_drop;
 mod two_connections_moves;
 mod wire;
+mod wire_copy;
+mod wire_types;

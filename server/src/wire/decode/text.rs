@@ -4,8 +4,9 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
+use zxq_engine::Zone;
 use zxq_engine::functions::declared::kept_text;
-use zxq_engine::functions::text_beside_times::value_of;
+use zxq_engine::functions::text_beside_times::value_in;
 
 use super::{decimal, effective_type, element_data_type, invalid, list};
 use crate::wire::error::WireError;
@@ -29,13 +30,11 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
         Type::FLOAT4 => float::<f32>(trimmed, "real").map(|value| ScalarValue::Float32(Some(value))),
         Type::FLOAT8 => float::<f64>(trimmed, "double precision").map(|value| ScalarValue::Float64(Some(value))),
         Type::NUMERIC => decimal(trimmed),
-        Type::DATE => cast(trimmed, &DataType::Date32, "date"),
-        Type::TIMESTAMP => cast(trimmed, &DataType::Timestamp(micros, None), "timestamp"),
-        Type::TIMESTAMPTZ => {
-            cast(trimmed, &DataType::Timestamp(micros, Some("UTC".into())), "timestamp with time zone")
-        }
-        Type::TIME => cast(trimmed, &DataType::Time64(micros), "time"),
-        Type::INTERVAL => cast(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano), "interval"),
+        Type::DATE => time(trimmed, &DataType::Date32),
+        Type::TIMESTAMP => time(trimmed, &DataType::Timestamp(micros, None)),
+        Type::TIMESTAMPTZ => time(trimmed, &DataType::Timestamp(micros, Some("UTC".into()))),
+        Type::TIME => time(trimmed, &DataType::Time64(micros)),
+        Type::INTERVAL => time(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano)),
         Type::BYTEA => bytea(text).map(|value| ScalarValue::Binary(Some(value))),
         Type::UUID | Type::JSON | Type::JSONB => declared(text, &pg_type),
         _ => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
@@ -61,21 +60,34 @@ fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, name:
     })
 }
 
-fn float<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, WireError> {
-    text.parse().map_err(|_| invalid(name, text))
+fn float<T: std::str::FromStr + Into<f64> + Copy>(text: &str, name: &str) -> Result<T, WireError> {
+    let number: T = text.parse().map_err(|_| invalid(name, text))?;
+    let value: f64 = number.into();
+    let names_it = text.bytes().any(|byte| matches!(byte, b'i' | b'I'));
+    let has_digits =
+        text.split(['e', 'E']).next().is_some_and(|mantissa| mantissa.bytes().any(|b| matches!(b, b'1'..=b'9')));
+    if value.is_infinite() && !names_it || value == 0.0 && has_digits {
+        return Err(WireError::out_of_range(format!("\"{text}\" is out of range for type {name}")));
+    }
+    Ok(number)
 }
 
+/// `true`, `yes`, `on`, `1` and their opposites; the beginning of a word will do where it is no other's.
 fn boolean(text: &str) -> Result<bool, WireError> {
-    match text.to_ascii_lowercase().as_str() {
-        "t" | "true" | "y" | "yes" | "on" | "1" => Ok(true),
-        "f" | "false" | "n" | "no" | "off" | "0" => Ok(false),
-        _ => Err(invalid("boolean", text)),
+    let text_of = text.to_ascii_lowercase();
+    let begins = |word: &str, least: usize| text_of.len() >= least && word.starts_with(&text_of);
+    if begins("true", 1) || begins("yes", 1) || begins("on", 2) || text_of == "1" {
+        return Ok(true);
     }
+    if begins("false", 1) || begins("no", 1) || begins("off", 2) || text_of == "0" {
+        return Ok(false);
+    }
+    Err(invalid("boolean", text))
 }
 
 /// Dates and times.
-fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, WireError> {
-    value_of(text, data_type).ok_or_else(|| invalid(name, text))
+fn time(text: &str, data_type: &DataType) -> Result<ScalarValue, WireError> {
+    value_in(text, data_type, Zone::UTC).map_err(WireError::from)
 }
 
 /// `\x0aff`, or PostgreSQL's older escape format.
@@ -83,21 +95,22 @@ fn bytea(text: &str) -> Result<Vec<u8>, WireError> {
     zxq_engine::functions::declared::bytes_of_text(text).ok_or_else(|| invalid("bytea", text))
 }
 
-/// `{1,NULL,"a b"}`.
+/// `{1,NULL,"a b"}`, also with its bounds in front: `[1:3]={1,2,3}`.
 fn array(text: &str, element: &Type) -> Result<ScalarValue, WireError> {
     let data_type = element_data_type(element)?;
-    let elements = array_elements(text)
+    let (bounds, items) = text.split_once('=').filter(|_| text.trim_start().starts_with('[')).unwrap_or(("", text));
+    if items.trim_start().strip_prefix('{').is_some_and(|inner| inner.trim_start().starts_with('{')) {
+        return Err(WireError::unsupported("arrays of more than one dimension cannot come in"));
+    }
+    if !bounds.is_empty() && !bounds.trim().starts_with("[1:") {
+        return Err(WireError::unsupported("arrays whose first place is not 1 are not supported"));
+    }
+    let elements = array_elements(items)
         .ok_or_else(|| WireError::new("22P02", format!("malformed array literal: \"{text}\"")))?
         .into_iter()
-        .map(|value| match value {
-            Some(value) => {
-                let value = decode(&value, element, &data_type)?;
-                super::cast(value, &data_type)
-            }
-            None => ScalarValue::try_from(&data_type).map_err(WireError::from),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(list(elements, &data_type))
+        .map(|value| value.map(|value| decode(&value, element, &data_type)).transpose())
+        .collect::<Result<Vec<_>, WireError>>()?;
+    list(elements, &data_type)
 }
 
 /// The elements of a one-dimensional array literal; `None` for NULL. `None` altogether when it is malformed.

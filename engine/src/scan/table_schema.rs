@@ -28,7 +28,11 @@ impl TableSchema {
 impl SchemaProvider for TableSchema {
     fn table_names(&self) -> Vec<String> {
         let Some(engine) = self.engine.upgrade() else { return Vec::new() };
-        let mut names: Vec<String> = engine.snapshot().tables.values().map(|t| t.def.name.clone()).collect();
+        let mut names: Vec<String> = {
+            let snapshot = engine.snapshot();
+            let tables = snapshot.tables.values().filter(|t| t.def.view().is_none());
+            tables.map(|t| t.def.name.clone()).collect()
+        };
         names.sort();
         names
     }
@@ -37,6 +41,10 @@ impl SchemaProvider for TableSchema {
         let Some(engine) = self.engine.upgrade() else { return Ok(None) };
         let snapshot = engine.snapshot();
         let Some(state) = snapshot.table(name) else { return Ok(None) };
+        // Names of views are replaced before a statement is planned.
+        if state.def.view().is_some() {
+            return Ok(None);
+        }
         if state.def.external().is_some() {
             let external = || Arc::new(ExternalTable::new(Arc::clone(&state.def))) as Arc<dyn TableProvider>;
             return Ok(self.only.is_none().then(external));
@@ -51,6 +59,8 @@ impl SchemaProvider for TableSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.engine.upgrade().is_some_and(|engine| engine.snapshot().table(name).is_some())
+        self.engine
+            .upgrade()
+            .is_some_and(|engine| engine.snapshot().table(name).is_some_and(|t| t.def.view().is_none()))
     }
 }

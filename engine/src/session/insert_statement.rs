@@ -19,7 +19,10 @@ use crate::constraints::RowChecker;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::text_beside_times::value_in;
 use crate::scan::tiered_table::TieredTable;
+use crate::session::EngineSession;
+use crate::session::temporary::{TEMPORARY, TemporaryTable};
 use crate::sql;
+use crate::sql::relations::parts;
 use crate::state::engine::Engine;
 use crate::values::zone::Zone;
 
@@ -32,9 +35,16 @@ fn syntax(message: impl Into<String>) -> EngineError {
 ///
 /// # Errors
 /// Unknown columns, values for generated columns, and lists that do not fit together.
-pub(crate) fn spell_out(engine: &Arc<Engine>, statement: &mut DfStatement) -> Result<()> {
+pub(crate) fn spell_out(session: &EngineSession, statement: &mut DfStatement) -> Result<()> {
+    let engine = &session.engine;
     let Some(insert) = insert_of(statement) else { return Ok(()) };
     let ast::TableObject::TableName(name) = &insert.table else { return Ok(()) };
+    if let [schema, table] = parts(name).as_slice()
+        && schema == TEMPORARY
+        && let Some(table) = session.names.temporaries.table(table)
+    {
+        return spell_columns_out(insert, table.checker());
+    }
     let Ok(name) = sql::table_name(name) else { return Ok(()) };
     let snapshot = engine.snapshot();
     let Some(table) = snapshot.table(&name) else { return Ok(()) };
@@ -167,7 +177,8 @@ pub(crate) fn leave_casts_to_checker(plan: LogicalPlan, engine: &Arc<Engine>, zo
 fn target(dml: &DmlStatement) -> Option<Arc<TableDef>> {
     let provider = source_as_provider(&dml.target).ok()?;
     let any: &dyn std::any::Any = provider.as_ref();
-    Some(Arc::clone(any.downcast_ref::<TieredTable>()?.definition()))
+    let temporary = any.downcast_ref::<TemporaryTable>().map(|table| Arc::clone(table.definition()));
+    temporary.or_else(|| any.downcast_ref::<TieredTable>().map(|table| Arc::clone(table.definition())))
 }
 
 /// `CAST(column AS type) AS name` to `column AS name`, but for a column of NULLs: without a type it would be taken for one that is

@@ -56,7 +56,7 @@ static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CR
 const OF_THE_ENGINE: [&str; 3] = ["quote_ident", "quote_literal", "quote_nullable"];
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
-const HINTS: [&str; 13] = [
+const HINTS: [&str; 14] = [
     "pg_",
     "information_schema",
     "current_",
@@ -70,6 +70,7 @@ const HINTS: [&str; 13] = [
     "quote_",
     "inet_",
     "to_reg",
+    "txid_",
 ];
 
 /// False when the text cannot be about the catalog.
@@ -101,6 +102,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         if scanned.begins_table && !calls && !token.is("select") && !token.is("values") {
             match &*name {
                 "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,
+                _ if is_of_database(tokens, at) => touches = true,
                 table if common_tables.contains(table) => {}
                 table if PG_RELATIONS.contains(table) && !next.is_some_and(|next| next.is_symbol(".")) => {
                     touches = true
@@ -119,6 +121,13 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         }
     }
     touches
+}
+
+/// True for `database.pg_catalog.name` and `database.information_schema.name`.
+fn is_of_database(tokens: &[Scanned<'_>], at: usize) -> bool {
+    let symbol = |at: usize| tokens.get(at).is_some_and(|scanned| scanned.token.is_symbol("."));
+    let schema = tokens.get(at + 2).map(|scanned| scanned.token.value());
+    symbol(at + 1) && symbol(at + 3) && matches!(schema.as_deref(), Some("pg_catalog" | "information_schema"))
 }
 
 /// Names that WITH defines: `name AS (` and `name (columns) AS (`.

@@ -2,12 +2,12 @@
 //!
 //! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
 
-use zxq_engine::sql::quoted_text;
+mod arrays;
+mod rows;
 
 use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
 use super::effects::EffectCall;
 use super::scan::{Clause, Scanned};
-use crate::wire::decode::text::array_elements;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
 
@@ -119,6 +119,8 @@ impl<'a> Rewriter<'a> {
         }
         for at in 0..self.tokens.len() {
             self.operator_syntax(at);
+            self.like_escape(at);
+            self.age_of_transaction(at);
         }
         for at in 0..self.tokens.len() {
             self.regular_expression(at)?;
@@ -127,6 +129,7 @@ impl<'a> Rewriter<'a> {
             self.session_word(at);
             self.table_alias(at);
             self.table_oid(at);
+            self.system_column(at);
             self.regproc_column(at);
         }
         for at in 0..self.tokens.len() {
@@ -246,12 +249,24 @@ impl<'a> Rewriter<'a> {
         if !self.is_name(at) || at > 0 && self.symbol(at - 1, ".") {
             return;
         }
+        // `database.pg_catalog.pg_class`: there is one database.
+        let of_database = self.symbol(at + 1, ".") && self.symbol(at + 3, ".") && self.tokens[at].begins_table;
+        if of_database && matches!(self.value(at + 2).as_str(), "pg_catalog" | "information_schema") {
+            self.replace(at, at + 1, "");
+            self.schema_of(at + 2, true);
+            return;
+        }
+        self.schema_of(at, self.tokens[at].begins_table);
+    }
+
+    /// The schema that a name begins with.
+    fn schema_of(&mut self, at: usize, begins_table: bool) {
         let name = self.value(at);
         let (relations, schema) = match name.as_str() {
             "pg_catalog" => (&*PG_RELATIONS, "pgc"),
             "information_schema" => (&*INFORMATION_RELATIONS, "pgi"),
             _ => {
-                let unqualified = self.tokens[at].begins_table && PG_RELATIONS.contains(name.as_str());
+                let unqualified = begins_table && PG_RELATIONS.contains(name.as_str());
                 if unqualified && !self.symbol(at + 1, "(") && !self.symbol(at + 1, ".") {
                     self.pieces[at] = format!("pgc.{}", self.pieces[at]);
                 }
@@ -263,7 +278,7 @@ impl<'a> Rewriter<'a> {
         }
         if relations.contains(self.value(at + 2).as_str()) && !self.symbol(at + 3, "(") {
             self.pieces[at] = schema.to_owned();
-        } else if !self.tokens[at].begins_table || self.symbol(at + 3, "(") {
+        } else if !begins_table || self.symbol(at + 3, "(") {
             self.replace(at, at + 1, "");
         }
     }
@@ -451,36 +466,5 @@ impl<'a> Rewriter<'a> {
         const KEYWORDS: [&str; 12] =
             ["SELECT", "WHERE", "AND", "OR", "NOT", "ON", "IN", "THEN", "ELSE", "WHEN", "FROM", "BY"];
         KEYWORDS.iter().any(|keyword| self.is(at, keyword))
-    }
-
-    /// `'{a,b}'` where an array is meant: compared, in ANY, or cast to an array type.
-    fn array_literal(&mut self, at: usize) {
-        if !self.is_text(at) || !self.pieces[at].starts_with("'{") {
-            return;
-        }
-        let before = |word: &str| at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, word);
-        let compared = at > 0 && (self.symbol(at - 1, "=") || self.symbol(at - 1, ">"));
-        let cast = self.symbols(at + 1, ":", ":") && {
-            let mut name = at + 3;
-            while self.symbol(name + 1, ".") {
-                name += 2;
-            }
-            self.symbol(name + 1, "[") || self.is(name, "oidvector") || self.is(name, "int2vector")
-        };
-        if !(compared || cast || before("ANY") || before("ALL") || before("SOME")) {
-            return;
-        }
-        let raw = self.pieces[at][1..self.pieces[at].len() - 1].replace("''", "'");
-        let Some(elements) = array_elements(&raw) else { return };
-        let are_numbers = elements.iter().flatten().all(|element| element.parse::<i64>().is_ok());
-        let elements: Vec<String> = elements
-            .into_iter()
-            .map(|element| match element {
-                None => "NULL".to_owned(),
-                Some(element) if are_numbers => element,
-                Some(element) => quoted_text(&element),
-            })
-            .collect();
-        self.pieces[at] = format!("[{}]", elements.join(", "));
     }
 }

@@ -9,10 +9,16 @@ use pgwire::messages::startup::SecretKey;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
+use super::advisory::AdvisoryLocks;
+use super::notify::Channels;
+
 /// All connections of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     inner: Mutex<Inner>,
+    channels: Channels,
+    advisory: AdvisoryLocks,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +34,8 @@ struct Entry {
     statement: CancellationToken,
     /// Cancelled to end the connection.
     connection: CancellationToken,
+    /// What it is doing.
+    activity: Arc<Mutex<Activity>>,
 }
 
 /// One connection's place among them; leaving is dropping it.
@@ -40,6 +48,8 @@ pub(crate) struct Seat {
     pub(crate) secret: SecretKey,
     /// Cancelled when another session terminates this one.
     pub(crate) terminated: CancellationToken,
+    /// What it is doing, for others to see.
+    pub(crate) activity: Arc<Mutex<Activity>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -54,10 +64,15 @@ impl Connections {
         let mut inner = self.inner.lock();
         inner.last_pid = inner.last_pid.checked_add(1).unwrap_or(1);
         let pid = inner.last_pid;
-        let entry =
-            Entry { secret: secret.clone(), statement: CancellationToken::new(), connection: terminated.clone() };
+        let activity: Arc<Mutex<Activity>> = Arc::default();
+        let entry = Entry {
+            secret: secret.clone(),
+            statement: CancellationToken::new(),
+            connection: terminated.clone(),
+            activity: Arc::clone(&activity),
+        };
         inner.entries.insert(pid, entry);
-        Seat { connections: Arc::clone(self), pid, secret, terminated, _place: place }
+        Seat { connections: Arc::clone(self), pid, secret, terminated, activity, _place: place }
     }
 
     /// Cancels the statement of the connection with this process id, if the secret is right.
@@ -72,6 +87,21 @@ impl Connections {
     /// Cancels the statement of the connection with this process id; false when there is none.
     pub(crate) fn cancel(&self, pid: i32) -> bool {
         self.inner.lock().entries.get(&pid).map(|entry| entry.statement.cancel()).is_some()
+    }
+
+    /// Who listens where.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// Who holds which advisory lock.
+    pub(crate) fn advisory(&self) -> &AdvisoryLocks {
+        &self.advisory
+    }
+
+    /// What all connections are doing, by their process ids.
+    pub(crate) fn activities(&self) -> Vec<(i32, Activity)> {
+        self.inner.lock().entries.iter().map(|(pid, entry)| (*pid, entry.activity.lock().clone())).collect()
     }
 
     /// Ends the connection with this process id; false when there is none.

@@ -92,13 +92,10 @@ fn options_change_the_layout() {
 fn definitions_that_cannot_be_right_are_refused_with_advice() {
     use ErrorKind as K;
     for (sql, kind, part) in [
-        ("CREATE TABLE t (a INT PRIMARY KEY)", K::FeatureNotSupported, "lookup = 'column'"),
-        ("CREATE TABLE t (a INT UNIQUE)", K::FeatureNotSupported, "does not enforce uniqueness"),
-        ("CREATE TABLE t (a INT, UNIQUE (a))", K::FeatureNotSupported, "drop the clause"),
-        ("CREATE TABLE t (a INT, PRIMARY KEY (a))", K::FeatureNotSupported, "PRIMARY KEY"),
+        ("CREATE TABLE t (a INT PRIMARY KEY, b INT PRIMARY KEY)", K::InvalidDefinition, "multiple primary keys"),
+        ("CREATE TABLE t (a INT, UNIQUE (b))", K::UndefinedColumn, "column \"b\""),
         ("CREATE TABLE t (a INT REFERENCES u (a))", K::FeatureNotSupported, "references"),
         ("CREATE TABLE t (a INT GENERATED ALWAYS AS IDENTITY)", K::FeatureNotSupported, "IDENTITY"),
-        ("CREATE TEMPORARY TABLE t (a INT)", K::FeatureNotSupported, "TEMPORARY"),
         ("CREATE TABLE t (LIKE u)", K::FeatureNotSupported, "LIKE"),
         ("CREATE TABLE t (a DATE) PARTITION BY RANGE (a)", K::FeatureNotSupported, "partition_by"),
         ("CREATE TABLE t (a INT, \"A\" INT)", K::DuplicateColumn, "more than once"),
@@ -140,4 +137,15 @@ fn create_table_as_takes_the_querys_columns() {
     assert_eq!(def.lookup, ["k"]);
     assert_eq!(def.columns[0].data_type, DataType::Utf8View);
     assert_eq!((def.columns[1].data_type.clone(), def.columns[1].nullable), (DataType::Int64, false));
+}
+
+#[test]
+fn keys_are_recorded_under_the_names_that_postgres_gives() {
+    let def =
+        table("CREATE TABLE t (a INT PRIMARY KEY, b INT UNIQUE, c INT, CONSTRAINT mine UNIQUE (b, c), UNIQUE (c))")
+            .unwrap();
+    let keys: Vec<_> = def.keys().into_iter().map(|key| (key.name, key.columns.join(" "))).collect();
+    let expected = [("mine", "b c"), ("t_b_key", "b"), ("t_c_key", "c"), ("t_pkey", "a")];
+    assert_eq!(keys, expected.map(|(name, columns)| (name.to_owned(), columns.to_owned())));
+    assert!(!def.columns[0].nullable && def.columns[1].nullable);
 }

@@ -75,7 +75,7 @@ CREATE MACRO pg_get_userbyid(oid_) AS
     CASE WHEN oid_ = 10 THEN session_user_name() ELSE 'unknown (OID=' || oid_ || ')' END;
 CREATE MACRO pg_table_is_visible(oid_) AS
     EXISTS (SELECT 1 FROM pgc.pg_class c_pg_table_is_visible JOIN pgc.pg_namespace n_pg_table_is_visible ON n_pg_table_is_visible.oid = c_pg_table_is_visible.relnamespace
-        WHERE c_pg_table_is_visible.oid = oid_ AND n_pg_table_is_visible.nspname IN ('public', 'pg_catalog'));
+        WHERE c_pg_table_is_visible.oid = oid_ AND (n_pg_table_is_visible.nspname IN ('pg_catalog', 'pg_temp_1') OR list_contains(path_schemas(), n_pg_table_is_visible.nspname)));
 CREATE MACRO pg_type_is_visible(oid_) AS true;
 CREATE MACRO pg_function_is_visible(oid_) AS true;
 CREATE MACRO pg_operator_is_visible(oid_) AS true;
@@ -93,7 +93,12 @@ CREATE MACRO pg_ts_template_is_visible(oid_) AS true;
 CREATE MACRO pg_get_expr
     (expression_, relation_) AS expression_,
     (expression_, relation_, pretty_) AS expression_;
-CREATE MACRO constraint_text(oid_) AS (SELECT 'CHECK (' || k_constraint_text.expression || ')' FROM facts.checks k_constraint_text WHERE k_constraint_text.oid = oid_);
+CREATE MACRO constraint_text(oid_) AS coalesce(
+    (SELECT 'CHECK (' || k_constraint_text.expression || ')' FROM facts.checks k_constraint_text WHERE k_constraint_text.oid = oid_),
+    (SELECT CASE WHEN y_constraint_text.is_primary THEN 'PRIMARY KEY (' ELSE 'UNIQUE (' END
+        || key_columns(y_constraint_text.index_oid) || ')'
+    FROM facts.keys y_constraint_text WHERE y_constraint_text.oid = oid_ AND y_constraint_text.is_constraint)
+);
 CREATE MACRO pg_get_constraintdef
     (oid_) AS constraint_text(oid_),
     (oid_, pretty_) AS constraint_text(oid_);
@@ -102,8 +107,13 @@ CREATE MACRO pg_get_viewdef
     (oid_) AS view_text(to_regclass(oid_::VARCHAR)),
     (oid_, pretty_) AS view_text(to_regclass(oid_::VARCHAR));
 CREATE MACRO pg_get_indexdef
-    (oid_) AS NULL::VARCHAR,
-    (oid_, column_, pretty_) AS NULL::VARCHAR;
+    (oid_) AS index_text(oid_),
+    (oid_, column_, pretty_) AS CASE WHEN column_ = 0 THEN index_text(oid_) ELSE (
+        SELECT quote_ident(c_pg_get_indexdef.name) FROM facts.keys k_pg_get_indexdef
+        JOIN facts.columns c_pg_get_indexdef ON c_pg_get_indexdef.relation_oid = k_pg_get_indexdef.relation_oid
+            AND c_pg_get_indexdef.num = k_pg_get_indexdef.columns[column_]
+        WHERE k_pg_get_indexdef.index_oid = oid_
+    ) END;
 CREATE MACRO pg_get_ruledef
     (oid_) AS NULL::VARCHAR,
     (oid_, pretty_) AS NULL::VARCHAR;

@@ -20,27 +20,58 @@ CREATE TYPE character_data AS VARCHAR;
 CREATE TYPE cardinal_number AS INTEGER;
 CREATE TYPE yes_or_no AS VARCHAR;
 
-CREATE TABLE facts.schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
-CREATE TABLE facts.relations (
+CREATE TABLE facts.stored_schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
+CREATE TABLE facts.stored_relations (
     oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
     about VARCHAR, definition VARCHAR
 );
-CREATE TABLE facts.columns (
+CREATE TABLE facts.stored_columns (
     relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
     default_text VARCHAR, generated BOOLEAN, about VARCHAR
 );
+-- With the session's temporary tables, which zxq puts into variables.
+CREATE VIEW facts.schemas AS
+SELECT oid, name, about FROM facts.stored_schemas
+UNION ALL
+SELECT 16000::UINTEGER, 'pg_temp_1', NULL WHERE len(getvariable('zxq_relations')) > 0;
+CREATE VIEW facts.relations AS
+SELECT * FROM facts.stored_relations
+UNION ALL
+SELECT unnest(getvariable('zxq_relations')::STRUCT(
+    oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
+    about VARCHAR, definition VARCHAR
+)[], recursive := true);
+CREATE VIEW facts.columns AS
+SELECT * FROM facts.stored_columns
+UNION ALL
+SELECT unnest(getvariable('zxq_columns')::STRUCT(
+    relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
+    default_text VARCHAR, generated BOOLEAN, about VARCHAR
+)[], recursive := true);
 CREATE TABLE facts.checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
+-- Keys and indexes that were declared: `is_constraint` tells PRIMARY KEY and UNIQUE from CREATE INDEX.
+CREATE TABLE facts.keys (
+    oid UINTEGER, index_oid UINTEGER, relation_oid UINTEGER, name VARCHAR, is_primary BOOLEAN, is_unique BOOLEAN,
+    is_constraint BOOLEAN, columns SMALLINT[]
+);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
 CREATE VIEW facts.relation_names AS
 SELECT r.oid, s.name || '.' || r.name AS name
 FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
 UNION ALL
-SELECT oid, name FROM facts.relations WHERE schema_oid = 2200
+SELECT oid, name FROM facts.relations WHERE schema_oid IN (2200, 16000)
+UNION ALL
+SELECT index_oid, name FROM facts.keys
+UNION ALL
+SELECT index_oid, 'public.' || name FROM facts.keys
 UNION ALL
 SELECT oid, name FROM facts.system_relations
 UNION ALL
 SELECT oid, 'pg_catalog.' || name FROM facts.system_relations;
-CREATE TABLE facts.settings (name VARCHAR, default_value VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR);
+CREATE TABLE facts.settings (
+    name VARCHAR, default_value VARCHAR, number VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR, unit VARCHAR,
+    least VARCHAR, most VARCHAR, options VARCHAR[]
+);
 
 CREATE TABLE pgc.pg_type (
     oid UINTEGER, typname VARCHAR, typnamespace UINTEGER DEFAULT 11, typowner UINTEGER DEFAULT 10, typlen SMALLINT,

@@ -2,6 +2,7 @@
 
 pub(crate) mod binary_reader;
 mod binary_values;
+mod escapes;
 pub(crate) mod from_stdin;
 pub(crate) mod loader_csv;
 mod moments;

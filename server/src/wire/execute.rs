@@ -8,6 +8,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use pgwire::messages::response::TransactionStatus;
 use zxq_engine::Outcome;
+use zxq_engine::sql::quoted;
 
 use super::copy::from_stdin::CopyIn;
 use super::copy::options::{CopyCommand, CopyOptions};
@@ -249,7 +250,8 @@ impl Session {
                 let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() };
                 Ok(Reply::CopyIn(copy))
             }
-            CopyCommand::Out { query, options } => {
+            CopyCommand::Out { query, whole, options } => {
+                let query = &self.without_generated(query, whole.as_deref());
                 let planned = Planned::new(self, query, &[]).await?;
                 if !planned.is_query() {
                     return Err(WireError::syntax("COPY (statement) TO STDOUT takes a query"));
@@ -267,6 +269,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The query of all columns of a table as one of those that COPY takes in again.
+    fn without_generated(&self, query: &str, whole: Option<&str>) -> String {
+        let snapshot = self.engine.engine().snapshot();
+        let Some(table) = whole.and_then(|name| snapshot.table(name)) else { return query.to_owned() };
+        let columns = &table.def.columns;
+        let given: Vec<String> =
+            columns.iter().filter(|column| column.generated.is_none()).map(|column| quoted(&column.name)).collect();
+        if given.len() == columns.len() {
+            return query.to_owned();
+        }
+        query.replacen('*', &given.join(", "), 1)
     }
 
     async fn discard_all(&mut self) -> Result<(), WireError> {

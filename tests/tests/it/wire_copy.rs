@@ -237,6 +237,12 @@ async fn options_as_postgres_has_them() {
     let error = client.copy_out("COPY t TO STDOUT (FORMAT csv, FORCE_QUOTE (z))").await.map(drop).unwrap_err();
     assert_eq!(error.code().map(|code| code.code()), Some("42703"), "{}", error_text(&error));
 
+    // What is generated does not go out, and so all goes in again.
+    must(&client, "CREATE TABLE g (a INTEGER, b INTEGER GENERATED ALWAYS AS (a * 2) STORED, c TEXT)").await;
+    send(&client, "COPY g FROM STDIN", b"1\tx\n").await.unwrap();
+    assert_eq!(read("COPY g TO STDOUT (FORMAT csv, HEADER)").await, "a,c\n1,x\n");
+    assert_eq!(read("COPY (SELECT * FROM g) TO STDOUT").await, "1\t2\tx\n");
+
     // Times without a zone are local to the session.
     must(&client, "CREATE TABLE moments (at TIMESTAMPTZ); SET TimeZone = 'Asia/Tokyo'").await;
     send(&client, "COPY moments FROM STDIN", b"2024-01-01 09:00:00\n2024-01-01 09:00:00Z\n").await.unwrap();

@@ -32,6 +32,8 @@ pub(crate) enum CopyCommand {
     Out {
         /// The query whose rows go out.
         query: String,
+        /// The table, where all its columns are meant; those that are generated do not go out.
+        whole: Option<String>,
         /// Options.
         options: CopyOptions,
     },
@@ -313,7 +315,7 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
         }
         endpoint(cursor, "STDOUT")?;
         finish_options(cursor, &mut options, false)?;
-        return Ok(CopyCommand::Out { query, options });
+        return Ok(CopyCommand::Out { query, whole: None, options });
     }
     let (mut table, mut source) = (cursor.name()?, String::new());
     source.push_str(&quoted(&table));
@@ -360,7 +362,8 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
     } else {
         columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
     };
-    Ok(CopyCommand::Out { query: format!("SELECT {list} FROM {source}"), options })
+    let whole = columns.is_empty().then_some(table);
+    Ok(CopyCommand::Out { query: format!("SELECT {list} FROM {source}"), whole, options })
 }
 
 /// The options, up to the end.

@@ -5,6 +5,7 @@ mod tests;
 
 use std::ops::Range;
 
+use super::escapes::unescape;
 use super::options::{CopyFormat, CopyOptions, Header};
 use crate::sqlstate;
 use crate::wire::error::WireError;
@@ -166,7 +167,7 @@ impl TextRows {
     /// Position of the line feed that ends the line; quotes are followed from piece to piece.
     fn end_of_line(&mut self, data: &[u8]) -> Option<usize> {
         if !self.is_csv {
-            return data.iter().position(|b| *b == b'\n');
+            return self.end_of_text_line(data);
         }
         for (at, byte) in data.iter().enumerate() {
             if self.escaped {
@@ -182,10 +183,27 @@ impl TextRows {
         None
     }
 
+    /// The same in text: behind a backslash a line feed is part of a value.
+    fn end_of_text_line(&self, data: &[u8]) -> Option<usize> {
+        let mut from = 0;
+        loop {
+            let end = from + data[from..].iter().position(|byte| *byte == b'\n')?;
+            let is_slash = |byte: &&u8| **byte == b'\\';
+            let mut slashes = data[..end].iter().rev().take_while(is_slash).count();
+            if slashes == end {
+                slashes += self.line.iter().rev().take_while(is_slash).count();
+            }
+            if slashes.is_multiple_of(2) {
+                return Some(end);
+            }
+            from = end + 1;
+        }
+    }
+
     fn take_line(&mut self, line: &[u8], sink: &mut impl RowSink) -> Result<(), WireError> {
         self.line_number += 1;
-        if self.is_csv {
-            // Inside quotes, too.
+        if self.is_csv || line.contains(&b'\n') {
+            // Inside quotes, or behind a backslash.
             self.line_number += line.iter().filter(|byte| **byte == b'\n').count() as u64;
         }
         let (bare, end) = match line.strip_suffix(b"\r") {
@@ -437,47 +455,4 @@ pub(super) fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// The value of a text field: `\t`, `\n`, `\\`, `\101`, `\x41`.
-fn unescape(raw: &[u8], value: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < raw.len() {
-        if raw[at] != b'\\' || at + 1 == raw.len() {
-            value.push(raw[at]);
-            at += 1;
-            continue;
-        }
-        at += 2;
-        match raw[at - 1] {
-            b'b' => value.push(8),
-            b'f' => value.push(12),
-            b'n' => value.push(b'\n'),
-            b'r' => value.push(b'\r'),
-            b't' => value.push(b'\t'),
-            b'v' => value.push(11),
-            b'0'..=b'7' => {
-                let (code, used) = digits(&raw[at - 1..], 8, 3);
-                value.push(code);
-                at += used - 1;
-            }
-            b'x' if raw.get(at).is_some_and(u8::is_ascii_hexdigit) => {
-                let (code, used) = digits(&raw[at..], 16, 2);
-                value.push(code);
-                at += used;
-            }
-            other => value.push(other),
-        }
-    }
-}
-
-/// Up to `most` digits as a byte, and how many there were.
-fn digits(raw: &[u8], radix: u32, most: usize) -> (u8, usize) {
-    let mut code = 0u32;
-    let mut used = 0;
-    for digit in raw.iter().take(most).map_while(|b| char::from(*b).to_digit(radix)) {
-        code = code * radix + digit;
-        used += 1;
-    }
-    ((code & 0xff) as u8, used)
 }

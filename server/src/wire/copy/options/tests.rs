@@ -19,14 +19,15 @@ fn both_spellings_of_options() {
     assert_eq!((options.format, options.header), (CopyFormat::Csv, Header::Yes));
     assert_eq!((options.delimiter(), options.null()), (b';', "x"));
 
-    let CopyCommand::Out { query, options } = parse("COPY (select (1)) TO STDOUT WITH CSV HEADER NULL AS '-'").unwrap()
+    let CopyCommand::Out { query, options, .. } =
+        parse("COPY (select (1)) TO STDOUT WITH CSV HEADER NULL AS '-'").unwrap()
     else {
         panic!("not a COPY TO")
     };
     assert_eq!(query, "select (1)");
     assert_eq!((options.format, options.header, options.null()), (CopyFormat::Csv, Header::Yes, "-"));
 
-    let CopyCommand::Out { query, options } = parse("COPY warm.t TO STDOUT (FORMAT \"binary\")").unwrap() else {
+    let CopyCommand::Out { query, options, .. } = parse("COPY warm.t TO STDOUT (FORMAT \"binary\")").unwrap() else {
         panic!("not a COPY TO")
     };
     assert_eq!((query.as_str(), options.format), ("SELECT * FROM \"warm\".\"t\"", CopyFormat::Binary));

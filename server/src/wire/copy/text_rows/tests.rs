@@ -34,6 +34,7 @@ fn text_format() {
     assert_eq!(rows("", &[], "1\t\n2\t\\101\\x42\n\\.\nnot data").unwrap(), "a,b\n1,\"\"\n2,AB\n");
     assert_eq!(rows("WITH (DELIMITER '|', NULL 'nil')", &["b", "a"], "nil|x\\|y").unwrap(), "b,a\n,x|y\n");
     assert_eq!(rows("", &[], "").unwrap(), "a,b\n");
+    assert_eq!(rows("", &[], "1\tx\\\ny\n2\tz\\\\\n").unwrap(), "a,b\n1,\"x\ny\"\n2,z\\\n");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) mod postgres_forms;
 pub(crate) mod postgres_operators;
 pub(crate) mod query_forms;
 pub(crate) mod relations;
+pub(crate) mod row_places;
 mod select_into;
 pub(crate) mod series;
 pub(crate) mod set_returning;

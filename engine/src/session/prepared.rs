@@ -32,7 +32,9 @@ use crate::session::parameters::{Settled, contradict, settle};
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::output_names::{lay_over, output_declarations, output_names};
 use crate::sql::statement::EXPLAIN_AS_JSON;
-use crate::sql::{self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns};
+use crate::sql::{
+    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, using_columns,
+};
 use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
@@ -332,6 +334,7 @@ async fn plan_statement(
     set_returning::rewrite(&mut parsed);
     series::rewrite(&mut parsed)?;
     postgres_forms::rewrite(&mut parsed)?;
+    row_places::rewrite(&mut parsed);
     if statement.kind() == StatementKind::Insert {
         insert_statement::spell_out(session, &mut parsed)?;
     }

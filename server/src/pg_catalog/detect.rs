@@ -7,9 +7,11 @@ use super::scan::Scanned;
 use crate::wire::lexer::TokenKind;
 
 /// The SQL that defines the catalog, in the order it has to run.
-pub(super) const DEFINITIONS: [&str; 7] = [
+pub(super) const DEFINITIONS: [&str; 9] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/tables.sql"),
+    include_str!("sql/rare_tables.sql"),
+    include_str!("sql/keywords.sql"),
     include_str!("sql/static_rows.sql"),
     include_str!("sql/session_functions.sql"),
     include_str!("sql/catalog.sql"),

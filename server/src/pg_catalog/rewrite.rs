@@ -97,8 +97,7 @@ impl<'a> Rewriter<'a> {
             return None;
         }
         let alias = if self.is(name + 1, "AS") { name + 2 } else { name + 1 };
-        let has_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
-        Some((if has_alias { self.value(alias) } else { relation.clone() }, relation))
+        Some((if self.is_alias(alias) { self.value(alias) } else { relation.clone() }, relation))
     }
 
     /// The text of each token, parameters filled in.
@@ -121,6 +120,7 @@ impl<'a> Rewriter<'a> {
             self.operator_syntax(at);
             self.like_escape(at);
             self.age_of_transaction(at);
+            self.series(at);
         }
         for at in 0..self.tokens.len() {
             self.regular_expression(at)?;
@@ -296,8 +296,10 @@ impl<'a> Rewriter<'a> {
         }
         let Some((word, function)) = SESSION_WORDS.iter().find(|(word, _)| token.is(word)) else { return };
         // `user` is a name that people give to columns.
-        let stands_alone =
-            at > 0 && (self.is(at - 1, "SELECT") || self.symbol(at - 1, "=") || self.symbol(at - 1, "("));
+        let stands_alone = at > 0
+            && (["SELECT", "THEN", "ELSE"].iter().any(|word| self.is(at - 1, word))
+                || self.symbol(at - 1, "=")
+                || self.symbol(at - 1, "("));
         if *word == "user" && !stands_alone {
             return;
         }
@@ -306,6 +308,10 @@ impl<'a> Rewriter<'a> {
 
     /// `FROM unnest(a) x` names the column `x` too.
     fn table_alias(&mut self, at: usize) {
+        if self.is(at, "string_to_array") && self.symbol(at + 1, "(") && self.stands_in_from(at) {
+            self.value_as_table(at);
+            return;
+        }
         let is_function = TABLE_FUNCTIONS.iter().any(|function| self.is(at, function)) && self.symbol(at + 1, "(");
         if !is_function || !self.stands_in_from(at) {
             return;
@@ -316,10 +322,14 @@ impl<'a> Rewriter<'a> {
         if self.is(alias, "AS") {
             alias += 1;
         }
-        let is_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
-        if is_alias && !self.symbol(alias + 1, "(") {
+        if self.is_alias(alias) && !self.symbol(alias + 1, "(") {
             self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
         }
+    }
+
+    /// True for a word that can only be an alias.
+    fn is_alias(&self, at: usize) -> bool {
+        self.is_name(at) && !NOT_ALIASES.iter().any(|word| self.is(at, word))
     }
 
     /// The function is an item of FROM, with or without its schema.

@@ -207,10 +207,9 @@ impl Answer<'_> {
             Reply::Empty => self.link.put(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())),
             Reply::Command(tag) => self.complete(session, tag),
             Reply::CopyIn(copy) => {
-                let engine = Arc::clone(session.engine.engine());
                 let table = copy.table.clone();
                 let zone = session.settings.value("TimeZone").to_owned();
-                let report = copy.run(&engine, &zone, self.link, &self.guard).await?;
+                let report = copy.run(&session.engine, &zone, self.link, &self.guard).await?;
                 session.note_write();
                 if let Some(notice) = report.notice(&table) {
                     session.notice(WireError::notice(notice));

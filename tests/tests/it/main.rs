@@ -26,4 +26,5 @@ mod two_connections_drop;
 mod two_connections_moves;
 mod wire;
 mod wire_copy;
+mod wire_sessions;
 mod wire_types;

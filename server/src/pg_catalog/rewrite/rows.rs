@@ -70,4 +70,34 @@ impl Rewriter<'_> {
             self.pieces[pattern].push_str(" ESCAPE '\\'");
         }
     }
+
+    /// `SELECT generate_series(1, 3)`: rows, where DuckDB gives a list.
+    pub(super) fn series(&mut self, at: usize) {
+        let items = if self.is(at, "generate_series") {
+            "series_items"
+        } else if self.is(at, "generate_subscripts") {
+            "subscript_items"
+        } else {
+            return;
+        };
+        let scanned = self.tokens[at];
+        let within_unnest = at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, "unnest");
+        if scanned.clause == Clause::Select && self.symbol(at + 1, "(") && !within_unnest {
+            self.pieces[at] = items.to_owned();
+        }
+    }
+
+    /// `FROM string_to_array(a, ',') s`: a value as a table of one row and one column, both called `s`.
+    pub(super) fn value_as_table(&mut self, at: usize) {
+        let depth = self.tokens[at].depth + 1;
+        let close = (at + 1..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth);
+        let Some(close) = close else { return };
+        let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
+        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
+        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
+        self.pieces[close].push(')');
+        if self.is_alias(alias) {
+            self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
+        }
+    }
 }

@@ -219,6 +219,13 @@ CREATE MACRO pg_has_role
     (user_, role_, privilege_) AS true;
 CREATE MACRO row_security_active(relation_) AS false;
 
+-- Rows from functions among the columns of a query.
+CREATE MACRO series_items
+    (from_, to_) AS unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000) + 1)),
+    (from_, to_, step_) AS
+        unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000 * step_::BIGINT) + 1, step_::BIGINT));
+CREATE MACRO subscript_items(array_, dimension_) AS unnest(range(1, len(array_) + 1));
+
 -- Arrays.
 CREATE MACRO array_upper(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN len(array_)::INTEGER END;
 CREATE MACRO array_lower(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN 1 END;
@@ -236,7 +243,18 @@ CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
 CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
     WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;
 
+-- Statistics that nothing keeps.
+CREATE MACRO pg_stat_get_numscans(oid_) AS 0::BIGINT;
+CREATE MACRO pg_stat_get_live_tuples(oid_) AS
+    (SELECT r_pg_stat_get_live_tuples.rows::BIGINT FROM facts.relations r_pg_stat_get_live_tuples
+    WHERE r_pg_stat_get_live_tuples.oid = oid_);
+CREATE MACRO pg_stat_get_dead_tuples(oid_) AS 0::BIGINT;
+
 -- JSON objects, as text.
+CREATE MACRO json_agg(value_) AS json_group_array(value_)::VARCHAR;
+CREATE MACRO jsonb_agg(value_) AS json_group_array(value_)::VARCHAR;
+CREATE MACRO json_object_agg(key_, value_) AS json_group_object(key_, value_)::VARCHAR;
+CREATE MACRO jsonb_object_agg(key_, value_) AS json_group_object(key_, value_)::VARCHAR;
 CREATE MACRO json_pair(key_, value_) AS '"' || key_ || '": ' || CASE
     WHEN value_ IS NULL THEN 'null'
     WHEN typeof(value_) IN ('BOOLEAN', 'SMALLINT', 'INTEGER', 'BIGINT', 'DOUBLE') THEN value_::VARCHAR

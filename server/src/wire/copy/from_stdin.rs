@@ -9,7 +9,7 @@ use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use zxq_engine::catalog::declared::{PG_TYPE, annotation};
 use zxq_engine::catalog::{ColumnDef, TableDef};
-use zxq_engine::{Engine, EngineError, ErrorKind, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
+use zxq_engine::{EngineError, EngineSession, ErrorKind, FileFormat, JobHandle, LoadReport, LoadRequest, LoadSource};
 
 use super::binary_reader::BinaryReader;
 use super::loader_csv::LoaderCsv;
@@ -49,12 +49,12 @@ impl CopyIn {
     /// Malformed data, what the load says, the guard's reason, or that the client is gone. Then nothing was loaded.
     pub(crate) async fn run(
         self,
-        engine: &Arc<Engine>,
+        session: &EngineSession,
         zone: &str,
         link: &mut Link,
         guard: &Guard,
     ) -> Result<LoadReport, Stop> {
-        let target = self.target(engine)?;
+        let target = self.target(session)?;
         let (writer, pipe_reader) = pipe();
         let request = LoadRequest {
             table: self.table.clone(),
@@ -70,7 +70,7 @@ impl CopyIn {
         let (table, by_row) = (self.table.clone(), self.options.format == CopyFormat::Binary);
         let (source, mut reader) = self.source(target, pipe_reader, zone)?;
         // Whatever ends this early drops it, which asks it to stop; it then leaves nothing.
-        let load = engine.start_load(request, source);
+        let load = session.start_load(request, source);
         let job = load.running();
 
         let columns = i16::try_from(count).unwrap_or(i16::MAX);
@@ -111,11 +111,11 @@ impl CopyIn {
     ///
     /// # Errors
     /// 42P01, 42703, 42701, 42P10; 0A000 for options of zxq that the binary format does not have.
-    fn target(&self, engine: &Engine) -> Result<Target, WireError> {
-        let snapshot = engine.snapshot();
-        let Some(table) = snapshot.table(&self.table) else {
+    fn target(&self, session: &EngineSession) -> Result<Target, WireError> {
+        let stored = || session.engine().snapshot().table(&self.table).map(|table| Arc::clone(&table.def));
+        let Some(def) = session.temporary_definition(&self.table).or_else(stored) else {
             if !self.options.create {
-                engine.table(&self.table)?;
+                session.engine().table(&self.table)?;
             }
             if self.options.format == CopyFormat::Binary {
                 return Err(WireError::unsupported("a table cannot be made of data in binary format")
@@ -123,7 +123,6 @@ impl CopyIn {
             }
             return Ok(Target { table: None, all: Vec::new(), copied: self.columns.clone() });
         };
-        let def = &table.def;
         for (at, name) in self.columns.iter().enumerate() {
             let Some(column) = def.column(name) else { return Err(no_column(&self.table, name)) };
             if column.generated.is_some() {
@@ -145,7 +144,7 @@ impl CopyIn {
             return Err(WireError::unsupported("asset_class is not for the binary format")
                 .hint("Send the column with the rows"));
         }
-        Ok(Target { table: Some(Arc::clone(def)), all, copied })
+        Ok(Target { table: Some(def), all, copied })
     }
 
     /// Where the loader's rows come from; what is to be made of the client's data before, where it is read on its way.

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast;
 use zxq_catalog::TableDef;
 
 use crate::constraints::RowChecker;
+use crate::constraints::numbers::is_numbered;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::text_beside_times::value_in;
 use crate::scan::tiered_table::TieredTable;
@@ -120,7 +121,7 @@ fn is_default(expr: &ast::Expr) -> bool {
 
 fn leave_out_generated(columns: &mut Vec<String>, rows: &mut [ast::Parens<Vec<ast::Expr>>], def: &TableDef) {
     for position in (0..columns.len()).rev() {
-        let generated = def.column(&columns[position]).is_some_and(|c| c.generated.is_some());
+        let generated = def.column(&columns[position]).is_some_and(|c| c.generated.is_some() || is_numbered(c));
         // One column has to stay, or there would be no rows to tell.
         if generated && columns.len() > 1 && rows.iter().all(|row| row.content.get(position).is_some_and(is_default)) {
             columns.remove(position);
@@ -135,6 +136,12 @@ fn write_defaults(columns: &[String], rows: &mut [ast::Parens<Vec<ast::Expr>>], 
     for row in rows {
         for (name, expr) in columns.iter().zip(&mut row.content) {
             if is_default(expr) {
+                if def.column(name).is_some_and(is_numbered) {
+                    let message = format!(
+                        "DEFAULT for some rows of column \"{name}\", which is numbered, is not supported: leave the column out"
+                    );
+                    return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
+                }
                 *expr = match def.column(name).and_then(|c| c.default.as_deref()) {
                     Some(default) => ast::Expr::Nested(Box::new(sql::statement::parse_expression(default)?)),
                     None => ast::Expr::Value(ast::Value::Null.into()),

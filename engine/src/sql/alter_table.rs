@@ -5,7 +5,7 @@ use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::cold_format::ColdFormat;
-use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
+use crate::sql::create_table::{Checks, check_columns, name_numbers, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
 use crate::sql::keys;
 use crate::sql::options::{
@@ -131,6 +131,14 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
             format!("column \"{name}\": add the column first, then the key with ADD CONSTRAINT"),
         ));
     }
+    if has_rows && added.default.as_deref().is_some_and(|default| default.starts_with("nextval(")) {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "column \"{name}\": a numbered column cannot be added to a table that holds rows, which have no number"
+            ),
+        ));
+    }
     if has_rows {
         let kind = match (added.nullable, &added.default, &added.generated) {
             (false, None, None) => ErrorKind::NotNullViolation,
@@ -156,6 +164,8 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
     }
     let checks = all.finish();
     def.columns.push(added);
+    let table = def.name.clone();
+    name_numbers(&table, &mut def.columns);
     check_columns(&def.name, &def.columns)?;
     def.checks = checks;
     Ok(())

@@ -61,6 +61,7 @@ impl fmt::Debug for TemporaryTable {
 impl TemporaryTable {
     /// A table without rows, whose memory is counted in the pool.
     pub(crate) fn new(checker: Arc<RowChecker>, at_commit: AtCommit, pool: Arc<dyn MemoryPool>) -> Self {
+        checker.begin_numbers(|_| 0);
         let (defaults, schema) = (Arc::new(checker.default_exprs()), checker.table().row_schema());
         TemporaryTable { checker, defaults, schema, at_commit, pool, chunks: Arc::default() }
     }

@@ -7,12 +7,13 @@ use super::scan::Scanned;
 use crate::wire::lexer::TokenKind;
 
 /// The SQL that defines the catalog, in the order it has to run.
-pub(super) const DEFINITIONS: [&str; 9] = [
+pub(super) const DEFINITIONS: [&str; 10] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/tables.sql"),
     include_str!("sql/rare_tables.sql"),
     include_str!("sql/keywords.sql"),
     include_str!("sql/static_rows.sql"),
+    include_str!("sql/functions_there_are.sql"),
     include_str!("sql/session_functions.sql"),
     include_str!("sql/catalog.sql"),
     include_str!("sql/functions.sql"),

@@ -8,8 +8,9 @@ SELECT
     r.oid, r.name AS relname, r.schema_oid AS relnamespace, 0::UINTEGER AS reltype, 0::UINTEGER AS reloftype,
     10::UINTEGER AS relowner, CASE r.kind WHEN 'r' THEN 2 ELSE 0 END::UINTEGER AS relam,
     CASE r.kind WHEN 'r' THEN r.oid ELSE 0 END::UINTEGER AS relfilenode, 0::UINTEGER AS reltablespace,
-    -- There are no pages. DuckDB reads a table with pages by them.
-    0::INTEGER AS relpages, r.rows::REAL AS reltuples, 0 AS relallvisible,
+    -- There are no pages: DuckDB reads a table that has some by them. Rows are not estimated, as before an ANALYZE; how many
+    -- there are is in pg_stat_user_tables.
+    0::INTEGER AS relpages, -1::REAL AS reltuples, 0 AS relallvisible,
     0::UINTEGER AS reltoastrelid,
     EXISTS (SELECT 1 FROM facts.keys k WHERE k.relation_oid = r.oid) AS relhasindex, false AS relisshared,
     CASE r.schema_oid WHEN 16000 THEN 't' ELSE 'p' END AS relpersistence,

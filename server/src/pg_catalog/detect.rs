@@ -56,7 +56,16 @@ pub(super) static INFORMATION_RELATIONS: LazyLock<HashSet<&'static str>> =
 static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CREATE MACRO "));
 
 /// Functions that the engine has too, with every answer of PostgreSQL's.
-const OF_THE_ENGINE: [&str; 3] = ["quote_ident", "quote_literal", "quote_nullable"];
+const OF_THE_ENGINE: [&str; 8] = [
+    "quote_ident",
+    "quote_literal",
+    "quote_nullable",
+    "timezone",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+];
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
 const HINTS: [&str; 14] = [

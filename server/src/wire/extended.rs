@@ -100,7 +100,7 @@ impl Connection {
             Vec::new()
         };
         let name = bind.portal_name.unwrap_or_default();
-        let portal = Portal { statement, parameters, formats, hold: false, state: PortalState::Ready };
+        let portal = Portal { statement, parameters, formats, hold: false, declared: None, state: PortalState::Ready };
         self.session.keep_portal(name, portal)?;
         self.link.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
     }
@@ -134,6 +134,8 @@ impl Connection {
         // Out of the session while it runs: a portal may be a FETCH from another one.
         let mut portal = self.session.take_portal(&name)?;
         self.session.more_follows = self.more_follows(&portal);
+        self.session.note_statement(&portal.statement.text);
+        self.session.show_settings();
         let mut answer = Answer { link: &mut self.link, guard: guard.clone() };
         let outcome = answer.portal(&mut self.session, &mut portal, limit).await;
         let ended = outcome?;

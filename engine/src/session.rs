@@ -36,6 +36,7 @@ mod get;
 mod insert_statement;
 mod names;
 mod object_ddl;
+mod output_schema;
 mod parameters;
 mod prepared;
 mod temporary;

@@ -72,9 +72,9 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
-    /// True where its results have digits of their own, not those that a column has: it divides, and not two constants.
+    /// True where it divides.
     pub(crate) fn gives_quotients(&self) -> bool {
-        self.operation == Operation::Divided && self.digits.is_none()
+        self.operation == Operation::Divided
     }
 
     fn written<'a>(&self, parts: impl Iterator<Item = Result<String>> + 'a) -> Result<String> {

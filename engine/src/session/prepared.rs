@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
@@ -15,12 +15,12 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
-use zxq_catalog::declared::PG_TYPE;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::scan::tier_scan_exec::ScanReport;
 use crate::semantics::quotients;
+use crate::semantics::type_names::is_bare_numeric;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
@@ -28,9 +28,9 @@ use crate::session::described;
 use crate::session::explain::Explained;
 use crate::session::insert_statement;
 use crate::session::names::Resolved;
-use crate::session::parameters::{Settled, contradict, settle};
+use crate::session::output_schema::named_as_in_postgres;
+use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, Outcome, positional};
-use crate::sql::output_names::{lay_over, output_declarations, output_names};
 use crate::sql::statement::EXPLAIN_AS_JSON;
 use crate::sql::{
     self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, using_columns,
@@ -139,6 +139,11 @@ impl Prepared {
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
         Ok(Prepared { statement, param_types, param_fields, schema, work, time_zone, names })
+    }
+
+    /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
+    pub fn keeps_digits(&self, parameter: usize) -> bool {
+        self.param_fields.get(parameter).is_some_and(|field| is_bare_numeric(field))
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.
@@ -307,7 +312,7 @@ async fn plan_with_types(
     let declared: Option<Vec<DataType>> = hints.iter().cloned().collect();
     let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return settled };
     match &settled {
-        Ok(settled) if !contradict(&settled.fields, &declared) => {}
+        Ok(settled) if !contradict(&settled.fields, &declared) && !is_misread(&settled.plan)? => {}
         _ => {
             let plan = plan_statement(session, state, statement, Some(&declared)).await?;
             if let LogicalPlan::Statement(LogicalStatement::Prepare(prepare)) = plan {
@@ -371,30 +376,6 @@ fn contains(plan: &LogicalPlan, wanted: impl Fn(&LogicalPlan) -> bool) -> bool {
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     found || visited.is_err()
-}
-
-/// A plan's schema under the names that PostgreSQL gives the columns, with the types that a cast around them declares.
-fn named_as_in_postgres(statement: &Statement, planned: &Schema) -> SchemaRef {
-    let own: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
-    let none = vec![""; own.len()];
-    let names = output_names(statement.parsed()).and_then(|names| lay_over(&names, &own));
-    let declared = output_declarations(statement.parsed()).and_then(|types| lay_over(&types, &none));
-    if names.is_none() && declared.is_none() {
-        return Arc::new(planned.clone());
-    }
-    let fields = planned.fields().iter().enumerate().map(|(at, field)| {
-        let name = names.as_ref().and_then(|names| names.get(at)).unwrap_or(field.name()).clone();
-        let field = field.as_ref().clone().with_name(name);
-        match declared.as_ref().and_then(|types| types.get(at)).filter(|declared| !declared.is_empty()) {
-            Some(declared) if field.data_type().is_string() => {
-                let mut metadata = field.metadata().clone();
-                metadata.insert(PG_TYPE.to_owned(), declared.clone());
-                field.with_metadata(metadata)
-            }
-            _ => field,
-        }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), planned.metadata().clone()))
 }
 
 /// DataFusion's INSERT yields one row with the count.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use zxq_catalog::CatalogError;
 use zxq_providers::ProviderError;
@@ -342,6 +342,9 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
             SchemaError::AmbiguousReference { .. } => ErrorKind::AmbiguousColumn,
             SchemaError::DuplicateQualifiedField { .. } => ErrorKind::DuplicateAlias,
             SchemaError::DuplicateUnqualifiedField { .. } => ErrorKind::DuplicateColumn,
+            SchemaError::FieldNotFound { field, valid_fields } if missing_relation(field, valid_fields).is_some() => {
+                ErrorKind::UndefinedTable
+            }
             SchemaError::FieldNotFound { .. } => ErrorKind::UndefinedColumn,
         },
         DataFusionError::Plan(text) => kind_of_plan_text(text),
@@ -406,9 +409,19 @@ fn message_of(error: &DataFusionError) -> String {
     text
 }
 
+/// The relation that qualifies a column, where there is none of that name.
+fn missing_relation<'a>(field: &'a Column, valid_fields: &[Column]) -> Option<&'a str> {
+    let relation = field.relation.as_ref()?.table();
+    let is_there = valid_fields.iter().any(|valid| valid.relation.as_ref().is_some_and(|r| r.table() == relation));
+    (!is_there && !valid_fields.is_empty()).then_some(relation)
+}
+
 fn message_of_schema(error: &SchemaError) -> String {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(relation) = missing_relation(field, valid_fields) {
+                return format!("missing FROM-clause entry for table \"{relation}\"");
+            }
             let known: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).take(SHOWN_COLUMNS).collect();
             let name = match &field.relation {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),

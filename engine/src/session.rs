@@ -42,6 +42,7 @@ mod get;
 mod insert_statement;
 mod names;
 mod object_ddl;
+mod output_schema;
 mod parameters;
 mod planning;
 mod prepared;

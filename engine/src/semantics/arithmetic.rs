@@ -83,9 +83,9 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
-    /// True where its results have digits of their own, not those that a column has: it divides, and not two constants.
+    /// True where it divides.
     pub(crate) fn gives_quotients(&self) -> bool {
-        self.operation == Operation::Divided && self.digits.is_none()
+        self.operation == Operation::Divided
     }
 
     /// Writes a call of it, so that no two calls are written alike. Operands that are such calls too are written in place:

@@ -101,6 +101,10 @@ fn expression(expr: &Expr, input: &LogicalPlan) -> Option<i8> {
         Expr::Column(name) => column(input, schema.index_of_column(name).ok()?),
         Expr::ScalarFunction(call) => {
             let arithmetic = call.func.inner().as_ref().downcast_ref::<Arithmetic>()?;
+            // A quotient of constants has its own digits.
+            if call.args.iter().all(|arg| matches!(arg, Expr::Literal(_, _))) {
+                return None;
+            }
             let operands = call.args.iter().map(|arg| scale(arg, schema));
             arithmetic.gives_quotients().then(|| operands.collect::<Option<Vec<i8>>>()).flatten()?.into_iter().max()
         }

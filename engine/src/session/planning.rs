@@ -1,19 +1,16 @@
-//! From a parsed statement to its plan: in the forms that DataFusion takes, with the types of its parameters, and the names that
-//! PostgreSQL gives its columns.
+//! From a parsed statement to its plan: in the forms that DataFusion takes, with the types of its parameters.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::DataType;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as LogicalStatement};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
-use zxq_catalog::declared::PG_TYPE;
 
 use crate::error::Result;
-use crate::session::parameters::{Settled, contradict, settle};
+use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, insert_statement, returning};
-use crate::sql::output_names::{lay_over, output_declarations, output_names};
 use crate::sql::statement::EXPLAIN_AS_JSON;
 use crate::sql::{
     self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, using_columns,
@@ -31,7 +28,7 @@ pub(super) async fn plan_with_types(
     let declared: Option<Vec<DataType>> = hints.iter().cloned().collect();
     let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return settled };
     match &settled {
-        Ok(settled) if !contradict(&settled.fields, &declared) => {}
+        Ok(settled) if !contradict(&settled.fields, &declared) && !is_misread(&settled.plan)? => {}
         _ => {
             let plan = plan_statement(session, state, statement, Some(&declared)).await?;
             if let LogicalPlan::Statement(LogicalStatement::Prepare(prepare)) = plan {
@@ -91,28 +88,4 @@ fn as_prepare(parsed: DfStatement, declared: &[DataType]) -> Result<DfStatement>
     let DfStatement::Statement(statement) = parsed else { return Ok(parsed) };
     let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>>>()?;
     Ok(DfStatement::Statement(Box::new(Ast::Prepare { name: Ident::new("p"), data_types, statement })))
-}
-
-/// A plan's schema under the names that PostgreSQL gives the columns, with the types that a cast around them declares.
-pub(super) fn named_as_in_postgres(statement: &DfStatement, planned: &Schema) -> SchemaRef {
-    let own: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
-    let none = vec![""; own.len()];
-    let names = output_names(statement).and_then(|names| lay_over(&names, &own));
-    let declared = output_declarations(statement).and_then(|types| lay_over(&types, &none));
-    if names.is_none() && declared.is_none() {
-        return Arc::new(planned.clone());
-    }
-    let fields = planned.fields().iter().enumerate().map(|(at, field)| {
-        let name = names.as_ref().and_then(|names| names.get(at)).unwrap_or(field.name()).clone();
-        let field = field.as_ref().clone().with_name(name);
-        match declared.as_ref().and_then(|types| types.get(at)).filter(|declared| !declared.is_empty()) {
-            Some(declared) if field.data_type().is_string() => {
-                let mut metadata = field.metadata().clone();
-                metadata.insert(PG_TYPE.to_owned(), declared.clone());
-                field.with_metadata(metadata)
-            }
-            _ => field,
-        }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), planned.metadata().clone()))
 }

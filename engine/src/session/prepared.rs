@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::scan::tier_scan_exec::ScanReport;
+use crate::semantics::type_names::is_bare_numeric;
 use crate::semantics::{day_ranges, quotients};
 use crate::session::audited;
 use crate::session::call::Procedure;
@@ -27,8 +28,9 @@ use crate::session::described;
 use crate::session::explain::Explained;
 use crate::session::insert_statement;
 use crate::session::names::Resolved;
+use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::Settled;
-use crate::session::planning::{named_as_in_postgres, plan_with_types};
+use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{self, Asked, Returning};
 use crate::session::{EngineSession, Outcome, positional};
@@ -158,6 +160,11 @@ impl Prepared {
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
         Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, names, light })
+    }
+
+    /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
+    pub fn keeps_digits(&self, parameter: usize) -> bool {
+        self.param_fields.get(parameter).is_some_and(|field| is_bare_numeric(field))
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.

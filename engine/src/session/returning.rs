@@ -24,6 +24,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::kept_columns::as_rows;
 use crate::scan::tiered_table::TieredTable;
 use crate::session::insert_statement::insert_of;
+use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::settle;
 use crate::session::temporary::TemporaryTable;
 use crate::session::{EngineSession, Outcome, planning};
@@ -79,7 +80,7 @@ impl Returning {
             return Err(EngineError::new(ErrorKind::FeatureNotSupported, text));
         }
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
-        let schema = planning::named_as_in_postgres(&named, plan.schema().as_arrow());
+        let schema = named_as_in_postgres(&named, plan.schema().as_arrow());
         Ok(Returning { plan: Arc::new(plan), schema })
     }
 

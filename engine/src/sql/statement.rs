@@ -226,6 +226,7 @@ fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
 /// straight through sqlparser otherwise.
 fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     depth::check(&tokens)?;
+    refuse_reserved(&tokens)?;
     table_command::unfold(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {
@@ -253,6 +254,20 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
             }
             parse_with_sqlparser(tokens)
         }
+    }
+}
+
+/// `FROM` and a word that no table can be called by: the parser would take it for one.
+fn refuse_reserved(tokens: &[TokenWithSpan]) -> Result<()> {
+    use Keyword::{FROM, GROUP, HAVING, LIMIT, ON, ORDER, UNION, WHERE};
+    let is_bare = |at: usize, any: &[Keyword]| match tokens.get(at).map(|token| &token.token) {
+        Some(Token::Word(word)) => word.quote_style.is_none() && any.contains(&word.keyword),
+        _ => false,
+    };
+    let reserved = [FROM, GROUP, HAVING, LIMIT, ON, ORDER, UNION, WHERE];
+    match (1..tokens.len()).find(|at| is_bare(at - 1, &[FROM]) && is_bare(*at, &reserved)) {
+        Some(at) => Err(expected("the name of a table", &tokens[at])),
+        None => Ok(()),
     }
 }
 

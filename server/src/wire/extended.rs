@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
@@ -83,11 +82,10 @@ impl Connection {
             .into());
         }
         let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
-        let wanted = |at: usize| statement.wanted(at).cloned().unwrap_or(DataType::Null);
         let zone = self.session.settings.value("TimeZone");
         let mut parameters = Vec::with_capacity(count);
         for (at, bytes) in bind.parameters.iter().enumerate() {
-            let wanted = wanted(at);
+            let wanted = statement.taken_as(at);
             let value = decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
                 .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
             parameters.push(value);

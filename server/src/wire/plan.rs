@@ -200,6 +200,16 @@ impl Planned {
         }
     }
 
+    /// The type that a value of a parameter is made before it is known whether the plan can take it: that which the parameter was
+    /// planned with, but for a number that is shown with its own digits.
+    pub(crate) fn taken_as(&self, at: usize) -> DataType {
+        let own_digits = match &self.work {
+            Runner::Engine(prepared) => self.is_query() && prepared.keeps_digits(at),
+            _ => false,
+        };
+        self.wanted(at).filter(|_| !own_digits).cloned().unwrap_or(DataType::Null)
+    }
+
     /// The statement for these values: itself, or, where a number has more digits than the type that it was planned with,
     /// planned anew with that number in its text.
     ///

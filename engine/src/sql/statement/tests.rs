@@ -146,3 +146,11 @@ fn deep_nesting_is_an_error_and_long_chains_are_not() {
     let long = format!("SELECT * FROM t WHERE {}", vec!["a = 1"; 5_000].join(" OR "));
     assert_eq!(kind(&long), StatementKind::Query);
 }
+
+#[test]
+fn reserved_words_are_no_tables() {
+    for sql in ["SELECT FROM WHERE", "SELECT 1 FROM ORDER BY 1", "SELECT 1 FROM FROM t"] {
+        assert_eq!(parse(sql).unwrap_err().kind(), ErrorKind::Syntax, "{sql}");
+    }
+    assert!(parse("SELECT 1 FROM \"where\" WHERE true").is_ok());
+}

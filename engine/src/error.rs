@@ -202,21 +202,26 @@ impl From<ProviderError> for EngineError {
 
 impl From<ArrowError> for EngineError {
     fn from(error: ArrowError) -> Self {
-        let (kind, message) = match &error {
-            ArrowError::ExternalError(_) => return external(error),
-            ArrowError::DivideByZero => (ErrorKind::DivisionByZero, "division by zero".to_owned()),
-            ArrowError::ArithmeticOverflow(text) => {
-                (ErrorKind::NumericOutOfRange, format!("number out of range: {text}"))
-            }
-            ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
-                let message = "numeric value out of range: it has more than 38 digits";
-                (ErrorKind::NumericOutOfRange, message.to_owned())
-            }
-            ArrowError::CastError(text) | ArrowError::ParseError(text) => (ErrorKind::InvalidText, text.clone()),
-            ArrowError::InvalidArgumentError(text) => (ErrorKind::InvalidParameter, text.clone()),
-            other => (ErrorKind::Internal, other.to_string()),
-        };
+        if let ArrowError::ExternalError(inner) = error {
+            return from_boxed(inner);
+        }
+        let (kind, message) = told_by_arrow(&error);
         EngineError::new(kind, message).with_source(error)
+    }
+}
+
+/// The kind of one of Arrow's own errors, and what is said of it.
+fn told_by_arrow(error: &ArrowError) -> (ErrorKind, String) {
+    match error {
+        ArrowError::DivideByZero => (ErrorKind::DivisionByZero, "division by zero".to_owned()),
+        ArrowError::ArithmeticOverflow(text) => (ErrorKind::NumericOutOfRange, format!("number out of range: {text}")),
+        ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
+            let message = "numeric value out of range: it has more than 38 digits";
+            (ErrorKind::NumericOutOfRange, message.to_owned())
+        }
+        ArrowError::CastError(text) | ArrowError::ParseError(text) => (ErrorKind::InvalidText, text.clone()),
+        ArrowError::InvalidArgumentError(text) => (ErrorKind::InvalidParameter, text.clone()),
+        other => (ErrorKind::Internal, other.to_string()),
     }
 }
 
@@ -225,14 +230,7 @@ fn is_too_many_digits(text: &str) -> bool {
     text.starts_with("Cannot cast to Decimal128(38") || text.contains("to store in a Decimal128 of precision 38")
 }
 
-/// Finds the engine's or a store's own error inside an Arrow wrapper.
-fn external(error: ArrowError) -> EngineError {
-    match error {
-        ArrowError::ExternalError(inner) => from_boxed(inner),
-        other => EngineError::internal(other.to_string()),
-    }
-}
-
+/// Finds the engine's or a store's own error inside a wrapper.
 fn from_boxed(inner: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
     let inner = match inner.downcast::<EngineError>() {
         Ok(ours) => return *ours,
@@ -322,6 +320,10 @@ impl From<EngineError> for DataFusionError {
 
 /// The kind of one of DataFusion's errors, and what is said of it.
 fn told(error: &DataFusionError) -> (ErrorKind, String) {
+    // Several streams share it, so that it cannot be taken out.
+    if let DataFusionError::ArrowError(inner, _) = error {
+        return told_by_arrow(inner);
+    }
     if let Some(told) = plain_words::reworded(error) {
         return told;
     }

@@ -29,7 +29,7 @@ pub(super) const QUERIES: &[(&str, ColumnKind)] = &[
 pub(super) fn queries(engine: &Engine, schema: SchemaRef, rights: &Rights) -> Result<RecordBatch> {
     let mut entries = engine.queries.entries();
     if !rights.operates() {
-        entries.retain(|entry| entry.user == rights.session());
+        entries.retain(|entry| rights.has_those_of(entry.user));
     }
     let user = |id| rights.roles().by_id(id).filter(|role| role.id != ZXQ).map(|role| role.name.as_str());
     let read = |tier: usize| entries.iter().map(move |e| Some(e.segments[tier]));

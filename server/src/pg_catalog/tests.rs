@@ -76,7 +76,7 @@ fn names_casts_and_operators_are_rewritten() {
         ("SELECT c.reltype::pg_catalog.regtype::pg_catalog.text", "SELECT regtype_out(c.reltype)::text"),
         ("SELECT c.oid::regclass::oid", "SELECT c.oid::oid"),
         ("SELECT f(a, b)::regtype", "SELECT regtype_out(f(a, b))"),
-        ("SELECT current_user, session_user", "SELECT session_user_name(), session_user_name()"),
+        ("SELECT current_user, session_user", "SELECT session_user_name(), login_user_name()"),
         ("SELECT x FROM pg_catalog.unnest(a) x", "SELECT x FROM unnest(a) x(x)"),
         ("SELECT unnest(a) x", "SELECT unnest(a) x"),
         ("SELECT 'd' = ANY ('{r,v}')", "SELECT 'd' = ANY (['r', 'v'])"),

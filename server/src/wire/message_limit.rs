@@ -1,5 +1,7 @@
 //! The protocol's codec with a limit to what one message of a client may be, and a count of its bytes.
 
+use std::panic::AssertUnwindSafe;
+
 use bytes::BytesMut;
 use pgwire::error::PgWireError;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -37,8 +39,10 @@ impl Decoder for LimitedCodec {
             }
         }
         let before = source.len();
-        let message = self.codec.decode(source)?;
-        self.last_bytes = before - source.len();
+        // The codec reads the parts of a message without asking whether they are there, and panics where they are not.
+        let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| self.codec.decode(source)));
+        let message = decoded.unwrap_or_else(|_| Err(PgWireError::ApiError("invalid message format".into())))?;
+        self.last_bytes = before.saturating_sub(source.len());
         Ok(message)
     }
 }

@@ -17,7 +17,6 @@ use zxq_catalog::{TableDef, TableId};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use marks::Mark;
-use table::Chunks;
 pub(crate) use table::TemporaryTable;
 
 /// The schema that a session's own tables are in.

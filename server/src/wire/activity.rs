@@ -46,7 +46,7 @@ impl Activity {
 
     /// A statement begins. Passwords in it are nobody's to see.
     pub(crate) fn begin(&mut self, text: &str, now: i64) {
-        let text = &*without_secrets(text);
+        let text = without_secrets(text);
         let cut = (0..=LONGEST.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         self.text.clear();
         self.text.push_str(&text[..cut]);

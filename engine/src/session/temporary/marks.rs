@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{AtCommit, Chunks, Object, Temporaries};
+use super::table::Chunks;
+use super::{AtCommit, Object, Temporaries};
 use crate::session::EngineSession;
 
 /// What they were at one moment.

@@ -256,4 +256,9 @@ impl RowReader for BinaryReader {
     fn rows_read(&self) -> u64 {
         self.rows_read
     }
+
+    /// The format has microseconds.
+    fn digits_cut(&self) -> bool {
+        false
+    }
 }

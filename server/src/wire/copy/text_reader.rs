@@ -168,4 +168,9 @@ impl RowReader for TextReader {
     fn rows_read(&self) -> u64 {
         self.rows_read
     }
+
+    /// Digits beyond the microsecond round, as they do in PostgreSQL's COPY.
+    fn digits_cut(&self) -> bool {
+        false
+    }
 }

@@ -74,10 +74,10 @@ impl Session {
 
     /// What all sessions do, likewise.
     pub(super) fn activities(&self) -> Vec<String> {
-        // Without users everybody may see everything, as an operator may; others what is done as roles that they are in.
+        // Without users everybody may see everything, as an operator may; others what is done as roles that they have the privileges of.
         let sees_all = self.engine.may_operate();
         let roles = self.engine.engine().roles();
-        let mine = if sees_all { BTreeSet::new() } else { roles.belongs_to(self.engine.current_role()) };
+        let mine = if sees_all { BTreeSet::new() } else { roles.acts_as(self.engine.current_role()) };
         let may_see = |role: Option<&str>| {
             sees_all || role.and_then(|name| roles.role(name)).is_some_and(|role| mine.contains(&role.id))
         };

@@ -85,7 +85,7 @@ async fn cursors_end_when_they_should_and_see_what_was_there() {
     assert_eq!(column(&client, "FETCH 1 FROM c").await.unwrap_err(), "34000");
     must(&client, "ROLLBACK").await;
     must(&client, "BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT n FROM numbers ORDER BY n; COMMIT").await;
-    assert_eq!(column(&client, "FETCH ALL FROM h").await.unwrap(), ["1", "2", "3", "4", "5"]);
+    assert_eq!(column(&client, "FETCH ALL FROM h").await.unwrap(), ["1", "2", "3", "4"]);
     must(&client, "CLOSE ALL").await;
     assert_eq!(column(&client, "FETCH 1 FROM h").await.unwrap_err(), "34000");
     must(&client, "BEGIN").await;

@@ -41,6 +41,7 @@ mod files;
 mod get;
 mod insert_statement;
 mod names;
+mod noted;
 mod object_ddl;
 mod output_schema;
 mod parameters;

@@ -169,11 +169,11 @@ impl Procedure {
     /// Does it, and returns what was done.
     pub(crate) async fn run(&self, session: &EngineSession, control: &JobControl) -> Result<RecordBatch> {
         let engine = &session.engine;
-        if let Some(name) = self.runs_alone() {
-            session.check_alone(name)?;
-        }
         if let Procedure::Migrate { table, .. } | Procedure::Verify { table: Some(table) } = self {
             session.check_is_there(table)?;
+        }
+        if let Some(name) = self.runs_alone() {
+            session.check_alone(name)?;
         }
         match self {
             Procedure::Migrate { table, to, from, partition, dry_run } => {

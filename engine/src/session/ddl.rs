@@ -81,7 +81,11 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             command("ALTER TABLE")
         }
         (StatementKind::Role, _) => match statement.role() {
-            Some(role) => role_statements::run(session, role, control).await,
+            Some(role) => {
+                let done = role_statements::run(session, role, control).await?;
+                session.note_lasting("A change of roles or privileges");
+                Ok(done)
+            }
             None => Err(EngineError::internal("not a statement about roles")),
         },
         (StatementKind::Set, Some(Ast::Set(set))) if role_statements::set(session, set)? => command("SET"),

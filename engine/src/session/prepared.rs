@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -17,7 +16,6 @@ use parking_lot::Mutex;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
-use crate::scan::tier_scan_exec::ScanReport;
 use crate::semantics::type_names::is_bare_numeric;
 use crate::semantics::{day_ranges, quotients};
 use crate::session::audited;
@@ -28,6 +26,7 @@ use crate::session::described;
 use crate::session::explain::Explained;
 use crate::session::insert_statement;
 use crate::session::names::Resolved;
+use crate::session::noted::{finish, logged, note_scans};
 use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::Settled;
 use crate::session::planning::plan_with_types;
@@ -35,10 +34,8 @@ use crate::session::privileges::Needs;
 use crate::session::returning::{self, Asked, Returning};
 use crate::session::{EngineSession, Outcome, positional};
 use crate::sql::{Statement, StatementKind, without_secrets};
-use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
-use crate::values::counted::counted;
 use crate::values::zone::Zone;
 use crate::write::insert_sink::{Onlooker, Onlooking};
 
@@ -124,19 +121,21 @@ impl Prepared {
             session.check_writes_files()?;
         }
         let mut needs = Needs::of(session, statement, &plan)?;
-        needs.add_views(names.views());
+        needs.and(Needs::of_views(names.views()));
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         let returning = match is_rows {
             true => None,
             false => match returning::take(&mut meant.parsed().clone())? {
-                Some(query) => Some(Returning::plan(session, &state, query).await?),
+                Some(query) => {
+                    let returning = Returning::plan(session, &state, query).await?;
+                    // It reads the table that is written, and what its subqueries name.
+                    needs.and(Needs::of(session, statement, &returning.plan)?);
+                    Some(returning)
+                }
                 None => None,
             },
         };
-        if let Some(returning) = &returning {
-            needs.add_plan(returning.query())?;
-        }
         // Types are settled by the analyser.
         let is_query = statement.kind() == StatementKind::Query;
         let optimised = is_query && is_repeatable(&plan);
@@ -391,72 +390,4 @@ fn is_repeatable(plan: &LogicalPlan) -> bool {
         })
     });
     visited.is_ok() && repeatable
-}
-
-fn lie(rows: u64) -> &'static str {
-    if rows == 1 { "lies" } else { "lie" }
-}
-
-/// Tells the query log, and where a tier hint leaves rows out also the user, what a statement reads.
-fn note_scans(session: &EngineSession, reports: Vec<ScanReport>, entry: &mut QueryEntry) {
-    for report in reports {
-        entry.epoch = Some(report.epoch);
-        for (total, (kept, _)) in entry.segments.iter_mut().zip(report.segments) {
-            *total += kept as u64;
-        }
-        entry.rows_left_out += report.rows_left_out;
-        if report.rows_left_out > 0 {
-            let rows = counted(report.rows_left_out, "row");
-            let lie = lie(report.rows_left_out);
-            session.notice(format!("{rows} of {} {lie} in tiers that this statement does not read", report.table));
-        }
-        let elsewhere = session.engine.node.as_ref().and_then(|node| node.hot_elsewhere(report.table_id));
-        if let Some((rows, writer)) = elsewhere {
-            entry.rows_left_out += rows;
-            let (count, lie) = (counted(rows, "row"), lie(rows));
-            session.notice(format!("about {count} of {} {lie} in the memory of {writer} only", report.table));
-        }
-    }
-}
-
-/// The stream, with its rows counted and its end noted in the query log; dropped early counts as an end too.
-fn logged(
-    stream: SendableRecordBatchStream,
-    engine: Arc<Engine>,
-    entry: Arc<Mutex<QueryEntry>>,
-) -> SendableRecordBatchStream {
-    let schema = stream.schema();
-    let mut guard = FinishOnDrop { engine, entry, done: AtomicBool::new(false) };
-    let counted = stream.map(move |batch| {
-        let guard = &mut guard;
-        match &batch {
-            Ok(batch) => guard.entry.lock().rows += batch.num_rows() as u64,
-            Err(error) => {
-                guard.done.store(true, Ordering::Relaxed);
-                finish(&guard.entry, &guard.engine, Some(error.to_string()));
-            }
-        }
-        batch
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, counted))
-}
-
-struct FinishOnDrop {
-    engine: Arc<Engine>,
-    entry: Arc<Mutex<QueryEntry>>,
-    done: AtomicBool,
-}
-
-impl Drop for FinishOnDrop {
-    fn drop(&mut self) {
-        if !self.done.load(Ordering::Relaxed) {
-            finish(&self.entry, &self.engine, None);
-        }
-    }
-}
-
-fn finish(entry: &Mutex<QueryEntry>, engine: &Engine, error: Option<String>) {
-    let mut entry = entry.lock();
-    entry.elapsed_us = Some(engine.now_us().saturating_sub(entry.started_us));
-    entry.error = error;
 }

@@ -27,40 +27,35 @@ impl Needs {
         if let Some(described) = described::described(session, statement)? {
             needs.0.push((described.id, Privileges::NONE));
         }
-        needs.add_plan(plan)?;
-        Ok(needs)
-    }
-
-    /// Adds what another plan needs that runs with the statement.
-    pub(super) fn add_plan(&mut self, plan: &LogicalPlan) -> Result<()> {
         plan.apply_with_subqueries(|node| {
             match node {
-                LogicalPlan::TableScan(scan) => self.add(&scan.source, Privileges::SELECT),
-                LogicalPlan::Dml(change) => self.add(&change.target, of_change(&change.op)),
+                LogicalPlan::TableScan(scan) => needs.add(&scan.source, Privileges::SELECT),
+                LogicalPlan::Dml(change) => needs.add(&change.target, of_change(&change.op)),
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(())
+        Ok(needs)
     }
 
-    /// Adds the views that it names: whoever reads one needs the privilege to, and those on what it reads.
-    pub(super) fn add_views(&mut self, views: &[Arc<TableDef>]) {
-        for view in views {
-            self.add_to(view.id, Privileges::SELECT);
-        }
+    /// Those of the views that it names: whoever reads one needs the privilege to, and those on what it reads.
+    pub(super) fn of_views(views: &[Arc<TableDef>]) -> Needs {
+        Needs(views.iter().map(|view| (view.id, Privileges::SELECT)).collect())
     }
 
     fn add(&mut self, source: &Arc<dyn TableSource>, privileges: Privileges) {
         if let Some(table) = current_plan::definition(source) {
-            self.add_to(table.id, privileges);
+            self.and(Needs(vec![(table.id, privileges)]));
         }
     }
 
-    fn add_to(&mut self, table: TableId, privileges: Privileges) {
-        match self.0.iter_mut().find(|(id, _)| *id == table) {
-            Some((_, all)) => *all = all.with(privileges),
-            None => self.0.push((table, privileges)),
+    /// What the other needs, too.
+    pub(super) fn and(&mut self, other: Needs) {
+        for (table, privileges) in other.0 {
+            match self.0.iter_mut().find(|(id, _)| *id == table) {
+                Some((_, all)) => *all = all.with(privileges),
+                None => self.0.push((table, privileges)),
+            }
         }
     }
 

@@ -34,7 +34,8 @@ use crate::write::insert_sink::Onlooker;
 /// A planned RETURNING.
 #[derive(Debug, Clone)]
 pub(crate) struct Returning {
-    plan: Arc<LogicalPlan>,
+    /// The query, which names the table that is written where the rows will be.
+    pub(crate) plan: Arc<LogicalPlan>,
     /// Its columns.
     pub(crate) schema: SchemaRef,
 }
@@ -82,11 +83,6 @@ impl Returning {
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
         let schema = named_as_in_postgres(&named, plan.schema().as_arrow());
         Ok(Returning { plan: Arc::new(plan), schema })
-    }
-
-    /// The query: what it reads needs privileges as that of any other.
-    pub(crate) fn query(&self) -> &LogicalPlan {
-        &self.plan
     }
 
     /// Ready to see the rows of one execution.

@@ -15,7 +15,6 @@ pub(super) async fn run(session: &EngineSession, statement: &RoleStatement, cont
     for notice in session.engine.change_roles(&session.acting, statement, zone, control).await? {
         session.notice(notice);
     }
-    session.note_lasting(statement.tag());
     Ok(Outcome::Command { tag: statement.tag().to_owned() })
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Onlooking(pub(crate) Arc<dyn Onlooker>);
 struct Within {
     transaction: Option<Arc<Transaction>>,
     onlooker: Option<Arc<Onlooking>>,
-    /// What its rows are held in until they are logged.
+    /// Where the memory of its rows is counted.
     pool: Arc<dyn MemoryPool>,
 }
 

@@ -55,16 +55,16 @@ async fn files_in_the_bucket_of_cold_are_seen_as_they_are() {
     let s3 = s3_server::shared();
     let test = TestEngine::open(|config| config.cold.s3 = Some(s3.options("beside_others"))).await;
     let engine = &test.engine;
-    let put = |name: &str, values: &[i64]| write(&s3.place(&format!("others/{name}")), vec![("id", ids(values))]);
+    let put = |name: &str, values: &[i64]| write(&s3.place(&format!("changing/{name}")), vec![("id", ids(values))]);
     put("a.parquet", &[1, 2]);
     put("b.parquet", &[10]);
-    let location = format!("s3://{}/others/", s3_server::BUCKET);
+    let location = format!("s3://{}/changing/", s3_server::BUCKET);
     create(engine, "others", Path::new(&location)).await;
     assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["1", "2", "10"]);
     put("a.parquet", &[3, 4]);
     assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["3", "4", "10"]);
     put("c.parquet", &[7]);
-    std::fs::remove_file(s3.place("others/b.parquet")).unwrap();
+    std::fs::remove_file(s3.place("changing/b.parquet")).unwrap();
     assert_eq!(texts(engine, "SELECT id FROM others ORDER BY id").await, ["3", "4", "7"]);
 }
 

@@ -120,8 +120,8 @@ impl Prepared {
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
-        let mut needs = Needs::of(session, statement, &plan)?;
-        needs.and(Needs::of_views(names.views()));
+        let mut needs = Needs::of_views(names.views());
+        needs.and(Needs::of(session, statement, &plan)?);
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         let returning = match is_rows {

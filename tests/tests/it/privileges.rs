@@ -47,9 +47,8 @@ async fn a_statement_that_was_prepared_before_a_revoke_is_refused_after_it() {
     for taken in ["REVOKE SELECT, INSERT ON t FROM desk", "REVOKE desk FROM ada", "ALTER ROLE ada NOINHERIT"] {
         must(&owner, taken).await;
         if taken.starts_with("REVOKE SELECT") {
-            let error = ada.simple_query("FETCH ALL FROM c").await.unwrap_err();
-            assert_eq!(error_text(&error), "42501: permission denied for table t");
-            must(&ada, "ROLLBACK").await;
+            // It was opened before.
+            must(&ada, "FETCH ALL FROM c; COMMIT").await;
         }
         for (statement, value) in [(&read, Some(1i32)), (&write, Some(3)), (&explained, None)] {
             let outcome = match &value {

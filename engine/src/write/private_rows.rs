@@ -100,7 +100,7 @@ impl Engine {
             let same = |other: &&PrivateRows| {
                 other.segment.table == rows.segment.table && other.segment.partition == rows.segment.partition
             };
-            if seen.iter().any(|other| same(&other)) {
+            if seen.iter().any(same) {
                 continue;
             }
             seen.push(rows);

@@ -162,7 +162,7 @@ fn frame(random: &mut StdRng) -> Vec<u8> {
         4 | 5 => message(b'B', &bind(name, random)),
         6 => message(b'D', &[&[b"SPx"[random.random_range(0..3)]][..], &text(name)].concat()),
         7 => {
-            let most = i32::try_from(random.random_range(0..3)).unwrap();
+            let most = random.random_range(0..3i32);
             message(b'E', &[text(name), most.to_be_bytes().to_vec()].concat())
         }
         8 => message(b'C', &[&[b"SP"[random.random_range(0..2)]][..], &text(name)].concat()),

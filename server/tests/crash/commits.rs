@@ -168,9 +168,10 @@ fn transactions_are_whole_when_the_server_is_killed() {
             panic!("{failure}; the server said: {said}");
         }
         let server = Server::start(&data, &config);
+        let journal = std::mem::take(&mut *journal.lock().unwrap());
         runtime.block_on(async {
             let client = server.connect().await;
-            check(&client, &mut known, &journal.lock().unwrap()).await;
+            check(&client, &mut known, &journal).await;
             verify(&client).await;
             let open = "SELECT kind, phase, error FROM zxq.moves WHERE phase NOT IN ('done', 'failed')";
             assert_eq!(rows(&client, open).await, Vec::<Vec<String>>::new(), "jobs still open");

@@ -21,6 +21,7 @@ pub(crate) mod greeting;
 pub(crate) mod lexer;
 pub(crate) mod link;
 mod message_limit;
+mod message_shape;
 pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;

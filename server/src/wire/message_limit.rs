@@ -1,12 +1,12 @@
-//! The protocol's codec with a limit to what one message of a client may be, and a count of its bytes.
-
-use std::panic::AssertUnwindSafe;
+//! The protocol's codec with a limit to what one message of a client may be, a look at its parts, and a count of its bytes.
 
 use bytes::BytesMut;
 use pgwire::error::PgWireError;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::PgWireMessageServerCodec;
 use tokio_util::codec::{Decoder, Encoder};
+
+use super::message_shape;
 
 /// Most bytes of one message. A message is held as a whole, and only then looked at.
 pub(crate) const MOST_BYTES: usize = 256 << 20;
@@ -31,20 +31,26 @@ impl Decoder for LimitedCodec {
     type Error = PgWireError;
 
     fn decode(&mut self, source: &mut BytesMut) -> Result<Option<PgWireFrontendMessage>, PgWireError> {
-        // A letter, then the length.
-        if let Some(length) = source.get(1..5).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()) {
-            let length = u32::from_be_bytes(length) as usize;
+        // A letter, then the length, which counts itself.
+        if let Some((&[kind, ref length @ ..], rest)) = source.split_first_chunk::<5>() {
+            let length = u32::from_be_bytes(*length) as usize;
             if length > MOST_BYTES {
                 return Err(PgWireError::MessageTooLarge(MOST_BYTES, length));
             }
+            let Some(body) = length.checked_sub(4) else { return Err(malformed()) };
+            if rest.get(..body).is_some_and(|body| !message_shape::fits(kind, body)) {
+                return Err(malformed());
+            }
         }
         let before = source.len();
-        // The codec reads the parts of a message without asking whether they are there, and panics where they are not.
-        let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| self.codec.decode(source)));
-        let message = decoded.unwrap_or_else(|_| Err(PgWireError::ApiError("invalid message format".into())))?;
+        let message = self.codec.decode(source)?;
         self.last_bytes = before.saturating_sub(source.len());
         Ok(message)
     }
+}
+
+fn malformed() -> PgWireError {
+    PgWireError::ApiError("invalid message format".into())
 }
 
 impl Encoder<PgWireBackendMessage> for LimitedCodec {

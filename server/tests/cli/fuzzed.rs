@@ -8,6 +8,7 @@ mod crowds;
 mod frames;
 mod statements;
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,12 +17,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio_postgres::NoTls;
 
-use crate::support::Server;
+use crate::support::{Place, Server, zxq};
 
 /// Within this the other client must be answered, on however busy a machine.
 const SOON: Duration = Duration::from_secs(20);
 /// How much more memory the server may keep than before, MiB.
 const KEPT_MIB: u64 = 64;
+/// Where the server's log goes, in its place.
+const LOG: &str = "log";
 
 fn from_env(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
@@ -98,15 +101,17 @@ impl Bystander {
 }
 
 /// A server with a table that the other client reads.
-fn start(place: &crate::support::Place) -> Server {
+fn start(place: &Place) -> Server {
     let table = "CREATE TABLE bystanders (id BIGINT, trade_date DATE); \
         INSERT INTO bystanders VALUES (1, '2024-01-02'), (2, '2024-01-02'), (3, '2024-01-03')";
     crate::support::succeed(&["sql", table, "--data", &place.data()]);
-    Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"])
+    let mut command = zxq(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);
+    command.stderr(File::create(place.path(LOG)).unwrap());
+    Server::start_command(command)
 }
 
-/// The server gives back what it took, and ends as it should.
-fn ends_well(server: Server, before: u64) {
+/// The server gives back what it took, ends as it should, and had no panic all along.
+fn ends_well(server: Server, place: &Place, before: u64) {
     let deadline = Instant::now() + SOON;
     while server.resident_mib() > before + KEPT_MIB && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(200));
@@ -115,4 +120,7 @@ fn ends_well(server: Server, before: u64) {
     eprintln!("memory: {before} MiB before, {after} MiB after");
     assert!(after <= before + KEPT_MIB, "{before} MiB before, {after} MiB after");
     assert_eq!(server.end_with("TERM").code(), Some(0));
+    let log = std::fs::read_to_string(place.path(LOG)).unwrap();
+    let panics: Vec<_> = log.lines().filter(|line| line.contains("panicked")).collect();
+    assert!(panics.is_empty(), "{panics:?}");
 }

@@ -98,5 +98,5 @@ fn crowds_keep_nobody_out() {
     assert!(let_in, "a place that is free is given");
     drop(places);
     other.end();
-    ends_well(server, before);
+    ends_well(server, &place, before);
 }

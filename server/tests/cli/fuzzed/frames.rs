@@ -27,7 +27,7 @@ fn changed_messages_end_no_server() {
     let connections = send(&server, &mut random, frames);
     eprintln!("changed messages: {frames} over {connections} connections");
     other.end();
-    ends_well(server, before);
+    ends_well(server, &place, before);
 }
 
 /// Sends so many messages, over as many connections as it takes; returns how many those were.

@@ -39,7 +39,7 @@ async fn changed_statements_end_no_server() {
     );
     let bugs: Vec<_> = found.internal.iter().filter(|text| text.contains("met a bug")).collect();
     assert!(bugs.is_empty(), "{bugs:?}");
-    ends_well(server, before);
+    ends_well(server, &place, before);
 }
 
 /// The tests' statements.

@@ -19,6 +19,12 @@ pub const EXTERNAL_FORMAT: &str = "external_format";
 /// The table option that says where a table of others lies: an absolute path, or a URL.
 pub const EXTERNAL_LOCATION: &str = "external_location";
 
+/// The option that makes a definition one of a view: the query, as SQL text.
+pub const VIEW_QUERY: &str = "view_query";
+
+/// The option that holds a comment: on the table, or with a colon and its name on a column.
+pub const COMMENT: &str = "comment";
+
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDef {
@@ -130,6 +136,34 @@ impl TableDef {
     pub fn external(&self) -> Option<(&str, &str)> {
         let option = |name| self.options.get(name).map(String::as_str);
         Some((option(EXTERNAL_FORMAT)?, option(EXTERNAL_LOCATION)?))
+    }
+
+    /// The query of a view, as SQL text; `None` for tables.
+    pub fn view(&self) -> Option<&str> {
+        self.options.get(VIEW_QUERY).map(String::as_str)
+    }
+
+    /// The comment on the table, or on a column of it.
+    pub fn comment(&self, column: Option<&str>) -> Option<&str> {
+        self.options.get(&Self::comment_option(column)).map(String::as_str)
+    }
+
+    /// Keeps a comment on the table, or on a column of it; `None` takes it away.
+    pub fn set_comment(&mut self, column: Option<&str>, comment: Option<String>) {
+        let option = Self::comment_option(column);
+        match comment {
+            Some(comment) => self.options.insert(option, comment),
+            None => self.options.remove(&option),
+        };
+    }
+
+    fn comment_option(column: Option<&str>) -> String {
+        column.map_or_else(|| COMMENT.to_owned(), |column| format!("{COMMENT}:{column}"))
+    }
+
+    /// True for a table whose rows zxq keeps: neither a view nor a table of others.
+    pub fn is_stored(&self) -> bool {
+        self.external().is_none() && self.view().is_none()
     }
 
     /// A folder or database identifier for this table, unique for ever: `trades_data_7`. Characters outside

@@ -7,6 +7,7 @@
 mod cast;
 mod declared;
 mod expressions;
+pub(crate) mod numbers;
 mod problem;
 mod rejects;
 mod row_checker;

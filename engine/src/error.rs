@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use zxq_catalog::CatalogError;
 use zxq_providers::ProviderError;
@@ -30,6 +30,17 @@ pub struct Place {
     pub column: u64,
 }
 
+/// Which row of what was read is bad, and which value of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Its number, as the source counts: lines of a text, rows of anything else.
+    pub number: u64,
+    /// The column, where it is one.
+    pub column: Option<String>,
+    /// The value as it came, shortened; `None` where it was NULL or is not known.
+    pub value: Option<String>,
+}
+
 /// One failure: its kind, a message that names the thing and the fix, and the cause.
 #[derive(Debug, thiserror::Error)]
 pub struct EngineError {
@@ -37,6 +48,7 @@ pub struct EngineError {
     message: String,
     hint: Option<String>,
     place: Option<Place>,
+    bad_row: Option<Box<BadRow>>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -56,7 +68,7 @@ impl EngineError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         let hint = no_such_function::hint_of(&message).map(str::to_owned);
-        EngineError { kind, message, hint, place: None, source: None }
+        EngineError { kind, message, hint, place: None, bad_row: None, source: None }
     }
 
     /// The same failure with its cause.
@@ -88,6 +100,27 @@ impl EngineError {
     /// Where in the statement it is, where that is known. It stands behind the message when the error is written as a whole.
     pub fn place(&self) -> Option<Place> {
         self.place
+    }
+
+    /// The same failure, with the row that is bad.
+    #[must_use]
+    pub fn in_row(mut self, bad_row: BadRow) -> Self {
+        self.bad_row = Some(Box::new(bad_row));
+        self
+    }
+
+    /// The row that is bad, where it is one row's failure.
+    pub fn bad_row(&self) -> Option<&BadRow> {
+        self.bad_row.as_deref()
+    }
+
+    /// The same failure, with the row counted in another way.
+    #[must_use]
+    pub(crate) fn renumbered(mut self, number: impl FnOnce(u64) -> u64) -> Self {
+        if let Some(bad_row) = &mut self.bad_row {
+            bad_row.number = number(bad_row.number);
+        }
+        self
     }
 
     /// What is wrong, without the place.
@@ -251,9 +284,14 @@ fn shared(inner: Arc<DataFusionError>) -> EngineError {
         Err(inner) => inner,
     };
     let error = match ours_within(inner.as_ref()) {
-        Some(EngineError { kind, message, hint, place, .. }) => {
-            EngineError { kind: *kind, message: message.clone(), hint: hint.clone(), place: *place, source: None }
-        }
+        Some(EngineError { kind, message, hint, place, bad_row, .. }) => EngineError {
+            kind: *kind,
+            message: message.clone(),
+            hint: hint.clone(),
+            place: *place,
+            bad_row: bad_row.clone(),
+            source: None,
+        },
         None => {
             let (kind, message) = told(&inner);
             EngineError::new(kind, message)
@@ -306,6 +344,9 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
             SchemaError::AmbiguousReference { .. } => ErrorKind::AmbiguousColumn,
             SchemaError::DuplicateQualifiedField { .. } => ErrorKind::DuplicateAlias,
             SchemaError::DuplicateUnqualifiedField { .. } => ErrorKind::DuplicateColumn,
+            SchemaError::FieldNotFound { field, valid_fields } if missing_relation(field, valid_fields).is_some() => {
+                ErrorKind::UndefinedTable
+            }
             SchemaError::FieldNotFound { .. } => ErrorKind::UndefinedColumn,
         },
         DataFusionError::Plan(text) => kind_of_plan_text(text),
@@ -370,9 +411,19 @@ fn message_of(error: &DataFusionError) -> String {
     text
 }
 
+/// The relation that qualifies a column, where there is none of that name.
+fn missing_relation<'a>(field: &'a Column, valid_fields: &[Column]) -> Option<&'a str> {
+    let relation = field.relation.as_ref()?.table();
+    let is_there = valid_fields.iter().any(|valid| valid.relation.as_ref().is_some_and(|r| r.table() == relation));
+    (!is_there && !valid_fields.is_empty()).then_some(relation)
+}
+
 fn message_of_schema(error: &SchemaError) -> String {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(relation) = missing_relation(field, valid_fields) {
+                return format!("missing FROM-clause entry for table \"{relation}\"");
+            }
             let known: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).take(SHOWN_COLUMNS).collect();
             let name = match &field.relation {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),

@@ -64,15 +64,16 @@ pub use config::clock::{Clock, SystemClock};
 pub use config::{
     CatalogConfig, CatalogRole, ColdConfig, EngineConfig, HotConfig, IcebergConfig, MIB, PolicyConfig, WarmConfig,
 };
-pub use constraints::OnError;
+pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
-pub use error::{EngineError, ErrorKind, Place, Result};
-pub use load::FileFormat;
+pub use error::{BadRow, EngineError, ErrorKind, Place, Result};
 pub use load::csv_options::CSV_OPTIONS;
 pub use load::inputs::{LoadProgress, LoadSource};
+pub use load::{FileFormat, RowReader};
 pub use scan::session_options::ZxqOptions;
 pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
 pub use scan::tiered_table::TieredTable;
+pub use semantics::quotients::{QUOTIENT_DIGITS, digits_of_quotient};
 pub use session::{EngineSession, MOST_PARAMETERS, Outcome, Prepared};
 pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};

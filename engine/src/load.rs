@@ -190,7 +190,10 @@ pub fn next_checked(reader: &mut dyn RowReader, checker: &RowChecker, on_error: 
     match on_error {
         OnError::Reject => {
             let locate = |row: usize| format!("{} {} {}", reader.source(), reader.unit(), reader.number(row));
-            Ok(Some(Checked { rows: checker.check_located(&batch, &locate)?, rejected: Vec::new() }))
+            let rows = checker
+                .check_located(&batch, &locate)
+                .map_err(|error| error.renumbered(|row| reader.number(usize::try_from(row).unwrap_or(usize::MAX))))?;
+            Ok(Some(Checked { rows, rejected: Vec::new() }))
         }
         OnError::Quarantine => {
             let mut checked = checker.quarantine(&batch, &|row| reader.number(row))?;

@@ -29,6 +29,7 @@ pub(crate) mod guards;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 pub(crate) mod operators;
+pub(crate) mod quotients;
 pub(crate) mod type_names;
 pub(crate) mod untyped_texts;
 mod wrapped;

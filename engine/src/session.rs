@@ -34,20 +34,28 @@ mod audited;
 mod call;
 mod current_plan;
 mod ddl;
+mod described;
+mod explain;
 mod external_ddl;
 mod files;
 mod get;
 mod insert_statement;
+mod names;
 mod noted;
+mod object_ddl;
+mod output_schema;
 mod parameters;
+mod planning;
 mod prepared;
 mod privileges;
 mod returning;
 mod role_statements;
+mod temporary;
 mod threads;
 mod transaction;
 mod transaction_statements;
 mod user;
+mod view_ddl;
 
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
@@ -64,6 +72,7 @@ pub struct EngineSession {
     running: RunningJob,
     /// Also in the configuration of the context, where those who plan, read and write find it.
     transaction: Arc<CurrentTransaction>,
+    names: Arc<names::Names>,
     /// The folders whose files statements may read, and none write; `None` where they may do with files what this process may.
     folders: Option<Arc<[PathBuf]>>,
     /// Whose session it is.
@@ -121,6 +130,12 @@ impl EngineSession {
             .with_extension(Arc::clone(&transaction));
         let acting = Acting::default();
         let context = context_with(engine, config, runtime, &acting);
+        let names: Arc<names::Names> = Arc::default();
+        let own = temporary::TemporarySchema(Arc::clone(&names.temporaries));
+        let catalog = context.catalog(context::CATALOG);
+        if let Some(Err(error)) = catalog.map(|catalog| catalog.register_schema(temporary::TEMPORARY, Arc::new(own))) {
+            tracing::error!(%error, "the schema of temporary tables could not be registered");
+        }
         EngineSession {
             engine: Arc::clone(engine),
             context,
@@ -128,6 +143,7 @@ impl EngineSession {
             notices: Arc::default(),
             running: RunningJob::default(),
             transaction,
+            names,
             folders: None,
             acting,
         }
@@ -148,6 +164,7 @@ impl EngineSession {
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
             transaction: Arc::clone(&self.transaction),
+            names: Arc::clone(&self.names),
             folders: self.folders.clone(),
             acting: self.acting.clone(),
         }

@@ -15,6 +15,8 @@ pub const PROTOCOL_VIOLATION: SqlState = "08P01";
 pub const FEATURE_NOT_SUPPORTED: SqlState = "0A000";
 /// 22003: a number does not fit.
 pub const NUMERIC_VALUE_OUT_OF_RANGE: SqlState = "22003";
+/// 22021: bytes that are no text of the encoding.
+pub const CHARACTER_NOT_IN_REPERTOIRE: SqlState = "22021";
 /// 22023: a parameter or option has a value it cannot have.
 pub const INVALID_PARAMETER_VALUE: SqlState = "22023";
 /// 22P02: a text is no value of its type.
@@ -45,18 +47,26 @@ pub const INVALID_SAVEPOINT: SqlState = "3B001";
 pub const INSUFFICIENT_PRIVILEGE: SqlState = "42501";
 /// 42601: not SQL.
 pub const SYNTAX_ERROR: SqlState = "42601";
+/// 42P10: a column that cannot be named there.
+pub const INVALID_COLUMN_REFERENCE: SqlState = "42P10";
+/// 3D000: no such database.
+pub const INVALID_CATALOG_NAME: SqlState = "3D000";
 /// 42704: no such setting or other object.
 pub const UNDEFINED_OBJECT: SqlState = "42704";
 /// 42P02: no such parameter.
 pub const UNDEFINED_PARAMETER: SqlState = "42P02";
 /// 42P03: the cursor exists already.
 pub const DUPLICATE_CURSOR: SqlState = "42P03";
+/// 42P11: what a cursor is declared with contradicts itself.
+pub const INVALID_CURSOR_DEFINITION: SqlState = "42P11";
 /// 42P05: the prepared statement exists already.
 pub const DUPLICATE_PREPARED_STATEMENT: SqlState = "42P05";
 /// 53300: all connections are taken.
 pub const TOO_MANY_CONNECTIONS: SqlState = "53300";
 /// 54000: a limit of the server was passed.
 pub const PROGRAM_LIMIT_EXCEEDED: SqlState = "54000";
+/// 55000: not possible in the state that the object is in.
+pub const OBJECT_NOT_IN_PREREQUISITE_STATE: SqlState = "55000";
 /// 55P02: this setting cannot be changed now.
 pub const CANT_CHANGE_RUNTIME_PARAM: SqlState = "55P02";
 /// 57014: cancelled, by the user or by a timeout.
@@ -100,20 +110,24 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::ArraySubscript => "2202E",
         ErrorKind::LimitExceeded => PROGRAM_LIMIT_EXCEEDED,
         ErrorKind::InvalidDefinition => "42P16",
+        ErrorKind::WrongObjectType => "42809",
+        ErrorKind::DependentObjects => "2BP01",
+        ErrorKind::UndefinedSchema => "3F000",
+        ErrorKind::DuplicateSchema => "42P06",
+        ErrorKind::DuplicateObject => "42710",
+        ErrorKind::InvalidObjectDefinition => "42P17",
         ErrorKind::DatatypeMismatch => "42804",
         ErrorKind::CannotCast => "42846",
         ErrorKind::UndefinedParameter => UNDEFINED_PARAMETER,
         ErrorKind::InsufficientPrivilege => INSUFFICIENT_PRIVILEGE,
-        ErrorKind::DuplicateObject => "42710",
         ErrorKind::ReservedName => "42939",
-        ErrorKind::DependentObjects => "2BP01",
         ErrorKind::InvalidGrant => "0LP01",
         ErrorKind::ObjectInUse => "55006",
         ErrorKind::IndeterminateType => "42P18",
         ErrorKind::CardinalityViolation => "21000",
         ErrorKind::Grouping => "42803",
         ErrorKind::Windowing => "42P20",
-        ErrorKind::InvalidColumnReference => "42P10",
+        ErrorKind::InvalidColumnReference => INVALID_COLUMN_REFERENCE,
         ErrorKind::DuplicateAlias => "42712",
         ErrorKind::InvalidRowCount => "2201W",
         ErrorKind::InvalidRowOffset => "2201X",

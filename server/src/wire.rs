@@ -3,15 +3,18 @@
 //! pgwire gives messages, their codec and the socket; what a session is and how rows get onto the wire is here, so that
 //! results stream in bounded memory and every statement can be cancelled.
 //!
-//! Reading order: [`starting`], [`greeting`], [`tls`], [`startup`], [`auth`] and [`connection`] (a client's life), [`plan`], [`execute`] and
-//! [`answer`] (a statement's), [`rows`]
-//! and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
+//! Reading order: [`starting`], [`greeting`], [`tls`], [`startup`], [`auth`] and [`connection`] (a client's life), [`plan`],
+//! [`execute`] and [`answer`] (a statement's), [`rows`],
+//! [`cursor`] and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
+pub(crate) mod activity;
+pub(crate) mod advisory;
 pub(crate) mod answer;
 pub(crate) mod auth;
 pub(crate) mod cancel;
 pub(crate) mod connection;
 pub(crate) mod copy;
+pub(crate) mod cursor;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
@@ -22,6 +25,8 @@ pub(crate) mod lexer;
 pub(crate) mod link;
 mod message_limit;
 mod message_shape;
+mod mistake_place;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod portal;
 pub(crate) mod rows;
@@ -34,5 +39,6 @@ pub(crate) mod starting;
 pub(crate) mod startup;
 pub(crate) mod tls;
 pub(crate) mod transaction;
+mod type_names;
 pub(crate) mod types;
 pub(crate) mod utility;

@@ -14,8 +14,13 @@ use zxq_server::fuzzing;
 pub type Target = fn(&[u8]);
 
 /// Each target with the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 4] =
-    [("sql", sql), ("wire_lexer", wire_lexer), ("copy_rows", copy_rows), ("wal_recovery", wal_recovery)];
+pub const TARGETS: [(&str, Target); 5] = [
+    ("sql", sql),
+    ("wire_lexer", wire_lexer),
+    ("copy_rows", copy_rows),
+    ("copy_binary", copy_binary),
+    ("wal_recovery", wal_recovery),
+];
 
 /// Statements as the engine parses them: what a statement says its text is, is that statement again.
 pub fn sql(data: &[u8]) {
@@ -76,6 +81,13 @@ pub fn copy_rows(data: &[u8]) {
     if let Err(error) = whole {
         assert!(!error.contains("no COPY"), "{error}");
     }
+}
+
+/// Binary rows of COPY: where the client cuts its data makes no difference. The first byte chooses the cut.
+pub fn copy_binary(data: &[u8]) {
+    let [cut, rows @ ..] = data else { return };
+    let whole = fuzzing::copy_binary_rows(rows, usize::MAX);
+    assert_eq!(fuzzing::copy_binary_rows(rows, usize::from(*cut)), whole);
 }
 
 const LOG: WalOptions = WalOptions { segment_bytes: 1 << 20, sync: false };

@@ -4,7 +4,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use zxq_catalog::TableDef;
 
-use crate::error::ErrorKind;
+use crate::error::{BadRow, ErrorKind};
 use crate::values::CastProblem;
 
 /// Longest value shown in a message, characters.
@@ -24,6 +24,22 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    /// Where it is, with the row counted from 0 within the batch. `original` holds the row as it came.
+    pub(crate) fn place(&self, def: &TableDef, original: &RecordBatch, row: usize) -> BadRow {
+        let number = row as u64;
+        match self {
+            Problem::Cast { column, .. } => {
+                let name = &def.columns[*column].name;
+                let is_null = original.column_by_name(name).is_none_or(|values| values.is_null(row));
+                let value = if is_null { None } else { shown_value(original, name, row) };
+                BadRow { number, column: Some(name.clone()), value }
+            }
+            Problem::Null { .. } | Problem::Check { .. } | Problem::Failed { .. } => {
+                BadRow { number, column: None, value: None }
+            }
+        }
+    }
+
     /// The kind of error, and a message in PostgreSQL's words. `original` holds the row as it came.
     pub(crate) fn describe(
         &self,
@@ -37,7 +53,16 @@ impl Problem {
                 let column = &def.columns[*column];
                 let value = shown_value(original, &column.name, row).unwrap_or_else(|| column.default_text());
                 let (name, kind) = (&column.name, &column.sql_type);
+                let is_time = column.row_type().is_temporal();
                 match problem {
+                    CastProblem::Overflow if is_time => (
+                        ErrorKind::DatetimeOutOfRange,
+                        format!("date/time field value out of range: \"{value}\", column \"{name}\""),
+                    ),
+                    CastProblem::Invalid if is_time => (
+                        ErrorKind::InvalidDatetime,
+                        format!("invalid input syntax for type {kind}: \"{value}\", column \"{name}\""),
+                    ),
                     CastProblem::Overflow if kind.starts_with("DECIMAL") => (
                         ErrorKind::NumericOutOfRange,
                         format!("numeric field overflow: column \"{name}\" {kind} cannot hold {value}"),

@@ -14,6 +14,7 @@ use zxq_catalog::TableDef;
 use crate::config::clock::Clock;
 use crate::constraints::cast::cast_column;
 use crate::constraints::expressions::{Compiled, DefaultValue, FailedRow, compile, compile_default, evaluate_default};
+use crate::constraints::numbers::{Numbers, is_numbered};
 use crate::constraints::problem::Problem;
 use crate::constraints::rejects::{RejectedRow, json_rows};
 use crate::error::{EngineError, ErrorKind, Result};
@@ -27,6 +28,8 @@ mod tests;
 enum Filler {
     Null,
     Default(DefaultValue),
+    /// One number after the other.
+    Numbers(Numbers),
     /// `GENERATED ALWAYS AS`: computed always, whatever the input has.
     Generated(Compiled),
 }
@@ -79,6 +82,10 @@ impl RowChecker {
         let schema = def.row_schema();
         let mut fillers = Vec::with_capacity(def.columns.len());
         for column in &def.columns {
+            if is_numbered(column) {
+                fillers.push(Filler::Numbers(Numbers::default()));
+                continue;
+            }
             fillers.push(match (&column.generated, compile_default(column, state)?) {
                 (Some(text), _) => {
                     let what = format!("generated column \"{}\"", column.name);
@@ -120,6 +127,15 @@ impl RowChecker {
         })
     }
 
+    /// Begins the numbers of its columns, where they have not: `greatest` gives the greatest number of a column's rows.
+    pub(crate) fn begin_numbers(&self, greatest: impl Fn(&str) -> i64) {
+        for (column, filler) in self.def.columns.iter().zip(&self.fillers) {
+            if let Filler::Numbers(numbers) = filler {
+                numbers.begin(|| greatest(&column.name));
+            }
+        }
+    }
+
     /// The definition it was compiled from.
     pub fn table(&self) -> &Arc<TableDef> {
         &self.def
@@ -130,7 +146,7 @@ impl RowChecker {
         let of = |filler: &Filler| match filler {
             Filler::Default(DefaultValue::Constant(value)) => Some(lit(value.clone())),
             Filler::Default(DefaultValue::Expression(expr)) => Some(expr.as_ref().clone()),
-            Filler::Null | Filler::Generated(_) => None,
+            Filler::Null | Filler::Generated(_) | Filler::Numbers(_) => None,
         };
         let columns = self.def.columns.iter().zip(&self.fillers);
         columns.filter_map(|(column, filler)| Some((column.name.clone(), of(filler)?))).collect()
@@ -183,7 +199,8 @@ impl RowChecker {
             None => Ok(rows),
             Some(first) => {
                 let (kind, message) = first.problem.describe(&self.def, &self.check_columns, batch, first.row);
-                Err(EngineError::new(kind, format!("{message} ({})", locate(first.row))))
+                let bad_row = first.problem.place(&self.def, batch, first.row);
+                Err(EngineError::new(kind, format!("{message} ({})", locate(first.row))).in_row(bad_row))
             }
         }
     }
@@ -289,7 +306,13 @@ impl RowChecker {
             // A date column of no type is one that an INSERT leaves out.
             let is_date = self.date_from_time.is_some_and(|(date, _)| date == position);
             work.date_left_out |= is_date && supplied.as_ref().is_none_or(|values| values.data_type().is_null());
+            let mut given = None;
             let values = match (supplied, filler) {
+                (Some(values), Filler::Numbers(numbers)) if !values.data_type().is_null() => {
+                    given = Some(numbers);
+                    values
+                }
+                (_, Filler::Numbers(numbers)) => numbers.next(rows)?,
                 (Some(values), _) => values,
                 (None, Filler::Null | Filler::Generated(_)) => new_null_array(&column.row_type(), rows),
                 (None, Filler::Default(DefaultValue::Constant(value))) => value.to_array_of_size(rows)?,
@@ -299,6 +322,9 @@ impl RowChecker {
                 }
             };
             let casted = cast_column(&values, column)?;
+            if let Some(numbers) = given {
+                numbers.note(&casted.values)?;
+            }
             work.columns.push(casted.values);
             work.mark(casted.bad.into_iter().map(|(row, problem)| (row, Problem::Cast { column: position, problem })));
         }

@@ -58,6 +58,18 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The table definition cannot be right.
     InvalidDefinition,
+    /// The name is one of another kind of object: a view where a table has to be.
+    WrongObjectType,
+    /// Something else needs the object.
+    DependentObjects,
+    /// No such schema, or none to create in.
+    UndefinedSchema,
+    /// The schema exists already.
+    DuplicateSchema,
+    /// The object, which is no table, exists already.
+    DuplicateObject,
+    /// A view that reads itself.
+    InvalidObjectDefinition,
     /// Types do not fit together.
     DatatypeMismatch,
     /// No value of the one type becomes one of the other.
@@ -66,12 +78,8 @@ pub enum ErrorKind {
     UndefinedParameter,
     /// What only those may do who are on this machine, or whom the configuration allows.
     InsufficientPrivilege,
-    /// There is a role or another object of that name already.
-    DuplicateObject,
     /// A name that only built-in things have.
     ReservedName,
-    /// Something depends on what was to go.
-    DependentObjects,
     /// A grant that cannot be.
     InvalidGrant,
     /// What the statement is about is in use.

@@ -41,6 +41,53 @@ pub(super) fn reworded(error: &DataFusionError) -> Option<(ErrorKind, String)> {
     }
 }
 
+/// True for the name of a type that PostgreSQL does not have either.
+fn is_no_type(name: &str) -> bool {
+    const OF_POSTGRES: [&str; 38] = [
+        "bit",
+        "box",
+        "cidr",
+        "circle",
+        "hstore",
+        "inet",
+        "int2vector",
+        "line",
+        "lseg",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "oidvector",
+        "path",
+        "pg_lsn",
+        "point",
+        "polygon",
+        "record",
+        "refcursor",
+        "regclass",
+        "regnamespace",
+        "regoper",
+        "regproc",
+        "regprocedure",
+        "regrole",
+        "regtype",
+        "time",
+        "timetz",
+        "tsquery",
+        "tsrange",
+        "tstzrange",
+        "tsvector",
+        "txid_snapshot",
+        "unknown",
+        "varbit",
+        "void",
+        "xid",
+        "xml",
+    ];
+    let bare = name.split(['(', '[']).next().unwrap_or(name).to_ascii_lowercase();
+    let is_name = bare.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit());
+    !bare.is_empty() && is_name && !OF_POSTGRES.contains(&bare.as_str())
+}
+
 fn of_text(text: &str) -> Option<(ErrorKind, String)> {
     let plain = |kind: ErrorKind, message: &str| Some((kind, message.to_owned()));
     if text.contains("must appear in the GROUP BY clause") || text.contains("must be in GROUP BY") {
@@ -73,6 +120,11 @@ fn of_text(text: &str) -> Option<(ErrorKind, String)> {
             ErrorKind::FeatureNotSupported,
             "a subquery of this form cannot be used here: write it as a join",
         );
+    }
+    if let Some(name) = text.strip_prefix("Unsupported SQL type ").map(|name| name.split(' ').next().unwrap_or(name))
+        && is_no_type(name)
+    {
+        return Some((ErrorKind::UndefinedObject, format!("type \"{name}\" does not exist")));
     }
     if text.starts_with("Unsupported LIMIT expression") || text.starts_with("Unsupported OFFSET expression") {
         return plain(ErrorKind::FeatureNotSupported, "LIMIT and OFFSET take a number or a parameter");

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, Int64Array, StringViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -24,6 +24,9 @@ use crate::values::{array_text, bytea, json, uuid_text};
 
 #[cfg(test)]
 mod tests;
+
+/// Longest name of anything, bytes.
+const LONGEST_NAME: usize = 63;
 
 /// Rewrites casts and comparisons that concern declared types.
 #[derive(Debug)]
@@ -51,6 +54,10 @@ enum Reading {
     Json,
     Jsonb,
     Bytea,
+    /// Whole numbers of 32 bits without a sign.
+    Oid,
+    /// Texts of at most 63 bytes.
+    Name,
     /// Blanks behind a `CHAR(n)` do not count.
     Char,
     /// A list of this type.
@@ -67,6 +74,8 @@ impl Reading {
             (Some("json"), _) => Some(Reading::Json),
             (Some("jsonb"), _) => Some(Reading::Jsonb),
             (Some("bpchar"), _) => Some(Reading::Char),
+            (Some("oid"), _) => Some(Reading::Oid),
+            (Some("name"), _) => Some(Reading::Name),
             (_, DataType::Binary | DataType::LargeBinary | DataType::BinaryView) => Some(Reading::Bytea),
             (_, list @ DataType::List(_)) => Some(Reading::Array(list.clone())),
             _ => None,
@@ -79,6 +88,8 @@ impl Reading {
             Reading::Json => "json",
             Reading::Jsonb => "jsonb",
             Reading::Bytea => "bytea",
+            Reading::Oid => "oid",
+            Reading::Name => "name",
             Reading::Char => "character",
             Reading::Array(_) => "array",
             Reading::Text => "text",
@@ -129,6 +140,7 @@ fn rewrite_cast(cast: Cast, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let unchanged = declared(&from).is_some() && declared(&from) == declared(&cast.field);
     match reading {
         Some(_) if unchanged => Ok(Transformed::yes(*cast.expr)),
+        Some(reading @ Reading::Oid) if from.data_type().is_integer() => Ok(Transformed::yes(reading.call(*cast.expr))),
         Some(reading) if is_text(from.data_type()) || from.data_type().is_null() => {
             Ok(Transformed::yes(reading.call(*cast.expr)))
         }
@@ -220,6 +232,8 @@ impl ScalarUDFImpl for Read {
             Reading::Json => "json_of_text",
             Reading::Jsonb => "jsonb_of_text",
             Reading::Bytea => "bytea_of_text",
+            Reading::Oid => "oid_of_text",
+            Reading::Name => "name_of_text",
             Reading::Char => "char_of_text",
             Reading::Array(_) => "array_of_text",
             Reading::Text => "text_of_value",
@@ -233,6 +247,7 @@ impl ScalarUDFImpl for Read {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match &self.reading {
             Reading::Bytea => DataType::BinaryView,
+            Reading::Oid => DataType::Int64,
             Reading::Array(list) => list.clone(),
             _ => DataType::Utf8View,
         })
@@ -241,7 +256,7 @@ impl ScalarUDFImpl for Read {
     fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
         let data_type = self.return_type(&[])?;
         Ok(match self.reading {
-            Reading::Uuid | Reading::Json | Reading::Jsonb => {
+            Reading::Uuid | Reading::Json | Reading::Jsonb | Reading::Oid | Reading::Name => {
                 let field = annotated(data_type, self.reading.type_name());
                 Arc::new(field.as_ref().clone().with_name(self.name()))
             }
@@ -289,6 +304,14 @@ impl Read {
         match &self.reading {
             Reading::Uuid => each(&uuid_text::canonical),
             Reading::Jsonb => each(&json::normalise),
+            Reading::Name => each(&|text| {
+                let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+                Some(text[..end.unwrap_or(0)].to_owned())
+            }),
+            Reading::Oid => {
+                let oids = texts.iter().map(|text| text.map(oid).transpose());
+                Ok(Arc::new(oids.collect::<Result<Int64Array>>()?))
+            }
             Reading::Char => each(&|text| Some(text.trim_end_matches(' ').to_owned())),
             Reading::Json => match texts.iter().flatten().find(|text| !json::is_valid(text)) {
                 Some(text) => Err(invalid(text)),
@@ -314,6 +337,14 @@ impl Read {
             }
             Reading::Text => Ok(values),
         }
+    }
+}
+
+fn oid(text: &str) -> Result<i64> {
+    match text.trim().parse::<i64>() {
+        Ok(oid) if u32::try_from(oid).is_ok() => Ok(oid),
+        Ok(_) => Err(failed(ErrorKind::NumericOutOfRange, "OID out of range".to_owned())),
+        Err(_) => Err(failed(ErrorKind::InvalidText, format!("invalid input syntax for type oid: \"{text}\""))),
     }
 }
 

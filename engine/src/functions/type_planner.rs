@@ -1,4 +1,5 @@
-//! Names of declared types in casts, which DataFusion does not know: `UUID`, `JSON`, `JSONB`, and `BYTEA` as columns have it.
+//! Names of declared types in casts, which DataFusion does not know: `UUID`, `JSON`, `JSONB`, `OID`, `NAME`,
+//! and `BYTEA` as columns have it.
 
 use std::sync::Arc;
 
@@ -18,6 +19,14 @@ impl TypePlanner for DeclaredTypes {
             SqlType::Uuid => Some(annotated(DataType::Utf8View, "uuid")),
             SqlType::JSON => Some(annotated(DataType::Utf8View, "json")),
             SqlType::JSONB => Some(annotated(DataType::Utf8View, "jsonb")),
+            SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
+                match name.to_string().to_lowercase().as_str() {
+                    "oid" | "pg_catalog.oid" => Some(annotated(DataType::Int64, "oid")),
+                    "name" | "pg_catalog.name" => Some(annotated(DataType::Utf8View, "name")),
+                    "bpchar" => Some(Arc::new(Field::new("", DataType::Utf8View, true))),
+                    _ => None,
+                }
+            }
             SqlType::Bytea => Some(Arc::new(Field::new("", DataType::BinaryView, true))),
             _ => None,
         })

@@ -30,6 +30,8 @@ pub enum LoadSource {
         /// Where the bytes come from.
         reader: Box<dyn std::io::Read + Send>,
     },
+    /// Rows that somebody else reads, for a table that is there.
+    Rows(Box<dyn RowReader>),
 }
 
 /// How far a load has come.
@@ -70,6 +72,7 @@ impl Inputs {
     /// # Errors
     /// [`ErrorKind::FileNotFound`] naming the first missing one, before anything is read.
     pub(crate) fn open(source: LoadSource, mut options: ReadOptions) -> Result<Inputs> {
+        let mut opened = None;
         let (waiting, bytes_total) = match source {
             LoadSource::Files(files) if files.is_empty() => {
                 return Err(EngineError::new(ErrorKind::InvalidParameter, "no files to load"));
@@ -85,8 +88,13 @@ impl Inputs {
                 options.format = format;
                 (vec![Input::Stream { name, reader }], None)
             }
+            LoadSource::Rows(reader) => {
+                opened = Some(reader);
+                (Vec::new(), None)
+            }
         };
-        Ok(Inputs { names: waiting.iter().map(Input::name).collect(), waiting, opened: None, options, bytes_total })
+        let names = waiting.iter().map(Input::name).chain(opened.iter().map(|rows| rows.source().to_owned())).collect();
+        Ok(Inputs { names, waiting, opened, options, bytes_total })
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -121,7 +129,10 @@ impl Inputs {
                 self.opened = Some(reader);
                 Ok(schema)
             }
-            None => Err(EngineError::internal("no source")),
+            None => match &self.opened {
+                Some(rows) => Ok(rows.schema()),
+                None => Err(EngineError::internal("no source")),
+            },
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) async fn check(
                  them back"
             ));
         }
-        let mut tables = snapshot.tables.values().filter(|state| state.def.external().is_none());
+        let mut tables = snapshot.tables.values().filter(|state| state.def.is_stored());
         if config.cold.iceberg.rest.is_some()
             && let Some(state) = tables.find(|state| ColdFormat::of(&state.def) == ColdFormat::Iceberg)
         {
@@ -124,7 +124,7 @@ fn name_of(config: &EngineConfig, root: &StorageRoot) -> String {
 
 /// A table with rows in cold.
 fn with_cold_rows(snapshot: &Snapshot) -> Option<&str> {
-    let mut tables = snapshot.tables.values().filter(|state| state.def.external().is_none());
+    let mut tables = snapshot.tables.values().filter(|state| state.def.is_stored());
     tables.find(|state| !state.tier(Tier::Cold).is_empty()).map(|state| state.def.name.as_str())
 }
 

@@ -212,7 +212,7 @@ fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
 /// Makes sure that the warm store knows every table: it may be another than the one that the tables were made in.
 async fn make_warm_tables(engine: &Arc<Engine>) {
     let snapshot = engine.snapshot();
-    for state in snapshot.tables.values().filter(|state| state.def.external().is_none()) {
+    for state in snapshot.tables.values().filter(|state| state.def.is_stored()) {
         // Statements that need it say so again; the others work.
         if let Err(error) = engine.store(Tier::Warm).create_table(&state.def).await {
             tracing::error!(table = %state.def.name, %error, "the warm store cannot take the table");

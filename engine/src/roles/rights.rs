@@ -124,21 +124,21 @@ impl Rights {
     pub(crate) fn check_table(&self, table: &TableDef, needed: Privileges) -> Result<()> {
         match self.on_table(table).has(needed) {
             true => Ok(()),
-            false => Err(denied(format!("permission denied for table {}", table.name))),
+            false => Err(denied(format!("permission denied for {} {}", kind(table), table.name))),
         }
     }
 
     pub(crate) fn check_sees(&self, table: &TableDef) -> Result<()> {
         match self.sees(table) {
             true => Ok(()),
-            false => Err(denied(format!("permission denied for table {}", table.name))),
+            false => Err(denied(format!("permission denied for {} {}", kind(table), table.name))),
         }
     }
 
     pub(crate) fn check_owner(&self, table: &TableDef) -> Result<()> {
         match self.owns(table) {
             true => Ok(()),
-            false => Err(denied(format!("must be owner of table {}", table.name))),
+            false => Err(denied(format!("must be owner of {} {}", kind(table), table.name))),
         }
     }
 
@@ -170,4 +170,8 @@ impl Rights {
                 .with_hint("Members of zxq_files may; COPY … FROM STDIN sends rows from the client")),
         }
     }
+}
+
+fn kind(table: &TableDef) -> &'static str {
+    if table.view().is_some() { "view" } else { "table" }
 }

@@ -35,7 +35,7 @@ impl SchemaProvider for TableSchema {
         let Some(engine) = self.engine.upgrade() else { return Vec::new() };
         let snapshot = engine.snapshot();
         let Ok(rights) = Rights::of(&snapshot, &self.acting.who()) else { return Vec::new() };
-        let tables = snapshot.tables.values().filter(|table| rights.sees(&table.def));
+        let tables = snapshot.tables.values().filter(|table| table.def.view().is_none() && rights.sees(&table.def));
         let mut names: Vec<String> = tables.map(|table| table.def.name.clone()).collect();
         names.sort();
         names
@@ -45,6 +45,10 @@ impl SchemaProvider for TableSchema {
         let Some(engine) = self.engine.upgrade() else { return Ok(None) };
         let snapshot = engine.snapshot();
         let Some(state) = snapshot.table(name) else { return Ok(None) };
+        // Names of views are replaced before a statement is planned.
+        if state.def.view().is_some() {
+            return Ok(None);
+        }
         if state.def.external().is_some() {
             let external = || Arc::new(ExternalTable::new(Arc::clone(&state.def))) as Arc<dyn TableProvider>;
             return Ok(self.only.is_none().then(external));
@@ -59,6 +63,8 @@ impl SchemaProvider for TableSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.engine.upgrade().is_some_and(|engine| engine.snapshot().table(name).is_some())
+        self.engine
+            .upgrade()
+            .is_some_and(|engine| engine.snapshot().table(name).is_some_and(|t| t.def.view().is_none()))
     }
 }

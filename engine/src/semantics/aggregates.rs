@@ -83,6 +83,7 @@ fn ours(
     let [arg] = args.as_slice() else { return Ok(None) };
     let Ok(data_type) = arg.get_type(schema) else { return Ok(None) };
     let arg = arg.clone();
+    let short = matches!(Class::of(&data_type), Some(Class::Integer(width)) if width <= 32);
     let arg = match Class::of(&data_type) {
         _ if data_type == DataType::UInt64 => cast(arg, DataType::Decimal128(20, 0)),
         Some(Class::Integer(width)) if average || width == 64 => converted(arg, &DataType::Int64, schema)?,
@@ -103,5 +104,5 @@ fn ours(
         return Ok(None);
     }
     *args = vec![arg];
-    Ok(Some(Arc::new(AggregateUDF::from(ExactSum::new(average)))))
+    Ok(Some(Arc::new(AggregateUDF::from(ExactSum::new(average, short)))))
 }

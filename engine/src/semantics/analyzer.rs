@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -33,7 +34,8 @@ impl AnalyzerRule for Semantics {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(node)?.data)
+        let integers = !is_settled(&plan)?;
+        Ok(plan.transform_up_with_subqueries(|plan| node(plan, integers))?.data)
     }
 }
 
@@ -42,35 +44,79 @@ pub(crate) fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(expr.transform_up(|e| Ok(Transformed::yes(one(e, schema)?)))?.data)
 }
 
-fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// True where the types of rows were settled when the query was planned: it reads its own rows, or writes them.
+fn is_settled(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::RecursiveQuery(_) | LogicalPlan::Dml(_));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+/// A constant in the select list: an `integer` where it fits.
+fn selected(expr: Expr) -> Expr {
+    match expr {
+        Expr::Alias(mut alias) => {
+            *alias.expr = operators::narrow(*alias.expr);
+            Expr::Alias(alias)
+        }
+        other => operators::narrow(other),
+    }
+}
+
+/// `integers` says that constants in select lists and of `VALUES` are of type `integer`.
+fn node(plan: LogicalPlan, integers: bool) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
         schema.merge(&source);
     }
     if let LogicalPlan::Values(values) = plan {
-        return Ok(Transformed::yes(LogicalPlan::Values(values_node(values)?)));
+        return Ok(Transformed::yes(LogicalPlan::Values(values_node(values, integers)?)));
     }
     let names = NamePreserver::new(&plan);
+    let selects = integers && matches!(plan, LogicalPlan::Projection(_));
     let plan = plan
         .map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(Transformed::yes(name.restore(rewrite(expr, &schema)?)))
+            let expr = rewrite(expr, &schema)?;
+            Ok(Transformed::yes(name.restore(if selects { selected(expr) } else { expr })))
         })?
         .data;
     let plan = zeros::keys(plan, &schema)?;
     Ok(Transformed::yes(plan.recompute_schema()?))
 }
 
-/// The columns of VALUES have their types already.
-fn values_node(values: Values) -> Result<Values> {
+/// The columns of VALUES have their types already, but for columns of nothing but integers that are short.
+fn values_node(values: Values, integers: bool) -> Result<Values> {
     let nothing = DFSchema::empty();
     let Values { schema, values } = values;
+    let is_short = |at: usize| {
+        let mut cells = values.iter().filter_map(|row| row.get(at));
+        let of = |cell: &Expr| match cell {
+            Expr::Literal(ScalarValue::Int64(Some(value)), None) => i32::try_from(*value).is_ok(),
+            Expr::Negative(inner) => {
+                matches!(inner.as_ref(), Expr::Literal(ScalarValue::Int64(Some(value)), None) if *value <= i64::from(i32::MAX))
+            }
+            _ => false,
+        };
+        integers && cells.clone().any(of) && cells.all(|cell| of(cell) || is_null(cell))
+    };
+    let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
+        let field = match is_short(at) {
+            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Int32)),
+            false => Arc::clone(field),
+        };
+        (qualifier.cloned(), field)
+    });
+    let schema = Arc::new(DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?);
     let row = |row: Vec<Expr>| {
         let cells = row.into_iter().zip(schema.fields());
         cells
             .map(|(cell, field)| {
                 let rewritten = rewrite(cell, &nothing)?;
+                let rewritten = if *field.data_type() == DataType::Int32 { selected(rewritten) } else { rewritten };
                 match rewritten.get_type(&nothing) {
                     Ok(data_type) if data_type != *field.data_type() && !data_type.is_null() => {
                         Ok(cast(rewritten, field.data_type().clone()))
@@ -84,8 +130,13 @@ fn values_node(values: Values) -> Result<Values> {
     Ok(Values { schema, values })
 }
 
+fn is_null(cell: &Expr) -> bool {
+    matches!(cell, Expr::Literal(value, _) if value.is_null())
+}
+
 /// Functions whose integer constants are `integer`, as in PostgreSQL; those of others have types of their own.
-const OF_THE_SAME_TYPE: [&str; 6] = ["abs", "coalesce", "greatest", "least", "nullif", "mod"];
+const OF_THE_SAME_TYPE: [&str; 8] =
+    ["abs", "coalesce", "greatest", "least", "make_array", "mod", "nullif", "pg_typeof"];
 
 fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let expr = untyped_texts::listed(expr, schema)?;

@@ -83,6 +83,11 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
+    /// True where it divides.
+    pub(crate) fn gives_quotients(&self) -> bool {
+        self.operation == Operation::Divided
+    }
+
     /// Writes a call of it, so that no two calls are written alike. Operands that are such calls too are written in place:
     /// each would otherwise make a text of its own, which a long chain copies at every link.
     fn write(&self, args: &[Expr], out: &mut String) -> Result<()> {

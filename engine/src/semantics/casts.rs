@@ -2,9 +2,11 @@
 
 mod convert;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::unicode::left;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -12,10 +14,13 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
+use zxq_catalog::declared::PG_TYPE;
+
 use super::number_types::Class;
 use super::operators::{exact_decimal, narrow, whole_decimal};
 use super::type_names::{is_bare_numeric, most_characters};
 use crate::functions;
+use crate::values::text;
 
 /// What `numeric` alone is for texts and doubles in columns, whose digits differ from row to row.
 const WIDE: DataType = DataType::Decimal128(38, 20);
@@ -53,6 +58,15 @@ fn bare_numeric(expr: Expr, from: Option<DataType>) -> Result<Expr> {
         && let Some(value) = exact_decimal(text)
     {
         return Ok(Expr::Literal(value, metadata.clone()));
+    }
+    // Of what no decimal holds, a double has the order and the text that PostgreSQL gives it.
+    if let Expr::Literal(ScalarValue::Utf8(Some(written)) | ScalarValue::Utf8View(Some(written)), _) = &expr
+        && let Ok(value) = text::double(written)
+        && !value.is_finite()
+        && written.bytes().any(|byte| byte.is_ascii_alphabetic())
+    {
+        let numeric = BTreeMap::from([(PG_TYPE.to_owned(), "numeric".to_owned())]);
+        return Ok(Expr::Literal(ScalarValue::Float64(Some(value)), Some(FieldMetadata::from(numeric))));
     }
     // With the digits that it has, not those that its type can have: they decide how many a quotient shows.
     if let Expr::Literal(ScalarValue::Int64(Some(value)), metadata) = &expr {

@@ -1,7 +1,7 @@
 //! `sum` and `avg` of integers and decimals: exact, and never wrapped.
 //!
 //! The sum of bigints is a decimal. Sums are taken in 128 bits where the type of what is added shows that these suffice,
-//! else in 192: a carry is counted. An average has at least 16 digits behind the point, where 38 leave room for them.
+//! else in 192: a carry is counted. An average has 20 digits behind the point, where 38 leave room for them.
 
 mod groups;
 mod total;
@@ -15,7 +15,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 
-use super::number_types::LEAST_QUOTIENT_DIGITS;
+use super::number_types::MOST_ROUNDED_DIGITS;
 use groups::ExactGroups;
 use total::Total;
 
@@ -26,13 +26,19 @@ const NARROW_DIGITS: u8 = 28;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ExactSum {
     average: bool,
+    /// Whether what is added are integers of at most 32 bits: then an average has room for more digits.
+    short: bool,
     signature: Signature,
 }
 
 impl ExactSum {
     /// `avg`, or `sum`.
-    pub(crate) fn new(average: bool) -> Self {
-        ExactSum { average, signature: Signature::user_defined(Volatility::Immutable) }
+    pub(crate) fn new(average: bool, short: bool) -> Self {
+        ExactSum { average, short, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    fn shape(&self, input: &DataType) -> Result<Shape> {
+        Shape::of(self.average, self.short, input)
     }
 }
 
@@ -49,18 +55,24 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn of(average: bool, input: &DataType) -> Result<Shape> {
+    fn of(average: bool, short: bool, input: &DataType) -> Result<Shape> {
+        let digits = MOST_ROUNDED_DIGITS;
         Ok(match input {
             DataType::Int64 => Shape {
                 average,
                 scale: 0,
                 wide: false,
                 precision: 38,
-                result_scale: if average { LEAST_QUOTIENT_DIGITS } else { 0 },
+                result_scale: match (average, short) {
+                    (false, _) => 0,
+                    (true, true) => digits,
+                    // Of the 38 digits that there are, a bigint has 19.
+                    (true, false) => digits - 1,
+                },
             },
             DataType::Decimal128(precision, scale) => {
                 let whole = *precision as i8 - scale;
-                let average_scale = (*scale).max(LEAST_QUOTIENT_DIGITS.min(38 - whole));
+                let average_scale = (*scale).max(digits.min(38 - whole));
                 Shape {
                     average,
                     scale: *scale,
@@ -109,20 +121,20 @@ impl AggregateUDFImpl for ExactSum {
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         match given {
-            [input] => Ok(Shape::of(self.average, input)?.result()),
+            [input] => Ok(self.shape(input)?.result()),
             _ => plan_err!("{} takes one number", self.name()),
         }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let shape = Shape::of(self.average, args.input_fields[0].data_type())?;
+        let shape = self.shape(args.input_fields[0].data_type())?;
         let field = |part, data_type| Arc::new(Field::new(format_state_name(args.name, part), data_type, true));
         let sum = field("sum", shape.state());
         Ok(if self.average { vec![field("count", DataType::UInt64), sum] } else { vec![sum] })
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let shape = Shape::of(self.average, args.expr_fields[0].data_type())?;
+        let shape = self.shape(args.expr_fields[0].data_type())?;
         Ok(Box::new(ExactAccumulator { shape, total: Total::default() }))
     }
 
@@ -135,7 +147,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        let shape = Shape::of(self.average, args.expr_fields[0].data_type())?;
+        let shape = self.shape(args.expr_fields[0].data_type())?;
         Ok(Box::new(ExactGroups::new(shape)))
     }
 }

@@ -128,6 +128,16 @@ fn quotient_scale((p1, s1): (u8, i8), s2: i8) -> i8 {
     room.max(s1.max(s2).min(24))
 }
 
+/// Digits behind the point of a quotient with sums, where that is more than its type has: of a sum's digits, the ten that its
+/// type has more than what it adds are hardly ever used.
+pub(crate) fn quotient_of_sums((left, is_sum): (&DataType, bool), (right, _): (&DataType, bool)) -> Option<i8> {
+    let (DataType::Decimal128(p1, s1), DataType::Decimal128(_, s2)) = (left, right) else { return None };
+    let usual = quotient_scale((*p1, *s1), *s2);
+    let used = if is_sum { p1.saturating_sub(10).max(*s1 as u8) } else { *p1 };
+    let digits = quotient_scale((used, *s1), *s2);
+    (digits > usual).then_some(digits)
+}
+
 /// Digits behind the point that PostgreSQL gives the quotient of two constants (`select_div_scale`), as far as 38 digits
 /// allow.
 pub(crate) fn constant_quotient_scale(left: &ScalarValue, right: &ScalarValue) -> Option<i8> {

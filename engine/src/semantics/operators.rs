@@ -9,7 +9,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
 use super::arithmetic::{Arithmetic, Operation, type_of};
-use super::number_types::{Class, constant_quotient_scale};
+use super::number_types::{Class, constant_quotient_scale, quotient_of_sums};
 use crate::values::text;
 
 /// The operator as a function; unchanged where it does not take two numbers.
@@ -42,9 +42,27 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     };
     let digits = match (operation, &left, &right) {
         (Operation::Divided, Expr::Literal(a, _), Expr::Literal(b, _)) => constant_quotient_scale(a, b),
+        (Operation::Divided, _, _) if is_sum(&left) || is_sum(&right) => {
+            let types = (left.get_type(schema), right.get_type(schema));
+            match types {
+                (Ok(a), Ok(b)) => quotient_of_sums((&a, is_sum(&left)), (&b, is_sum(&right))),
+                _ => None,
+            }
+        }
         _ => None,
     };
     Ok(call(operation, digits, vec![left, right]))
+}
+
+/// True for a sum, whose type has room for ten digits more than what it adds. Above an aggregation it is a column.
+fn is_sum(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(column) => column.name.starts_with("sum("),
+        Expr::AggregateFunction(call) => call.func.name() == "sum",
+        Expr::Alias(alias) => is_sum(&alias.expr),
+        Expr::Cast(cast) => is_sum(&cast.expr),
+        _ => false,
+    }
 }
 
 /// `-a` of an integer; others cannot fail.

@@ -1,15 +1,24 @@
 //! Statements that change definitions or settings.
 
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::{ResetStatement, Statement as DfStatement};
-use datafusion::sql::sqlparser::ast::{AlterTableOperation, ObjectType, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    AlterTableOperation, CreateTable, ObjectName, ObjectType, Query, Statement as Ast,
+};
+use futures::StreamExt;
 use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::session_options::ZxqOptions;
-use crate::session::privileges::Needs;
-use crate::session::{EngineSession, Outcome, external_ddl, role_statements};
-use crate::sql::{self, Statement, StatementKind};
+use crate::session::temporary::{AtCommit, Temporaries, TemporaryTable};
+use crate::session::{EngineSession, Outcome, Prepared, external_ddl, object_ddl, role_statements, view_ddl};
+use crate::sql::{self, Statement, StatementKind, relations};
 use crate::supervisor::control::JobControl;
 use crate::write::gathered::gather;
 
@@ -18,22 +27,14 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
     let engine = &session.engine;
     let command = |tag: &str| Ok(Outcome::Command { tag: tag.to_owned() });
     match (statement.kind(), statement.ast()) {
-        (StatementKind::CreateTable, Some(Ast::CreateTable(create))) => {
-            if create.query.is_some() {
-                return create_table_as(session, statement, control).await;
-            }
-            let rights = session.rights()?;
-            rights.check_create()?;
-            let def = TableDef { owner: rights.owner_of_new_tables(), ..sql::create_table(create)? };
-            if engine.snapshot().table(&def.name).is_some() && create.if_not_exists {
-                session.notice(format!("relation \"{}\" already exists, skipping", def.name));
-                return command("CREATE TABLE");
-            }
-            match session.transaction() {
-                Some(transaction) => engine.create_table_within(&transaction, def, control).await?,
-                None => engine.create_table(def, control).await?,
-            };
-            command("CREATE TABLE")
+        (StatementKind::CreateTable, Some(Ast::CreateTable(create))) => create_table(session, create, control).await,
+        (StatementKind::CreateView, Some(Ast::CreateView(create))) => {
+            view_ddl::create(session, create, control).await?;
+            command("CREATE VIEW")
+        }
+        (StatementKind::DropView, Some(Ast::Drop { object_type: ObjectType::View, names, if_exists, cascade, .. })) => {
+            view_ddl::drop_views(session, names, *if_exists, *cascade, control).await?;
+            command("DROP VIEW")
         }
         (StatementKind::CreateExternalTable, _) => {
             let DfStatement::CreateExternalTable(create) = statement.parsed() else {
@@ -43,32 +44,23 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             session.note_lasting("CREATE EXTERNAL TABLE");
             command("CREATE EXTERNAL TABLE")
         }
-        (StatementKind::DropTable, Some(Ast::Drop { object_type: ObjectType::Table, names, if_exists, .. })) => {
+        (
+            StatementKind::DropTable,
+            Some(Ast::Drop { object_type: ObjectType::Table, names, if_exists, cascade, .. }),
+        ) => {
             for name in names {
-                let name = sql::table_name(name)?;
-                check_owner(session, &name)?;
-                if engine.snapshot().table(&name).is_none() && *if_exists {
-                    session.notice(format!("table \"{name}\" does not exist, skipping"));
-                    continue;
-                }
-                session.check_is_there(&name)?;
-                let undone = match session.transaction() {
-                    Some(transaction) => engine.drop_table_within(&transaction, &name, control).await?,
-                    None => {
-                        engine.drop_table(&name, control).await?;
-                        true
-                    }
-                };
-                if !undone {
-                    session.note_lasting("DROP TABLE");
-                }
+                drop_table(session, name, *if_exists, *cascade, control).await?;
             }
             command("DROP TABLE")
         }
         (StatementKind::AlterTable, Some(Ast::AlterTable(alter))) => {
-            let name = sql::table_name(&alter.name)?;
+            let (name, temporary) = session.existing(&alter.name)?;
+            if temporary {
+                let message = "ALTER TABLE of a temporary table is not supported: drop it and create it again";
+                return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
+            }
             if engine.snapshot().table(&name).is_none() && alter.if_exists {
-                session.notice(format!("table \"{name}\" does not exist, skipping"));
+                session.notice(format!("relation \"{name}\" does not exist, skipping"));
                 return command("ALTER TABLE");
             }
             session.check_is_there(&name)?;
@@ -80,6 +72,9 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             check_owner(session, &name)?;
             if alter.operations.iter().any(|one| matches!(one, AlterTableOperation::RenameTable { .. })) {
                 session.rights()?.check_create()?;
+            }
+            if alter.operations.iter().any(renames) {
+                view_ddl::check_no_readers(engine, &name, "alter")?;
             }
             engine.alter_table(&name, &alter.operations, control).await?;
             session.note_lasting("ALTER TABLE");
@@ -104,12 +99,19 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
             session.context().execute_logical_plan(plan).await?;
             command(if statement.kind() == StatementKind::Set { "SET" } else { "RESET" })
         }
-        (kind, _) => Err(not_supported(kind, statement)),
+        (kind, ast) => {
+            if let Some(ast) = ast
+                && let Some(tag) = object_ddl::run(session, ast, control).await?
+            {
+                return command(tag);
+            }
+            Err(not_supported(kind, statement))
+        }
     }
 }
 
 /// That a table, if it is there, belongs to the session's user.
-fn check_owner(session: &EngineSession, name: &str) -> Result<()> {
+pub(super) fn check_owner(session: &EngineSession, name: &str) -> Result<()> {
     match session.engine.snapshot().table(name) {
         Some(table) => session.rights()?.check_owner(&table.def),
         None => Ok(()),
@@ -124,27 +126,87 @@ fn names_tiers(statement: &Statement) -> bool {
     )
 }
 
-async fn create_table_as(session: &EngineSession, statement: &Statement, control: &JobControl) -> Result<Outcome> {
+fn renames(operation: &AlterTableOperation) -> bool {
+    matches!(
+        operation,
+        AlterTableOperation::RenameTable { .. }
+            | AlterTableOperation::RenameColumn { .. }
+            | AlterTableOperation::DropColumn { .. }
+    )
+}
+
+async fn create_table(session: &EngineSession, create: &CreateTable, control: &JobControl) -> Result<Outcome> {
     let engine = &session.engine;
-    let Some(Ast::CreateTable(create)) = statement.ast() else {
-        return Err(EngineError::internal("not a CREATE TABLE"));
+    let (name, temporary) = session.object(&create.name, create.temporary)?;
+    if create.on_commit.is_some() && !temporary {
+        let message = "ON COMMIT can only be used on temporary tables";
+        return Err(EngineError::new(ErrorKind::InvalidDefinition, message));
+    }
+    // In the words that the definition is made from, whatever schema and database were written.
+    let create = &CreateTable { name: relations::object_name(vec![name.clone()]), ..create.clone() };
+    let exists = match temporary {
+        true => session.names.temporaries.has(&name),
+        false => engine.snapshot().table(&name).is_some(),
     };
-    let Some(query) = &create.query else { return Err(EngineError::internal("not a CREATE TABLE AS")) };
-    let rights = session.rights()?;
-    rights.check_create()?;
-    let state = session.context().state();
-    let parsed = DfStatement::Statement(Box::new(Ast::Query(query.clone())));
-    let plan = control.stoppable(state.statement_to_plan(parsed)).await?;
-    Needs::of(session, statement, &plan)?.check(session)?;
-    let def = sql::create_table_as(create, plan.schema().as_arrow())?;
-    let def = TableDef { owner: rights.owner_of_new_tables(), ..def };
-    if engine.snapshot().table(&def.name).is_some() && create.if_not_exists {
-        session.notice(format!("relation \"{}\" already exists, skipping", def.name));
-        return Ok(Outcome::Command { tag: "CREATE TABLE AS".to_owned() });
+    if !temporary {
+        session.rights()?.check_create()?;
+    }
+    let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
+    if exists && create.if_not_exists {
+        session.notice(format!("relation \"{name}\" already exists, skipping"));
+        return Ok(Outcome::Command { tag: tag.to_owned() });
+    }
+    if exists {
+        let message = format!("relation \"{name}\" already exists");
+        return Err(EngineError::new(ErrorKind::DuplicateTable, message));
+    }
+    if let Some(query) = &create.query {
+        return create_table_as(session, create, query, temporary, control).await;
+    }
+    let def = TableDef { owner: session.owner_of_new_tables(), ..sql::create_table(create)? };
+    for key in def.keys() {
+        session.notice(format!("constraint \"{}\" is recorded; that its values are unique is not enforced", key.name));
+    }
+    match session.transaction() {
+        _ if temporary => session.names.temporaries.add_table(Arc::new(temporary_table(session, create, def)?))?,
+        Some(transaction) => drop(engine.create_table_within(&transaction, def, control).await?),
+        None => drop(engine.create_table(def, control).await?),
+    }
+    Ok(Outcome::Command { tag: tag.to_owned() })
+}
+
+/// A temporary table of that definition, without rows.
+fn temporary_table(session: &EngineSession, create: &CreateTable, mut def: TableDef) -> Result<TemporaryTable> {
+    let engine = &session.engine;
+    def.id = Temporaries::next_id();
+    let def = Arc::new(def);
+    let checker = engine.checkers.of(&def)?;
+    engine.checkers.forget(def.id);
+    let at_commit = AtCommit::of(create.on_commit.as_ref());
+    Ok(TemporaryTable::new(checker, at_commit, Arc::clone(&session.context().runtime_env().memory_pool)))
+}
+
+async fn create_table_as(
+    session: &EngineSession,
+    create: &CreateTable,
+    query: &Query,
+    temporary: bool,
+    control: &JobControl,
+) -> Result<Outcome> {
+    let engine = &session.engine;
+    let prepared = control.stoppable(Prepared::new(session, &Statement::of_query(query), &[], false)).await?;
+    let Some(schema) = &prepared.schema else { return Err(EngineError::internal("a query without columns")) };
+    let def = TableDef { owner: session.owner_of_new_tables(), ..sql::create_table_as(create, schema)? };
+    let physical = control.stoppable(prepared.physical(session)).await?;
+    let stream = execute_stream(physical, session.context().task_ctx())?;
+    let stream = under_names(stream, &def);
+    if temporary {
+        let table = temporary_table(session, create, def)?;
+        let rows = control.stoppable(table.append(stream, None)).await?;
+        session.names.temporaries.add_table(Arc::new(table))?;
+        return Ok(Outcome::Command { tag: format!("SELECT {rows}") });
     }
     let table = engine.prepare_table(def).await?;
-    let physical = control.stoppable(state.create_physical_plan(&plan)).await?;
-    let stream = execute_stream(physical, session.context().task_ctx())?;
     let mut rows =
         control.stoppable(gather(stream, &session.context().runtime_env().memory_pool, "CREATE TABLE AS")).await?;
     let batches = std::mem::take(&mut rows.batches);
@@ -155,16 +217,67 @@ async fn create_table_as(session: &EngineSession, statement: &Statement, control
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }
 
+/// The rows with the table's names for their columns.
+fn under_names(stream: SendableRecordBatchStream, def: &TableDef) -> SendableRecordBatchStream {
+    let named = |schema: &Schema| {
+        let fields = schema.fields().iter().zip(&def.columns);
+        let fields: Vec<_> =
+            fields.map(|(field, column)| field.as_ref().clone().with_name(&column.name).with_nullable(true)).collect();
+        Arc::new(Schema::new(fields))
+    };
+    let schema = named(&stream.schema());
+    let rows_schema = Arc::clone(&schema);
+    let stream = stream.map(move |batch| {
+        let batch = batch?;
+        let fields = rows_schema.fields().iter().zip(batch.columns());
+        let fields: Vec<_> =
+            fields.map(|(field, values)| field.as_ref().clone().with_data_type(values.data_type().clone())).collect();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), batch.columns().to_vec())?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+}
+
+async fn drop_table(
+    session: &EngineSession,
+    name: &ObjectName,
+    if_exists: bool,
+    cascade: bool,
+    control: &JobControl,
+) -> Result<()> {
+    let (name, temporary) = session.existing(name)?;
+    let is_view = || {
+        EngineError::new(ErrorKind::WrongObjectType, format!("\"{name}\" is not a table"))
+            .with_hint("Use DROP VIEW to remove a view.")
+    };
+    if temporary {
+        return match session.names.temporaries.has_table(&name) {
+            true => {
+                session.names.temporaries.remove(&name);
+                Ok(())
+            }
+            false => Err(is_view()),
+        };
+    }
+    check_owner(session, &name)?;
+    match session.engine.snapshot().table(&name) {
+        Some(state) if state.def.view().is_some() => Err(is_view()),
+        None if if_exists => {
+            session.notice(format!("table \"{name}\" does not exist, skipping"));
+            Ok(())
+        }
+        _ => {
+            session.check_is_there(&name)?;
+            view_ddl::drop_with_readers(session, &name, cascade, control).await
+        }
+    }
+}
+
 fn not_supported(kind: StatementKind, statement: &Statement) -> EngineError {
     let first_words: String = statement.text().split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     let advice = match kind {
         StatementKind::Update | StatementKind::Delete | StatementKind::Merge | StatementKind::Truncate => {
             "rows are appended, moved between tiers and dropped with their table, not changed"
         }
-        StatementKind::CreateIndex | StatementKind::DropIndex => {
-            "name the columns in CREATE TABLE … WITH (sort_by = …, lookup = …) instead"
-        }
-        StatementKind::CreateView | StatementKind::DropView => "use WITH … AS (…) in the query instead",
         _ => "see the README for what there is",
     };
     EngineError::new(ErrorKind::FeatureNotSupported, format!("{first_words} is not supported: {advice}"))

@@ -16,10 +16,14 @@ use datafusion::sql::sqlparser::ast;
 use zxq_catalog::TableDef;
 
 use crate::constraints::RowChecker;
+use crate::constraints::numbers::is_numbered;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::text_beside_times::value_in;
 use crate::scan::tiered_table::TieredTable;
+use crate::session::EngineSession;
+use crate::session::temporary::{TEMPORARY, TemporaryTable};
 use crate::sql;
+use crate::sql::relations::parts;
 use crate::state::engine::Engine;
 use crate::values::zone::Zone;
 
@@ -32,9 +36,16 @@ fn syntax(message: impl Into<String>) -> EngineError {
 ///
 /// # Errors
 /// Unknown columns, values for generated columns, and lists that do not fit together.
-pub(crate) fn spell_out(engine: &Arc<Engine>, statement: &mut DfStatement) -> Result<()> {
+pub(crate) fn spell_out(session: &EngineSession, statement: &mut DfStatement) -> Result<()> {
+    let engine = &session.engine;
     let Some(insert) = insert_of(statement) else { return Ok(()) };
     let ast::TableObject::TableName(name) = &insert.table else { return Ok(()) };
+    if let [schema, table] = parts(name).as_slice()
+        && schema == TEMPORARY
+        && let Some(table) = session.names.temporaries.table(table)
+    {
+        return spell_columns_out(insert, table.checker());
+    }
     let Ok(name) = sql::table_name(name) else { return Ok(()) };
     let snapshot = engine.snapshot();
     let Some(table) = snapshot.table(&name) else { return Ok(()) };
@@ -111,7 +122,7 @@ fn is_default(expr: &ast::Expr) -> bool {
 
 fn leave_out_generated(columns: &mut Vec<String>, rows: &mut [ast::Parens<Vec<ast::Expr>>], def: &TableDef) {
     for position in (0..columns.len()).rev() {
-        let generated = def.column(&columns[position]).is_some_and(|c| c.generated.is_some());
+        let generated = def.column(&columns[position]).is_some_and(|c| c.generated.is_some() || is_numbered(c));
         // One column has to stay, or there would be no rows to tell.
         if generated && columns.len() > 1 && rows.iter().all(|row| row.content.get(position).is_some_and(is_default)) {
             columns.remove(position);
@@ -126,6 +137,12 @@ fn write_defaults(columns: &[String], rows: &mut [ast::Parens<Vec<ast::Expr>>], 
     for row in rows {
         for (name, expr) in columns.iter().zip(&mut row.content) {
             if is_default(expr) {
+                if def.column(name).is_some_and(is_numbered) {
+                    let message = format!(
+                        "DEFAULT for some rows of column \"{name}\", which is numbered, is not supported: leave the column out"
+                    );
+                    return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
+                }
                 *expr = match def.column(name).and_then(|c| c.default.as_deref()) {
                     Some(default) => ast::Expr::Nested(Box::new(sql::statement::parse_expression(default)?)),
                     None => ast::Expr::Value(ast::Value::Null.into()),
@@ -168,7 +185,8 @@ pub(crate) fn leave_casts_to_checker(plan: LogicalPlan, engine: &Arc<Engine>, zo
 fn target(dml: &DmlStatement) -> Option<Arc<TableDef>> {
     let provider = source_as_provider(&dml.target).ok()?;
     let any: &dyn std::any::Any = provider.as_ref();
-    Some(Arc::clone(any.downcast_ref::<TieredTable>()?.definition()))
+    let temporary = any.downcast_ref::<TemporaryTable>().map(|table| Arc::clone(table.definition()));
+    temporary.or_else(|| any.downcast_ref::<TieredTable>().map(|table| Arc::clone(table.definition())))
 }
 
 /// `CAST(column AS type) AS name` to `column AS name`, but for a column of NULLs: without a type it would be taken for one that is

@@ -62,6 +62,31 @@ pub(crate) fn contradict(fields: &[FieldRef], declared: &[DataType]) -> bool {
     })
 }
 
+/// True where an operator was chosen for intervals because nothing was known of a parameter, which is declared as something
+/// else: `$1 - interval '1 day'` of a timestamp.
+pub(crate) fn is_misread(plan: &LogicalPlan) -> Result<bool> {
+    let is_other = |arg: &Expr| match arg {
+        Expr::Placeholder(Placeholder { field: Some(field), .. }) => {
+            !matches!(field.data_type(), DataType::Interval(_))
+        }
+        _ => false,
+    };
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && matches!(call.func.name(), "interval_plus" | "interval_minus")
+                {
+                    found |= call.args.iter().any(is_other);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
+}
+
 #[derive(PartialEq, Eq)]
 enum TypeFamily {
     Number,

@@ -3,36 +3,37 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, Statement as LogicalStatement, Volatility};
-use datafusion::physical_plan::execute_stream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
-use crate::semantics::day_ranges;
+use crate::semantics::type_names::is_bare_numeric;
+use crate::semantics::{day_ranges, quotients};
 use crate::session::audited;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::ddl;
+use crate::session::described;
+use crate::session::explain::Explained;
 use crate::session::insert_statement;
+use crate::session::names::Resolved;
 use crate::session::noted::{finish, logged, note_scans};
-use crate::session::parameters::{Settled, contradict, settle};
+use crate::session::output_schema::named_as_in_postgres;
+use crate::session::parameters::Settled;
+use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{self, Asked, Returning};
 use crate::session::{EngineSession, Outcome, positional};
-use crate::sql::output_names::{lay_over, output_names};
-use crate::sql::{
-    self, Statement, StatementKind, postgres_forms, query_forms, series, set_returning, using_columns, without_secrets,
-};
+use crate::sql::{Statement, StatementKind, without_secrets};
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::values::zone::Zone;
@@ -54,6 +55,8 @@ pub struct Prepared {
     needs: Needs,
     /// The session's time zone when it was planned.
     time_zone: Option<String>,
+    /// What its names meant then.
+    names: Resolved,
     /// Planning and executing it is hardly any work.
     pub(super) light: bool,
 }
@@ -83,6 +86,7 @@ impl Prepared {
             work,
             needs: Needs::default(),
             time_zone: None,
+            names: Resolved::default(),
             light,
         };
         if statement.kind() == StatementKind::CreateExternalTable {
@@ -108,16 +112,21 @@ impl Prepared {
             let message = format!("time zone \"{zone}\" not recognized");
             return Err(EngineError::new(ErrorKind::InvalidParameter, message));
         }
-        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, statement, hints).await?;
+        let (meant, names) = match described::as_query(session, statement)? {
+            Some(query) => session.resolve(&query)?,
+            None => session.resolve(statement)?,
+        };
+        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, &meant, hints).await?;
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
-        let mut needs = Needs::of(session, statement, &plan)?;
+        let mut needs = Needs::of_views(names.views());
+        needs.and(Needs::of(session, statement, &plan)?);
         let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         let returning = match is_rows {
             true => None,
-            false => match returning::take(&mut statement.parsed().clone())? {
+            false => match returning::take(&mut meant.parsed().clone())? {
                 Some(query) => {
                     let returning = Returning::plan(session, &state, query).await?;
                     // It reads the table that is written, and what its subqueries name.
@@ -137,15 +146,24 @@ impl Prepared {
         } else {
             plan
         };
-        let schema = match &returning {
-            Some(returning) => Some(Arc::clone(&returning.schema)),
-            None => is_rows.then(|| named_as_in_postgres(statement.parsed(), plan.schema().as_arrow())),
+        let schema = match (&returning, Explained::of(statement)) {
+            (Some(returning), _) => Some(Arc::clone(&returning.schema)),
+            (None, Some(explained)) => Some(explained.schema()),
+            (None, None) => is_rows.then(|| {
+                let named = named_as_in_postgres(statement.parsed(), plan.schema().as_arrow());
+                if is_query { quotients::mark(&plan, &named) } else { named }
+            }),
         };
         let changes = writes(&plan);
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning };
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
-        Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, light })
+        Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, names, light })
+    }
+
+    /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
+    pub fn keeps_digits(&self, parameter: usize) -> bool {
+        self.param_fields.get(parameter).is_some_and(|field| is_bare_numeric(field))
     }
 
     /// True where executing it changes something: rows, definitions, or where rows lie.
@@ -174,6 +192,30 @@ impl Prepared {
         }
     }
 
+    /// That the session may do what it does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InsufficientPrivilege`].
+    pub(crate) fn check_needs(&self, session: &EngineSession) -> Result<()> {
+        self.needs.check(session)
+    }
+
+    /// The physical plan of a query without parameters, for a statement that makes a table of its rows.
+    ///
+    /// # Errors
+    /// What planning finds.
+    pub(crate) async fn physical(&self, session: &EngineSession) -> Result<Arc<dyn ExecutionPlan>> {
+        let (PreparedWork::Plan { plan, optimised, .. }, []) = (&self.work, self.param_types.as_slice()) else {
+            return Err(EngineError::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));
+        };
+        self.check_needs(session)?;
+        let state = session.context().state();
+        Ok(match optimised {
+            true => state.query_planner().create_physical_plan(plan, &state).await?,
+            false => state.create_physical_plan(plan).await?,
+        })
+    }
+
     pub(crate) async fn execute(
         &self,
         session: &EngineSession,
@@ -185,7 +227,9 @@ impl Prepared {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
         if let PreparedWork::Plan { plan, .. } = &self.work
-            && !(current_plan::is_current(engine, plan)? && self.time_zone == session.time_zone())
+            && !(current_plan::is_current(engine, plan)?
+                && self.time_zone == session.time_zone()
+                && self.names.is_current(session))
         {
             // A table was changed, or is another one by now.
             let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
@@ -216,6 +260,10 @@ impl Prepared {
         audited::note(engine, &who, self, outcome.as_ref());
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
+                let stream = match Explained::of(&self.statement) {
+                    Some(explained) => explained.shown(stream),
+                    None => stream,
+                };
                 let stream = logged(stream, Arc::clone(engine), entry);
                 Ok(Outcome::Rows { schema, stream })
             }
@@ -299,76 +347,6 @@ impl Prepared {
     }
 }
 
-/// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
-/// another kind than the client declared, or nothing that can be planned, what the client declared.
-async fn plan_with_types(
-    session: &EngineSession,
-    state: &SessionState,
-    statement: &Statement,
-    hints: &[Option<DataType>],
-) -> Result<Settled> {
-    let settled = plan_statement(session, state, statement, None).await.and_then(|plan| settle(plan, hints));
-    let declared: Option<Vec<DataType>> = hints.iter().cloned().collect();
-    let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return settled };
-    match &settled {
-        Ok(settled) if !contradict(&settled.fields, &declared) => {}
-        _ => {
-            let plan = plan_statement(session, state, statement, Some(&declared)).await?;
-            if let LogicalPlan::Statement(LogicalStatement::Prepare(prepare)) = plan {
-                return Ok(Settled { plan: Arc::unwrap_or_clone(prepare.input), fields: prepare.fields });
-            }
-        }
-    }
-    settled
-}
-
-/// Plans a statement, in the forms that DataFusion takes; with the types of all parameters, as a `PREPARE`.
-async fn plan_statement(
-    session: &EngineSession,
-    state: &SessionState,
-    statement: &Statement,
-    declared: Option<&[DataType]>,
-) -> Result<LogicalPlan> {
-    let mut parsed = statement.parsed().clone();
-    if statement.kind() == StatementKind::Insert {
-        returning::take(&mut parsed)?;
-    }
-    plan_parsed(session, state, parsed, declared).await
-}
-
-/// Plans what the parser gave, in the forms that DataFusion takes.
-pub(super) async fn plan_parsed(
-    session: &EngineSession,
-    state: &SessionState,
-    mut parsed: DfStatement,
-    declared: Option<&[DataType]>,
-) -> Result<LogicalPlan> {
-    query_forms::rewrite(&mut parsed)?;
-    using_columns::rewrite(&mut parsed);
-    set_returning::rewrite(&mut parsed);
-    series::rewrite(&mut parsed)?;
-    postgres_forms::rewrite(&mut parsed)?;
-    insert_statement::spell_out(&session.engine, &mut parsed)?;
-    let prepared = |parsed: DfStatement| match declared {
-        Some(declared) => as_prepare(parsed, declared),
-        None => Ok(parsed),
-    };
-    match state.statement_to_plan(prepared(parsed.clone())?).await {
-        Err(error) if error.to_string().contains("unique expression names") => {
-            postgres_forms::tell_columns_apart(&mut parsed)?;
-            Ok(state.statement_to_plan(prepared(parsed)?).await?)
-        }
-        planned => Ok(planned?),
-    }
-}
-
-/// `PREPARE p (types) AS statement`, where it is one that can be prepared so.
-fn as_prepare(parsed: DfStatement, declared: &[DataType]) -> Result<DfStatement> {
-    let DfStatement::Statement(statement) = parsed else { return Ok(parsed) };
-    let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>>>()?;
-    Ok(DfStatement::Statement(Box::new(Ast::Prepare { name: Ident::new("p"), data_types, statement })))
-}
-
 /// True for a plan that changes something when it is executed.
 fn writes(plan: &LogicalPlan) -> bool {
     contains(plan, |node| matches!(node, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_)))
@@ -382,23 +360,6 @@ fn contains(plan: &LogicalPlan, wanted: impl Fn(&LogicalPlan) -> bool) -> bool {
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     found || visited.is_err()
-}
-
-/// A plan's schema under the names that PostgreSQL gives the columns.
-pub(super) fn named_as_in_postgres(statement: &DfStatement, planned: &Schema) -> SchemaRef {
-    let fields: Vec<&str> = planned.fields().iter().map(|f| f.name().as_str()).collect();
-    match output_names(statement).and_then(|names| lay_over(&names, &fields)) {
-        Some(names) => Arc::new(Schema::new_with_metadata(
-            planned
-                .fields()
-                .iter()
-                .zip(names)
-                .map(|(field, name)| field.as_ref().clone().with_name(name))
-                .collect::<Vec<_>>(),
-            planned.metadata().clone(),
-        )),
-        None => Arc::new(planned.clone()),
-    }
 }
 
 /// DataFusion's INSERT yields one row with the count.

@@ -1,21 +1,20 @@
 //! What a statement needs, found on its plan before that is optimised, and asked for each time it runs: a statement that was
 //! prepared before a REVOKE is refused after it.
 //!
-//! A view of a tier, a subquery, a CTE, the query of `INSERT … SELECT`, `CREATE TABLE AS` and `COPY`, and what EXPLAIN
+//! A view of a tier, what a view reads, a subquery, a CTE, the query of `INSERT … SELECT`, `CREATE TABLE AS` and `COPY`, and what EXPLAIN
 //! explains: all of them end as scans and changes of tables in the plan, and nothing else reads or writes one.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, TableSource, WriteOp};
-use datafusion::sql::sqlparser::ast::Statement as Ast;
-use zxq_catalog::TableId;
 use zxq_catalog::roles::Privileges;
+use zxq_catalog::{TableDef, TableId};
 
 use crate::error::Result;
 use crate::roles::rights::Rights;
-use crate::session::{EngineSession, current_plan};
-use crate::sql::{Statement, normalise};
+use crate::session::{EngineSession, current_plan, described};
+use crate::sql::Statement;
 
 /// What a statement does with which tables; what it only describes needs no privilege but some.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +24,8 @@ impl Needs {
     /// What a statement needs.
     pub(super) fn of(session: &EngineSession, statement: &Statement, plan: &LogicalPlan) -> Result<Needs> {
         let mut needs = Needs::default();
-        if let Some(Ast::ExplainTable { table_name, .. }) = statement.ast()
-            && let Some(name) = table_name.0.last().and_then(|part| part.as_ident())
-            && let Some(table) = session.engine.snapshot().table(&normalise(name))
-        {
-            needs.0.push((table.def.id, Privileges::NONE));
+        if let Some(described) = described::described(session, statement)? {
+            needs.0.push((described.id, Privileges::NONE));
         }
         plan.apply_with_subqueries(|node| {
             match node {
@@ -40,6 +36,11 @@ impl Needs {
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(needs)
+    }
+
+    /// Those of the views that it names: whoever reads one needs the privilege to, and those on what it reads.
+    pub(super) fn of_views(views: &[Arc<TableDef>]) -> Needs {
+        Needs(views.iter().map(|view| (view.id, Privileges::SELECT)).collect())
     }
 
     fn add(&mut self, source: &Arc<dyn TableSource>, privileges: Privileges) {

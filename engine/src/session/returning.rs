@@ -24,8 +24,10 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::kept_columns::as_rows;
 use crate::scan::tiered_table::TieredTable;
 use crate::session::insert_statement::insert_of;
+use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::settle;
-use crate::session::{EngineSession, Outcome, prepared};
+use crate::session::temporary::TemporaryTable;
+use crate::session::{EngineSession, Outcome, planning};
 use crate::sql;
 use crate::write::insert_sink::Onlooker;
 
@@ -73,13 +75,13 @@ impl Returning {
     /// What planning finds; [`ErrorKind::FeatureNotSupported`] for parameters in it.
     pub(crate) async fn plan(session: &EngineSession, state: &SessionState, query: DfStatement) -> Result<Self> {
         let named = query.clone();
-        let plan = prepared::plan_parsed(session, state, query, None).await?;
+        let plan = planning::plan_parsed(session, state, query, None).await?;
         if settle(plan.clone(), &[]).is_ok_and(|settled| !settled.fields.is_empty()) {
             let text = "parameters in RETURNING are not supported";
             return Err(EngineError::new(ErrorKind::FeatureNotSupported, text));
         }
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
-        let schema = prepared::named_as_in_postgres(&named, plan.schema().as_arrow());
+        let schema = named_as_in_postgres(&named, plan.schema().as_arrow());
         Ok(Returning { plan: Arc::new(plan), schema })
     }
 
@@ -125,7 +127,7 @@ impl Onlooker for Asked {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
             let provider = source_as_provider(&scan.source)?;
             let any: &dyn Any = provider.as_ref();
-            if !any.is::<TieredTable>() {
+            if !any.is::<TieredTable>() && !any.is::<TemporaryTable>() {
                 return Ok(Transformed::no(node));
             }
             let source = provider_as_source(Arc::clone(&inserted) as Arc<dyn TableProvider>);

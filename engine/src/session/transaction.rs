@@ -31,6 +31,7 @@ impl EngineSession {
         match self.transaction() {
             None => {
                 self.transaction.set(Some(Transaction::begin(&self.engine, implicit)));
+                self.names.temporaries.begin();
                 Ok(())
             }
             Some(open) if open.is_implicit() && !implicit => {
@@ -65,6 +66,7 @@ impl EngineSession {
     pub async fn commit(&self) -> Result<()> {
         let Some(transaction) = self.transaction.set(None) else { return Ok(()) };
         if transaction.is_clean() {
+            self.names.temporaries.commit();
             return Ok(());
         }
         let engine = Arc::clone(&self.engine);
@@ -73,11 +75,17 @@ impl EngineSession {
             .supervisor
             .start("COMMIT", move |control| async move { engine.commit_transaction(&transaction, &control).await });
         let _running = self.running.set(job.control());
-        job.await
+        let committed = job.await;
+        match &committed {
+            Ok(_) => self.names.temporaries.commit(),
+            Err(_) => self.names.temporaries.roll_back(),
+        }
+        committed
     }
 
     /// Rolls the open transaction back, if there is one. Returns how many of its statements took effect at once, and stay.
     pub async fn rollback(&self) -> usize {
+        self.names.temporaries.roll_back();
         let Some(transaction) = self.transaction.set(None) else { return 0 };
         if transaction.is_clean() {
             return transaction.end().lasting;
@@ -100,12 +108,17 @@ impl EngineSession {
     pub fn savepoint(&self, name: &str) {
         if let Some(transaction) = self.transaction() {
             transaction.savepoint(name);
+            self.names.temporaries.savepoint(name);
         }
     }
 
     /// Forgets a savepoint and those after it; false where there is none of that name.
     pub fn release(&self, name: &str) -> bool {
-        self.transaction().is_some_and(|transaction| transaction.release(name))
+        let released = self.transaction().is_some_and(|transaction| transaction.release(name));
+        if released {
+            self.names.temporaries.release(name);
+        }
+        released
     }
 
     /// Goes back to a savepoint. `None` where there is none of that name, else how many statements since took effect at once,
@@ -115,16 +128,24 @@ impl EngineSession {
     /// Where the catalog does not answer that has to know of tables that go.
     pub async fn rollback_to(&self, name: &str) -> Result<Option<usize>> {
         let Some(transaction) = self.transaction() else { return Ok(None) };
-        let (engine, name) = (Arc::clone(&self.engine), name.to_owned());
+        let (engine, savepoint) = (Arc::clone(&self.engine), name.to_owned());
         let job = self
             .engine
             .supervisor
-            .start("ROLLBACK", move |_| async move { engine.roll_back_to(&transaction, &name).await });
-        job.await
+            .start("ROLLBACK", move |_| async move { engine.roll_back_to(&transaction, &savepoint).await });
+        let gone_back = job.await;
+        if matches!(gone_back, Ok(Some(_))) {
+            self.names.temporaries.roll_back_to(name);
+        }
+        gone_back
     }
 
-    /// Starts a load that whoever holds the handle can ask to stop; within a transaction, as a part of it.
+    /// Starts a load that whoever holds the handle can ask to stop: into the session's own table where it has one of that name;
+    /// within a transaction, as a part of it.
     pub fn start_load(&self, request: LoadRequest, source: LoadSource) -> JobHandle<LoadReport> {
+        if let Some(table) = self.names.temporaries.table(&request.table) {
+            return self.start_own_load(table, request, source);
+        }
         let Some(transaction) = self.transaction() else { return self.engine.start_load(request, source) };
         let engine = Arc::clone(&self.engine);
         self.engine.supervisor.start("load", move |control| async move {

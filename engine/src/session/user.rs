@@ -102,6 +102,17 @@ impl EngineSession {
         }
     }
 
+    /// As [`EngineSession::check_may_load`], of COPY: a table of the session's own is its own.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InsufficientPrivilege`].
+    pub fn check_may_copy(&self, table: &str, create: bool) -> Result<()> {
+        match self.names.temporaries.has_table(table) {
+            true => Ok(()),
+            false => self.check_may_load(table, create),
+        }
+    }
+
     /// That there is a table of that name, for those who must not learn from the error which ones there are. Others are told
     /// where it is looked for.
     ///

@@ -1,16 +1,18 @@
 //! `ALTER TABLE` to a changed definition.
 
-use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, RenameTableNameKind, SqlOption};
+use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, ColumnOption, RenameTableNameKind, SqlOption};
 use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::cold_format::ColdFormat;
-use crate::sql::create_table::{Checks, check_columns, read_column, read_constraint};
+use crate::sql::create_table::{Checks, check_columns, name_numbers, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
+use crate::sql::keys;
 use crate::sql::options::{
     COLD_FORMAT, RETENTION, TableLayout, check_hypertable, check_retention, kept_options, read_options,
 };
 
+mod columns;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +43,20 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             Ok(())
         }
         Op::AddConstraint { constraint, .. } => {
+            let nullable: Vec<bool> = def.columns.iter().map(|column| column.nullable).collect();
+            if keys::declare_constraint(def, constraint)? {
+                let tightened = def.columns.iter().zip(nullable).find(|(now, before)| *before && !now.nullable);
+                return match tightened.filter(|_| has_rows) {
+                    Some((column, _)) => Err(EngineError::new(
+                        ErrorKind::FeatureNotSupported,
+                        format!(
+                            "column \"{}\" of a primary key has to be NOT NULL before the table holds rows",
+                            column.name
+                        ),
+                    )),
+                    None => Ok(()),
+                };
+            }
             if has_rows {
                 return Err(EngineError::new(
                     ErrorKind::FeatureNotSupported,
@@ -58,7 +74,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             let name = normalise(name);
             let before = def.checks.len();
             def.checks.retain(|check| check.name != name);
-            if def.checks.len() == before && !if_exists {
+            if def.checks.len() == before && !def.remove_key(&name) && !if_exists {
                 return Err(EngineError::new(
                     ErrorKind::UndefinedObject,
                     format!("constraint \"{name}\" of relation \"{}\" does not exist", def.name),
@@ -66,14 +82,35 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             }
             Ok(())
         }
+        Op::RenameColumn { old_column_name, new_column_name } => {
+            empty_for(has_rows, "a column cannot be renamed")?;
+            columns::rename(def, &normalise(old_column_name), &normalise(new_column_name))
+        }
+        Op::DropColumn { column_names, if_exists, .. } => {
+            empty_for(has_rows, "a column cannot be dropped")?;
+            column_names.iter().try_for_each(|column| columns::remove(def, &normalise(column), *if_exists))
+        }
         other => Err(EngineError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "{other} is not supported: ALTER TABLE can ADD COLUMN, SET (option = value), ADD and DROP CONSTRAINT \
-                 (CHECK) and RENAME TO; for anything else make a new table and INSERT INTO it SELECT from this one"
+                 and RENAME TO, and of a table without rows RENAME COLUMN and DROP COLUMN; for anything else make a new table and INSERT INTO it SELECT from this one"
             ),
         )),
     }
+}
+
+fn empty_for(has_rows: bool, what: &str) -> Result<()> {
+    if !has_rows {
+        return Ok(());
+    }
+    Err(EngineError::new(
+        ErrorKind::FeatureNotSupported,
+        format!(
+            "{what} while the table holds rows, which lie in files under that name: make a new table with CREATE TABLE … AS \
+             SELECT, drop this one and rename the other"
+        ),
+    ))
 }
 
 fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, has_rows: bool) -> Result<()> {
@@ -88,6 +125,20 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
         ));
     }
     let (added, checks) = read_column(column)?;
+    if column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_))) {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!("column \"{name}\": add the column first, then the key with ADD CONSTRAINT"),
+        ));
+    }
+    if has_rows && added.default.as_deref().is_some_and(|default| default.starts_with("nextval(")) {
+        return Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!(
+                "column \"{name}\": a numbered column cannot be added to a table that holds rows, which have no number"
+            ),
+        ));
+    }
     if has_rows {
         let kind = match (added.nullable, &added.default, &added.generated) {
             (false, None, None) => ErrorKind::NotNullViolation,
@@ -113,6 +164,8 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
     }
     let checks = all.finish();
     def.columns.push(added);
+    let table = def.name.clone();
+    name_numbers(&table, &mut def.columns);
     check_columns(&def.name, &def.columns)?;
     def.checks = checks;
     Ok(())

@@ -12,8 +12,10 @@ use zxq_catalog::{CheckDef, ColumnDef, TableDef};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::from_schema::columns_of;
-use crate::sql::ident::{check_name, normalise, table_name};
+use crate::sql::ident::{check_name, normalise, quote_ident, quoted_text, table_name};
+use crate::sql::keys;
 use crate::sql::options::{TableLayout, check_hypertable, check_retention, kept_options, read_options};
+use crate::sql::relations::parts;
 use crate::sql::types::column_type;
 
 #[cfg(test)]
@@ -32,7 +34,7 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
     if create.query.is_some() {
         return Err(EngineError::internal("CREATE TABLE AS has no column list"));
     }
-    let name = table_name(&create.name)?;
+    let name = new_name(create)?;
     let mut columns = Vec::with_capacity(create.columns.len());
     let mut checks = Checks::new(&name);
     for column in &create.columns {
@@ -46,7 +48,9 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
         read_constraint(constraint, &mut checks)?;
     }
     let checks = checks.finish();
-    build(name, columns, checks, create)
+    let mut table = build(name, columns, checks, create)?;
+    keys::declare(&mut table, &create.columns, &create.constraints)?;
+    Ok(table)
 }
 
 /// The definition that `CREATE TABLE … AS SELECT …` asks for: the query's columns, the statement's options.
@@ -55,17 +59,30 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
 /// As [`create_table`]; [`ErrorKind::FeatureNotSupported`] for a result column no table can hold.
 pub fn create_table_as(create: &CreateTable, schema: &Schema) -> Result<TableDef> {
     refuse_unsupported(create)?;
-    if !create.columns.is_empty() {
-        return Err(EngineError::new(
-            ErrorKind::FeatureNotSupported,
-            "CREATE TABLE AS takes its columns from the query: leave the column list out and name them with AS",
-        ));
+    let mut columns = columns_of(schema)?;
+    if create.columns.len() > columns.len() {
+        return Err(EngineError::new(ErrorKind::Syntax, "too many column names were specified"));
     }
-    build(table_name(&create.name)?, columns_of(schema)?, Vec::new(), create)
+    for (column, named) in columns.iter_mut().zip(&create.columns) {
+        column.name = normalise(&named.name);
+    }
+    build(new_name(create)?, columns, Vec::new(), create)
 }
 
-fn build(name: String, columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &CreateTable) -> Result<TableDef> {
+/// The name of the table; that of a temporary one may be in its schema.
+fn new_name(create: &CreateTable) -> Result<String> {
+    match parts(&create.name).as_slice() {
+        [_, table] if create.temporary => {
+            check_name("table", table)?;
+            Ok(table.clone())
+        }
+        _ => table_name(&create.name),
+    }
+}
+
+fn build(name: String, mut columns: Vec<ColumnDef>, checks: Vec<CheckDef>, create: &CreateTable) -> Result<TableDef> {
     check_columns(&name, &columns)?;
+    name_numbers(&name, &mut columns);
     let options = match &create.table_options {
         CreateTableOptions::None => Vec::new(),
         CreateTableOptions::With(options) => options.clone(),
@@ -122,7 +139,6 @@ fn unsupported(what: &str, instead: &str) -> EngineError {
 
 fn refuse_unsupported(create: &CreateTable) -> Result<()> {
     let problems = [
-        (create.temporary, "CREATE TEMPORARY TABLE", "use a WITH query, or an ordinary table and DROP TABLE"),
         (create.or_replace, "CREATE OR REPLACE TABLE", "drop the table first"),
         (create.external, "EXTERNAL here", "load the file with zxq load or CALL zxq.load"),
         (create.like.is_some(), "CREATE TABLE LIKE", "write the columns out; SHOW CREATE TABLE prints them"),
@@ -136,7 +152,6 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
         ),
         (create.order_by.is_some(), "ORDER BY here", "write WITH (sort_by = 'symbol, timestamp')"),
         (create.primary_key.is_some(), "PRIMARY KEY", NO_UNIQUENESS),
-        (create.on_commit.is_some(), "ON COMMIT", "leave it out"),
         (create.location.is_some(), "LOCATION", "leave it out; the engine's data directory holds every table"),
     ];
     match problems.into_iter().find(|(there, _, _)| *there) {
@@ -171,6 +186,7 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
         max_chars: kind.max_chars,
     };
     let mut said_null = false;
+    let mut numbered = is_serial(&column.data_type);
     for option in &column.options {
         match &option.option {
             ColumnOption::Null => said_null = true,
@@ -192,11 +208,16 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
             ColumnOption::Generated { generation_expr: Some(_), .. } => {
                 return Err(of_column(unsupported("a generated column that is not STORED", "write STORED after it")));
             }
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-                return Err(of_column(unsupported("IDENTITY", "zxq numbers no rows; supply the number")));
+            // Numbered, as SERIAL is; where they begin and how far apart they are is not for the table to say.
+            ColumnOption::Generated { generated_as: GeneratedAs::Always | GeneratedAs::ByDefault, .. } => {
+                numbered = true
             }
-            ColumnOption::PrimaryKey(_) => return Err(of_column(unsupported("PRIMARY KEY", NO_UNIQUENESS))),
-            ColumnOption::Unique(_) => return Err(of_column(unsupported("UNIQUE", NO_UNIQUENESS))),
+            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                return Err(of_column(unsupported("this form of IDENTITY", "write GENERATED BY DEFAULT AS IDENTITY")));
+            }
+            // Declared with the others of the table.
+            ColumnOption::PrimaryKey(_) => def.nullable = false,
+            ColumnOption::Unique(_) => {}
             ColumnOption::ForeignKey(_) => return Err(of_column(unsupported("REFERENCES", NO_REFERENCES))),
             ColumnOption::Collation(collation) if is_byte_order(&collation.to_string()) => {}
             ColumnOption::Collation(collation) => {
@@ -208,6 +229,18 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
             other => return Err(of_column(unsupported(&other.to_string(), "drop the clause"))),
         }
     }
+    if numbered {
+        if !def.data_type.is_signed_integer() {
+            let message = "identity column type must be smallint, integer, or bigint";
+            return Err(of_column(EngineError::new(ErrorKind::InvalidParameter, message)));
+        }
+        if def.default.is_some() || def.generated.is_some() {
+            let message = "both default and identity specified";
+            return Err(of_column(EngineError::new(ErrorKind::Syntax, message)));
+        }
+        def.nullable = false;
+        def.default = Some(NUMBERED.to_owned());
+    }
     let contradiction = if said_null && !def.nullable {
         "it is both NULL and NOT NULL"
     } else if def.generated.is_some() && def.default.is_some() {
@@ -216,6 +249,23 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
         return Ok((def, checks));
     };
     Err(of_column(EngineError::new(ErrorKind::InvalidDefinition, contradiction)))
+}
+
+/// The DEFAULT of a numbered column, until its table is known.
+const NUMBERED: &str = "nextval()";
+
+fn is_serial(data_type: &ast::DataType) -> bool {
+    let name = data_type.to_string().to_ascii_lowercase();
+    let name = name.trim_start_matches("pg_catalog.");
+    matches!(name, "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8")
+}
+
+/// The DEFAULTs of numbered columns as PostgreSQL has them, which clients look for.
+pub(super) fn name_numbers(table: &str, columns: &mut [ColumnDef]) {
+    for column in columns.iter_mut().filter(|column| column.default.as_deref() == Some(NUMBERED)) {
+        let sequence = quote_ident(&format!("{table}_{}_seq", column.name));
+        column.default = Some(format!("nextval({}::regclass)", quoted_text(&sequence)));
+    }
 }
 
 fn is_byte_order(collation: &str) -> bool {
@@ -229,8 +279,8 @@ pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<
             let written = WrittenCheck { name: check.name.as_ref().map(normalise), expression: check.expr.to_string() };
             checks.add(written, only_column(&check.expr).as_deref())
         }
-        TableConstraint::PrimaryKey(_) => Err(unsupported("PRIMARY KEY", NO_UNIQUENESS)),
-        TableConstraint::Unique(_) => Err(unsupported("UNIQUE", NO_UNIQUENESS)),
+        // Declared once the columns are known.
+        TableConstraint::PrimaryKey(_) | TableConstraint::Unique(_) => Ok(()),
         TableConstraint::ForeignKey(_) => Err(unsupported("FOREIGN KEY", NO_REFERENCES)),
         other => Err(unsupported(&other.to_string(), "drop the clause")),
     }

@@ -339,6 +339,11 @@ fn is_text(data_type: &DataType) -> bool {
     *data_type == DataType::Utf8View
 }
 
+/// True for a column that rows can be looked up by.
+pub(crate) fn can_look_up(def: &TableDef, column: &str) -> bool {
+    def.column(column).is_some_and(|column| is_lookup_key(&column.data_type))
+}
+
 fn is_lookup_key(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8View | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32)
 }

@@ -20,6 +20,38 @@ pub(crate) fn output_names(statement: &DfStatement) -> Option<Vec<Option<String>
     query_names(query)
 }
 
+/// What the columns of a query are declared as by a cast around them, as the metadata of a field has it: `varchar(10)`, else
+/// nothing. As [`output_names`], with `None` for a wildcard.
+pub(crate) fn output_declarations(statement: &DfStatement) -> Option<Vec<Option<String>>> {
+    let DfStatement::Statement(ast) = statement else { return None };
+    let Ast::Query(query) = ast.as_ref() else { return None };
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    Some(select.projection.iter().map(item_declaration).collect())
+}
+
+fn item_declaration(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(declaration(expr)),
+        _ => None,
+    }
+}
+
+fn declaration(expr: &Expr) -> String {
+    match expr {
+        Expr::Nested(inner) => declaration(inner),
+        Expr::Cast { data_type, .. } => match data_type {
+            DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
+                match length {
+                    Some(length) => format!("varchar({length})"),
+                    None => "varchar".to_owned(),
+                }
+            }
+            _ => String::new(),
+        },
+        _ => String::new(),
+    }
+}
+
 /// The names laid over a plan's own: a wildcard takes as many of these as are left over.
 pub(crate) fn lay_over(names: &[Option<String>], planned: &[&str]) -> Option<Vec<String>> {
     let wildcards = names.iter().filter(|n| n.is_none()).count();

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{EngineError, ErrorKind};
 use crate::values::array_text;
 
+mod overlaps;
 mod rows;
 
 /// The function behind `x operator ANY (array)`; its arguments are the operator, the value and the array.
@@ -94,6 +95,7 @@ fn rewrite_once(expr: &mut Expr) -> Result<bool, EngineError> {
             Some(call("substring", arguments))
         }
         Expr::CompoundFieldAccess { root, access_chain } => subscripts(root, access_chain),
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => overlaps::overlaps(left, right),
         _ => rows::rewrite(expr),
     };
     let changed = replaced.is_some();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use zxq_catalog::{Granularity, TableDef};
+use zxq_catalog::{Granularity, KeyKind, TableDef, is_inner_option};
 
 use crate::sql::ident::{quote_ident, quoted_text};
 use crate::sql::options::{Age, TIMES, TableLayout, render_age};
@@ -15,6 +15,10 @@ pub fn show_create_table(def: &TableDef) -> String {
     if let Some((format, location)) = def.external() {
         let name = quote_ident(&def.name);
         return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quoted_text(location));
+    }
+    if let Some(query) = def.view() {
+        let columns: Vec<String> = def.columns.iter().map(|column| quote_ident(&column.name)).collect();
+        return format!("CREATE VIEW {} ({}) AS {query}", quote_ident(&def.name), columns.join(", "));
     }
     let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
     for column in &def.columns {
@@ -32,6 +36,11 @@ pub fn show_create_table(def: &TableDef) -> String {
     }
     for check in &def.checks {
         lines.push(format!("    CONSTRAINT {} CHECK ({})", quote_ident(&check.name), check.expression));
+    }
+    for key in def.keys().iter().filter(|key| key.kind.is_constraint()) {
+        let kind = if key.kind == KeyKind::Primary { "PRIMARY KEY" } else { "UNIQUE" };
+        let columns: Vec<String> = key.columns.iter().map(|column| quote_ident(column)).collect();
+        lines.push(format!("    CONSTRAINT {} {kind} ({})", quote_ident(&key.name), columns.join(", ")));
     }
     let mut sql = format!("CREATE TABLE {} (\n{}\n)", quote_ident(&def.name), lines.join(",\n"));
     let options = options(def);
@@ -60,7 +69,7 @@ fn options(def: &TableDef) -> Vec<(&str, String)> {
         let place = options.iter().position(|(name, _)| *name == "partition_by").map_or(0, |i| i + 1);
         options.insert(place, ("granularity", def.partitioning.granularity.name().to_owned()));
     }
-    for (name, value) in &def.options {
+    for (name, value) in def.options.iter().filter(|(name, _)| !is_inner_option(name)) {
         let value = match name.as_str() {
             time if TIMES.contains(&time) => match Age::of(def, time) {
                 Some(Age::After(age)) => render_age(age),

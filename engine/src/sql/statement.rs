@@ -9,11 +9,11 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::error::{Result, type_names};
+use crate::error::{EngineError, ErrorKind, Result, type_names};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::syntax_error::{self, expected};
-use crate::sql::{depth, table_command, text_literals};
+use crate::sql::{depth, select_into, table_command, text_literals};
 
 #[cfg(test)]
 mod tests;
@@ -102,6 +102,17 @@ impl Statement {
     /// The parsed statement, given away.
     pub fn into_parsed(self) -> DfStatement {
         self.parsed
+    }
+
+    /// The same statement with this syntax tree.
+    pub(crate) fn with_parsed(&self, parsed: DfStatement) -> Statement {
+        Statement { parsed, text: self.text.clone(), kind: self.kind, role: self.role.clone() }
+    }
+
+    /// The statement that a query is.
+    pub(crate) fn of_query(query: &ast::Query) -> Statement {
+        let parsed = DfStatement::Statement(Box::new(Ast::Query(Box::new(query.clone()))));
+        Statement { text: query.to_string(), kind: classify(&parsed), parsed, role: None }
     }
 
     /// The syntax tree, unless the statement is one of DataFusion's own (`EXPLAIN`, `COPY … TO 'file'`, `RESET`,
@@ -197,7 +208,8 @@ fn push_statement(
         statements.push(Statement { parsed, text, kind: StatementKind::Role, role: Some(Box::new(role)) });
         return Ok(());
     }
-    let parsed = parse_one(tokens)?;
+    let mut parsed = parse_one(tokens)?;
+    select_into::unfold(&mut parsed);
     let kind = classify(&parsed);
     statements.push(Statement { parsed, text, kind, role: None });
     Ok(())
@@ -214,6 +226,7 @@ fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
 /// straight through sqlparser otherwise.
 fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     depth::check(&tokens)?;
+    refuse_reserved(&tokens)?;
     table_command::unfold(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {
@@ -241,6 +254,20 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
             }
             parse_with_sqlparser(tokens)
         }
+    }
+}
+
+/// `FROM` and a word that no table can be called by: the parser would take it for one.
+fn refuse_reserved(tokens: &[TokenWithSpan]) -> Result<()> {
+    use Keyword::{FROM, GROUP, HAVING, LIMIT, ON, ORDER, UNION, WHERE};
+    let is_bare = |at: usize, any: &[Keyword]| match tokens.get(at).map(|token| &token.token) {
+        Some(Token::Word(word)) => word.quote_style.is_none() && any.contains(&word.keyword),
+        _ => false,
+    };
+    let reserved = [FROM, GROUP, HAVING, LIMIT, ON, ORDER, UNION, WHERE];
+    match (1..tokens.len()).find(|at| is_bare(at - 1, &[FROM]) && is_bare(*at, &reserved)) {
+        Some(at) => Err(expected("the name of a table", &tokens[at])),
+        None => Ok(()),
     }
 }
 
@@ -285,6 +312,9 @@ fn bare_word(text: &str, keyword: Keyword) -> Word {
     Word { value: text.to_owned(), quote_style: None, keyword }
 }
 
+/// The format that `EXPLAIN (FORMAT json)` has in the syntax tree. DataFusion never plans it.
+pub(crate) const EXPLAIN_AS_JSON: &str = "json";
+
 /// Turns PostgreSQL's `EXPLAIN (ANALYZE, VERBOSE off, FORMAT text) …` into the `EXPLAIN ANALYZE …` that DataFusion
 /// parses. Options about what PostgreSQL measures (BUFFERS, COSTS, TIMING, …) change nothing here and are dropped.
 fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
@@ -296,26 +326,58 @@ fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
         return Ok(());
     }
     let Some(end) = tokens.iter().position(|t| t.token == Token::RParen) else { return Ok(()) };
-    let mut unfolded = Vec::new();
+    let (mut analyze, mut verbose, mut json) = (None, None, false);
+    let mut of_running = Vec::new();
     for option in tokens[2..end].split(|t| t.token == Token::Comma) {
-        let Some(name) = option.first() else { continue };
-        let value = option.get(1).map(|t| t.token.to_string().to_ascii_lowercase());
-        let on = !matches!(value.as_deref(), Some("off" | "false" | "0" | "none"));
-        let word = |text: &str, keyword| TokenWithSpan::new(Token::Word(bare_word(text, keyword)), name.span);
+        let Some(name) = option.first() else { return Err(expected("an EXPLAIN option", &tokens[end])) };
+        let value = option.get(1).map(|t| t.token.to_string().trim_matches('\'').to_ascii_lowercase());
+        let on = match value.as_deref() {
+            None | Some("on" | "true" | "1") => true,
+            Some("off" | "false" | "0" | "none") => false,
+            Some(_) if name.token.to_string().eq_ignore_ascii_case("format") => true,
+            Some(_) => return Err(expected("on or off", option.last().unwrap_or(name))),
+        };
+        let word = |text: &str, keyword| Some(TokenWithSpan::new(Token::Word(bare_word(text, keyword)), name.span));
         match name.token.to_string().to_ascii_lowercase().as_str() {
-            "analyze" if on => unfolded.insert(0, word("ANALYZE", Keyword::ANALYZE)),
-            "verbose" if on => unfolded.push(word("VERBOSE", Keyword::VERBOSE)),
-            "analyze" | "verbose" | "buffers" | "costs" | "timing" | "summary" | "settings" | "wal" | "memory"
-            | "serialize" | "generic_plan" => {}
-            "format" if matches!(value.as_deref(), Some("text") | None) => {}
-            "format" => {
-                return Err(expected("FORMAT text, the one format zxq explains in", option.last().unwrap_or(name)));
-            }
+            "analyze" => analyze = word("ANALYZE", Keyword::ANALYZE).filter(|_| on),
+            "verbose" => verbose = word("VERBOSE", Keyword::VERBOSE).filter(|_| on),
+            which @ ("timing" | "wal") if on => of_running.push(which.to_owned()),
+            "buffers" | "costs" | "timing" | "summary" | "settings" | "wal" | "memory" | "serialize"
+            | "generic_plan" => {}
+            "format" => json = explain_format(value.as_deref().unwrap_or("text"))?,
             _ => return Err(expected("an EXPLAIN option such as ANALYZE or VERBOSE", name)),
         }
     }
-    tokens.splice(1..=end, unfolded);
+    if let (None, Some(option)) = (&analyze, of_running.first()) {
+        let message = format!("EXPLAIN option {} requires ANALYZE", option.to_uppercase());
+        return Err(EngineError::new(ErrorKind::InvalidParameter, message));
+    }
+    let span = tokens[1].span;
+    let format = json.then(|| {
+        [("FORMAT", Keyword::FORMAT), (EXPLAIN_AS_JSON, Keyword::JSON)]
+            .map(|(text, keyword)| TokenWithSpan::new(Token::Word(bare_word(text, keyword)), span))
+    });
+    // A plan in JSON has everything that there is to say.
+    let verbose = verbose.filter(|_| !json);
+    tokens.splice(1..=end, analyze.into_iter().chain(verbose).chain(format.into_iter().flatten()));
     Ok(())
+}
+
+/// True for JSON, false for text.
+fn explain_format(format: &str) -> Result<bool> {
+    match format {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        "xml" | "yaml" => Err(EngineError::new(
+            ErrorKind::FeatureNotSupported,
+            format!("EXPLAIN with the format {format} is not supported"),
+        )
+        .with_hint("Use the format text or json")),
+        _ => Err(EngineError::new(
+            ErrorKind::InvalidParameter,
+            format!("unrecognized value for EXPLAIN option \"format\": \"{format}\""),
+        )),
+    }
 }
 
 fn classify(statement: &DfStatement) -> StatementKind {

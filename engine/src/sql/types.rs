@@ -194,10 +194,9 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
             limited("CHAR", &length, Some(1))
         }
         ("bpchar" | "name" | "citext", []) => Ok(text()),
-        ("serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8", _) => Err(EngineError::new(
-            ErrorKind::FeatureNotSupported,
-            format!("{name} is not supported: zxq numbers no rows; use BIGINT and supply the number"),
-        )),
+        ("smallserial" | "serial2", []) => Ok(ColumnType::of(DataType::Int16, "SMALLINT")),
+        ("serial" | "serial4", []) => Ok(ColumnType::of(DataType::Int32, "INTEGER")),
+        ("bigserial" | "serial8", []) => Ok(ColumnType::of(DataType::Int64, "BIGINT")),
         _ => Err(EngineError::new(
             ErrorKind::UndefinedObject,
             format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),

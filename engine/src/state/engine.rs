@@ -132,6 +132,10 @@ impl Engine {
     /// [`ErrorKind::UndefinedTable`]; [`ErrorKind::FeatureNotSupported`] for a table of others.
     pub(crate) fn own_table(&self, name: &str) -> Result<Arc<TableState>> {
         let state = self.table(name)?;
+        if state.def.view().is_some() {
+            let text = format!("\"{name}\" is a view: its rows are those of the tables that it reads");
+            return Err(EngineError::new(ErrorKind::WrongObjectType, text));
+        }
         match state.def.external() {
             None => Ok(state),
             Some((format, location)) => Err(EngineError::new(

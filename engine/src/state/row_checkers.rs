@@ -56,7 +56,14 @@ impl RowCheckers {
         }
         let checker = Arc::new(RowChecker::new(Arc::clone(def), &self.state, Arc::clone(&self.clock))?);
         let defaults: Defaults = Arc::new(checker.default_exprs());
-        self.compiled.write().insert(def.id, (Arc::clone(&checker), Arc::clone(&defaults)));
+        let mut compiled = self.compiled.write();
+        // Another may have compiled it meanwhile: a table's numbers are given out by one.
+        if let Some((first, defaults)) = compiled.get(&def.id)
+            && (Arc::ptr_eq(first.table(), def) || first.table() == def)
+        {
+            return Ok((Arc::clone(first), Arc::clone(defaults)));
+        }
+        compiled.insert(def.id, (Arc::clone(&checker), Arc::clone(&defaults)));
         Ok((checker, defaults))
     }
 }

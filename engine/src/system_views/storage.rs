@@ -40,7 +40,7 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
         schema,
         vec![
             text(states.iter().map(|s| Some(&s.def.name))),
-            number(states.iter().map(|s| s.def.external().is_none().then(|| s.row_count()))),
+            number(states.iter().map(|s| s.def.is_stored().then(|| s.row_count()))),
             number(states.iter().map(|s| Some(rows_in(s, Tier::Hot)))),
             number(states.iter().map(|s| Some(rows_in(s, Tier::Warm)))),
             number(states.iter().map(|s| Some(rows_in(s, Tier::Cold)))),

@@ -33,14 +33,23 @@ pub(crate) fn integer<T: TryFrom<i64>>(text: &str) -> Parsed<T> {
 pub(crate) fn double(text: &str) -> Parsed<f64> {
     let text = text.trim();
     let value: f64 = text.parse().map_err(|_| CastProblem::Invalid)?;
-    if value.is_infinite() && !text.contains(['i', 'I']) { Err(CastProblem::Overflow) } else { Ok(value) }
+    if is_out_of_range(value, text) { Err(CastProblem::Overflow) } else { Ok(value) }
+}
+
+/// True where a number became infinite, or zero, because it is too large or too small.
+fn is_out_of_range(value: f64, text: &str) -> bool {
+    let has_digits = || {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+    };
+    value.is_infinite() && !text.contains(['i', 'I']) || value == 0.0 && has_digits()
 }
 
 /// A real: as [`double`].
 pub(crate) fn real(text: &str) -> Parsed<f32> {
     let text = text.trim();
     let value: f32 = text.parse().map_err(|_| CastProblem::Invalid)?;
-    if value.is_infinite() && !text.contains(['i', 'I']) { Err(CastProblem::Overflow) } else { Ok(value) }
+    if is_out_of_range(value.into(), text) { Err(CastProblem::Overflow) } else { Ok(value) }
 }
 
 /// A boolean, in the spellings PostgreSQL takes.

@@ -241,7 +241,10 @@ impl Engine {
         }
         load.tables.push(Arc::clone(table));
         let names = inputs.names();
-        let checker = self.checkers.of(table)?;
+        let checker = match self.snapshot().table_by_id(table.id) {
+            Some(state) => self.numbering_checker(state)?,
+            None => self.checkers.of(table)?,
+        };
         let mut batches = inputs.read(Arc::clone(table), checker, self.now_us());
         let mut rows = Gather::new(self, table, request.tier, &load.job.id);
         let mut rejects: Option<Gather> = None;

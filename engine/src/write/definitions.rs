@@ -48,7 +48,7 @@ impl Engine {
     fn check_definition(&self, table: &Arc<TableDef>) -> Result<()> {
         // Compiling the constraints now finds a wrong CHECK or DEFAULT before there is a table.
         self.checkers.of(table)?;
-        if table.external().is_none() {
+        if table.is_stored() {
             self.stores.iter().try_for_each(|store| store.check_table(table))?;
         }
         Ok(())
@@ -58,7 +58,7 @@ impl Engine {
     pub(crate) async fn create_prepared(self: &Arc<Self>, table: &TableDef, control: &JobControl) -> Result<()> {
         let _finishing = control.must_finish()?;
         self.commit(vec![Change::CreateTable(Box::new(table.clone()))], Record::default()).await?;
-        if table.external().is_none() {
+        if table.is_stored() {
             for store in &self.stores {
                 if let Err(error) = store.create_table(table).await {
                     tracing::warn!(%error, table = %table.name, "a store could not prepare for the table yet");
@@ -186,7 +186,7 @@ impl Engine {
         // The stores are told once it is so, and with the gate open again: one that is away holds up nobody, and makes up for
         // it when it is written to.
         drop(no_ingest);
-        for store in self.stores.iter().filter(|_| def.external().is_none()) {
+        for store in self.stores.iter().filter(|_| def.is_stored()) {
             if let Err(error) = store.alter_table(&def).await {
                 tracing::warn!(%error, table = %def.name, "a store could not follow the table's change yet");
             }

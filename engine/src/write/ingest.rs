@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, Tier};
+use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, TableState, Tier, Value};
 use zxq_providers::hot::HotReservation;
 use zxq_providers::hot::wal::WalEntry;
 use zxq_providers::{row_hash, sort, stats};
 
+use crate::constraints::RowChecker;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::state::engine::Engine;
 use crate::supervisor::control::{Finishing, JobControl};
@@ -94,7 +95,7 @@ impl Engine {
     ) -> Result<(Arc<TableDef>, Vec<RecordBatch>)> {
         self.check_write()?;
         let state = self.own_table_by_id(table)?;
-        let checker = self.checkers.of(&state.def)?;
+        let checker = self.numbering_checker(&state)?;
         let mut checked = Vec::with_capacity(batches.len());
         let mut row = 1;
         for batch in batches {
@@ -102,6 +103,19 @@ impl Engine {
             row += batch.num_rows() as u64;
         }
         Ok((Arc::clone(&state.def), checked))
+    }
+
+    /// What checks a table's rows, and numbers them from the greatest number on that there is.
+    pub(crate) fn numbering_checker(&self, state: &TableState) -> Result<Arc<RowChecker>> {
+        let checker = self.checkers.of(&state.def)?;
+        checker.begin_numbers(|column| {
+            let greatest = state.all().filter_map(|segment| match &segment.stats.get(column)?.max {
+                Some(Value::Int(number)) => Some(*number),
+                _ => None,
+            });
+            greatest.max().unwrap_or(0)
+        });
+        Ok(checker)
     }
 
     /// Logs rows and makes them visible together. `None` where a table is not defined any more as the rows were checked

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use zxq_catalog::{Job, TableDef};
+use zxq_catalog::{Job, TableDef, TableId};
 
 use crate::error::Result;
 use crate::state::engine::Engine;
@@ -76,15 +76,20 @@ impl Engine {
     ) -> Result<bool> {
         let id = self.table(name)?.def.id;
         self.drop_table(name, control).await?;
-        let (rows, made_by) = transaction.note_dropped(id);
+        Ok(self.forget_dropped(transaction, id).await)
+    }
+
+    /// Forgets what a transaction has written to a table that is gone. True where the transaction had made it.
+    pub(crate) async fn forget_dropped(self: &Arc<Self>, transaction: &Transaction, table: TableId) -> bool {
+        let (rows, made_by) = transaction.note_dropped(table);
         self.forget_private(&rows);
-        let Some(mut job) = made_by else { return Ok(false) };
+        let Some(mut job) = made_by else { return false };
         if job.created.is_empty() {
             self.note_done(&mut job).await;
         } else {
             self.note_shrunk(&job).await;
         }
-        Ok(true)
+        true
     }
 
     /// `ROLLBACK TO`: forgets what was written since the savepoint and drops the tables made since. `None` where there is no

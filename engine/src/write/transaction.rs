@@ -186,6 +186,12 @@ impl Transaction {
         Ok(job.clone())
     }
 
+    /// True for a table that it has made.
+    pub(crate) fn has_created(&self, table: TableId) -> bool {
+        let state = self.state.lock();
+        state.created.as_ref().is_some_and(|job| job.created.iter().any(|def| def.id == table))
+    }
+
     /// A table was dropped: what was written to it has gone with it. Gives those rows, and the job that had made the table,
     /// where this transaction had.
     pub(crate) fn note_dropped(&self, table: TableId) -> (Vec<PrivateRows>, Option<Job>) {

@@ -10,7 +10,7 @@ use zxq_engine::{Engine, EngineConfig, EngineSession, Outcome};
 
 use super::reply::{Chunk, Column, Reply, Rows, ValueKind};
 use super::{CliError, Result};
-use crate::wire::encode::EncodableBatch;
+use crate::wire::encode::{ColumnEncoding, EncodableBatch, Format};
 use crate::wire::types;
 
 /// An engine of our own and one session on it.
@@ -42,11 +42,13 @@ impl Embedded {
             Outcome::Rows { schema, stream } => (schema, stream),
             Outcome::Command { tag } => return Ok(Reply::Command(tag)),
         };
-        let columns = types::columns(&schema)
+        let wire_columns = types::columns(&schema);
+        let encodings: Vec<_> = wire_columns.iter().map(|column| ColumnEncoding::of(column, Format::Text)).collect();
+        let columns = wire_columns
             .into_iter()
             .map(|column| Column { kind: ValueKind::of(&column.pg_type), name: column.name })
             .collect();
-        let chunks = stream.map(|batch| to_chunk(&batch.map_err(EngineError::from)?)).boxed();
+        let chunks = stream.map(move |batch| to_chunk(&batch.map_err(EngineError::from)?, &encodings)).boxed();
         Ok(Reply::Rows(Rows { columns, chunks }))
     }
 
@@ -62,11 +64,11 @@ impl Embedded {
 }
 
 /// The batch as text, written by the code that writes it for the wire: both ways print the same.
-fn to_chunk(batch: &RecordBatch) -> Result<Chunk> {
+fn to_chunk(batch: &RecordBatch, encodings: &[ColumnEncoding]) -> Result<Chunk> {
     let unprintable =
         |e: &dyn std::fmt::Display| CliError::failed(format!("cannot print a value: {e}"), "cast it to text");
     let encodable = EncodableBatch::new(batch).map_err(|e| unprintable(&e))?;
-    let sources = encodable.sources().map_err(|e| unprintable(&e))?;
+    let sources = encodable.sources(encodings).map_err(|e| unprintable(&e))?;
     let mut chunk = Chunk::new(sources.len());
     let mut value = BytesMut::new();
     for row in 0..encodable.rows() {

@@ -7,10 +7,13 @@ use super::scan::Scanned;
 use crate::wire::lexer::TokenKind;
 
 /// The SQL that defines the catalog, in the order it has to run.
-pub(super) const DEFINITIONS: [&str; 8] = [
+pub(super) const DEFINITIONS: [&str; 11] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/tables.sql"),
+    include_str!("sql/rare_tables.sql"),
+    include_str!("sql/keywords.sql"),
     include_str!("sql/static_rows.sql"),
+    include_str!("sql/functions_there_are.sql"),
     include_str!("sql/session_functions.sql"),
     include_str!("sql/privileges.sql"),
     include_str!("sql/catalog.sql"),
@@ -54,10 +57,19 @@ pub(super) static INFORMATION_RELATIONS: LazyLock<HashSet<&'static str>> =
 static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| created("CREATE MACRO "));
 
 /// Functions that the engine has too, with every answer of PostgreSQL's.
-const OF_THE_ENGINE: [&str; 3] = ["quote_ident", "quote_literal", "quote_nullable"];
+const OF_THE_ENGINE: [&str; 8] = [
+    "quote_ident",
+    "quote_literal",
+    "quote_nullable",
+    "timezone",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+];
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
-const HINTS: [&str; 13] = [
+const HINTS: [&str; 14] = [
     "pg_",
     "information_schema",
     "current_",
@@ -71,6 +83,7 @@ const HINTS: [&str; 13] = [
     "quote_",
     "inet_",
     "to_reg",
+    "txid_",
 ];
 
 /// False when the text cannot be about the catalog.
@@ -102,6 +115,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         if scanned.begins_table && !calls && !token.is("select") && !token.is("values") {
             match &*name {
                 "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,
+                _ if is_of_database(tokens, at) => touches = true,
                 table if common_tables.contains(table) => {}
                 table if PG_RELATIONS.contains(table) && !next.is_some_and(|next| next.is_symbol(".")) => {
                     touches = true
@@ -120,6 +134,13 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         }
     }
     touches
+}
+
+/// True for `database.pg_catalog.name` and `database.information_schema.name`.
+fn is_of_database(tokens: &[Scanned<'_>], at: usize) -> bool {
+    let symbol = |at: usize| tokens.get(at).is_some_and(|scanned| scanned.token.is_symbol("."));
+    let schema = tokens.get(at + 2).map(|scanned| scanned.token.value());
+    symbol(at + 1) && symbol(at + 3) && matches!(schema.as_deref(), Some("pg_catalog" | "information_schema"))
 }
 
 /// Names that WITH defines: `name AS (` and `name (columns) AS (`.

@@ -1,8 +1,10 @@
-//! Functions of the catalog that do something: `set_config`, `pg_cancel_backend`, `pg_terminate_backend`.
+//! Functions of the catalog that do something: `set_config`, `pg_notify`, `pg_cancel_backend`, `pg_terminate_backend`, and
+//! those of advisory locks.
 
 use zxq_engine::sql::quoted_text;
 
 use super::scan::Scanned;
+use crate::wire::advisory::AdvisoryCall;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
 
@@ -12,9 +14,19 @@ pub(crate) enum Effect {
     /// Changes a setting.
     Set {
         name: String,
-        /// As text, the way `SET` takes it.
-        value: String,
+        /// As text, the way `SET` takes it; `None` goes back to what holds without a change.
+        value: Option<String>,
+        /// Until the end of the transaction only.
+        local: bool,
     },
+    /// Sends a notification.
+    Notify {
+        channel: String,
+        /// The text.
+        payload: String,
+    },
+    /// Takes or gives back an advisory lock.
+    Lock(AdvisoryCall),
     /// Cancels the statement of another connection.
     Cancel(i32),
     /// Ends another connection.
@@ -45,8 +57,17 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
         if name.kind != TokenKind::Word || !tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("(")) {
             continue;
         }
+        let advisory = AdvisoryCall::named(&name.value());
         let effect: fn(&[String]) -> Option<(Effect, String)> = if name.is("set_config") {
             set_config
+        } else if name.is("pg_notify") {
+            |arguments| {
+                let [channel, payload] = arguments else { return None };
+                let effect = Effect::Notify { channel: channel.clone(), payload: payload.clone() };
+                Some((effect, "''".to_owned()))
+            }
+        } else if advisory.is_some() {
+            |_| Some((Effect::Cancel(0), "true".to_owned()))
         } else if name.is("pg_cancel_backend") {
             |arguments| Some((Effect::Cancel(arguments.first()?.parse().ok()?), "true".to_owned()))
         } else if name.is("pg_terminate_backend") {
@@ -67,16 +88,22 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
             })
             .map(|i| literal_value(&values[i]))
             .collect();
-        let (effect, result) = effect(&arguments).ok_or_else(unsupported)?;
+        let (mut effect, result) = effect(&arguments).ok_or_else(unsupported)?;
+        if let Some(call) = advisory {
+            let key: String = values[at + 2..last].concat();
+            effect = Effect::Lock(call.with_key(&key));
+        }
         calls.push(EffectCall { first: at, last, effect, result });
     }
     Ok(calls)
 }
 
 fn set_config(arguments: &[String]) -> Option<(Effect, String)> {
-    let [name, value, ..] = arguments else { return None };
-    let result = quoted_text(value);
-    Some((Effect::Set { name: name.to_lowercase(), value: value.clone() }, result))
+    let [name, value, local, ..] = arguments else { return None };
+    let value = (!value.eq_ignore_ascii_case("null")).then(|| value.clone());
+    let local = matches!(local.to_ascii_lowercase().as_str(), "true" | "t" | "on" | "yes" | "1");
+    let result = quoted_text(value.as_deref().unwrap_or_default());
+    Some((Effect::Set { name: name.to_lowercase(), value, local }, result))
 }
 
 /// The value of an SQL literal.

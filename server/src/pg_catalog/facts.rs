@@ -1,15 +1,17 @@
 //! What there is now, as INSERTs into the tables of facts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use zxq_engine::catalog::{ColumnDef, Snapshot, TableDef, TableState, Tier};
+use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableState, Tier};
 use zxq_engine::roles::ZXQ;
-use zxq_engine::sql::{quoted, quoted_text};
+use zxq_engine::sql::quoted_text;
 
 use super::oids::Oids;
 use super::role_facts;
-use crate::wire::settings::known::{KNOWN, Values};
+use crate::wire::settings::all;
+use crate::wire::settings::known::Values;
 use crate::wire::types::column_of;
 
 /// OID of the schema `public` in every PostgreSQL.
@@ -49,15 +51,41 @@ impl Inserts {
 /// Facts that never change.
 pub(super) fn fixed() -> String {
     let mut rows = Inserts::default();
-    for known in KNOWN {
-        let kind = match known.values {
-            Values::Bool | Values::AlwaysOn => "bool",
-            Values::Integer(..) | Values::Millis => "integer",
-            Values::OneOf(_) => "enum",
-            _ => "string",
+    for known in all() {
+        let (kind, unit, least, most) = match known.values {
+            Values::Bool | Values::AlwaysOn => ("bool", None, None, None),
+            Values::Integer(least, most) => ("integer", None, Some(least.to_string()), Some(most.to_string())),
+            Values::Measured(unit, least, most) => {
+                ("integer", Some(unit.name()), Some(least.to_string()), Some(most.to_string()))
+            }
+            Values::Real(least, most) => ("real", None, Some(least.to_string()), Some(most.to_string())),
+            Values::OneOf(_) => ("enum", None, None, None),
+            _ => ("string", None, None, None),
         };
-        let context = if known.values == Values::ReadOnly { "internal" } else { "user" };
-        rows.add("settings", &[text(known.name), text(known.default), text(known.about), text(context), text(kind)]);
+        let options = match known.values {
+            Values::OneOf(options) => {
+                format!("[{}]", options.iter().map(|option| quoted_text(option)).collect::<Vec<_>>().join(", "))
+            }
+            _ => "NULL".to_owned(),
+        };
+        let number = match known.values {
+            Values::Measured(unit, ..) => unit.parse(known.default).map(|number| number.to_string()),
+            _ => None,
+        };
+        let text_or_null = |value: Option<&str>| value.map_or_else(|| "NULL".to_owned(), quoted_text);
+        let values = [
+            text(known.name),
+            quoted_text(known.default),
+            text_or_null(number.as_deref()),
+            text(known.about),
+            text(known.context.name()),
+            text(kind),
+            text_or_null(unit),
+            text_or_null(least.as_deref()),
+            text_or_null(most.as_deref()),
+            options,
+        ];
+        rows.add("settings", &values);
     }
     rows.sql()
 }
@@ -67,41 +95,35 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let mut rows = Inserts::default();
     let mut oids = Oids::default();
     let schema = |rows: &mut Inserts, oid: u32, name: &str, about: &str| {
-        rows.add("schemas", &[oid.to_string(), text(name), text(about)]);
+        rows.add("stored_schemas", &[oid.to_string(), text(name), text(about)]);
         oid
     };
     schema(&mut rows, PG_CATALOG_OID, "pg_catalog", "system catalog schema");
     schema(&mut rows, INFORMATION_SCHEMA_OID, "information_schema", "standard catalog schema");
     schema(&mut rows, PUBLIC_OID, "public", "tables, over all tiers");
-    let tier_schemas = Tier::ALL.map(|tier| {
+    for tier in Tier::ALL {
         let about = format!("the same tables, their rows in {tier} only");
-        schema(&mut rows, oids.of(tier.name()), tier.name(), &about)
-    });
+        schema(&mut rows, oids.of(tier.name()), tier.name(), &about);
+    }
     let system = schema(&mut rows, oids.of("zxq"), "zxq", "views of zxq itself");
+    // The tiers' tables are not listed: clients that look a table up by its name alone would find four.
     for (id, table) in &snapshot.tables {
         let oid = oids.of(&format!("table {id}"));
-        let kept = Kept {
-            table: oid,
-            owner: table.def.owner.unwrap_or(ZXQ),
-            acl: role_facts::acl(&snapshot.roles, &table.def),
-        };
+        let kept = Kept { owner: table.def.owner.unwrap_or(ZXQ), acl: role_facts::acl(&snapshot.roles, &table.def) };
         role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
-        insert_table(&mut rows, &mut oids, (oid, PUBLIC_OID), table, None, &kept);
-        for (tier, schema) in Tier::ALL.into_iter().zip(tier_schemas) {
-            let oid = oids.of(&format!("{tier} table {id}"));
-            insert_table(&mut rows, &mut oids, (oid, schema), table, Some(tier), &kept);
-        }
+        insert_table(&mut rows, &mut oids, oid, table, &kept);
     }
     for view in views {
         let oid = oids.of(&format!("view {}", view.name));
         insert_view(&mut rows, oid, system, view);
     }
     role_facts::insert(&mut rows, snapshot);
-    const TABLES: [&str; 9] = [
-        "schemas",
-        "all_relations",
-        "all_columns",
-        "all_checks",
+    const TABLES: [&str; 10] = [
+        "stored_schemas",
+        "stored_relations",
+        "stored_columns",
+        "stored_checks",
+        "stored_keys",
         "roles",
         "memberships",
         "acts_as",
@@ -114,48 +136,47 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
 
 /// Whose a table is, and who may do what with it.
 struct Kept {
-    /// Its OID, under which its grants are.
-    table: u32,
     owner: u64,
     /// `relacl` as SQL.
     acl: String,
 }
 
-/// One table: whole, or one tier of it, which looks like a view.
-fn insert_table(
-    rows: &mut Inserts,
-    oids: &mut Oids,
-    (oid, schema): (u32, u32),
-    table: &TableState,
-    tier: Option<Tier>,
-    kept: &Kept,
-) {
+/// One table or view.
+fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, table: &TableState, kept: &Kept) {
     let def = &table.def;
-    let segments = || table.all().filter(|s| tier.is_none_or(|tier| s.tier == tier));
-    let row_count: u64 = segments().filter(|s| s.is_owner() || tier.is_some()).map(|s| s.rows).sum();
-    let bytes: u64 = segments().map(|s| s.bytes).sum();
-    let checks = if tier.is_none() { def.checks.len() } else { 0 };
-    let definition = tier.map(|tier| format!(" SELECT * FROM {} -- the rows in {tier}", quoted(&def.name)));
+    let row_count: u64 = table.all().filter(|s| s.is_owner()).map(|s| s.rows).sum();
+    let bytes: u64 = table.all().map(|s| s.bytes).sum();
     let values = [
         oid.to_string(),
-        schema.to_string(),
+        PUBLIC_OID.to_string(),
         text(&def.name),
-        text(if tier.is_none() { "r" } else { "v" }),
+        text(if def.view().is_some() { "v" } else { "r" }),
         row_count.to_string(),
         bytes.to_string(),
-        checks.to_string(),
-        tier.map_or_else(|| text(&about(def)), |_| "NULL".to_owned()),
-        definition.map_or_else(|| "NULL".to_owned(), |definition| text(&definition)),
-        kept.table.to_string(),
+        def.checks.len().to_string(),
+        def.comment(None).map_or_else(|| "NULL".to_owned(), text),
+        def.view().map_or_else(|| "NULL".to_owned(), |query| text(&format!(" {query};"))),
+        oid.to_string(),
         kept.owner.to_string(),
         kept.acl.clone(),
     ];
-    rows.add("all_relations", &values);
+    rows.add("stored_relations", &values);
     for (at, column) in def.columns.iter().enumerate() {
-        insert_column(rows, oid, at + 1, column);
+        insert_column(rows, oid, at + 1, column, def.comment(Some(&column.name)));
     }
-    if tier.is_some() {
-        return;
+    for key in def.keys() {
+        let places = key.columns.iter().filter_map(|column| def.column_index(column)).map(|at| (at + 1).to_string());
+        let values = [
+            oids.of(&format!("key {} {}", def.id, key.name)).to_string(),
+            oids.of(&format!("index {} {}", def.id, key.name)).to_string(),
+            oid.to_string(),
+            text(&key.name),
+            (key.kind == KeyKind::Primary).to_string(),
+            (key.kind != KeyKind::Index).to_string(),
+            key.kind.is_constraint().to_string(),
+            format!("[{}]", places.collect::<Vec<_>>().join(", ")),
+        ];
+        rows.add("stored_keys", &values);
     }
     for check in &def.checks {
         let mentioned: Vec<String> = def
@@ -172,31 +193,11 @@ fn insert_table(
             text(&check.expression),
             format!("[{}]", mentioned.join(", ")),
         ];
-        rows.add("all_checks", &values);
+        rows.add("stored_checks", &values);
     }
 }
 
-/// One line about how a table is kept.
-fn about(def: &TableDef) -> String {
-    let mut parts = Vec::new();
-    let partition: Vec<&str> = def.partitioning.columns().collect();
-    if !partition.is_empty() {
-        let granularity = match def.partitioning.date_column {
-            Some(_) => format!(" by {}", def.partitioning.granularity.name()),
-            None => String::new(),
-        };
-        parts.push(format!("partitioned on {}{granularity}", partition.join(", ")));
-    }
-    if !def.sort_by.is_empty() {
-        parts.push(format!("sorted by {}", def.sort_by.join(", ")));
-    }
-    if !def.lookup.is_empty() {
-        parts.push(format!("looked up by {}", def.lookup.join(", ")));
-    }
-    parts.join("; ")
-}
-
-fn insert_column(rows: &mut Inserts, relation: u32, number: usize, column: &ColumnDef) {
+fn insert_column(rows: &mut Inserts, relation: u32, number: usize, column: &ColumnDef, about: Option<&str>) {
     let (oid, typmod) = declared_type(column);
     let default = column.generated.as_ref().or(column.default.as_ref());
     let values = [
@@ -208,16 +209,16 @@ fn insert_column(rows: &mut Inserts, relation: u32, number: usize, column: &Colu
         (!column.nullable).to_string(),
         default.map_or_else(|| "NULL".to_owned(), |default| text(default)),
         column.generated.is_some().to_string(),
-        "NULL".to_owned(),
+        about.map_or_else(|| "NULL".to_owned(), text),
     ];
-    rows.add("all_columns", &values);
+    rows.add("stored_columns", &values);
 }
 
 fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
     // Everybody may read it; it shows what one may see.
     let unknown = ["NULL", "NULL", "0", "NULL", "NULL", "0", "10", "NULL"].map(str::to_owned);
     let head = [oid.to_string(), schema.to_string(), text(&view.name), text("v")];
-    rows.add("all_relations", &[head.as_slice(), unknown.as_slice()].concat());
+    rows.add("stored_relations", &[head.as_slice(), unknown.as_slice()].concat());
     for (at, field) in view.schema.fields().iter().enumerate() {
         let column = ColumnDef {
             name: field.name().clone(),
@@ -228,8 +229,43 @@ fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
             generated: None,
             max_chars: None,
         };
-        insert_column(rows, oid, at + 1, &column);
+        insert_column(rows, oid, at + 1, &column, None);
     }
+}
+
+/// OID of the schema of a session's own tables.
+const TEMPORARY_OID: u32 = 16_000;
+/// From here on temporary tables have theirs: none that is given out by name comes so far.
+const FIRST_TEMPORARY_OID: u64 = 2_147_483_648;
+
+/// A session's own tables and views, and their columns, each as a struct in DuckDB's SQL.
+pub(super) fn of_session(tables: &[Arc<TableDef>]) -> (Vec<String>, Vec<String>) {
+    let null_or = |value: Option<&str>| value.map_or_else(|| "NULL".to_owned(), quoted_text);
+    let (mut relations, mut columns) = (Vec::new(), Vec::new());
+    for def in tables {
+        let oid = FIRST_TEMPORARY_OID + def.id % 1_000_000_000;
+        relations.push(format!(
+            "{{oid: {oid}, schema_oid: {TEMPORARY_OID}, name: {}, kind: '{}', rows: 0, bytes: 0, checks: {}, about: NULL, \
+             definition: {}}}",
+            quoted_text(&def.name),
+            if def.view().is_some() { "v" } else { "r" },
+            def.checks.len(),
+            null_or(def.view()),
+        ));
+        for (at, column) in def.columns.iter().enumerate() {
+            let (type_oid, typmod) = declared_type(column);
+            columns.push(format!(
+                "{{relation_oid: {oid}, num: {}, name: {}, type_oid: {type_oid}, typmod: {typmod}, not_null: {}, \
+                 default_text: {}, generated: {}, about: NULL}}",
+                at + 1,
+                quoted_text(&column.name),
+                !column.nullable,
+                null_or(column.generated.as_deref().or(column.default.as_deref())),
+                column.generated.is_some(),
+            ));
+        }
+    }
+    (relations, columns)
 }
 
 /// Type OID and modifier of a column, as declared.

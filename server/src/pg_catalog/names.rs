@@ -25,6 +25,9 @@ pub(super) fn postgres_name(name: &str) -> String {
     match function {
         "session_user_name" => "current_user".to_owned(),
         "login_user_name" => "session_user".to_owned(),
+        "series_items" => "generate_series".to_owned(),
+        "subscript_items" => "generate_subscripts".to_owned(),
+        "xid_age" => "age".to_owned(),
         // A cast is named after what it casts.
         "regclass_out" | "regtype_out" | "regproc_out" | "regnamespace_out" | "regrole_out" => {
             last_part(&rest[..rest.len() - 1]).map_or(function.trim_end_matches("_out"), |part| part).to_owned()

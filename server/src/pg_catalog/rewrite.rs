@@ -2,8 +2,8 @@
 //!
 //! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
 
-use zxq_engine::sql::quoted_text;
-use zxq_engine::value_texts;
+mod arrays;
+mod rows;
 
 use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
 use super::effects::EffectCall;
@@ -97,8 +97,7 @@ impl<'a> Rewriter<'a> {
             return None;
         }
         let alias = if self.is(name + 1, "AS") { name + 2 } else { name + 1 };
-        let has_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
-        Some((if has_alias { self.value(alias) } else { relation.clone() }, relation))
+        Some((if self.is_alias(alias) { self.value(alias) } else { relation.clone() }, relation))
     }
 
     /// The text of each token, parameters filled in.
@@ -119,6 +118,9 @@ impl<'a> Rewriter<'a> {
         }
         for at in 0..self.tokens.len() {
             self.operator_syntax(at);
+            self.like_escape(at);
+            self.age_of_transaction(at);
+            self.series(at);
         }
         for at in 0..self.tokens.len() {
             self.regular_expression(at)?;
@@ -127,6 +129,7 @@ impl<'a> Rewriter<'a> {
             self.session_word(at);
             self.table_alias(at);
             self.table_oid(at);
+            self.system_column(at);
             self.regproc_column(at);
         }
         for at in 0..self.tokens.len() {
@@ -246,12 +249,24 @@ impl<'a> Rewriter<'a> {
         if !self.is_name(at) || at > 0 && self.symbol(at - 1, ".") {
             return;
         }
+        // `database.pg_catalog.pg_class`: there is one database.
+        let of_database = self.symbol(at + 1, ".") && self.symbol(at + 3, ".") && self.tokens[at].begins_table;
+        if of_database && matches!(self.value(at + 2).as_str(), "pg_catalog" | "information_schema") {
+            self.replace(at, at + 1, "");
+            self.schema_of(at + 2, true);
+            return;
+        }
+        self.schema_of(at, self.tokens[at].begins_table);
+    }
+
+    /// The schema that a name begins with.
+    fn schema_of(&mut self, at: usize, begins_table: bool) {
         let name = self.value(at);
         let (relations, schema) = match name.as_str() {
             "pg_catalog" => (&*PG_RELATIONS, "pgc"),
             "information_schema" => (&*INFORMATION_RELATIONS, "pgi"),
             _ => {
-                let unqualified = self.tokens[at].begins_table && PG_RELATIONS.contains(name.as_str());
+                let unqualified = begins_table && PG_RELATIONS.contains(name.as_str());
                 if unqualified && !self.symbol(at + 1, "(") && !self.symbol(at + 1, ".") {
                     self.pieces[at] = format!("pgc.{}", self.pieces[at]);
                 }
@@ -263,7 +278,7 @@ impl<'a> Rewriter<'a> {
         }
         if relations.contains(self.value(at + 2).as_str()) && !self.symbol(at + 3, "(") {
             self.pieces[at] = schema.to_owned();
-        } else if !self.tokens[at].begins_table || self.symbol(at + 3, "(") {
+        } else if !begins_table || self.symbol(at + 3, "(") {
             self.replace(at, at + 1, "");
         }
     }
@@ -281,8 +296,10 @@ impl<'a> Rewriter<'a> {
         }
         let Some((word, function)) = SESSION_WORDS.iter().find(|(word, _)| token.is(word)) else { return };
         // `user` is a name that people give to columns.
-        let stands_alone =
-            at > 0 && (self.is(at - 1, "SELECT") || self.symbol(at - 1, "=") || self.symbol(at - 1, "("));
+        let stands_alone = at > 0
+            && (["SELECT", "THEN", "ELSE"].iter().any(|word| self.is(at - 1, word))
+                || self.symbol(at - 1, "=")
+                || self.symbol(at - 1, "("));
         if *word == "user" && !stands_alone {
             return;
         }
@@ -291,6 +308,10 @@ impl<'a> Rewriter<'a> {
 
     /// `FROM unnest(a) x` names the column `x` too.
     fn table_alias(&mut self, at: usize) {
+        if self.is(at, "string_to_array") && self.symbol(at + 1, "(") && self.stands_in_from(at) {
+            self.value_as_table(at);
+            return;
+        }
         let is_function = TABLE_FUNCTIONS.iter().any(|function| self.is(at, function)) && self.symbol(at + 1, "(");
         if !is_function || !self.stands_in_from(at) {
             return;
@@ -301,10 +322,14 @@ impl<'a> Rewriter<'a> {
         if self.is(alias, "AS") {
             alias += 1;
         }
-        let is_alias = self.is_name(alias) && !NOT_ALIASES.iter().any(|word| self.is(alias, word));
-        if is_alias && !self.symbol(alias + 1, "(") {
+        if self.is_alias(alias) && !self.symbol(alias + 1, "(") {
             self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
         }
+    }
+
+    /// True for a word that can only be an alias.
+    fn is_alias(&self, at: usize) -> bool {
+        self.is_name(at) && !NOT_ALIASES.iter().any(|word| self.is(at, word))
     }
 
     /// The function is an item of FROM, with or without its schema.
@@ -451,36 +476,5 @@ impl<'a> Rewriter<'a> {
         const KEYWORDS: [&str; 12] =
             ["SELECT", "WHERE", "AND", "OR", "NOT", "ON", "IN", "THEN", "ELSE", "WHEN", "FROM", "BY"];
         KEYWORDS.iter().any(|keyword| self.is(at, keyword))
-    }
-
-    /// `'{a,b}'` where an array is meant: compared, in ANY, or cast to an array type.
-    fn array_literal(&mut self, at: usize) {
-        if !self.is_text(at) || !self.pieces[at].starts_with("'{") {
-            return;
-        }
-        let before = |word: &str| at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, word);
-        let compared = at > 0 && (self.symbol(at - 1, "=") || self.symbol(at - 1, ">"));
-        let cast = self.symbols(at + 1, ":", ":") && {
-            let mut name = at + 3;
-            while self.symbol(name + 1, ".") {
-                name += 2;
-            }
-            self.symbol(name + 1, "[") || self.is(name, "oidvector") || self.is(name, "int2vector")
-        };
-        if !(compared || cast || before("ANY") || before("ALL") || before("SOME")) {
-            return;
-        }
-        let raw = self.pieces[at][1..self.pieces[at].len() - 1].replace("''", "'");
-        let Some(elements) = value_texts::elements(&raw) else { return };
-        let are_numbers = elements.iter().flatten().all(|element| element.parse::<i64>().is_ok());
-        let elements: Vec<String> = elements
-            .into_iter()
-            .map(|element| match element {
-                None => "NULL".to_owned(),
-                Some(element) if are_numbers => element,
-                Some(element) => quoted_text(&element),
-            })
-            .collect();
-        self.pieces[at] = format!("[{}]", elements.join(", "));
     }
 }

@@ -8,6 +8,7 @@ use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use pgwire::api::Type;
 use tokio::sync::OnceCell;
+use zxq_engine::catalog::TableDef;
 use zxq_engine::functions::version_text;
 use zxq_engine::roles::RoleId;
 use zxq_engine::sql::quoted_text;
@@ -28,7 +29,7 @@ use crate::wire::types::{self, Column, PG_TYPE_KEY};
 const SYSTEM_SCHEMA: &str = "zxq";
 
 /// Who asks: what `current_user`, `current_setting` and the like answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Identity {
     /// User name: as whom it acts.
     pub(crate) user: String,
@@ -44,8 +45,20 @@ pub(crate) struct Identity {
     pub(crate) database: String,
     /// Process id.
     pub(crate) pid: i32,
-    /// Settings with their values.
+    /// Settings with their values, those that differ from the defaults.
     pub(crate) settings: Vec<(String, String)>,
+    /// Of those that are measured the numbers, without units.
+    pub(crate) numbers: Vec<(String, String)>,
+    /// The schemas that names are looked up in.
+    pub(crate) schemas: Vec<String>,
+    /// The session's own tables and views.
+    pub(crate) temporaries: Vec<Arc<TableDef>>,
+    /// Cursors, each as a struct in DuckDB's SQL.
+    pub(crate) cursors: Vec<String>,
+    /// Prepared statements, likewise.
+    pub(crate) statements: Vec<String>,
+    /// All sessions, likewise.
+    pub(crate) activity: Vec<String>,
 }
 
 /// Answers statements about the catalog, for all connections of a server.
@@ -80,6 +93,11 @@ impl CatalogStatement {
     /// The columns that it returns, as clients are told.
     pub(crate) fn columns(&self) -> Vec<Column> {
         self.columns.clone()
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// OIDs of its parameters.
@@ -135,13 +153,13 @@ impl Introspection {
         }
         let parameters = parameter_oids(&tokens, oids)?;
         let nulls = vec![ScalarValue::Null; parameters.len()];
-        let (basis, rows) = self.query(session, &identity(), text, &nulls).await?;
+        let (basis, rows) = self.query(session, &identity(), text, &nulls, &[]).await?;
         let columns = types::columns(rows.schema_ref());
         let found = Mutex::new(parameters.is_empty().then_some((basis, rows)));
         Ok(Some(CatalogStatement { text: text.to_owned(), parameters, columns, found }))
     }
 
-    /// Runs a statement.
+    /// Runs a statement. `results` are what its calls with an effect have given, where that was not known before.
     ///
     /// # Errors
     /// What the query says.
@@ -151,15 +169,17 @@ impl Introspection {
         identity: &Identity,
         statement: &CatalogStatement,
         parameters: &[ScalarValue],
+        results: &[Option<String>],
     ) -> Result<RecordBatch, WireError> {
         let found = statement.found.lock().take();
         if let Some((basis, rows)) = found
+            && results.is_empty()
             && basis.epoch == self.engine.snapshot().epoch
             && basis.variables == self.variables(identity)
         {
             return Ok(rows);
         }
-        let (_, rows) = self.query(session, identity, &statement.text, parameters).await?;
+        let (_, rows) = self.query(session, identity, &statement.text, parameters, results).await?;
         Ok(rows)
     }
 
@@ -169,6 +189,7 @@ impl Introspection {
         identity: &Identity,
         text: &str,
         parameters: &[ScalarValue],
+        results: &[Option<String>],
     ) -> Result<(Basis, RecordBatch), WireError> {
         let sql = {
             let tokens = scan::scan(text)?;
@@ -176,7 +197,12 @@ impl Introspection {
             let rewriter = Rewriter::new(text, &tokens, &literals);
             // With NULL for every parameter there is nothing to do yet, and nothing to find out about it.
             let is_known = parameters.iter().all(|value| !value.is_null());
-            let calls = if is_known { effects::find(&tokens, rewriter.pieces())? } else { Vec::new() };
+            let mut calls = if is_known { effects::find(&tokens, rewriter.pieces())? } else { Vec::new() };
+            for (call, result) in calls.iter_mut().zip(results) {
+                if let Some(result) = result {
+                    call.result.clone_from(result);
+                }
+            }
             rewriter.rewrite(&calls)?
         };
         let database = self.database.get_or_try_init(open).await?;
@@ -203,16 +229,21 @@ impl Introspection {
 /// The statements that set what belongs to one session.
 pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String {
     let text = quoted_text;
-    let settings: Vec<String> = identity
-        .settings
-        .iter()
-        .map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value)))
-        .collect();
+    let map = |pairs: &[(String, String)]| {
+        let pairs: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{}: {}", text(&name.to_lowercase()), text(value))).collect();
+        format!("MAP {{{}}}", pairs.join(", "))
+    };
+    let (relations, columns) = facts::of_session(&identity.temporaries);
+    let schemas: Vec<String> = identity.schemas.iter().map(|schema| text(schema)).collect();
     format!(
         "SET VARIABLE zxq_version = {}; SET VARIABLE zxq_user = {}; SET VARIABLE zxq_session_user = {}; \
-         SET VARIABLE zxq_role = {}; SET VARIABLE zxq_superuser = {}; SET VARIABLE zxq_sees_all = {}; SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
-         SET VARIABLE zxq_port = {port}; SET VARIABLE zxq_started = make_timestamp({}); \
-         SET VARIABLE zxq_settings = MAP {{{}}};",
+         SET VARIABLE zxq_role = {}; SET VARIABLE zxq_superuser = {}; SET VARIABLE zxq_sees_all = {}; \
+         SET VARIABLE zxq_database = {}; SET VARIABLE zxq_pid = {}; \
+         SET VARIABLE zxq_port = {port}; SET VARIABLE zxq_started = make_timestamp({}); SET VARIABLE zxq_settings = {}; \
+         SET VARIABLE zxq_numbers = {}; SET VARIABLE zxq_path = [{}]; SET VARIABLE zxq_cursors = [{}]; \
+         SET VARIABLE zxq_statements = [{}]; SET VARIABLE zxq_activity = [{}]; SET VARIABLE zxq_relations = [{}]; \
+         SET VARIABLE zxq_columns = [{}];",
         text(&version_text()),
         text(&identity.user),
         text(&identity.session_user),
@@ -222,7 +253,14 @@ pub(super) fn variables(identity: &Identity, port: u16, started: i64) -> String 
         text(&identity.database),
         identity.pid,
         started.saturating_mul(1_000_000),
-        settings.join(", ")
+        map(&identity.settings),
+        map(&identity.numbers),
+        schemas.join(", "),
+        identity.cursors.join(", "),
+        identity.statements.join(", "),
+        identity.activity.join(", "),
+        relations.join(", "),
+        columns.join(", "),
     )
 }
 

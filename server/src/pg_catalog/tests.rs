@@ -6,7 +6,6 @@ use super::database::{CatalogDatabase, Interrupt};
 use super::detect::{is_catalog, may_be_catalog};
 use super::rewrite::Rewriter;
 use super::{Identity, facts, scan};
-use crate::wire::settings::known::KNOWN;
 
 fn rewritten(sql: &str, literals: &[&str]) -> String {
     let tokens = scan::scan(sql).unwrap();
@@ -87,6 +86,18 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT regproc_out(typreceive) AS typreceive, regproc_out(t.typinput) AS typinput FROM pgc.pg_type t",
         ),
         ("SELECT relname FROM ONLY pg_class", "SELECT relname FROM ONLY pgc.pg_class"),
+        (
+            "SELECT c.xmin, age(c.xmin) FROM pg_class c WHERE xmin::varchar <> '0'",
+            "SELECT 3::UINTEGER AS xmin, xid_age(3::UINTEGER) FROM pgc.pg_class c WHERE 3::UINTEGER::varchar <> '0'",
+        ),
+        (
+            "SELECT 1 FROM pg_class WHERE relname LIKE 'a\\_b' AND relname LIKE 'a_b'",
+            "SELECT 1 FROM pgc.pg_class WHERE relname LIKE 'a\\_b' ESCAPE '\\' AND relname LIKE 'a_b'",
+        ),
+        (
+            "SELECT 1 FROM \"zxq\".INFORMATION_SCHEMA.columns, zxq.pg_catalog.pg_class",
+            "SELECT 1 FROM pgi.columns, pgc.pg_class",
+        ),
     ] {
         assert_eq!(rewritten(sql, &[]), wanted, "{sql}");
     }
@@ -97,7 +108,6 @@ fn names_casts_and_operators_are_rewritten() {
 #[test]
 fn captured_statements_run() {
     let database = CatalogDatabase::open().unwrap();
-    let settings = KNOWN.iter().map(|known| (known.name.to_owned(), known.default.to_owned())).collect();
     let identity = Identity {
         user: "u".to_owned(),
         session_user: "u".to_owned(),
@@ -106,7 +116,8 @@ fn captured_statements_run() {
         sees_all: true,
         database: "d".to_owned(),
         pid: 1,
-        settings,
+        schemas: vec!["public".to_owned()],
+        ..Identity::default()
     };
     let variables = super::statement::variables(&identity, 1, 0);
     let captured = [include_str!("../../../sql/clients/psql15.sql"), include_str!("../../../sql/clients/drivers.sql")];
@@ -129,7 +140,7 @@ fn only_queries_over_harmless_functions_run() {
     let database = CatalogDatabase::open().unwrap();
     let ask = |sql: &str| {
         let current = || facts::current(&Snapshot::default(), &[]);
-        database.query(1, current, "", sql, &Interrupt::default())
+        database.query(1, current, &super::statement::variables(&Identity::default(), 1, 0), sql, &Interrupt::default())
     };
     for (sql, code) in [
         ("WITH x AS (SELECT 1) DELETE FROM pgc.pg_type", "0A000"),

@@ -9,13 +9,14 @@ use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 use zxq_engine::counted;
 
 use super::copy::to_stdout;
+use super::cursor::{CursorRows, Movement, Scroll};
 use super::encode::{Format, column_encodings};
 use super::error::{Stop, WireError};
 use super::execute::Reply;
 use super::link::{Guard, Link};
 use super::plan::Planned;
 use super::portal::{Portal, PortalState};
-use super::rows::{DataRows, RowCursor};
+use super::rows::{DataRows, RowCursor, RowWriter};
 use super::session::Session;
 use super::types::Column;
 
@@ -43,11 +44,18 @@ impl Answer<'_> {
                 let rows = RowCursor::new(stream).send_all(writer, self.link, &self.guard).await?;
                 self.complete(session, tag.text(rows)).await
             }
-            Reply::Fetch { name, count, skip } => {
-                if !skip && let Some(columns) = session.cursor_columns(&name) {
-                    self.link.put(&row_description(&columns, &[]))?;
+            Reply::Fetch { name, movement, skip } => {
+                let portal = session.portal(&name)?;
+                let format = match portal.declared.as_ref().is_some_and(|declared| declared.binary) {
+                    true => Format::Binary,
+                    false => Format::Text,
+                };
+                let columns = portal.statement.columns.clone().unwrap_or_default();
+                let formats = vec![format; columns.len()];
+                if !skip {
+                    self.link.put(&row_description(&columns, &formats))?;
                 }
-                let tag = self.fetch(session, &name, count, skip, &[]).await?;
+                let tag = self.fetch(session, &name, movement, skip, &formats).await?;
                 self.complete(session, tag).await
             }
             other => self.rest(session, other).await,
@@ -91,14 +99,30 @@ impl Answer<'_> {
                 session.check_block(&planned.work)?;
                 cursor
             }
+            PortalState::Cursor(mut rows) => {
+                session.check_block(&planned.work)?;
+                let columns = planned.columns.as_deref().unwrap_or_default();
+                let texts = vec![Format::Text; columns.len()];
+                let formats = if portal.formats.len() == columns.len() { &portal.formats } else { &texts };
+                let mut writer = DataRows(column_encodings(columns, formats));
+                let wanted = limit.and_then(|limit| i64::try_from(limit).ok());
+                let movement = wanted.map_or(Movement::ForwardAll, Movement::Forward);
+                let sent = rows.go(movement, Some(&mut writer), self.link, &self.guard).await?;
+                let ended = limit.is_none_or(|limit| sent < limit);
+                if ended {
+                    self.complete(session, planned.tag.text(sent)).await?;
+                }
+                portal.state = PortalState::Cursor(rows);
+                return Ok(ended);
+            }
             PortalState::Ready => {
                 let parameters = portal.parameters.clone();
                 let reply = self.start(session, &planned, parameters).await?;
                 self.tell(session)?;
                 match reply {
                     Reply::Rows { stream, .. } => RowCursor::new(stream),
-                    Reply::Fetch { name, count, skip } => {
-                        let tag = self.fetch(session, &name, count, skip, &portal.formats).await?;
+                    Reply::Fetch { name, movement, skip } => {
+                        let tag = self.fetch(session, &name, movement, skip, &portal.formats).await?;
                         self.complete(session, tag).await?;
                         return Ok(true);
                     }
@@ -131,12 +155,12 @@ impl Answer<'_> {
         &mut self,
         session: &mut Session,
         name: &str,
-        count: Option<u64>,
+        movement: Movement,
         skip: bool,
         formats: &[Format],
     ) -> Result<String, Stop> {
         let mut portal = session.take_portal(name)?;
-        let outcome = self.fetch_from(session, &mut portal, count, skip, formats).await;
+        let outcome = self.fetch_from(session, &mut portal, movement, skip, formats).await;
         session.put_portal_back(name.to_owned(), portal);
         outcome
     }
@@ -145,32 +169,36 @@ impl Answer<'_> {
         &mut self,
         session: &mut Session,
         portal: &mut Portal,
-        count: Option<u64>,
+        movement: Movement,
         skip: bool,
         formats: &[Format],
     ) -> Result<String, Stop> {
         let planned = Arc::clone(&portal.statement);
-        if matches!(portal.state, PortalState::Ready) {
-            let parameters = portal.parameters.clone();
-            let reply = self.start(session, &planned, parameters).await?;
-            portal.state = match reply {
-                Reply::Rows { stream, .. } => PortalState::Rows(RowCursor::new(stream)),
-                _ => PortalState::Done,
-            };
-        }
-        let limit = count.unwrap_or(u64::MAX);
-        let rows = match &mut portal.state {
-            PortalState::Rows(cursor) if skip => cursor.skip(self.link, &self.guard, limit).await?,
-            PortalState::Rows(cursor) => {
-                let columns = planned.columns.as_deref().unwrap_or_default();
-                let texts = vec![Format::Text; columns.len()];
-                let formats = if formats.len() == columns.len() { formats } else { &texts };
-                let mut writer = DataRows(column_encodings(columns, formats));
-                cursor.send(&mut writer, self.link, &self.guard, limit).await?.rows
+        let pool = Arc::clone(&session.engine.context().runtime_env().memory_pool);
+        let rows = match std::mem::replace(&mut portal.state, PortalState::Done) {
+            PortalState::Ready => {
+                let parameters = portal.parameters.clone();
+                match self.start(session, &planned, parameters).await? {
+                    Reply::Rows { stream, .. } => Some(Box::new(CursorRows::new(stream, Scroll::WhileFew, &pool))),
+                    _ => None,
+                }
             }
-            _ => 0,
+            PortalState::Rows(rows) => Some(Box::new(CursorRows::going_on(rows, &pool))),
+            PortalState::Cursor(rows) => Some(rows),
+            PortalState::Done => None,
         };
-        Ok(if skip { format!("MOVE {rows}") } else { format!("FETCH {rows}") })
+        let mut met = 0;
+        if let Some(mut rows) = rows {
+            let columns = planned.columns.as_deref().unwrap_or_default();
+            let texts = vec![Format::Text; columns.len()];
+            let formats = if formats.len() == columns.len() { formats } else { &texts };
+            let mut writer = DataRows(column_encodings(columns, formats));
+            let writer = (!skip).then_some(&mut writer as &mut dyn RowWriter);
+            let gone = rows.go(movement, writer, self.link, &self.guard).await;
+            portal.state = PortalState::Cursor(rows);
+            met = gone?;
+        }
+        Ok(if skip { format!("MOVE {met}") } else { format!("FETCH {met}") })
     }
 
     /// Replies that are the same in both protocols.
@@ -180,7 +208,8 @@ impl Answer<'_> {
             Reply::Command(tag) => self.complete(session, tag).await,
             Reply::CopyIn(copy) => {
                 let table = copy.table.clone();
-                let report = copy.run(&session.engine, self.link, &self.guard).await?;
+                let zone = session.settings.value("TimeZone").to_owned();
+                let report = copy.run(&session.engine, &zone, self.link, &self.guard).await?;
                 for notice in report.notices(&table) {
                     session.notice(WireError::notice(notice));
                 }

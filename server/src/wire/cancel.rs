@@ -10,13 +10,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use zxq_engine::roles::Role;
 
+use super::activity::Activity;
+use super::advisory::AdvisoryLocks;
 use super::error::WireError;
+use super::notify::Channels;
 use crate::sqlstate;
 
 /// All connections of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     inner: Mutex<Inner>,
+    channels: Channels,
+    advisory: AdvisoryLocks,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +39,8 @@ struct Entry {
     connection: CancellationToken,
     /// Whose it is; `None` where there are no users, and for the owner of the data directory.
     role: Option<String>,
+    /// What it is doing.
+    activity: Arc<Mutex<Activity>>,
 }
 
 /// One connection's place among them; leaving is dropping it.
@@ -46,6 +53,8 @@ pub(crate) struct Seat {
     pub(crate) secret: SecretKey,
     /// Cancelled when another session terminates this one.
     pub(crate) terminated: CancellationToken,
+    /// What it is doing, for others to see.
+    pub(crate) activity: Arc<Mutex<Activity>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -77,14 +86,16 @@ impl Connections {
         }
         inner.last_pid = inner.last_pid.checked_add(1).unwrap_or(1);
         let pid = inner.last_pid;
+        let activity: Arc<Mutex<Activity>> = Arc::default();
         let entry = Entry {
             secret: secret.clone(),
             statement: CancellationToken::new(),
             connection: terminated.clone(),
             role: role.map(|role| role.name.clone()),
+            activity: Arc::clone(&activity),
         };
         inner.entries.insert(pid, entry);
-        Ok(Seat { connections: Arc::clone(self), pid, secret, terminated, _place: place })
+        Ok(Seat { connections: Arc::clone(self), pid, secret, terminated, activity, _place: place })
     }
 
     /// Cancels the statement of the connection with this process id, if the secret is right.
@@ -104,6 +115,26 @@ impl Connections {
     /// Cancels the statement of the connection with this process id; false when there is none.
     pub(crate) fn cancel(&self, pid: i32) -> bool {
         self.inner.lock().entries.get(&pid).map(|entry| entry.statement.cancel()).is_some()
+    }
+
+    /// Who listens where.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// Who holds which advisory lock.
+    pub(crate) fn advisory(&self) -> &AdvisoryLocks {
+        &self.advisory
+    }
+
+    /// What all connections are doing, by their process ids; what those of others do is hidden from who may not see it, which
+    /// is asked with the connection's role.
+    pub(crate) fn activities(&self, may_see: impl Fn(Option<&str>) -> bool) -> Vec<(i32, Activity)> {
+        let shown = |entry: &Entry| {
+            let activity = entry.activity.lock();
+            if may_see(entry.role.as_deref()) { activity.clone() } else { activity.hidden() }
+        };
+        self.inner.lock().entries.iter().map(|(pid, entry)| (*pid, shown(entry))).collect()
     }
 
     /// Ends the connection with this process id; false when there is none.

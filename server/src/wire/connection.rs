@@ -53,11 +53,17 @@ impl Connection {
         loop {
             let terminated = self.session.seat.terminated.clone();
             let idle = idle_too_long(&self.session);
+            let in_block = self.session.in_block();
             let message = tokio::select! {
                 biased;
                 () = self.draining.cancelled() => return Err(shutting_down().into()),
                 () = terminated.cancelled() => return Err(shutting_down().into()),
                 message = self.link.next() => message?,
+                notification = self.session.ear.next(), if !in_block => {
+                    self.link.put(&notification)?;
+                    self.link.flush().await?;
+                    continue;
+                }
                 error = idle => return Err(error.into()),
             };
             let Some(message) = message else { return Ok(()) };
@@ -132,7 +138,14 @@ impl Connection {
     }
 
     async fn ready(&mut self) -> Result<(), Stop> {
-        for message in self.session.take_outgoing() {
+        if !self.session.in_block() {
+            self.session.engine.commit_temporaries();
+        }
+        self.session.note_waiting();
+        for message in self.session.take_outgoing().into_iter().chain(self.session.changed_settings()) {
+            self.link.put(&message)?;
+        }
+        for message in self.session.take_notifications() {
             self.link.put(&message)?;
         }
         self.link.put(&PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(self.session.status)))?;
@@ -191,6 +204,8 @@ impl Connection {
     }
 
     async fn simple_statement(&mut self, text: &str, guard: &Guard) -> Result<(), Stop> {
+        self.session.note_statement(text);
+        self.session.show_settings();
         let planned = match self.link.run(guard, Planned::new(&self.session, text, &[])).await {
             Ok(planned) => planned,
             // In a failed block even a statement that cannot be planned is refused for the block.

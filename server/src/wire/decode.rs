@@ -1,12 +1,13 @@
 //! Parameters of a `Bind` message: PostgreSQL text or binary to DataFusion scalars.
 
-mod binary;
+pub(crate) mod binary;
+pub(crate) mod numeric;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use zxq_engine::Zone;
@@ -88,6 +89,13 @@ pub(crate) fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue,
         ScalarValue::Decimal128(Some(_), ..) if matches!(wanted, DataType::Decimal128(..)) => {
             cast.cast_to(&value.data_type()).is_ok_and(|back| back == value)
         }
+        // An array's numbers have one type: it is the statement's.
+        ScalarValue::List(_) if !cast.cast_to(&value.data_type()).is_ok_and(|back| back == value) => {
+            let name = super::types::pg_type(wanted).name().to_owned();
+            return Err(WireError::out_of_range(format!(
+                "a number does not fit the elements of a parameter of type {name}"
+            )));
+        }
         ScalarValue::Decimal128(Some(_), ..) if wanted.is_integer() => {
             cast.cast_to(&value.data_type()).is_ok_and(|back| back == value)
         }
@@ -98,7 +106,7 @@ pub(crate) fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue,
 
 fn text_of(bytes: &[u8]) -> Result<&str, WireError> {
     std::str::from_utf8(bytes)
-        .map_err(|_| WireError::new("22021", "invalid byte sequence for encoding \"UTF8\" in a parameter".to_owned()))
+        .map_err(|_| WireError::not_utf8("invalid byte sequence for encoding \"UTF8\" in a parameter"))
 }
 
 /// The value of a text where its type is known only from the statement: text itself, unless planned as a type that
@@ -119,13 +127,25 @@ fn element_data_type(element: &Type) -> Result<DataType, WireError> {
     }
 }
 
-/// A list scalar of the elements.
-fn list(elements: Vec<ScalarValue>, element_type: &DataType) -> ScalarValue {
-    ScalarValue::List(ScalarValue::new_list_nullable(&elements, element_type))
-}
-
-fn interval(months: i32, days: i32, nanoseconds: i64) -> ScalarValue {
-    ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds }))
+/// A list of the elements, all in one type: of numbers with digits behind the point, that of the longest.
+fn list(elements: Vec<Option<ScalarValue>>, element_type: &DataType) -> Result<ScalarValue, WireError> {
+    let scales = elements.iter().flatten().filter_map(|value| match value {
+        ScalarValue::Decimal128(_, _, scale) => Some(*scale),
+        _ => None,
+    });
+    let element_type = match (element_type, scales.max()) {
+        (DataType::Decimal128(precision, scale), Some(longest)) => {
+            DataType::Decimal128(*precision, longest.max(*scale))
+        }
+        _ => element_type.clone(),
+    };
+    let in_type = |value: Option<ScalarValue>| match value {
+        None => ScalarValue::try_from(&element_type).map_err(WireError::from),
+        Some(value) if value.data_type() == element_type => Ok(value),
+        Some(value) => value.cast_to(&element_type).map_err(WireError::from),
+    };
+    let elements = elements.into_iter().map(in_type).collect::<Result<Vec<_>, _>>()?;
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&elements, &element_type)))
 }
 
 /// A numeric parameter with its own scale.

@@ -3,6 +3,7 @@
 //! Each column is resolved to a typed [`ColumnValues`] once per call; the loop over rows only reads and writes.
 
 pub(crate) mod binary;
+mod lists;
 pub(crate) mod normalise;
 pub(crate) mod source;
 pub(crate) mod text;
@@ -70,15 +71,20 @@ pub(crate) struct ColumnEncoding {
     pub(crate) pg_type: Type,
     /// Text or binary.
     pub(crate) format: Format,
+    /// For quotients: the digits behind the point that values have at least.
+    pub(crate) quotient: Option<i8>,
+}
+
+impl ColumnEncoding {
+    /// How this column goes out in this format.
+    pub(crate) fn of(column: &Column, format: Format) -> Self {
+        ColumnEncoding { pg_type: column.pg_type.clone(), format, quotient: column.quotient }
+    }
 }
 
 /// How each column of a result goes out.
 pub(crate) fn column_encodings(columns: &[Column], formats: &[Format]) -> Vec<ColumnEncoding> {
-    columns
-        .iter()
-        .zip(formats)
-        .map(|(column, format)| ColumnEncoding { pg_type: column.pg_type.clone(), format: *format })
-        .collect()
+    columns.iter().zip(formats).map(|(column, format)| ColumnEncoding::of(column, *format)).collect()
 }
 
 /// A batch made ready for encoding: uncommon types cast to the ones [`ColumnValues`] reads.
@@ -108,12 +114,23 @@ impl EncodableBatch {
         self.rows
     }
 
-    /// One typed reader per column.
+    /// One typed reader per column, which are to go out so.
     ///
     /// # Errors
     /// For a type without a reader.
-    pub(crate) fn sources(&self) -> Result<Vec<ColumnValues<'_>>, WireError> {
-        self.arrays.iter().map(|array| ColumnValues::new(array.as_ref())).collect()
+    pub(crate) fn sources(&self, encodings: &[ColumnEncoding]) -> Result<Vec<ColumnValues<'_>>, WireError> {
+        let digits = encodings.iter().map(|encoding| encoding.quotient).chain(std::iter::repeat(None));
+        self.arrays
+            .iter()
+            .zip(digits)
+            .map(|(array, digits)| {
+                let values = ColumnValues::new(array.as_ref())?;
+                Ok(match digits {
+                    Some(least) => values.as_quotients(least),
+                    None => values,
+                })
+            })
+            .collect()
     }
 }
 
@@ -130,7 +147,7 @@ pub(crate) fn encode_data_rows(
     full: usize,
     buf: &mut BytesMut,
 ) -> Result<usize, WireError> {
-    let sources = batch.sources()?;
+    let sources = batch.sources(encodings)?;
     let count = i16::try_from(sources.len())
         .map_err(|_| WireError::too_many(format!("a result has at most 32767 columns, not {}", sources.len())))?;
     let mut row = from;

@@ -2,7 +2,7 @@
 
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::PgWireBackendMessage;
-use zxq_engine::EngineError;
+use zxq_engine::{EngineError, ErrorKind};
 
 use crate::sqlstate::{self, SqlState};
 
@@ -49,13 +49,15 @@ pub(crate) struct WireError {
     pub(crate) hint: Option<String>,
     /// Where in the text the client sent: a byte offset, counted from 0.
     pub(crate) offset: Option<usize>,
+    /// What was being done: `COPY t, line 3, column a: "x"`.
+    pub(crate) context: Option<String>,
 }
 
 impl WireError {
     /// An error with the given code.
     pub(crate) fn new(code: SqlState, message: impl Into<String>) -> Self {
         let message = message.into();
-        WireError { severity: Severity::Error, code, message, detail: None, hint: None, offset: None }
+        WireError { severity: Severity::Error, code, message, detail: None, hint: None, offset: None, context: None }
     }
 
     /// The client broke the protocol.
@@ -81,6 +83,11 @@ impl WireError {
     /// A limit of the server was passed.
     pub(crate) fn too_many(message: impl Into<String>) -> Self {
         WireError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message)
+    }
+
+    /// Bytes that are no text.
+    pub(crate) fn not_utf8(message: impl Into<String>) -> Self {
+        WireError::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, message)
     }
 
     /// A bug in zxq.
@@ -126,6 +133,25 @@ impl WireError {
         self
     }
 
+    /// The same with what was being done.
+    #[must_use]
+    pub(crate) fn within(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
+        self
+    }
+
+    /// The same for those who pass on errors of the engine; it comes back as it is.
+    pub(crate) fn for_engine(self) -> EngineError {
+        EngineError::new(ErrorKind::InvalidFile, self.message.clone()).with_source(self)
+    }
+
+    /// The same of a text that stands so many bytes behind the start of the text the client sent.
+    #[must_use]
+    pub(crate) fn behind(mut self, bytes: usize) -> Self {
+        self.offset = self.offset.map(|offset| offset + bytes);
+        self
+    }
+
     /// The message that goes out. `query` is the text the offset points into.
     pub(crate) fn message(&self, query: &str) -> PgWireBackendMessage {
         let message = self.message.chars().take(MESSAGE_CHARS).collect();
@@ -133,6 +159,7 @@ impl WireError {
         info.severity_nonlocalized = Some(self.severity.name().to_owned());
         info.detail = self.detail.clone();
         info.hint = self.hint.clone();
+        info.where_context = self.context.clone();
         info.position =
             self.offset.and_then(|offset| query.get(..offset)).map(|before| (before.chars().count() + 1).to_string());
         match self.severity {
@@ -144,6 +171,9 @@ impl WireError {
 
 impl From<EngineError> for WireError {
     fn from(error: EngineError) -> Self {
+        if let Some(ours) = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<WireError>()) {
+            return ours.clone();
+        }
         let hint = error.hint().map(str::to_owned);
         WireError { hint, ..WireError::new(sqlstate::of(error.kind()), error.to_string()) }
     }
@@ -181,11 +211,11 @@ pub(crate) enum Stop {
 impl Stop {
     /// The same of a statement that stands so many bytes behind the start of the text the client sent.
     #[must_use]
-    pub(crate) fn behind(mut self, bytes: usize) -> Self {
-        if let Stop::Failed(error) = &mut self {
-            error.offset = error.offset.map(|offset| offset + bytes);
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        match self {
+            Stop::Failed(error) => Stop::Failed(error.behind(bytes)),
+            gone => gone,
         }
-        self
     }
 }
 

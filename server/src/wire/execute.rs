@@ -8,18 +8,20 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use pgwire::messages::response::TransactionStatus;
 use zxq_engine::Outcome;
+use zxq_engine::sql::quoted;
 
 use super::copy::from_stdin::CopyIn;
 use super::copy::options::{CopyCommand, CopyOptions};
+use super::cursor::{CursorRows, Movement, Scroll};
 use super::decode;
 use super::error::WireError;
 use super::plan::{Planned, RowTag, Runner};
-use super::portal::{Portal, PortalState};
-use super::rows::RowCursor;
+use super::portal::{Declared, Portal, PortalState};
 use super::session::Session;
 use super::session_zone::in_zone;
+use super::type_names::type_named;
 use super::types::{self, Column};
-use super::utility::{DISCARD_ALL, SESSION_AUTHORIZATION, Utility};
+use super::utility::{DISCARD_ALL, Declare, SESSION_AUTHORIZATION, Utility};
 use crate::pg_catalog::Effect;
 use crate::sqlstate;
 
@@ -32,7 +34,7 @@ pub(crate) enum Reply {
     /// Rows.
     Rows { columns: Vec<Column>, stream: SendableRecordBatchStream, tag: RowTag },
     /// Rows of a cursor.
-    Fetch { name: String, count: Option<u64>, skip: bool },
+    Fetch { name: String, movement: Movement, skip: bool },
     /// Data from the client.
     CopyIn(CopyIn),
     /// Data for the client.
@@ -88,20 +90,30 @@ impl Session {
                 Outcome::Command { tag } => Ok(Reply::Command(tag)),
             },
             Runner::Catalog(statement) => {
+                let mut results = Vec::new();
                 for effect in statement.effects(&parameters)? {
-                    self.take_effect(effect).await?;
+                    results.push(self.take_effect(effect).await?);
                 }
-                let rows = self.catalog.run(&self.engine, &self.identity(), statement, &parameters).await?;
+                let identity = self.identity(statement.text());
+                let rows = self.catalog.run(&self.engine, &identity, statement, &parameters, &results).await?;
                 Ok(Reply::Rows { columns: statement.columns(), stream: one_batch(rows), tag: planned.tag })
+            }
+            Runner::Utility(Utility::Declare(declare)) => {
+                self.declare(declare, planned, parameters).await?;
+                Ok(Reply::Command("DECLARE CURSOR".to_owned()))
             }
             Runner::Utility(utility) => self.start_utility(utility).await,
         }
     }
 
     /// What a function of the catalog does: `set_config` and its like.
-    async fn take_effect(&mut self, effect: Effect) -> Result<(), WireError> {
+    ///
+    /// Returns what the function gives, as SQL, where only now it is known.
+    async fn take_effect(&mut self, effect: Effect) -> Result<Option<String>, WireError> {
         match effect {
-            Effect::Set { name, value } => self.set(&name, Some(&value), false).await?,
+            Effect::Set { name, value, local } => self.set(&name, value.as_deref(), local).await?,
+            Effect::Notify { channel, payload } => self.notify(&channel, &payload)?,
+            Effect::Lock(lock) => return self.advisory(lock).await.map(Some),
             Effect::Cancel(pid) => {
                 self.check_may_signal(pid, "query is being canceled")?;
                 if !self.seat.connections().cancel(pid) {
@@ -115,7 +127,12 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Refuses names of tables that there are not.
+    fn check_tables(&self, tables: &[Vec<String>]) -> Result<(), WireError> {
+        tables.iter().try_for_each(|name| Ok(self.engine.check_relation(name)?))
     }
 
     async fn start_utility(&mut self, utility: &Utility) -> Result<Reply, WireError> {
@@ -156,8 +173,10 @@ impl Session {
                 "RESET"
             }
             Utility::Discard(tag) => {
-                if *tag == DISCARD_ALL {
-                    self.discard_all().await?;
+                match *tag {
+                    DISCARD_ALL => self.discard_all().await?,
+                    "DISCARD TEMP" => self.engine.discard_temporaries(),
+                    _ => {}
                 }
                 tag
             }
@@ -178,13 +197,10 @@ impl Session {
                 "PREPARE"
             }
             Utility::Execute { name, values } => return self.execute_named(name, values).await,
-            Utility::Declare { name, hold, query } => {
-                self.declare(name, *hold, query).await?;
-                "DECLARE CURSOR"
-            }
-            Utility::Fetch { name, count, skip } => {
+            Utility::Declare(_) => return Err(WireError::internal("a cursor without its query")),
+            Utility::Fetch { name, movement, skip } => {
                 self.portal(name)?;
-                return Ok(Reply::Fetch { name: name.clone(), count: *count, skip: *skip });
+                return Ok(Reply::Fetch { name: name.clone(), movement: *movement, skip: *skip });
             }
             Utility::Close(Some(name)) => {
                 self.portal(name)?;
@@ -195,7 +211,34 @@ impl Session {
                 self.close_portals();
                 "CLOSE CURSOR ALL"
             }
-            Utility::Nothing(tag) => tag,
+            Utility::Listen(channel) => {
+                self.listen(channel);
+                "LISTEN"
+            }
+            Utility::Unlisten(channel) => {
+                self.unlisten(channel.as_deref());
+                "UNLISTEN"
+            }
+            Utility::Notify { channel, payload } => {
+                self.notify(channel, payload)?;
+                "NOTIFY"
+            }
+            Utility::Lock(tables) => {
+                if !self.in_block() {
+                    let message = "LOCK TABLE can only be used in transaction blocks";
+                    return Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
+                }
+                self.check_tables(tables)?;
+                "LOCK TABLE"
+            }
+            Utility::Housekeeping { tag, tables } => {
+                if *tag == "VACUUM" && self.in_block() {
+                    let message = "VACUUM cannot run inside a transaction block";
+                    return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+                }
+                self.check_tables(tables)?;
+                tag
+            }
             Utility::Copy(copy) => return self.start_copy(copy).await,
         };
         Ok(Reply::Command(tag.to_owned()))
@@ -204,16 +247,22 @@ impl Session {
     async fn start_copy(&mut self, copy: &CopyCommand) -> Result<Reply, WireError> {
         match copy {
             CopyCommand::In { table, columns, options } => {
-                self.engine.check_may_load(table, options.create)?;
+                self.engine.check_may_copy(table, options.create)?;
                 let owner = self.engine.owner_of_new_tables();
                 let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone(), owner };
                 Ok(Reply::CopyIn(copy))
             }
-            CopyCommand::Out { query, options } => {
+            CopyCommand::Out { query, whole, options } => {
+                let query = &self.without_generated(query, whole.as_deref());
                 let planned = Planned::new(self, query, &[]).await?;
                 if !planned.is_query() {
                     return Err(WireError::syntax("COPY (statement) TO STDOUT takes a query"));
                 }
+                if !planned.parameters.is_empty() {
+                    return Err(WireError::new(sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1"));
+                }
+                let names: Vec<String> = planned.columns.iter().flatten().map(|column| column.name.clone()).collect();
+                options.check_columns("", &names, &names)?;
                 match Box::pin(self.start(&planned, Vec::new())).await? {
                     Reply::Rows { columns, stream, .. } => {
                         Ok(Reply::CopyOut { columns, stream, options: options.clone() })
@@ -224,6 +273,19 @@ impl Session {
         }
     }
 
+    /// The query of all columns of a table as one of those that COPY takes in again.
+    fn without_generated(&self, query: &str, whole: Option<&str>) -> String {
+        let snapshot = self.engine.engine().snapshot();
+        let Some(table) = whole.and_then(|name| snapshot.table(name)) else { return query.to_owned() };
+        let columns = &table.def.columns;
+        let given: Vec<String> =
+            columns.iter().filter(|column| column.generated.is_none()).map(|column| quoted(&column.name)).collect();
+        if given.len() == columns.len() {
+            return query.to_owned();
+        }
+        query.replacen('*', &given.join(", "), 1)
+    }
+
     async fn discard_all(&mut self) -> Result<(), WireError> {
         if self.in_block() {
             let message = "DISCARD ALL cannot run inside a transaction block";
@@ -232,25 +294,44 @@ impl Session {
         self.close_portals();
         self.forget_statements();
         self.set_user(SESSION_AUTHORIZATION, None)?;
+        self.unlisten(None);
+        self.seat.connections().advisory().release_session(self.seat.pid);
+        self.engine.discard_temporaries();
         self.reset("all").await
     }
 
-    async fn declare(&mut self, name: &str, hold: bool, query: &str) -> Result<(), WireError> {
-        if !self.in_block() && !hold {
+    /// Opens a cursor: it reads what is there now.
+    async fn declare(
+        &mut self,
+        declare: &Declare,
+        planned: &Planned,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<(), WireError> {
+        if !self.in_block() && !declare.hold {
             let message = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
         }
-        let statement = Arc::new(Planned::new(self, query, &[]).await?);
-        if !statement.is_query() {
-            return Err(WireError::syntax("a cursor needs a query"));
-        }
-        // It reads the snapshot of now, however late its rows are fetched.
-        let state = match Box::pin(self.start(&statement, Vec::new())).await? {
-            Reply::Rows { stream, .. } => PortalState::Rows(RowCursor::new(stream)),
-            _ => PortalState::Done,
+        self.check_cursor_name(&declare.name)?;
+        let query = planned.inner.clone().ok_or_else(|| WireError::internal("a cursor without its query"))?;
+        let Reply::Rows { stream, .. } = Box::pin(self.start(&query, parameters)).await? else {
+            return Err(WireError::internal("a query gave no rows"));
         };
-        let portal = Portal { statement, parameters: Vec::new(), formats: Vec::new(), hold, state };
-        self.keep_portal(name.to_owned(), portal)
+        let pool = Arc::clone(&self.engine.context().runtime_env().memory_pool);
+        let declared = Declared {
+            statement: planned.text.clone(),
+            binary: declare.binary,
+            scroll: declare.scroll == Scroll::Yes,
+            at: self.engine.engine().config().clock.now_us(),
+        };
+        let portal = Portal {
+            statement: query,
+            parameters: Vec::new(),
+            formats: Vec::new(),
+            hold: declare.hold,
+            declared: Some(declared),
+            state: PortalState::Cursor(Box::new(CursorRows::new(stream, declare.scroll, &pool))),
+        };
+        self.keep_portal(declare.name.clone(), portal)
     }
 
     /// `EXECUTE name(values)`: the values are evaluated as SQL, then the statement runs with them.
@@ -283,30 +364,9 @@ impl Session {
 
 /// The OID of a type as `PREPARE name(type)` writes it.
 fn type_oid(name: &str) -> Result<u32, WireError> {
-    use pgwire::api::Type;
-    let bare = name.split('(').next().unwrap_or(name).trim().to_ascii_lowercase();
-    let known = match bare.as_str() {
-        "boolean" | "bool" => Type::BOOL,
-        "smallint" | "int2" => Type::INT2,
-        "integer" | "int" | "int4" => Type::INT4,
-        "bigint" | "int8" => Type::INT8,
-        "real" | "float4" => Type::FLOAT4,
-        "double precision" | "float8" | "float" => Type::FLOAT8,
-        "numeric" | "decimal" => Type::NUMERIC,
-        "text" | "varchar" | "character varying" | "char" | "character" | "name" => Type::TEXT,
-        "bytea" => Type::BYTEA,
-        "date" => Type::DATE,
-        "timestamp" | "timestamp without time zone" => Type::TIMESTAMP,
-        "timestamptz" | "timestamp with time zone" => Type::TIMESTAMPTZ,
-        "time" | "time without time zone" => Type::TIME,
-        "interval" => Type::INTERVAL,
-        "unknown" => Type::UNKNOWN,
-        _ => {
-            let message = format!("type \"{name}\" does not exist");
-            return Err(WireError::new(sqlstate::UNDEFINED_OBJECT, message));
-        }
-    };
-    Ok(known.oid())
+    type_named(name)
+        .map(|known| known.oid())
+        .ok_or_else(|| WireError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", name.trim())))
 }
 
 fn no_such_process(pid: i32) -> WireError {

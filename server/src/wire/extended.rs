@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
@@ -83,11 +82,10 @@ impl Connection {
             .into());
         }
         let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
-        let wanted = |at: usize| statement.wanted(at).cloned().unwrap_or(DataType::Null);
         let zone = self.session.settings.value("TimeZone");
         let mut parameters = Vec::with_capacity(count);
         for (at, bytes) in bind.parameters.iter().enumerate() {
-            let wanted = wanted(at);
+            let wanted = statement.taken_as(at);
             let value = decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
                 .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
             parameters.push(value);
@@ -100,7 +98,7 @@ impl Connection {
             Vec::new()
         };
         let name = bind.portal_name.unwrap_or_default();
-        let portal = Portal { statement, parameters, formats, hold: false, state: PortalState::Ready };
+        let portal = Portal { statement, parameters, formats, hold: false, declared: None, state: PortalState::Ready };
         self.session.keep_portal(name, portal)?;
         self.link.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
     }
@@ -134,6 +132,8 @@ impl Connection {
         // Out of the session while it runs: a portal may be a FETCH from another one.
         let mut portal = self.session.take_portal(&name)?;
         self.session.more_follows = self.more_follows(&portal);
+        self.session.note_statement(&portal.statement.text);
+        self.session.show_settings();
         let mut answer = Answer { link: &mut self.link, guard: guard.clone() };
         let outcome = answer.portal(&mut self.session, &mut portal, limit).await;
         let ended = outcome?;

@@ -11,6 +11,7 @@ use super::copy::options::CopyCommand;
 use super::decode;
 use super::error::WireError;
 use super::lexer::{Lexer, TokenKind};
+use super::mistake_place::place_of;
 use super::session::Session;
 use super::settings_commands;
 use super::types::{self, Column, field_type, parameter_hint};
@@ -69,6 +70,8 @@ pub(crate) struct Planned {
     pub(crate) columns: Option<Vec<Column>>,
     /// How its rows are counted.
     pub(crate) tag: RowTag,
+    /// The statement that it is about: a cursor's query.
+    pub(crate) inner: Option<Arc<Planned>>,
 }
 
 impl Planned {
@@ -77,12 +80,28 @@ impl Planned {
     /// # Errors
     /// Whatever parsing and planning find.
     pub(crate) async fn new(session: &Session, text: &str, oids: &[u32]) -> Result<Planned, WireError> {
-        let planned =
-            |work, columns, tag| Planned { text: text.to_owned(), work, parameters: Vec::new(), columns, tag };
+        let planned = |work, columns, tag| Planned {
+            text: text.to_owned(),
+            work,
+            parameters: Vec::new(),
+            columns,
+            tag,
+            inner: None,
+        };
         if text.is_empty() {
             return Ok(planned(Runner::Empty, None, RowTag::Select));
         }
         if let Some(utility) = utility::parse(text)? {
+            if let Utility::Declare(declare) = &utility {
+                let query = Box::pin(Planned::new(session, &declare.query, oids)).await;
+                let query = query.map_err(|error| error.behind(declare.at))?;
+                if !query.is_query() {
+                    return Err(WireError::syntax("a cursor needs a query").at(declare.at));
+                }
+                let parameters = query.parameters.clone();
+                let planned = planned(Runner::Utility(utility), None, RowTag::Select);
+                return Ok(Planned { parameters, inner: Some(Arc::new(query)), ..planned });
+            }
             let (columns, tag) = match &utility {
                 Utility::Show(name) => (Some(settings_commands::show_columns(name)), RowTag::Word("SHOW")),
                 Utility::Fetch { name, skip: false, .. } => (session.cursor_columns(name), RowTag::Fetch),
@@ -91,7 +110,7 @@ impl Planned {
             };
             return Ok(planned(Runner::Utility(utility), columns, tag));
         }
-        if let Some(statement) = session.catalog.plan(&session.engine, || session.identity(), text, oids).await? {
+        if let Some(statement) = session.catalog.plan(&session.engine, || session.identity(text), text, oids).await? {
             let columns = statement.columns();
             let parameters = statement.parameter_oids().to_vec();
             let planned = planned(Runner::Catalog(statement), Some(columns), RowTag::Select);
@@ -124,7 +143,7 @@ impl Planned {
             StatementKind::Insert => RowTag::Insert,
             _ => RowTag::Select,
         };
-        Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag })
+        Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag, inner: None })
     }
 
     /// True for a query, which changes nothing.
@@ -177,8 +196,18 @@ impl Planned {
     pub(crate) fn wanted(&self, at: usize) -> Option<&DataType> {
         match &self.work {
             Runner::Engine(prepared) => prepared.param_types.get(at),
-            _ => None,
+            _ => self.inner.as_ref().and_then(|inner| inner.wanted(at)),
         }
+    }
+
+    /// The type that a value of a parameter is made before it is known whether the plan can take it: that which the parameter was
+    /// planned with, but for a number that is shown with its own digits.
+    pub(crate) fn taken_as(&self, at: usize) -> DataType {
+        let own_digits = match &self.work {
+            Runner::Engine(prepared) => self.is_query() && prepared.keeps_digits(at),
+            _ => false,
+        };
+        self.wanted(at).filter(|_| !own_digits).cloned().unwrap_or(DataType::Null)
     }
 
     /// The statement for these values: itself, or, where a number has more digits than the type that it was planned with,
@@ -227,7 +256,10 @@ impl Planned {
             }
         }
         text.push_str(&self.text[copied..]);
-        Planned::for_engine(session, &text, &self.parameters).await
+        match self.inner {
+            Some(_) => Planned::new(session, &text, &self.parameters).await,
+            None => Planned::for_engine(session, &text, &self.parameters).await,
+        }
     }
 }
 
@@ -260,7 +292,14 @@ fn located(error: EngineError, text: &str) -> WireError {
             let message = error.message().to_owned();
             WireError { message, ..WireError::from(error).at(offset) }
         }
-        None => error.into(),
+        None => {
+            let place = place_of(error.kind(), error.message(), text);
+            let error = WireError::from(error);
+            match place {
+                Some(offset) => error.at(offset),
+                None => error,
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
 
+use super::cursor::CursorRows;
 use super::encode::Format;
 use super::plan::Planned;
 use super::rows::RowCursor;
@@ -18,6 +19,8 @@ pub(crate) struct Portal {
     pub(crate) formats: Vec<Format>,
     /// It outlives its transaction block.
     pub(crate) hold: bool,
+    /// What it was declared as, where SQL declared it.
+    pub(crate) declared: Option<Declared>,
     /// How far it has come.
     pub(crate) state: PortalState,
 }
@@ -28,6 +31,21 @@ pub(crate) enum PortalState {
     Ready,
     /// It has rows left.
     Rows(RowCursor),
+    /// It is a cursor, somewhere among its rows.
+    Cursor(Box<CursorRows>),
     /// It has run to its end.
     Done,
+}
+
+/// What SQL declared a cursor as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Declared {
+    /// The statement that declared it.
+    pub(crate) statement: String,
+    /// Its rows come in binary.
+    pub(crate) binary: bool,
+    /// It can go back.
+    pub(crate) scroll: bool,
+    /// When, in microseconds since the Unix epoch.
+    pub(crate) at: i64,
 }

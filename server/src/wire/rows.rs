@@ -107,19 +107,10 @@ impl RowCursor {
         Ok(Sent { rows, ended })
     }
 
-    /// Skips up to `limit` rows and returns how many there were.
-    ///
-    /// # Errors
-    /// As [`RowCursor::send`].
-    pub(crate) async fn skip(&mut self, link: &mut Link, guard: &Guard, limit: u64) -> Result<u64, Stop> {
-        let mut rows = 0;
-        while rows < limit && self.load(link, guard).await? {
-            let Some((batch, at)) = &mut self.current else { break };
-            let step = (batch.rows() - *at).min(usize::try_from(limit - rows).unwrap_or(usize::MAX));
-            *at += step;
-            rows += step as u64;
-        }
-        Ok(rows)
+    /// The rows that are left: the stream, the batch that it has come to with the rows of it that were sent, and whether the
+    /// stream has ended.
+    pub(crate) fn into_parts(self) -> (SendableRecordBatchStream, Option<(EncodableBatch, usize)>, bool) {
+        (self.stream.into_inner(), self.current, self.ended)
     }
 
     /// Makes a batch with rows left current; false when there is none.

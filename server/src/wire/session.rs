@@ -1,22 +1,27 @@
 //! One connection's state: its engine session, settings, statements, portals and transaction block.
 
+mod named;
+mod reported;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::TransactionStatus;
-use pgwire::messages::startup::ParameterStatus;
 use zxq_engine::EngineSession;
+
+use reported::Reported;
 
 use super::cancel::Seat;
 use super::error::{Severity, WireError};
+use super::notify::Ear;
 use super::plan::Planned;
 use super::portal::Portal;
-use super::settings::known::{KNOWN, Known};
 use super::settings::{SessionSettings, known};
 use super::types::Column;
 use super::utility::{Modes, ROLE, SESSION_AUTHORIZATION};
-use crate::pg_catalog::{Identity, Introspection};
+use crate::pg_catalog::Introspection;
 use crate::sqlstate;
 
 /// Prepared statements one connection may keep.
@@ -62,14 +67,23 @@ pub(crate) struct Session {
     pub(crate) more_follows: bool,
     /// `zxq.tiers` the client connected with.
     pub(crate) initial_tiers: Option<String>,
-    /// Notices and changed settings for the client, not sent yet.
-    outbox: Vec<Outgoing>,
+    /// Settings of the client's own that `SET LOCAL` changed in this block, as they were.
+    local_customs: Vec<(String, String)>,
+    /// Notices for the client, not sent yet.
+    outbox: Vec<WireError>,
+    /// What the client knows of its settings.
+    reported: Reported,
+    /// What it listens to.
+    pub(crate) ear: Ear,
+    /// The settings as functions in its queries see them.
+    shown: Arc<RwLock<SessionSettings>>,
 }
 
-/// Something for the client besides the result.
-enum Outgoing {
-    Notice(WireError),
-    Status(&'static Known),
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.unlisten(None);
+        self.seat.connections().advisory().release_all(self.seat.pid);
+    }
 }
 
 impl Session {
@@ -96,73 +110,30 @@ impl Session {
             local_settings: Vec::new(),
             more_follows: false,
             initial_tiers: None,
+            local_customs: Vec::new(),
             outbox: Vec::new(),
+            reported: Reported::default(),
+            ear: Ear::default(),
+            shown: Arc::default(),
         };
         session.note_login();
         session
     }
 
-    /// What functions such as `current_user` answer.
-    pub(crate) fn identity(&self) -> Identity {
-        let settings = KNOWN.iter().map(|known| (known.name.to_owned(), self.settings.get(known).to_owned())).collect();
-        let named = |name: Option<String>| name.unwrap_or_else(|| self.user.clone());
-        Identity {
-            user: named(self.engine.current_user()),
-            session_user: named(self.engine.session_user()),
-            role: self.engine.current_role(),
-            superuser: self.engine.is_superuser(),
-            sees_all: self.engine.sees_all_tables(),
-            database: self.database.clone(),
-            pid: self.seat.pid,
-            settings,
-        }
-    }
-
     /// Keeps a notice for the client.
     pub(crate) fn notice(&mut self, notice: WireError) {
-        self.outbox.push(Outgoing::Notice(notice));
+        self.outbox.push(notice);
     }
 
-    /// Tells the client the value of a setting that is reported.
-    pub(crate) fn report(&mut self, name: &str) {
-        match name {
-            "TimeZone" => self.engine.set_time_zone(self.settings.value(name)),
-            // The later one of the two, so that both are as they shall be.
-            SESSION_AUTHORIZATION => self.follow_user_settings(),
-            _ => {}
-        }
-        self.tell(name);
-    }
-
-    /// Tells the client the value of a setting that is reported, and does nothing else.
-    pub(crate) fn tell(&mut self, name: &str) {
-        if let Some(known) = known(name).filter(|known| known.reported) {
-            self.outbox.push(Outgoing::Status(known));
-        }
-    }
-
-    /// What the client has to be told now, as messages.
+    /// The notices that the client has to be told now, as messages.
     pub(crate) fn take_outgoing(&mut self) -> Vec<PgWireBackendMessage> {
-        for text in self.engine.take_notices() {
-            self.outbox.push(Outgoing::Notice(WireError::notice(text)));
-        }
+        self.outbox.extend(self.engine.take_notices().into_iter().map(WireError::notice));
         let outbox = std::mem::take(&mut self.outbox);
-        outbox
-            .into_iter()
-            .filter_map(|outgoing| match outgoing {
-                Outgoing::Notice(notice) => {
-                    let wanted = match notice.severity {
-                        Severity::Notice => self.settings.wants_notices(),
-                        _ => self.settings.wants_warnings(),
-                    };
-                    wanted.then(|| notice.message(""))
-                }
-                Outgoing::Status(known) => Some(PgWireBackendMessage::ParameterStatus(ParameterStatus::new(
-                    known.name.to_owned(),
-                    self.settings.get(known).to_owned(),
-                ))),
-            })
-            .collect()
+        let wanted = outbox.into_iter().filter(|notice| match notice.severity {
+            Severity::Notice => self.settings.wants_notices(),
+            _ => self.settings.wants_warnings(),
+        });
+        wanted.map(|notice| notice.message("")).collect()
     }
 
     /// Keeps a prepared statement.
@@ -230,9 +201,7 @@ impl Session {
     /// # Errors
     /// 42P03 when the name is taken, 54000 when there are too many.
     pub(crate) fn keep_portal(&mut self, name: String, portal: Portal) -> Result<(), WireError> {
-        if !name.is_empty() && self.portals.contains_key(&name) {
-            return Err(WireError::new(sqlstate::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
-        }
+        self.check_cursor_name(&name)?;
         if self.portals.len() >= MOST_PORTALS {
             return Err(WireError::too_many(format!("a connection keeps at most {MOST_PORTALS} cursors open")));
         }
@@ -371,15 +340,19 @@ impl Session {
     }
 
     pub(super) fn restore_settings(&mut self, commit: bool) {
+        self.end_notifications(commit);
+        self.seat.connections().advisory().end_transaction(self.seat.pid);
         let Some(before) = self.settings_before.take() else { return };
         let local = std::mem::take(&mut self.local_settings);
         if !commit {
-            self.settings = before;
-            for known in KNOWN {
-                self.report(known.name);
+            self.settings.go_back_to(before);
+            self.local_customs.clear();
+            for name in ["TimeZone", "search_path", SESSION_AUTHORIZATION] {
+                self.report(name);
             }
             return;
         }
+        self.restore_local_customs();
         for name in local {
             if let Some(known) = known(name) {
                 let value = before.get(known).to_owned();

@@ -84,8 +84,7 @@ impl Session {
 
     fn tell_user(&mut self) {
         self.note_superuser();
-        user_queries::register(self.engine.context(), &self.identity());
-        self.report(IS_SUPERUSER);
-        self.tell(SESSION_AUTHORIZATION);
+        let shown = self.shown_settings();
+        user_queries::register(self.engine.context(), &self.identity(""), shown);
     }
 }

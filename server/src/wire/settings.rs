@@ -1,9 +1,13 @@
 //! The settings of one connection that PostgreSQL clients read and write.
 //!
-//! Only settings PostgreSQL has are known, so that a typing mistake is an error and not a wish nobody hears. `zxq.*`
-//! belongs to the engine's session and is not kept here.
+//! Only settings PostgreSQL has are known, so that a typing mistake is an error and not a wish nobody hears; and those of
+//! clients themselves, whose names have a point in them (`app.user_id`). `zxq.*` belongs to the engine's session and is
+//! not kept here.
 
 pub(crate) mod known;
+pub(crate) mod measured;
+mod others;
+pub(crate) mod search_path;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +19,9 @@ use zxq_engine::Zone;
 
 use super::error::WireError;
 use crate::sqlstate;
-use known::{KNOWN, Known, Values};
+use known::{Context, KNOWN, Known, Values};
+use measured::Unit;
+use others::OTHERS;
 
 /// Settings that say as whom a session acts.
 const OF_THE_USER: [&str; 3] = ["role", "session_authorization", "is_superuser"];
@@ -27,11 +33,30 @@ pub(crate) struct SessionSettings {
     changed: BTreeMap<&'static str, String>,
     /// What `RESET` goes back to: what the client asked for when it connected.
     initial: BTreeMap<&'static str, String>,
+    /// Settings of the client's own, by lower-case name.
+    custom: BTreeMap<String, String>,
+    /// Changes so far.
+    version: u64,
 }
 
 /// The setting of that name, in any case.
 pub(crate) fn known(name: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    all().find(|known| known.name.eq_ignore_ascii_case(name))
+}
+
+/// All settings that PostgreSQL has, those first that mean something here.
+pub(crate) fn all() -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().chain(OTHERS)
+}
+
+/// True for a name that clients may give to settings of their own: words with points between them.
+pub(crate) fn is_custom(name: &str) -> bool {
+    let is_word = |part: &str| {
+        let mut chars = part.chars();
+        chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+            && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+    };
+    name.contains('.') && name.split('.').all(is_word)
 }
 
 /// The error for a setting there is not.
@@ -56,13 +81,54 @@ impl SessionSettings {
     /// 42704 for an unknown name, 55P02 for one that cannot be changed, 22023 for a value it cannot have.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<&'static Known, WireError> {
         let known = known(name).ok_or_else(|| unknown(name))?;
+        self.version += 1;
         let Some(value) = value else {
+            check_context(known)?;
             self.reset(known);
             return Ok(known);
         };
+        check_context(known)?;
         let value = check(known, value)?;
         self.changed.insert(known.name, value);
         Ok(known)
+    }
+
+    /// Changes a setting of the client's own; `None` empties it.
+    pub(crate) fn set_custom(&mut self, name: &str, value: Option<&str>) {
+        self.version += 1;
+        self.custom.insert(name.to_lowercase(), value.unwrap_or_default().to_owned());
+    }
+
+    /// A setting of the client's own, once it was set.
+    pub(crate) fn custom(&self, name: &str) -> Option<&str> {
+        self.custom.get(&name.to_lowercase()).map(String::as_str)
+    }
+
+    /// All settings of the client's own.
+    pub(crate) fn customs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.custom.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The settings that differ from their defaults.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.changed.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// A number that is another one after every change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Settings as they were, of which it is not known how they came to be so.
+    pub(crate) fn go_back_to(&mut self, before: SessionSettings) {
+        let version = self.version.max(before.version) + 1;
+        *self = SessionSettings { version, ..before };
+    }
+
+    /// The number behind a value that is shown with its unit, and the unit's name.
+    pub(crate) fn measured(&self, known: &'static Known) -> Option<(i64, &'static str)> {
+        let Values::Measured(unit, ..) = known.values else { return None };
+        Some((unit.parse(self.get(known))?, unit.name()))
     }
 
     /// Goes back to what the client connected with.
@@ -75,14 +141,19 @@ impl SessionSettings {
 
     /// Keeps a value that the session itself gives a setting. The caller knows that there is such a setting.
     pub(crate) fn keep(&mut self, name: &'static str, value: &str) {
+        self.version += 1;
         self.changed.insert(name, value.to_owned());
     }
 
     /// All settings go back to what the client connected with, but for those that say as whom the session acts.
     pub(crate) fn reset_all(&mut self) {
         let acting = OF_THE_USER.map(|name| (name, self.value(name).to_owned()));
+        self.version += 1;
         self.changed = self.initial.clone();
         self.changed.extend(acting);
+        for value in self.custom.values_mut() {
+            value.clear();
+        }
     }
 
     /// What holds now is what `RESET` goes back to.
@@ -102,7 +173,7 @@ impl SessionSettings {
 
     /// The time of a setting that is one; `None` for no limit.
     pub(crate) fn time(&self, name: &str) -> Option<Duration> {
-        let millis = parse_millis(self.value(name)).unwrap_or(0);
+        let millis = Unit::Millisecond.parse(self.value(name)).and_then(|millis| u64::try_from(millis).ok())?;
         (millis > 0).then(|| Duration::from_millis(millis))
     }
 
@@ -123,13 +194,17 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
         let message = format!("invalid value for parameter \"{}\": \"{value}\"", known.name);
         Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message).hint(hint))
     };
+    let outside = |number: &dyn std::fmt::Display, min: &dyn std::fmt::Display, max: &dyn std::fmt::Display| {
+        let message = format!("{number} is outside the valid range for parameter \"{}\" ({min} .. {max})", known.name);
+        Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message))
+    };
     let text = value.trim();
     match known.values {
-        Values::Any => Ok(value.to_owned()),
-        Values::ReadOnly => Err(WireError::new(
-            sqlstate::CANT_CHANGE_RUNTIME_PARAM,
-            format!("parameter \"{}\" cannot be changed", known.name),
-        )),
+        // As PostgreSQL, which shows this name in its logs.
+        Values::Any if known.name == "application_name" => {
+            Ok(value.bytes().map(|b| if (32..127).contains(&b) { char::from(b) } else { '?' }).collect())
+        }
+        Values::Any | Values::ReadOnly | Values::SearchPath => Ok(value.to_owned()),
         Values::Bool => match boolean(text) {
             Some(true) => Ok("on".to_owned()),
             Some(false) => Ok("off".to_owned()),
@@ -139,17 +214,32 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
             Some(true) => Ok("on".to_owned()),
             _ => bad("zxq has it always on".to_owned()),
         },
-        Values::Integer(min, max) => match text.parse::<i64>() {
-            Ok(number) if (min..=max).contains(&number) => Ok(text.to_owned()),
-            _ => bad(format!("Use a whole number from {min} to {max}")),
+        Values::Integer(min, max) => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => {
+                let number = number.round() as i64;
+                if (min..=max).contains(&number) { Ok(number.to_string()) } else { outside(&number, &min, &max) }
+            }
+            _ => bad("Use a whole number".to_owned()),
         },
-        Values::Millis => match parse_millis(text) {
-            Some(millis) => Ok(show_millis(millis)),
-            None => bad("Use milliseconds, or a number with a unit: 500ms, 30s, 5min, 1h, 1d".to_owned()),
+        Values::Real(min, max) => match text.parse::<f64>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(number.to_string()),
+            Ok(number) if !number.is_nan() => outside(&number, &min, &max),
+            _ => bad("Use a number".to_owned()),
+        },
+        Values::Measured(unit, min, max) => match unit.parse(text) {
+            Some(number) if (min..=max).contains(&number) => Ok(unit.show(number)),
+            Some(number) => outside(&number, &min, &max),
+            None if matches!(unit, Unit::Millisecond | Unit::Second | Unit::Minute) => {
+                bad("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".".to_owned())
+            }
+            None => bad("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".".to_owned()),
         },
         Values::OneOf(values) => match values.iter().find(|one| one.eq_ignore_ascii_case(text)) {
             Some(one) => Ok((*one).to_owned()),
-            None => bad(format!("zxq has: {}", values.join(", "))),
+            None => match boolean(text).map(|on| if on { "on" } else { "off" }) {
+                Some(word) if values.contains(&word) => Ok(word.to_owned()),
+                _ => bad(format!("Available values: {}.", values.join(", "))),
+            },
         },
         Values::Utf8 => {
             // Letters and digits count in names of encodings: some drivers send quotes as well.
@@ -170,21 +260,20 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
             Some((_, shown)) => Ok(shown),
             None => bad("Use a name such as Europe/Berlin, or an offset from UTC in hours".to_owned()),
         },
-        Values::SearchPath => {
-            let schemas: Vec<String> = text.split(',').map(|s| s.trim().trim_matches('"').to_lowercase()).collect();
-            let fits = text.is_empty()
-                || schemas
-                    .iter()
-                    .find(|s| !matches!(s.as_str(), "" | "$user" | "pg_catalog"))
-                    .is_none_or(|s| s == "public");
-            if fits {
-                Ok(value.to_owned())
-            } else {
-                bad("Unqualified names are looked up in public first; write hot.t, warm.t or cold.t, or SET zxq.tiers"
-                    .to_owned())
-            }
-        }
     }
+}
+
+/// Refuses to change what only the configuration, or nobody, changes.
+fn check_context(known: &'static Known) -> Result<(), WireError> {
+    let name = known.name;
+    let message = match known.context {
+        Context::User | Context::Superuser => return Ok(()),
+        Context::Start => format!("parameter \"{name}\" cannot be set after connection start"),
+        Context::File => format!("parameter \"{name}\" cannot be changed now"),
+        Context::Server => format!("parameter \"{name}\" cannot be changed without restarting the server"),
+        Context::Internal => format!("parameter \"{name}\" cannot be changed"),
+    };
+    Err(WireError::new(sqlstate::CANT_CHANGE_RUNTIME_PARAM, message))
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -193,32 +282,4 @@ fn boolean(text: &str) -> Option<bool> {
         "off" | "false" | "f" | "no" | "n" | "0" => Some(false),
         _ => None,
     }
-}
-
-/// Milliseconds of `30s`, `500` and the like.
-fn parse_millis(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim() {
-        "" | "ms" => 1.0,
-        "us" => 0.001,
-        "s" => 1_000.0,
-        "min" => 60_000.0,
-        "h" => 3_600_000.0,
-        "d" => 86_400_000.0,
-        _ => return None,
-    };
-    let millis = number.parse::<f64>().ok()? * factor;
-    (millis <= f64::from(i32::MAX)).then_some(millis.round() as u64)
-}
-
-/// Milliseconds in the largest unit that divides them, as PostgreSQL shows them.
-fn show_millis(millis: u64) -> String {
-    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis.is_multiple_of(length) {
-            return format!("{}{unit}", millis / length);
-        }
-    }
-    if millis == 0 { "0".to_owned() } else { format!("{millis}ms") }
 }

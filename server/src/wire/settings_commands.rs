@@ -9,8 +9,8 @@ use zxq_engine::sql::quoted_text;
 
 use super::error::WireError;
 use super::session::Session;
-use super::settings::known::KNOWN;
-use super::settings::{known, unknown};
+use super::settings::search_path::schemas;
+use super::settings::{all, is_custom, known, unknown};
 use super::types::Column;
 use super::utility::{ROLE, SESSION_AUTHORIZATION};
 use crate::sqlstate;
@@ -31,7 +31,10 @@ pub(crate) fn show_columns(name: &str) -> Vec<Column> {
         "all" => vec!["name", "setting", "description"],
         name => vec![known(name).map_or(name, |known| known.name)],
     };
-    names.into_iter().map(|name| Column { name: name.to_owned(), pg_type: Type::TEXT, typmod: -1 }).collect()
+    names
+        .into_iter()
+        .map(|name| Column { name: name.to_owned(), pg_type: Type::TEXT, typmod: -1, quotient: None })
+        .collect()
 }
 
 impl Session {
@@ -44,8 +47,7 @@ impl Session {
             let column = known(name).map_or(name, |known| known.name);
             return text_batch(&[column], vec![vec![self.setting(name)?]]);
         }
-        let mut rows: Vec<Vec<String>> = KNOWN
-            .iter()
+        let mut rows: Vec<Vec<String>> = all()
             .map(|known| vec![known.name.to_owned(), self.settings.get(known).to_owned(), known.about.to_owned()])
             .collect();
         rows.extend(self.engine_settings().into_iter().filter(|row| row[0].starts_with("zxq.")));
@@ -60,6 +62,9 @@ impl Session {
     pub(crate) fn setting(&self, name: &str) -> Result<String, WireError> {
         if let Some(known) = known(name) {
             return Ok(self.settings.get(known).to_owned());
+        }
+        if let Some(value) = self.settings.custom(name) {
+            return Ok(value.to_owned());
         }
         self.engine_settings()
             .into_iter()
@@ -100,12 +105,34 @@ impl Session {
             }
             return self.set_in_engine(name, value).await;
         }
+        if known(name).is_none() && is_custom(name) {
+            if local {
+                self.note_local_custom(name);
+            }
+            self.settings.set_custom(name, value);
+            return Ok(());
+        }
         let changed = self.settings.set(name, value)?;
+        self.local_settings.retain(|name| *name != changed.name);
         if local {
             self.local_settings.push(changed.name);
         }
         self.report(changed.name);
         Ok(())
+    }
+
+    /// What a changed setting means to the engine.
+    pub(crate) fn report(&mut self, name: &str) {
+        match name {
+            "TimeZone" => self.engine.set_time_zone(self.settings.value(name)),
+            "search_path" => {
+                let path = schemas(self.settings.value(name));
+                self.engine.set_search_path(path);
+            }
+            // The later one of the two, so that both are as they shall be.
+            SESSION_AUTHORIZATION => self.follow_user_settings(),
+            _ => {}
+        }
     }
 
     async fn set_in_engine(&mut self, name: &str, value: Option<&str>) -> Result<(), WireError> {
@@ -131,9 +158,17 @@ impl Session {
         if name != "all" {
             return self.set(name, None, false).await;
         }
+        // What belongs to the transaction, and who the user is, stays.
+        let keeps = ["transaction_read_only", "transaction_isolation", "transaction_deferrable"];
+        let kept = keeps.map(|name| (name, self.settings.value(name).to_owned()));
         self.settings.reset_all();
-        for known in KNOWN {
-            self.report(known.name);
+        if self.in_block() {
+            for (name, value) in kept {
+                self.settings.set(name, Some(&value))?;
+            }
+        }
+        for name in ["TimeZone", "search_path"] {
+            self.report(name);
         }
         self.set_in_engine("zxq.tiers", self.initial_tiers.clone().as_deref()).await
     }

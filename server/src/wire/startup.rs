@@ -1,14 +1,14 @@
 //! The beginning of a connection: what the client asks for, and what it is told.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, PgWireConnectionState};
-use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, Startup};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -20,13 +20,15 @@ use super::error::{Stop, WireError};
 use super::greeting::{self, Greeted, TlsSession};
 use super::link::{Link, Socket};
 use super::session::Session;
-use super::settings::known::KNOWN;
 use super::tls::Tls;
 use crate::pg_catalog::{Introspection, user_queries};
 use crate::sqlstate;
 
 /// How long a client may take to say, and to show, who it is.
 const STARTUP_TIME: Duration = Duration::from_secs(30);
+
+/// What the one database may be called: by its name, or as programs do that first connect to any.
+const DATABASES: [&str; 3] = ["zxq", "postgres", "template1"];
 
 /// What a client says that has read the lock file of the data directory.
 const SECRET: &str = "zxq.local";
@@ -63,8 +65,9 @@ pub(crate) async fn accept(stream: TcpStream, shared: &Shared) -> Result<Option<
 }
 
 async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Session)>, std::io::Error> {
-    let (peer, own) = (stream.peer_addr()?.ip().to_canonical(), stream.local_addr()?.ip().to_canonical());
-    let origin = Origin { address: peer, this_machine: peer.is_loopback() || peer == own };
+    let client = stream.peer_addr()?;
+    let (peer, own) = (client.ip().to_canonical(), stream.local_addr()?.ip().to_canonical());
+    let origin = Origin { client, this_machine: peer.is_loopback() || peer == own };
     let Some(greeted) = greeting::negotiate(stream, shared.tls.as_deref()).await? else { return Ok(None) };
     let Greeted { mut socket, tls } = greeted;
     let startup = match socket.next().await {
@@ -81,6 +84,7 @@ async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Sessi
     };
     match begin(&mut socket, startup, shared, origin, tls).await {
         Ok(session) => {
+            session.seat.activity.lock().client = Some(client);
             socket.set_state(PgWireConnectionState::ReadyForQuery);
             Ok(Some((Link::new(socket), session)))
         }
@@ -120,8 +124,8 @@ async fn begin(
     {
         return Err(WireError::unsupported("replication connections are not supported").into());
     }
-    let database = startup.parameters.get("database").unwrap_or(user).clone();
-    let caller = Caller { user, database: &database, address: origin.address, tls: tls.as_ref() };
+    let database = startup.parameters.get("database").filter(|name| !name.is_empty()).unwrap_or(user).clone();
+    let caller = Caller { user, database: &database, address: origin.client.ip().to_canonical(), tls: tls.as_ref() };
     let owns_directory =
         knows_secret(&startup.parameters, shared, origin).inspect_err(|error| caller.log_refusal(error, ""))?;
     let admitted = if owns_directory {
@@ -130,11 +134,18 @@ async fn begin(
         require_tls(shared, &caller)?;
         shared.gate.admit(socket, &caller, &shared.engine).await?
     };
+    // Without a name libpq asks for the user's.
+    if !DATABASES.contains(&database.as_str()) && database != *user {
+        let message = format!("database \"{database}\" does not exist");
+        return Err(WireError::new(sqlstate::INVALID_CATALOG_NAME, message)
+            .hint("There is one database, which is called zxq")
+            .into());
+    }
     let seat = take_seat(shared, version, &admitted).inspect_err(|error| caller.log_refusal(error, ""))?;
     caller.log_login(&admitted, seat.pid);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
     let mut engine = shared.engine.session_of(user);
-    engine.comes_from(&origin.address.to_string());
+    engine.comes_from(&caller.address.to_string());
     if !owns_directory {
         engine.limit_files(Some(Arc::clone(&shared.load_roots)));
     }
@@ -142,14 +153,16 @@ async fn begin(
         engine.log_in(&role.name);
     }
     let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database.clone());
+    session.engine.set_database(&session.database);
     apply_parameters(&mut session, &startup.parameters).await?;
-    user_queries::register(session.engine.context(), &session.identity());
+    let shown = session.shown_settings();
+    user_queries::register(session.engine.context(), &session.identity(""), shown);
+    session.note_connected();
 
     socket.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
     let outgoing = session.take_outgoing();
-    for known in KNOWN.iter().filter(|known| known.reported) {
-        let status = ParameterStatus::new(known.name.to_owned(), session.settings.get(known).to_owned());
-        socket.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
+    for status in session.changed_settings() {
+        socket.feed(status).await?;
     }
     socket.feed(PgWireBackendMessage::BackendKeyData(key)).await?;
     for message in outgoing.into_iter().filter(|m| matches!(m, PgWireBackendMessage::NoticeResponse(_))) {
@@ -161,7 +174,7 @@ async fn begin(
 /// Where a client is.
 #[derive(Debug, Clone, Copy)]
 struct Origin {
-    address: IpAddr,
+    client: SocketAddr,
     /// Nothing between it and the server leaves this machine.
     this_machine: bool,
 }
@@ -234,6 +247,7 @@ async fn apply_parameters(session: &mut Session, parameters: &BTreeMap<String, S
             name => apply(session, name, value).await?,
         }
     }
+    session.report("search_path");
     session.settings.keep_as_initial();
     session.initial_tiers = Some(session.setting("zxq.tiers")?);
     Ok(())

@@ -2,6 +2,8 @@
 
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use pgwire::api::Type;
+use tokio_postgres::types::Kind;
+use zxq_engine::QUOTIENT_DIGITS;
 use zxq_engine::catalog::declared::{PG_TYPE, declared};
 
 /// Field metadata key that overrides the wire type, for results whose PostgreSQL type Arrow cannot name: `oid`, `name`,
@@ -17,6 +19,8 @@ pub(crate) struct Column {
     pub(crate) pg_type: Type,
     /// Type modifier: precision and scale of a numeric, length of a text that has one, otherwise -1.
     pub(crate) typmod: i32,
+    /// For quotients, whose digits behind the point differ from value to value: how many they have at least.
+    pub(crate) quotient: Option<i8>,
 }
 
 impl Column {
@@ -43,7 +47,9 @@ pub(crate) fn columns(schema: &Schema) -> Vec<Column> {
 /// One wire column.
 pub(crate) fn column_of(field: &Field) -> Column {
     let typmod = declared_length(field).map_or_else(|| typmod(field.data_type()), |length| length + 4);
-    Column { name: field.name().clone(), pg_type: field_type(field), typmod }
+    let quotient = field.metadata().get(QUOTIENT_DIGITS).and_then(|digits| digits.parse().ok());
+    let typmod = if quotient.is_some() { -1 } else { typmod };
+    Column { name: field.name().clone(), pg_type: field_type(field), typmod, quotient }
 }
 
 /// The n of `varchar(n)` and `bpchar(n)`.
@@ -62,6 +68,7 @@ pub(crate) fn field_type(field: &Field) -> Type {
         Some("jsonb") => Type::JSONB,
         Some("varchar") => Type::VARCHAR,
         Some("bpchar") => Type::BPCHAR,
+        Some("numeric") => Type::NUMERIC,
         _ => pg_type(field.data_type()),
     }
 }
@@ -90,14 +97,29 @@ pub(crate) fn pg_type(data_type: &DataType) -> Type {
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => array_type(&field_type(item)),
+        | DataType::LargeListView(item) => match field_type(item) {
+            _ if has_no_array(item.data_type()) => Type::JSON,
+            // An array of arrays has the type of an array.
+            array if matches!(array.kind(), Kind::Array(_)) => array,
+            element => array_type(&element),
+        },
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Type::JSON,
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::TEXT,
     }
 }
 
+/// True for types whose values are shown as JSON, of which PostgreSQL has no arrays.
+fn has_no_array(item: &DataType) -> bool {
+    matches!(item, DataType::Struct(_) | DataType::Map(..) | DataType::Union(..))
+        || pg_type_of_list(item) == Some(Type::JSON)
+}
+
+fn pg_type_of_list(item: &DataType) -> Option<Type> {
+    item.is_list().then(|| pg_type(item))
+}
+
 /// The array type over an element type; JSON where there is none.
-fn array_type(element: &Type) -> Type {
+pub(crate) fn array_type(element: &Type) -> Type {
     match *element {
         Type::BOOL => Type::BOOL_ARRAY,
         Type::INT2 => Type::INT2_ARRAY,
@@ -115,6 +137,11 @@ fn array_type(element: &Type) -> Type {
         Type::TEXT => Type::TEXT_ARRAY,
         Type::UUID => Type::UUID_ARRAY,
         Type::VARCHAR => Type::VARCHAR_ARRAY,
+        Type::BPCHAR => Type::BPCHAR_ARRAY,
+        Type::NAME => Type::NAME_ARRAY,
+        Type::CHAR => Type::CHAR_ARRAY,
+        Type::OID => Type::OID_ARRAY,
+        Type::JSON => Type::JSON_ARRAY,
         Type::JSONB => Type::JSONB_ARRAY,
         _ => Type::JSON,
     }
@@ -149,7 +176,8 @@ pub(crate) fn parameter_hint(oid: u32) -> Option<DataType> {
         Type::BOOL => DataType::Boolean,
         Type::INT2 => DataType::Int16,
         Type::INT4 => DataType::Int32,
-        Type::INT8 | Type::OID => DataType::Int64,
+        Type::INT8 | Type::OID | Type::XID | Type::CID => DataType::Int64,
+        Type::REGCLASS | Type::REGTYPE | Type::REGNAMESPACE | Type::REGPROC => DataType::Int64,
         Type::NUMERIC => DataType::Decimal128(38, 10),
         Type::FLOAT4 => DataType::Float32,
         Type::FLOAT8 => DataType::Float64,
@@ -167,7 +195,14 @@ pub(crate) fn parameter_hint(oid: u32) -> Option<DataType> {
         Type::INT8_ARRAY | Type::OID_ARRAY => item(DataType::Int64),
         Type::FLOAT4_ARRAY => item(DataType::Float32),
         Type::FLOAT8_ARRAY => item(DataType::Float64),
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY | Type::UUID_ARRAY => item(DataType::Utf8View),
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY | Type::NAME_ARRAY | Type::CHAR_ARRAY => {
+            item(DataType::Utf8View)
+        }
+        Type::UUID_ARRAY | Type::JSON_ARRAY | Type::JSONB_ARRAY => item(DataType::Utf8View),
+        Type::NUMERIC_ARRAY => item(DataType::Decimal128(38, 10)),
+        Type::BYTEA_ARRAY => item(DataType::BinaryView),
+        Type::TIME_ARRAY => item(DataType::Time64(micros)),
+        Type::INTERVAL_ARRAY => item(DataType::Interval(IntervalUnit::MonthDayNano)),
         Type::DATE_ARRAY => item(DataType::Date32),
         Type::TIMESTAMP_ARRAY => item(DataType::Timestamp(micros, None)),
         Type::TIMESTAMPTZ_ARRAY => item(DataType::Timestamp(micros, Some("UTC".into()))),

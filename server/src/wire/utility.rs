@@ -1,16 +1,22 @@
 //! Statements that are the connection's own business, recognised on their tokens: transactions, settings, cursors,
 //! COPY. Everything else is the engine's.
 
+mod cursors;
+mod housekeeping;
 mod modes;
 #[cfg(test)]
 mod tests;
 mod users;
 
+pub(crate) use cursors::Declare;
 pub(crate) use modes::Modes;
 use modes::transaction_modes;
 pub(crate) use users::{ROLE, SESSION_AUTHORIZATION};
 
+use zxq_engine::sql::quote_ident;
+
 use super::copy::options::{CopyCommand, parse_copy};
+use super::cursor::Movement;
 use super::error::WireError;
 use super::lexer::{Lexer, Token, TokenKind};
 
@@ -49,13 +55,21 @@ pub(crate) enum Utility {
     /// `EXECUTE name(values)`, with the values' text.
     Execute { name: String, values: Vec<String> },
     /// `DECLARE name CURSOR … FOR query`.
-    Declare { name: String, hold: bool, query: String },
-    /// `FETCH count FROM name` (`MOVE` where `skip`); `None` is `ALL`.
-    Fetch { name: String, count: Option<u64>, skip: bool },
+    Declare(Declare),
+    /// `FETCH … FROM name` (`MOVE` where `skip`).
+    Fetch { name: String, movement: Movement, skip: bool },
     /// `CLOSE name`; `None` is `ALL`.
     Close(Option<String>),
-    /// `LISTEN`, `UNLISTEN`, `NOTIFY`, `LOCK TABLE`, `CHECKPOINT`: accepted, with nothing to do. Holds the tag.
-    Nothing(&'static str),
+    /// `LISTEN channel`.
+    Listen(String),
+    /// `UNLISTEN channel`; `None` is `*`.
+    Unlisten(Option<String>),
+    /// `NOTIFY channel, 'payload'`.
+    Notify { channel: String, payload: String },
+    /// `LOCK TABLE`, with what it names: there is nothing to lock, since readers and writers do not wait for each other.
+    Lock(Vec<Vec<String>>),
+    /// `ANALYZE`, `VACUUM` and their like, by their tag, with the tables that they name: there is nothing to do.
+    Housekeeping { tag: &'static str, tables: Vec<Vec<String>> },
     /// `COPY … FROM STDIN` or `TO STDOUT`.
     Copy(Box<CopyCommand>),
 }
@@ -200,8 +214,11 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
             Some(utility) => utility,
             None => return Ok(None),
         },
-        "RESET" if users::resets_session(&mut cursor)? => Utility::Reset(SESSION_AUTHORIZATION.to_owned()),
-        "RESET" => Utility::Reset(setting_name(&mut cursor)?),
+        "RESET" => {
+            let name = setting_name(&mut cursor)?;
+            cursor.end()?;
+            Utility::Reset(name)
+        }
         "DISCARD" => discard(&mut cursor)?,
         "DEALLOCATE" => {
             cursor.take("PREPARE")?;
@@ -209,14 +226,31 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
         }
         "PREPARE" => prepare(&mut cursor)?,
         "EXECUTE" => execute(&mut cursor)?,
-        "DECLARE" => declare(&mut cursor)?,
-        "FETCH" => fetch(&mut cursor, false)?,
-        "MOVE" => fetch(&mut cursor, true)?,
+        "DECLARE" => cursors::declare(&mut cursor)?,
+        "FETCH" => cursors::fetch(&mut cursor, false)?,
+        "MOVE" => cursors::fetch(&mut cursor, true)?,
         "CLOSE" => Utility::Close(name_or_all(&mut cursor)?),
-        "LISTEN" => Utility::Nothing("LISTEN"),
-        "UNLISTEN" => Utility::Nothing("UNLISTEN"),
-        "NOTIFY" => Utility::Nothing("NOTIFY"),
-        "CHECKPOINT" => Utility::Nothing("CHECKPOINT"),
+        "LISTEN" => Utility::Listen(only_name(&mut cursor)?),
+        "UNLISTEN" => {
+            let channel = if cursor.take_symbol("*")? { None } else { Some(cursor.name()?) };
+            cursor.end()?;
+            Utility::Unlisten(channel)
+        }
+        "NOTIFY" => {
+            let channel = cursor.name()?;
+            let payload = if cursor.take_symbol(",")? { cursor.text()? } else { String::new() };
+            cursor.end()?;
+            Utility::Notify { channel, payload }
+        }
+        "CHECKPOINT" => {
+            cursor.end()?;
+            Utility::Housekeeping { tag: "CHECKPOINT", tables: Vec::new() }
+        }
+        "LOCK" => housekeeping::lock(&mut cursor)?,
+        "ANALYZE" | "ANALYSE" => housekeeping::maintain(&mut cursor, "ANALYZE")?,
+        "VACUUM" => housekeeping::maintain(&mut cursor, "VACUUM")?,
+        "REINDEX" => housekeeping::maintain(&mut cursor, "REINDEX")?,
+        "CLUSTER" => housekeeping::maintain(&mut cursor, "CLUSTER")?,
         "COPY" => Utility::Copy(Box::new(parse_copy(&mut cursor)?)),
         _ => return Ok(None),
     };
@@ -265,9 +299,11 @@ fn rollback(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
 /// `name` or `prefix.name`.
 fn setting_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
     let mut name = cursor.name()?;
-    if cursor.peek().is_some_and(|token| token.is("zone")) && name == "time" {
-        cursor.next()?;
+    if name == "time" && cursor.take("ZONE")? {
         return Ok("timezone".to_owned());
+    }
+    if name == "session" && cursor.take("AUTHORIZATION")? {
+        return Ok("session_authorization".to_owned());
     }
     while cursor.take_symbol(".")? {
         name.push('.');
@@ -292,7 +328,11 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
         return Ok(user);
     }
     if cursor.take("NAMES")? {
-        let value = if cursor.peek().is_some() { Some(setting_value(cursor)?) } else { None };
+        let value = match cursor.peek() {
+            Some(_) if !cursor.take("DEFAULT")? => Some(setting_value(cursor, false)?),
+            _ => None,
+        };
+        cursor.end()?;
         return Ok(Utility::Set { name: "client_encoding".to_owned(), value, local });
     }
     let name = setting_name(cursor)?;
@@ -302,18 +342,31 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
     }
     let value = if cursor.take("DEFAULT")? || name == "timezone" && cursor.take("LOCAL")? {
         None
+    } else if name == "timezone" && cursor.take("INTERVAL")? {
+        Some(interval_zone(cursor)?)
     } else {
-        Some(setting_value(cursor)?)
+        Some(setting_value(cursor, name == "search_path")?)
     };
     cursor.end()?;
     Ok(Utility::Set { name, value, local })
 }
 
+/// The offset of `INTERVAL '-08:00' HOUR TO MINUTE`.
+fn interval_zone(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
+    let offset = cursor.text()?;
+    if cursor.take("HOUR")? && cursor.take("TO")? && !cursor.take("MINUTE")? {
+        return Err(cursor.unexpected("MINUTE"));
+    }
+    Ok(offset.trim_end_matches(":00").to_owned())
+}
+
 /// Values separated by commas, each a literal, a word or a number with its sign.
-fn setting_value(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
+/// With `names` they are names, which are quoted where they would be read as others.
+fn setting_value(cursor: &mut Cursor<'_>, names: bool) -> Result<String, WireError> {
     let mut values: Vec<String> = Vec::new();
     loop {
         let mut value = String::new();
+        let mut empty_text = false;
         while let Some(token) = cursor.peek() {
             if token.is_symbol(",") {
                 break;
@@ -321,23 +374,18 @@ fn setting_value(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
             if matches!(token.kind, TokenKind::Symbol) && !matches!(token.raw, "-" | "+" | ".") {
                 return Err(cursor.unexpected("a value"));
             }
-            // SET TIME ZONE INTERVAL '…' HOUR TO MINUTE is not a zone zxq has.
             value.push_str(&token.value());
+            empty_text |= matches!(token.kind, TokenKind::Text | TokenKind::Quoted);
             cursor.next()?;
         }
-        if value.is_empty() && values.is_empty() && cursor.peek().is_none() && !self_contained_empty(cursor) {
+        if value.is_empty() && !empty_text {
             return Err(cursor.unexpected("a value"));
         }
-        values.push(value);
+        values.push(if names { quote_ident(&value) } else { value });
         if !cursor.take_symbol(",")? {
             return Ok(values.join(", "));
         }
     }
-}
-
-/// True where the value that was just read is the empty text literal `''`.
-fn self_contained_empty(cursor: &Cursor<'_>) -> bool {
-    cursor.text.trim_end().ends_with("''")
 }
 
 /// `SHOW TABLES` and its like are the engine's.
@@ -356,6 +404,12 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Option<Utility>, WireError> {
     let name = setting_name(cursor)?;
     cursor.end()?;
     Ok(Some(Utility::Show(name)))
+}
+
+fn only_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
+    let name = cursor.name()?;
+    cursor.end()?;
+    Ok(name)
 }
 
 fn name_or_all(cursor: &mut Cursor<'_>) -> Result<Option<String>, WireError> {
@@ -401,67 +455,4 @@ fn split_list(text: &str) -> Result<Vec<String>, WireError> {
         items.push(last.to_owned());
     }
     Ok(items)
-}
-
-fn declare(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
-    let name = cursor.name()?;
-    loop {
-        if cursor.take("SCROLL")? {
-            return Err(WireError::unsupported("scrollable cursors are not supported: cursors go forward only"));
-        }
-        let skipped = cursor.take("BINARY")?
-            || cursor.take("ASENSITIVE")?
-            || cursor.take("INSENSITIVE")?
-            || cursor.take("NO")? && cursor.take("SCROLL")?;
-        if !skipped {
-            break;
-        }
-    }
-    if !cursor.take("CURSOR")? {
-        return Err(cursor.unexpected("CURSOR"));
-    }
-    let mut hold = false;
-    if cursor.take("WITH")? {
-        hold = cursor.take("HOLD")?;
-    } else if cursor.take("WITHOUT")? {
-        cursor.take("HOLD")?;
-    }
-    if !cursor.take("FOR")? {
-        return Err(cursor.unexpected("FOR"));
-    }
-    Ok(Utility::Declare { name, hold, query: cursor.rest().to_owned() })
-}
-
-fn fetch(cursor: &mut Cursor<'_>, skip: bool) -> Result<Utility, WireError> {
-    let backward = || WireError::unsupported("cursors go forward only");
-    let mut count = Some(1);
-    if cursor.take("NEXT")? {
-    } else if cursor.take("ALL")? {
-        count = None;
-    } else {
-        let forward = cursor.take("FORWARD")?;
-        match cursor.peek() {
-            Some(token) if token.kind == TokenKind::Number => {
-                cursor.next()?;
-                count = Some(
-                    token.raw.parse().map_err(|_| WireError::syntax("the row count is no number").at(token.start))?,
-                );
-            }
-            Some(token) if forward && token.is("ALL") => {
-                cursor.next()?;
-                count = None;
-            }
-            Some(token) if token.is_symbol("-") => return Err(backward()),
-            Some(token)
-                if ["prior", "first", "last", "absolute", "relative", "backward"].iter().any(|w| token.is(w)) =>
-            {
-                return Err(backward());
-            }
-            _ => {}
-        }
-    }
-    let _ = cursor.take("FROM")? || cursor.take("IN")?;
-    let name = cursor.name()?;
-    cursor.end()?;
-    Ok(Utility::Fetch { name, count, skip })
 }

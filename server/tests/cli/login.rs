@@ -244,15 +244,15 @@ fn certificates_of_clients() {
 fn rules_count_in_their_order() {
     let rules = |list: &[&str]| format!("authentication:\n  - {}\n", list.join("\n  - "));
     let (reject, trust) = (
-        "{address: 127.0.0.0/8, user: alice, database: secrets, method: reject}",
+        "{address: 127.0.0.0/8, user: alice, database: postgres, method: reject}",
         "{address: loopback, method: trust}",
     );
     let (place, _authority, config) = place_with_tls(&rules(&[reject, trust]));
     let server = start(&place, &config);
     let connect = |server: &Server, to: &str| psql(server, to, None, "SELECT current_user");
-    let run = connect(&server, "user=alice dbname=secrets sslmode=disable");
+    let run = connect(&server, "user=alice dbname=postgres sslmode=disable");
     let expected = "an authentication rule rejects connection for host \"127.0.0.1\", user \"alice\", database \
-                    \"secrets\", no encryption";
+                    \"postgres\", no encryption";
     assert_eq!(refusal(&run), expected);
     assert_eq!(connect(&server, "user=alice dbname=zxq").out, "alice\n");
     // Trusted, but nobody.
@@ -262,7 +262,7 @@ fn rules_count_in_their_order() {
     // The other way round the second is never reached.
     place.file("storage.yaml", &format!("listen: 127.0.0.1:0\n{}", rules(&[trust, reject])));
     let server = start(&place, &config);
-    assert_eq!(connect(&server, "user=alice dbname=secrets").out, "alice\n");
+    assert_eq!(connect(&server, "user=alice dbname=postgres").out, "alice\n");
     assert_eq!(server.end_with("TERM").code(), Some(0));
 
     // And none that fits is none.

@@ -29,3 +29,6 @@ mod two_connections_alter;
 mod two_connections_drop;
 mod two_connections_moves;
 mod wire;
+mod wire_copy;
+mod wire_sessions;
+mod wire_types;

@@ -64,10 +64,11 @@ fn what_zxq_does_not_do_is_refused() {
     let def = table(TRADES).unwrap();
     for (sql, kind) in [
         ("ALTER TABLE t ADD COLUMN price INT", K::DuplicateColumn),
-        ("ALTER TABLE t DROP COLUMN price", K::FeatureNotSupported),
-        ("ALTER TABLE t RENAME COLUMN price TO p", K::FeatureNotSupported),
+        ("ALTER TABLE t DROP COLUMN nothing", K::UndefinedColumn),
+        ("ALTER TABLE t RENAME COLUMN nothing TO p", K::UndefinedColumn),
         ("ALTER TABLE t ALTER COLUMN price TYPE INT", K::FeatureNotSupported),
-        ("ALTER TABLE t ADD PRIMARY KEY (price)", K::FeatureNotSupported),
+        ("ALTER TABLE t ADD PRIMARY KEY (nothing)", K::UndefinedColumn),
+        ("ALTER TABLE t ADD FOREIGN KEY (price) REFERENCES u (price)", K::FeatureNotSupported),
         ("ALTER TABLE t DROP CONSTRAINT nothing", K::UndefinedObject),
         ("ALTER TABLE t SET (nothing = 1)", K::InvalidParameter),
     ] {
@@ -84,4 +85,35 @@ fn a_table_keeps_its_cold_format() {
     assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
     assert!(error.to_string().contains("INSERT INTO it SELECT"), "{error}");
     assert!(alter(&def, "ALTER TABLE t SET (cold_format = 'Delta')", true).is_ok());
+}
+
+#[test]
+fn columns_of_an_empty_table_go_and_get_other_names() {
+    let def = table("CREATE TABLE t (a INT, b TEXT, c INT, UNIQUE (a), UNIQUE (b)) WITH (sort_by = 'b, a')").unwrap();
+    let changed =
+        alter(&def, "ALTER TABLE t RENAME COLUMN b TO name, DROP COLUMN a, DROP COLUMN IF EXISTS z", false).unwrap();
+    assert_eq!(changed.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["name", "c"]);
+    assert_eq!(changed.sort_by, ["name"]);
+    assert_eq!(changed.keys().into_iter().map(|key| key.columns).collect::<Vec<_>>(), [["name"]]);
+    for sql in ["ALTER TABLE t DROP COLUMN a", "ALTER TABLE t RENAME COLUMN a TO x"] {
+        assert_eq!(alter(&def, sql, true).unwrap_err().kind(), ErrorKind::FeatureNotSupported, "{sql}");
+    }
+    let checked = table("CREATE TABLE t (a INT CHECK (a > 0), b INT)").unwrap();
+    let error = alter(&checked, "ALTER TABLE t DROP COLUMN a", false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DependentObjects);
+    assert_eq!(
+        alter(&def, "ALTER TABLE t RENAME COLUMN a TO c", false).unwrap_err().kind(),
+        ErrorKind::DuplicateColumn
+    );
+}
+
+#[test]
+fn a_primary_key_wants_columns_without_null() {
+    let def = table("CREATE TABLE t (a INT, b INT NOT NULL)").unwrap();
+    assert!(!alter(&def, "ALTER TABLE t ADD PRIMARY KEY (a)", false).unwrap().columns[0].nullable);
+    assert!(alter(&def, "ALTER TABLE t ADD PRIMARY KEY (a)", true).is_err());
+    let keyed = alter(&def, "ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY (b)", true).unwrap();
+    assert_eq!(keyed.keys()[0].name, "k");
+    assert!(alter(&keyed, "ALTER TABLE t ADD PRIMARY KEY (b)", true).is_err());
+    assert!(alter(&keyed, "ALTER TABLE t DROP CONSTRAINT k", true).unwrap().keys().is_empty());
 }

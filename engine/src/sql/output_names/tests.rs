@@ -40,3 +40,15 @@ fn a_wildcard_takes_what_is_left_over() {
     assert_eq!(lay(&[None, None], &["a", "b"]), None);
     assert_eq!(lay(&[Some("x")], &["a", "b"]), None);
 }
+
+#[test]
+fn casts_declare_their_columns() {
+    let of = |sql: &str| {
+        let statement = crate::sql::parse(sql).unwrap().remove(0);
+        output_declarations(statement.parsed())
+    };
+    let some = |texts: &[&str]| Some(texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>());
+    assert_eq!(of("SELECT a::varchar(10), (b::varchar) AS c, d::text, e"), some(&["varchar(10)", "varchar", "", ""]));
+    assert_eq!(of("SELECT t.*"), Some(vec![None]));
+    assert_eq!(of("SELECT 1 UNION SELECT 2"), None);
+}

@@ -100,7 +100,20 @@ fn explain_options_reach_datafusion() {
     assert!(statements[0].is_explain_analyze());
     assert!(!statements[1].is_explain_analyze());
     assert!(matches!(statements[0].parsed(), DfStatement::Explain(e) if e.verbose));
-    assert!(error("EXPLAIN (FORMAT json) SELECT 1").contains("FORMAT text"));
+    let json = parse("EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT 1; EXPLAIN (FORMAT 'text') SELECT 1").unwrap();
+    let format = |at: usize| match json[at].parsed() {
+        DfStatement::Explain(explain) => explain.format.clone(),
+        _ => None,
+    };
+    assert_eq!((format(0).as_deref(), format(1)), (Some(EXPLAIN_AS_JSON), None));
+    for (sql, kind) in [
+        ("EXPLAIN (FORMAT yaml) SELECT 1", ErrorKind::FeatureNotSupported),
+        ("EXPLAIN (FORMAT tabs) SELECT 1", ErrorKind::InvalidParameter),
+        ("EXPLAIN (TIMING) SELECT 1", ErrorKind::InvalidParameter),
+    ] {
+        assert_eq!(parse(sql).unwrap_err().kind(), kind, "{sql}");
+    }
+    assert!(error("EXPLAIN (COSTS perhaps) SELECT 1").contains("on or off"));
 }
 
 #[test]
@@ -132,4 +145,12 @@ fn deep_nesting_is_an_error_and_long_chains_are_not() {
     assert_eq!((error.kind(), error.message()), (ErrorKind::LimitExceeded, "the statement is nested too deeply"));
     let long = format!("SELECT * FROM t WHERE {}", vec!["a = 1"; 5_000].join(" OR "));
     assert_eq!(kind(&long), StatementKind::Query);
+}
+
+#[test]
+fn reserved_words_are_no_tables() {
+    for sql in ["SELECT FROM WHERE", "SELECT 1 FROM ORDER BY 1", "SELECT 1 FROM FROM t"] {
+        assert_eq!(parse(sql).unwrap_err().kind(), ErrorKind::Syntax, "{sql}");
+    }
+    assert!(parse("SELECT 1 FROM \"where\" WHERE true").is_ok());
 }

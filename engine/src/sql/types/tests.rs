@@ -63,7 +63,6 @@ fn other_types_are_refused_with_advice() {
         ("TIME(3)", ErrorKind::FeatureNotSupported, "TIME"),
         ("TIME WITH TIME ZONE", ErrorKind::FeatureNotSupported, "TIMESTAMPTZ"),
         ("BLOB", ErrorKind::FeatureNotSupported, "BYTEA"),
-        ("BIGSERIAL", ErrorKind::FeatureNotSupported, "BIGINT"),
         ("PRICE", ErrorKind::UndefinedObject, "type \"PRICE\" does not exist"),
     ] {
         let error = read(sql).expect_err(sql);

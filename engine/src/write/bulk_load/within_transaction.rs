@@ -45,7 +45,11 @@ impl Engine {
             self.create_prepared_within(transaction, &table, control).await?;
         }
         let files = inputs.names().len();
-        let mut batches = inputs.read(Arc::clone(&table), self.checkers.of(&table)?, self.now_us());
+        let checker = match self.snapshot().table_by_id(table.id) {
+            Some(state) => self.numbering_checker(state)?,
+            None => self.checkers.of(&table)?,
+        };
+        let mut batches = inputs.read(Arc::clone(&table), checker, self.now_us());
         let mut staged = Staged::new(self);
         let mut rows = Rows::new(&table);
         let mut rejects: Option<Rows> = None;

@@ -78,7 +78,7 @@ CREATE MACRO pg_get_userbyid(oid_) AS
     coalesce(_zxq_role_name(oid_), 'unknown (OID=' || oid_ || ')');
 CREATE MACRO pg_table_is_visible(oid_) AS
     EXISTS (SELECT 1 FROM pgc.pg_class c_pg_table_is_visible JOIN pgc.pg_namespace n_pg_table_is_visible ON n_pg_table_is_visible.oid = c_pg_table_is_visible.relnamespace
-        WHERE c_pg_table_is_visible.oid = oid_ AND n_pg_table_is_visible.nspname IN ('public', 'pg_catalog'));
+        WHERE c_pg_table_is_visible.oid = oid_ AND (n_pg_table_is_visible.nspname IN ('pg_catalog', 'pg_temp_1') OR list_contains(path_schemas(), n_pg_table_is_visible.nspname)));
 CREATE MACRO pg_type_is_visible(oid_) AS true;
 CREATE MACRO pg_function_is_visible(oid_) AS true;
 CREATE MACRO pg_operator_is_visible(oid_) AS true;
@@ -96,7 +96,12 @@ CREATE MACRO pg_ts_template_is_visible(oid_) AS true;
 CREATE MACRO pg_get_expr
     (expression_, relation_) AS expression_,
     (expression_, relation_, pretty_) AS expression_;
-CREATE MACRO constraint_text(oid_) AS (SELECT 'CHECK (' || k_constraint_text.expression || ')' FROM facts.checks k_constraint_text WHERE k_constraint_text.oid = oid_);
+CREATE MACRO constraint_text(oid_) AS coalesce(
+    (SELECT 'CHECK (' || k_constraint_text.expression || ')' FROM facts.checks k_constraint_text WHERE k_constraint_text.oid = oid_),
+    (SELECT CASE WHEN y_constraint_text.is_primary THEN 'PRIMARY KEY (' ELSE 'UNIQUE (' END
+        || key_columns(y_constraint_text.index_oid) || ')'
+    FROM facts.keys y_constraint_text WHERE y_constraint_text.oid = oid_ AND y_constraint_text.is_constraint)
+);
 CREATE MACRO pg_get_constraintdef
     (oid_) AS constraint_text(oid_),
     (oid_, pretty_) AS constraint_text(oid_);
@@ -105,8 +110,13 @@ CREATE MACRO pg_get_viewdef
     (oid_) AS view_text(to_regclass(oid_::VARCHAR)),
     (oid_, pretty_) AS view_text(to_regclass(oid_::VARCHAR));
 CREATE MACRO pg_get_indexdef
-    (oid_) AS NULL::VARCHAR,
-    (oid_, column_, pretty_) AS NULL::VARCHAR;
+    (oid_) AS index_text(oid_),
+    (oid_, column_, pretty_) AS CASE WHEN column_ = 0 THEN index_text(oid_) ELSE (
+        SELECT quote_ident(c_pg_get_indexdef.name) FROM facts.keys k_pg_get_indexdef
+        JOIN facts.columns c_pg_get_indexdef ON c_pg_get_indexdef.relation_oid = k_pg_get_indexdef.relation_oid
+            AND c_pg_get_indexdef.num = k_pg_get_indexdef.columns[column_]
+        WHERE k_pg_get_indexdef.index_oid = oid_
+    ) END;
 CREATE MACRO pg_get_ruledef
     (oid_) AS NULL::VARCHAR,
     (oid_, pretty_) AS NULL::VARCHAR;
@@ -254,6 +264,13 @@ CREATE MACRO pg_has_role
     (user_, role_, privilege_) AS _zxq_has_role(_zxq_role_in(user_), _zxq_role_in(role_), privilege_);
 CREATE MACRO row_security_active(relation_) AS false;
 
+-- Rows from functions among the columns of a query.
+CREATE MACRO series_items
+    (from_, to_) AS unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000) + 1)),
+    (from_, to_, step_) AS
+        unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000 * step_::BIGINT) + 1, step_::BIGINT));
+CREATE MACRO subscript_items(array_, dimension_) AS unnest(range(1, len(array_) + 1));
+
 -- Arrays.
 CREATE MACRO array_upper(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN len(array_)::INTEGER END;
 CREATE MACRO array_lower(array_, dimension_) AS CASE WHEN dimension_ = 1 AND len(array_) > 0 THEN 1 END;
@@ -271,7 +288,18 @@ CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
 CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
     WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;
 
+-- Statistics that nothing keeps.
+CREATE MACRO pg_stat_get_numscans(oid_) AS 0::BIGINT;
+CREATE MACRO pg_stat_get_live_tuples(oid_) AS
+    (SELECT r_pg_stat_get_live_tuples.rows::BIGINT FROM facts.relations r_pg_stat_get_live_tuples
+    WHERE r_pg_stat_get_live_tuples.oid = oid_);
+CREATE MACRO pg_stat_get_dead_tuples(oid_) AS 0::BIGINT;
+
 -- JSON objects, as text.
+CREATE MACRO json_agg(value_) AS json_group_array(value_)::VARCHAR;
+CREATE MACRO jsonb_agg(value_) AS json_group_array(value_)::VARCHAR;
+CREATE MACRO json_object_agg(key_, value_) AS json_group_object(key_, value_)::VARCHAR;
+CREATE MACRO jsonb_object_agg(key_, value_) AS json_group_object(key_, value_)::VARCHAR;
 CREATE MACRO json_pair(key_, value_) AS '"' || key_ || '": ' || CASE
     WHEN value_ IS NULL THEN 'null'
     WHEN typeof(value_) IN ('BOOLEAN', 'SMALLINT', 'INTEGER', 'BIGINT', 'DOUBLE') THEN value_::VARCHAR

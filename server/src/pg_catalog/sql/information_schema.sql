@@ -10,7 +10,8 @@ FROM pgc.pg_namespace;
 CREATE VIEW pgi.tables AS
 SELECT
     current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
-    CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
+    CASE WHEN c.relkind = 'v' THEN 'VIEW' WHEN c.relpersistence = 't' THEN 'LOCAL TEMPORARY' ELSE 'BASE TABLE' END
+        AS table_type,
     NULL::VARCHAR AS self_referencing_column_name, NULL::VARCHAR AS reference_generation,
     NULL::VARCHAR AS user_defined_type_catalog, NULL::VARCHAR AS user_defined_type_schema,
     NULL::VARCHAR AS user_defined_type_name, CASE c.relkind WHEN 'r' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
@@ -49,7 +50,7 @@ SELECT
     CASE WHEN a.attgenerated <> '' THEN d.adbin END AS generation_expression,
     CASE WHEN c.relkind = 'r' AND a.attgenerated = '' THEN 'YES' ELSE 'NO' END AS is_updatable
 FROM pgc.pg_attribute a
-JOIN pgc.pg_class c ON c.oid = a.attrelid
+JOIN pgc.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'v')
 JOIN pgc.pg_namespace n ON n.oid = c.relnamespace
 JOIN pgc.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pgc.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum;
@@ -58,7 +59,8 @@ CREATE VIEW pgi.table_constraints AS
 SELECT
     current_database() AS constraint_catalog, n.nspname AS constraint_schema, k.conname AS constraint_name,
     current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
-    'CHECK' AS constraint_type, 'NO' AS is_deferrable, 'NO' AS initially_deferred, 'YES' AS enforced,
+    CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' ELSE 'CHECK' END AS constraint_type,
+    'NO' AS is_deferrable, 'NO' AS initially_deferred, CASE k.contype WHEN 'c' THEN 'YES' ELSE 'NO' END AS enforced,
     NULL::VARCHAR AS nulls_distinct
 FROM pgc.pg_constraint k JOIN pgc.pg_class c ON c.oid = k.conrelid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace;
 
@@ -66,17 +68,20 @@ CREATE VIEW pgi.check_constraints AS
 SELECT
     current_database() AS constraint_catalog, n.nspname AS constraint_schema, k.conname AS constraint_name,
     '(' || k.conbin || ')' AS check_clause
-FROM pgc.pg_constraint k JOIN pgc.pg_namespace n ON n.oid = k.connamespace;
+FROM pgc.pg_constraint k JOIN pgc.pg_namespace n ON n.oid = k.connamespace WHERE k.contype = 'c';
 
-CREATE TABLE pgi.key_column_usage (
-    constraint_catalog VARCHAR, constraint_schema VARCHAR, constraint_name VARCHAR, table_catalog VARCHAR,
-    table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, ordinal_position INTEGER,
-    position_in_unique_constraint INTEGER
-);
-CREATE TABLE pgi.constraint_column_usage (
-    table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, constraint_catalog VARCHAR,
-    constraint_schema VARCHAR, constraint_name VARCHAR
-);
+CREATE VIEW pgi.key_column_usage AS
+SELECT
+    current_database() AS constraint_catalog, 'public' AS constraint_schema, k.name AS constraint_name,
+    current_database() AS table_catalog, 'public' AS table_schema, r.name AS table_name, c.name AS column_name,
+    list_position(k.columns, c.num)::INTEGER AS ordinal_position, NULL::INTEGER AS position_in_unique_constraint
+FROM facts.keys k JOIN facts.relations r ON r.oid = k.relation_oid
+JOIN facts.columns c ON c.relation_oid = k.relation_oid AND list_contains(k.columns, c.num)
+WHERE k.is_constraint;
+CREATE VIEW pgi.constraint_column_usage AS
+SELECT
+    table_catalog, table_schema, table_name, column_name, constraint_catalog, constraint_schema, constraint_name
+FROM pgi.key_column_usage;
 CREATE TABLE pgi.constraint_table_usage (
     table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, constraint_catalog VARCHAR,
     constraint_schema VARCHAR, constraint_name VARCHAR
@@ -110,10 +115,10 @@ CREATE VIEW facts.table_grants AS
 SELECT r.oid, r.owner AS grantor, r.owner AS grantee, p.privilege_type, true AS grantable
 FROM facts.relations r,
     (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) p (privilege_type)
-WHERE r.kind = 'r'
+WHERE r.table_oid <> 0
 UNION ALL
 SELECT r.oid, g.grantor, g.grantee, g.privilege, g.grantable
-FROM facts.relations r JOIN facts.grants g ON g.thing = r.oid WHERE r.kind = 'r';
+FROM facts.relations r JOIN facts.grants g ON g.thing = r.oid;
 CREATE VIEW pgi.table_privileges AS
 SELECT
     _zxq_role_name(t.grantor) AS grantor, CASE t.grantee WHEN 0 THEN 'PUBLIC' ELSE _zxq_role_name(t.grantee) END AS grantee,

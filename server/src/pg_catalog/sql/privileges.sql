@@ -65,7 +65,7 @@ CREATE MACRO _zxq_any(asked_, wanted_) AS len(list_intersect(asked_, wanted_)) >
 -- What a session sees: all, or the tables that it has something to do with.
 CREATE VIEW facts.seen AS
 SELECT r.oid FROM facts.all_relations r
-WHERE getvariable('zxq_sees_all')::BOOLEAN OR r.table_oid = 0
+WHERE getvariable('zxq_sees_all')::BOOLEAN OR r.table_oid = 0 OR r.schema_oid = 16000
     OR r.owner IN (SELECT a.of FROM facts.acts_as a WHERE a.role = _zxq_role())
     OR r.table_oid IN (
         SELECT g.thing FROM facts.grants g JOIN facts.acts_as a ON a.of = g.grantee WHERE a.role = _zxq_role()
@@ -75,12 +75,18 @@ SELECT r.* FROM facts.all_relations r WHERE r.oid IN (SELECT s.oid FROM facts.se
 CREATE VIEW facts.columns AS
 SELECT c.* FROM facts.all_columns c WHERE c.relation_oid IN (SELECT s.oid FROM facts.seen s);
 CREATE VIEW facts.checks AS
-SELECT k.* FROM facts.all_checks k WHERE k.relation_oid IN (SELECT s.oid FROM facts.seen s);
+SELECT k.* FROM facts.stored_checks k WHERE k.relation_oid IN (SELECT s.oid FROM facts.seen s);
+CREATE VIEW facts.keys AS
+SELECT k.* FROM facts.stored_keys k WHERE k.relation_oid IN (SELECT s.oid FROM facts.seen s);
 CREATE VIEW facts.relation_names AS
 SELECT r.oid, s.name || '.' || r.name AS name
 FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
 UNION ALL
-SELECT oid, name FROM facts.relations WHERE schema_oid = 2200
+SELECT oid, name FROM facts.relations WHERE schema_oid IN (2200, 16000)
+UNION ALL
+SELECT index_oid, name FROM facts.keys
+UNION ALL
+SELECT index_oid, 'public.' || name FROM facts.keys
 UNION ALL
 SELECT oid, name FROM facts.system_relations
 UNION ALL

@@ -20,18 +20,46 @@ CREATE TYPE character_data AS VARCHAR;
 CREATE TYPE cardinal_number AS INTEGER;
 CREATE TYPE yes_or_no AS VARCHAR;
 
-CREATE TABLE facts.schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
-CREATE TABLE facts.all_relations (
+CREATE TABLE facts.stored_schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
+CREATE TABLE facts.stored_relations (
     oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
     about VARCHAR, definition VARCHAR,
     -- The table whose rows it shows, 0 for none; its owner and grants.
     table_oid UINTEGER, owner UINTEGER, acl VARCHAR[]
 );
-CREATE TABLE facts.all_columns (
+CREATE TABLE facts.stored_columns (
     relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
     default_text VARCHAR, generated BOOLEAN, about VARCHAR
 );
-CREATE TABLE facts.all_checks (oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]);
+-- With the session's temporary tables, which zxq puts into variables: they are its user's own. Who may see which of these is
+-- in privileges.sql.
+CREATE VIEW facts.schemas AS
+SELECT oid, name, about FROM facts.stored_schemas
+UNION ALL
+SELECT 16000::UINTEGER, 'pg_temp_1', NULL WHERE len(getvariable('zxq_relations')) > 0;
+CREATE VIEW facts.all_relations AS
+SELECT * FROM facts.stored_relations
+UNION ALL
+SELECT t.*, t.oid, getvariable('zxq_role')::UINTEGER, NULL::VARCHAR[]
+FROM (SELECT unnest(getvariable('zxq_relations')::STRUCT(
+    oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
+    about VARCHAR, definition VARCHAR
+)[], recursive := true)) t;
+CREATE VIEW facts.all_columns AS
+SELECT * FROM facts.stored_columns
+UNION ALL
+SELECT unnest(getvariable('zxq_columns')::STRUCT(
+    relation_oid UINTEGER, num SMALLINT, name VARCHAR, type_oid UINTEGER, typmod INTEGER, not_null BOOLEAN,
+    default_text VARCHAR, generated BOOLEAN, about VARCHAR
+)[], recursive := true);
+CREATE TABLE facts.stored_checks (
+    oid UINTEGER, relation_oid UINTEGER, name VARCHAR, expression VARCHAR, columns SMALLINT[]
+);
+-- Keys and indexes that were declared: `is_constraint` tells PRIMARY KEY and UNIQUE from CREATE INDEX.
+CREATE TABLE facts.stored_keys (
+    oid UINTEGER, index_oid UINTEGER, relation_oid UINTEGER, name VARCHAR, is_primary BOOLEAN, is_unique BOOLEAN,
+    is_constraint BOOLEAN, columns SMALLINT[]
+);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
 CREATE TABLE facts.roles (
     oid UINTEGER, name VARCHAR, superuser BOOLEAN, inherit BOOLEAN, create_role BOOLEAN, create_db BOOLEAN, login BOOLEAN,
@@ -43,7 +71,10 @@ CREATE TABLE facts.acts_as (role UINTEGER, of UINTEGER);
 CREATE TABLE facts.belongs_to (role UINTEGER, of UINTEGER);
 -- On a table, or on the schema public. Grantee 0 is everybody.
 CREATE TABLE facts.grants (thing UINTEGER, grantee UINTEGER, grantor UINTEGER, privilege VARCHAR, grantable BOOLEAN);
-CREATE TABLE facts.settings (name VARCHAR, default_value VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR);
+CREATE TABLE facts.settings (
+    name VARCHAR, default_value VARCHAR, number VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR, unit VARCHAR,
+    least VARCHAR, most VARCHAR, options VARCHAR[]
+);
 
 CREATE TABLE pgc.pg_type (
     oid UINTEGER, typname VARCHAR, typnamespace UINTEGER DEFAULT 11, typowner UINTEGER DEFAULT 10, typlen SMALLINT,

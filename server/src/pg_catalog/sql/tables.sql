@@ -28,11 +28,6 @@ CREATE TABLE pgc.pg_foreign_data_wrapper (oid UINTEGER, fdwname VARCHAR, fdwowne
 CREATE TABLE pgc.pg_foreign_server (oid UINTEGER, srvname VARCHAR, srvowner UINTEGER, srvfdw UINTEGER, srvtype
     VARCHAR, srvversion VARCHAR, srvacl VARCHAR[], srvoptions VARCHAR[]);
 CREATE TABLE pgc.pg_foreign_table (ftrelid UINTEGER, ftserver UINTEGER, ftoptions VARCHAR[]);
-CREATE TABLE pgc.pg_index (indexrelid UINTEGER, indrelid UINTEGER, indnatts SMALLINT, indnkeyatts SMALLINT,
-    indisunique BOOLEAN, indnullsnotdistinct BOOLEAN, indisprimary BOOLEAN, indisexclusion BOOLEAN, indimmediate
-    BOOLEAN, indisclustered BOOLEAN, indisvalid BOOLEAN, indcheckxmin BOOLEAN, indisready BOOLEAN, indislive BOOLEAN,
-    indisreplident BOOLEAN, indkey SMALLINT[], indcollation UINTEGER[], indclass UINTEGER[], indoption SMALLINT[],
-    indexprs VARCHAR, indpred VARCHAR);
 CREATE TABLE pgc.pg_inherits (inhrelid UINTEGER, inhparent UINTEGER, inhseqno INTEGER, inhdetachpending BOOLEAN);
 CREATE TABLE pgc.pg_language (oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN,
     lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
@@ -88,8 +83,6 @@ CREATE TABLE pgc.pg_available_extension_versions (name VARCHAR, version VARCHAR,
     trusted BOOLEAN, relocatable BOOLEAN, schema VARCHAR, requires VARCHAR[], comment VARCHAR);
 CREATE TABLE pgc.pg_available_extensions (name VARCHAR, default_version VARCHAR, installed_version VARCHAR, comment
     VARCHAR);
-CREATE TABLE pgc.pg_cursors (name VARCHAR, statement VARCHAR, is_holdable BOOLEAN, is_binary BOOLEAN, is_scrollable
-    BOOLEAN, creation_time TIMESTAMP);
 CREATE TABLE pgc.pg_locks (locktype VARCHAR, database UINTEGER, relation UINTEGER, page INTEGER, tuple SMALLINT,
     virtualxid VARCHAR, transactionid UINTEGER, classid UINTEGER, objid UINTEGER, objsubid SMALLINT,
     virtualtransaction VARCHAR, pid INTEGER, mode VARCHAR, granted BOOLEAN, fastpath BOOLEAN, waitstart TIMESTAMP);
@@ -97,8 +90,6 @@ CREATE TABLE pgc.pg_matviews (schemaname VARCHAR, matviewname VARCHAR, matviewow
     hasindexes BOOLEAN, ispopulated BOOLEAN, definition VARCHAR);
 CREATE TABLE pgc.pg_policies (schemaname VARCHAR, tablename VARCHAR, policyname VARCHAR, permissive VARCHAR, roles
     VARCHAR[], cmd VARCHAR, qual VARCHAR, with_check VARCHAR);
-CREATE TABLE pgc.pg_prepared_statements (name VARCHAR, statement VARCHAR, prepare_time TIMESTAMP, parameter_types
-    UINTEGER[], from_sql BOOLEAN, generic_plans BIGINT, custom_plans BIGINT);
 CREATE TABLE pgc.pg_prepared_xacts (transaction UINTEGER, gid VARCHAR, prepared TIMESTAMP, owner VARCHAR, database
     VARCHAR);
 CREATE TABLE pgc.pg_publication_tables (pubname VARCHAR, schemaname VARCHAR, tablename VARCHAR, attnames VARCHAR[],
@@ -112,11 +103,6 @@ CREATE TABLE pgc.pg_seclabels (objoid UINTEGER, classoid UINTEGER, objsubid INTE
 CREATE TABLE pgc.pg_sequences (schemaname VARCHAR, sequencename VARCHAR, sequenceowner VARCHAR, data_type UINTEGER,
     start_value BIGINT, min_value BIGINT, max_value BIGINT, increment_by BIGINT, cycle BOOLEAN, cache_size BIGINT,
     last_value BIGINT);
-CREATE TABLE pgc.pg_stat_activity (datid UINTEGER, datname VARCHAR, pid INTEGER, leader_pid INTEGER, usesysid
-    UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, client_hostname VARCHAR, client_port
-    INTEGER, backend_start TIMESTAMP, xact_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP,
-    wait_event_type VARCHAR, wait_event VARCHAR, state VARCHAR, backend_xid UINTEGER, backend_xmin UINTEGER, query_id
-    BIGINT, query VARCHAR, backend_type VARCHAR);
 CREATE TABLE pgc.pg_stat_all_indexes (relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR,
     indexrelname VARCHAR, idx_scan BIGINT, idx_tup_read BIGINT, idx_tup_fetch BIGINT);
 CREATE TABLE pgc.pg_stat_bgwriter (checkpoints_timed BIGINT, checkpoints_req BIGINT, checkpoint_write_time DOUBLE,

@@ -1,16 +1,16 @@
-//! The COPY statement: both spellings of its options, PostgreSQL's and zxq's.
+//! The COPY statement and its options: PostgreSQL's, and zxq's.
 
+mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use zxq_engine::OnError;
 use zxq_engine::catalog::Tier;
-use zxq_engine::sql::options::LAYOUT;
 use zxq_engine::sql::quoted;
 
+use self::read::{read_old_options, read_options};
 use crate::sqlstate;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
@@ -32,6 +32,8 @@ pub(crate) enum CopyCommand {
     Out {
         /// The query whose rows go out.
         query: String,
+        /// The table, where all its columns are meant; those that are generated do not go out.
+        whole: Option<String>,
         /// Options.
         options: CopyOptions,
     },
@@ -51,23 +53,74 @@ pub(crate) enum CopyFormat {
     Parquet,
 }
 
+/// What the first line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Header {
+    /// A row.
+    #[default]
+    No,
+    /// The names of the columns.
+    Yes,
+    /// The names of the columns, and they have to be those of the statement.
+    Match,
+}
+
+/// Columns that an option is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ColumnList {
+    /// `*`
+    All,
+    /// These.
+    These(Vec<String>),
+}
+
+impl ColumnList {
+    fn none() -> Self {
+        ColumnList::These(Vec::new())
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == ColumnList::none()
+    }
+
+    /// Those of the columns that are meant.
+    pub(crate) fn of(&self, columns: &[String]) -> Vec<String> {
+        match self {
+            ColumnList::All => columns.to_vec(),
+            ColumnList::These(names) => names.clone(),
+        }
+    }
+
+    /// True where this column is meant.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        match self {
+            ColumnList::All => true,
+            ColumnList::These(names) => names.iter().any(|name| name == column),
+        }
+    }
+}
+
 /// Options of a COPY.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CopyOptions {
     /// Layout.
     pub(crate) format: CopyFormat,
     /// The first line names the columns.
-    pub(crate) header: bool,
+    pub(crate) header: Header,
     /// Between values; `None` is the format's own.
-    delimiter: Option<u8>,
+    delimiter: Option<String>,
     /// What stands for NULL; `None` is the format's own.
     null: Option<String>,
-    /// Quote of CSV.
-    pub(crate) quote: u8,
-    /// What makes a quote inside a quoted value a plain character.
-    pub(crate) escape: u8,
-    /// CSV out: quote every value that is not NULL.
-    pub(crate) force_quote: bool,
+    /// Quote of CSV; `None` is `"`.
+    quote: Option<String>,
+    /// What makes a quote inside a quoted value a plain character; `None` is the quote.
+    escape: Option<String>,
+    /// CSV out: values of these columns are quoted unless they are NULL.
+    pub(crate) force_quote: ColumnList,
+    /// CSV in: unquoted values of these columns are never NULL.
+    pub(crate) force_not_null: ColumnList,
+    /// CSV in: quoted values of these columns may be NULL, too.
+    pub(crate) force_null: ColumnList,
     /// zxq: the tier to load into; `None` places rows by age.
     pub(crate) tier: Option<Tier>,
     /// zxq: what happens to bad rows.
@@ -88,12 +141,14 @@ impl Default for CopyOptions {
     fn default() -> Self {
         CopyOptions {
             format: CopyFormat::Text,
-            header: false,
+            header: Header::No,
             delimiter: None,
             null: None,
-            quote: b'"',
-            escape: b'"',
-            force_quote: false,
+            quote: None,
+            escape: None,
+            force_quote: ColumnList::none(),
+            force_not_null: ColumnList::none(),
+            force_null: ColumnList::none(),
             tier: None,
             on_error: OnError::Reject,
             asset_class: None,
@@ -105,10 +160,19 @@ impl Default for CopyOptions {
     }
 }
 
+/// The one byte of an option; what is longer, [`CopyOptions::check`] refuses.
+fn byte(text: Option<&str>, default: u8) -> u8 {
+    text.and_then(|text| text.bytes().next()).unwrap_or(default)
+}
+
+fn is_one_byte(text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.len() == 1)
+}
+
 impl CopyOptions {
     /// Character between values.
     pub(crate) fn delimiter(&self) -> u8 {
-        self.delimiter.unwrap_or(if self.format == CopyFormat::Csv { b',' } else { b'\t' })
+        byte(self.delimiter.as_deref(), if self.format == CopyFormat::Csv { b',' } else { b'\t' })
     }
 
     /// What stands for NULL.
@@ -116,28 +180,121 @@ impl CopyOptions {
         self.null.as_deref().unwrap_or(if self.format == CopyFormat::Csv { "" } else { "\\N" })
     }
 
+    /// Quote of CSV.
+    pub(crate) fn quote(&self) -> u8 {
+        byte(self.quote.as_deref(), b'"')
+    }
+
+    /// What makes a quote inside a quoted value a plain character.
+    pub(crate) fn escape(&self) -> u8 {
+        byte(self.escape.as_deref(), self.quote())
+    }
+
+    /// Refuses options that do not go together, in PostgreSQL's order and words.
     fn check(&self, reads: bool) -> Result<(), WireError> {
-        let bad = |message: &str| Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
-        let is_csv = self.format == CopyFormat::Csv;
-        let is_text = self.format == CopyFormat::Text;
-        if (self.delimiter.is_some() || self.null.is_some()) && !is_csv && !is_text {
-            return bad("DELIMITER and NULL are for the formats text and csv");
-        }
-        if self.format == CopyFormat::Binary && self.header {
-            return bad("binary data has no header line");
+        let (is_csv, is_text) = (self.format == CopyFormat::Csv, self.format == CopyFormat::Text);
+        let is_binary = !is_csv && !is_text;
+        let shape = if self.format == CopyFormat::Parquet { "PARQUET" } else { "BINARY" };
+        for (given, name) in [(self.delimiter.is_some(), "DELIMITER"), (self.null.is_some(), "NULL")] {
+            if is_binary && given {
+                return Err(WireError::syntax(format!("cannot specify {name} in {shape} mode")));
+            }
         }
         if self.format == CopyFormat::Parquet && !reads {
-            return bad("COPY TO cannot write parquet: use the format csv, text or binary");
+            return Err(bad("COPY TO cannot write parquet: use the format csv, text or binary"));
         }
         let delimiter = self.delimiter();
-        if matches!(delimiter, b'\n' | b'\r') || is_text && delimiter == b'\\' || is_csv && delimiter == self.quote {
-            return bad("the DELIMITER must differ from the quote and cannot be a backslash or end a line");
+        if !is_one_byte(self.delimiter.as_deref()) {
+            return Err(WireError::unsupported("COPY delimiter must be a single one-byte character"));
         }
-        if self.null().contains(['\n', '\r']) || self.null().as_bytes().contains(&delimiter) {
-            return bad("NULL cannot hold the delimiter or end a line");
+        if matches!(delimiter, b'\n' | b'\r') {
+            return Err(bad("COPY delimiter cannot be newline or carriage return"));
+        }
+        if self.null().contains(['\n', '\r']) {
+            return Err(bad("COPY null representation cannot use newline or carriage return"));
+        }
+        if is_text
+            && (matches!(delimiter, b'\\' | b'.') || delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit())
+        {
+            return Err(bad(format!("COPY delimiter cannot be \"{}\"", char::from(delimiter))));
+        }
+        if is_binary && self.header != Header::No {
+            return Err(WireError::unsupported(format!("cannot specify HEADER in {shape} mode")));
+        }
+        for (text, name) in [(&self.quote, "quote"), (&self.escape, "escape")] {
+            if text.is_some() && !is_csv {
+                return Err(WireError::unsupported(format!("COPY {name} available only in CSV mode")));
+            }
+            if !is_one_byte(text.as_deref()) {
+                return Err(WireError::unsupported(format!("COPY {name} must be a single one-byte character")));
+            }
+            if name == "quote" && is_csv && delimiter == self.quote() {
+                return Err(bad("COPY delimiter and quote must be different"));
+            }
+        }
+        for (list, name, of_reading) in [
+            (&self.force_quote, "force quote", false),
+            (&self.force_not_null, "force not null", true),
+            (&self.force_null, "force null", true),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
+            if !is_csv {
+                return Err(WireError::unsupported(format!("COPY {name} available only in CSV mode")));
+            }
+            if of_reading != reads {
+                let direction = if of_reading { "FROM" } else { "TO" };
+                return Err(WireError::unsupported(format!("COPY {name} only available using COPY {direction}")));
+            }
+        }
+        if self.null().as_bytes().contains(&delimiter) && !is_binary {
+            return Err(WireError::unsupported("COPY delimiter must not appear in the NULL specification"));
+        }
+        if is_csv && self.null().as_bytes().contains(&self.quote()) {
+            return Err(WireError::unsupported("CSV quote character must not appear in the NULL specification"));
+        }
+        if self.header == Header::Match && !reads {
+            return Err(WireError::unsupported("cannot use \"match\" with HEADER in COPY TO"));
         }
         Ok(())
     }
+
+    /// Refuses names in `FORCE_…` that are no columns of what is copied.
+    ///
+    /// # Errors
+    /// 42703, 42P10.
+    pub(crate) fn check_columns(&self, table: &str, all: &[String], copied: &[String]) -> Result<(), WireError> {
+        let lists = [
+            (&self.force_quote, "FORCE_QUOTE"),
+            (&self.force_not_null, "FORCE_NOT_NULL"),
+            (&self.force_null, "FORCE_NULL"),
+        ];
+        for (list, option) in lists {
+            let ColumnList::These(names) = list else { continue };
+            for name in names {
+                if !all.contains(name) {
+                    return Err(no_column(table, name));
+                }
+                if !copied.contains(name) {
+                    let message = format!("{option} column \"{name}\" not referenced by COPY");
+                    return Err(WireError::new(sqlstate::INVALID_COLUMN_REFERENCE, message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error for a column that a table does not have, or where it has no name, a query.
+pub(crate) fn no_column(table: &str, column: &str) -> WireError {
+    let of = if table.is_empty() { String::new() } else { format!(" of relation \"{table}\"") };
+    let message = format!("column \"{column}\"{of} does not exist");
+    WireError::new(sqlstate::of(zxq_engine::ErrorKind::UndefinedColumn), message)
+}
+
+fn bad(message: impl Into<String>) -> WireError {
+    WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
 }
 
 /// Parses what follows the word COPY.
@@ -157,9 +314,8 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
             return Err(cursor.unexpected("TO"));
         }
         endpoint(cursor, "STDOUT")?;
-        read_options(cursor, &mut options)?;
-        options.check(false)?;
-        return Ok(CopyCommand::Out { query, options });
+        finish_options(cursor, &mut options, false)?;
+        return Ok(CopyCommand::Out { query, whole: None, options });
     }
     let (mut table, mut source) = (cursor.name()?, String::new());
     source.push_str(&quoted(&table));
@@ -193,22 +349,37 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
     }
     if cursor.take("FROM")? {
         endpoint(cursor, "STDIN")?;
-        read_options(cursor, &mut options)?;
-        options.check(true)?;
+        finish_options(cursor, &mut options, true)?;
         return Ok(CopyCommand::In { table, columns, options });
     }
     if !cursor.take("TO")? {
         return Err(cursor.unexpected("FROM or TO"));
     }
     endpoint(cursor, "STDOUT")?;
-    read_options(cursor, &mut options)?;
-    options.check(false)?;
+    finish_options(cursor, &mut options, false)?;
     let list = if columns.is_empty() {
         "*".to_owned()
     } else {
         columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
     };
-    Ok(CopyCommand::Out { query: format!("SELECT {list} FROM {source}"), options })
+    let whole = columns.is_empty().then_some(table);
+    Ok(CopyCommand::Out { query: format!("SELECT {list} FROM {source}"), whole, options })
+}
+
+/// The options, up to the end.
+fn finish_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions, reads: bool) -> Result<(), WireError> {
+    cursor.take("WITH")?;
+    if cursor.take_symbol("(")? {
+        read_options(cursor, options)?;
+    } else {
+        read_old_options(cursor, options)?;
+    }
+    if cursor.peek().is_some_and(|token| token.is("WHERE")) {
+        return Err(WireError::unsupported("COPY FROM … WHERE is not supported")
+            .hint("Load the rows into a table of their own, then INSERT … SELECT … WHERE"));
+    }
+    cursor.end()?;
+    options.check(reads)
 }
 
 /// STDIN or STDOUT; anything else names something of the server's machine.
@@ -224,126 +395,4 @@ fn endpoint(cursor: &mut Cursor<'_>, wanted: &str) -> Result<(), WireError> {
         .hint(format!("Use COPY … {wanted}, \\copy in psql, zxq load, or CALL zxq.load('table', 'file')"))),
         _ => Err(cursor.unexpected(wanted)),
     }
-}
-
-fn read_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Result<(), WireError> {
-    cursor.take("WITH")?;
-    if !cursor.take_symbol("(")? {
-        return read_old_options(cursor, options);
-    }
-    while !cursor.take_symbol(")")? {
-        let name = cursor.name()?;
-        let mut value = String::new();
-        let mut depth = 0;
-        while let Some(token) = cursor.peek() {
-            if depth == 0 && (token.is_symbol(",") || token.is_symbol(")")) {
-                break;
-            }
-            depth += i32::from(token.is_symbol("(")) - i32::from(token.is_symbol(")"));
-            value.push_str(&token.value());
-            cursor.next()?;
-        }
-        apply(options, &name, &value)?;
-        if !cursor.take_symbol(",")? && !cursor.peek().is_some_and(|token| token.is_symbol(")")) {
-            return Err(cursor.unexpected("\",\" or \")\""));
-        }
-    }
-    cursor.end()
-}
-
-/// `[BINARY] [CSV [HEADER] [QUOTE AS '"'] …] [DELIMITER AS ','] [NULL AS '']`.
-fn read_old_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Result<(), WireError> {
-    while cursor.peek().is_some() {
-        if cursor.take("BINARY")? {
-            options.format = CopyFormat::Binary;
-        } else if cursor.take("CSV")? {
-            options.format = CopyFormat::Csv;
-        } else if cursor.take("HEADER")? {
-            options.header = true;
-        } else {
-            let name = cursor.name()?;
-            if !matches!(name.as_str(), "delimiter" | "delimiters" | "null" | "quote" | "escape") {
-                return Err(WireError::syntax(format!("unknown COPY option {name}")));
-            }
-            cursor.take("AS")?;
-            let value = cursor.text()?;
-            apply(options, name.trim_end_matches('s'), &value)?;
-        }
-    }
-    Ok(())
-}
-
-fn apply(options: &mut CopyOptions, name: &str, value: &str) -> Result<(), WireError> {
-    match name {
-        "format" => {
-            options.format = match value.to_ascii_lowercase().as_str() {
-                "text" => CopyFormat::Text,
-                "csv" => CopyFormat::Csv,
-                "binary" => CopyFormat::Binary,
-                "parquet" => CopyFormat::Parquet,
-                _ => return Err(bad_value(name, value, "use text, csv, binary or parquet")),
-            }
-        }
-        "header" => options.header = value.eq_ignore_ascii_case("match") || flag(name, value)?,
-        "delimiter" => options.delimiter = Some(one_byte(name, value)?),
-        "null" => options.null = Some(value.to_owned()),
-        "quote" => options.quote = one_byte(name, value)?,
-        "escape" => options.escape = one_byte(name, value)?,
-        "force_quote" => options.force_quote = true,
-        "encoding" if value.eq_ignore_ascii_case("utf8") || value.eq_ignore_ascii_case("utf-8") => {}
-        "encoding" => return Err(bad_value(name, value, "zxq speaks UTF8")),
-        "freeze" => {
-            flag(name, value)?;
-        }
-        "tier" if value.eq_ignore_ascii_case("auto") => options.tier = None,
-        "tier" => {
-            let tier = Tier::from_str(value).map_err(|_| bad_value(name, value, "use auto, hot, warm or cold"))?;
-            options.tier = Some(tier);
-        }
-        "on_error" => {
-            options.on_error = match value.to_ascii_lowercase().as_str() {
-                "reject" | "stop" => OnError::Reject,
-                "quarantine" => OnError::Quarantine,
-                _ => return Err(bad_value(name, value, "use reject or quarantine")),
-            }
-        }
-        "asset_class" => options.asset_class = Some(value.to_owned()),
-        "create" => options.create = flag(name, value)?,
-        "name" => options.name = Some(value.to_owned()),
-        "date_format" | "types" => {
-            options.reading.insert(name.to_owned(), value.to_owned());
-        }
-        layout if LAYOUT.contains(&layout) => {
-            options.layout.insert(layout.to_owned(), value.to_owned());
-        }
-        _ => {
-            return Err(WireError::syntax(format!("option \"{name}\" not recognized")).hint(
-                "COPY has format, header, delimiter, null, quote, escape, encoding, and of zxq tier, on_error, \
-                 asset_class, create, name, date_format, types, time_column, partition_by, granularity, sort_by, lookup",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, WireError> {
-    match value.to_ascii_lowercase().as_str() {
-        "" | "true" | "on" | "1" => Ok(true),
-        "false" | "off" | "0" => Ok(false),
-        _ => Err(bad_value(name, value, "use true or false")),
-    }
-}
-
-fn one_byte(name: &str, value: &str) -> Result<u8, WireError> {
-    match value.as_bytes() {
-        [byte] if byte.is_ascii() => Ok(*byte),
-        _ => Err(bad_value(name, value, "it has to be a single one-byte character")),
-    }
-}
-
-fn bad_value(name: &str, value: &str, fix: &str) -> WireError {
-    WireError::new(
-        sqlstate::INVALID_PARAMETER_VALUE,
-        format!("COPY option {} cannot be \"{value}\": {fix}", name.to_uppercase()),
-    )
 }

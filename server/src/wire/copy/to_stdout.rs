@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 
-use super::options::{CopyFormat, CopyOptions};
+use super::options::{CopyFormat, CopyOptions, Header};
 use crate::wire::encode::source::ColumnValues;
 use crate::wire::encode::{ColumnEncoding, EncodableBatch, Format, put_value, set_length};
 use crate::wire::error::{Stop, WireError};
@@ -33,10 +33,7 @@ pub(crate) async fn send(
     let formats = vec![i16::from(code); columns.len()];
     link.put(&PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(code, count, formats)))?;
     let sent = if is_binary {
-        let encodings = columns
-            .iter()
-            .map(|column| ColumnEncoding { pg_type: column.pg_type.clone(), format: Format::Binary })
-            .collect();
+        let encodings = columns.iter().map(|column| ColumnEncoding::of(column, Format::Binary)).collect();
         let sent = cursor.send_all(BinaryRows { encodings, begun: false }, link, guard).await?;
         let buf = link.buffer();
         let start = begin_message(buf);
@@ -47,10 +44,14 @@ pub(crate) async fn send(
         set_length(buf, start, 0)?;
         sent
     } else {
-        if options.header {
+        if options.header != Header::No {
             write_header(link.buffer(), columns, options)?;
         }
-        cursor.send_all(TextRows { options: options.clone(), scratch: BytesMut::new() }, link, guard).await?
+        let encodings = columns.iter().map(|column| ColumnEncoding::of(column, Format::Text)).collect();
+        let forced = columns.iter().map(|column| options.force_quote.has(&column.name)).collect();
+        cursor
+            .send_all(TextRows { options: options.clone(), encodings, forced, scratch: BytesMut::new() }, link, guard)
+            .await?
     };
     link.put(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
     Ok(sent)
@@ -80,7 +81,7 @@ impl RowWriter for BinaryRows {
         full: usize,
         buf: &mut BytesMut,
     ) -> Result<usize, WireError> {
-        let sources = batch.sources()?;
+        let sources = batch.sources(&self.encodings)?;
         let mut row = from;
         while row < until && buf.len() < full {
             let start = begin_message(buf);
@@ -103,6 +104,9 @@ impl RowWriter for BinaryRows {
 #[derive(Debug)]
 struct TextRows {
     options: CopyOptions,
+    encodings: Vec<ColumnEncoding>,
+    /// Of which columns every value is quoted.
+    forced: Vec<bool>,
     scratch: BytesMut,
 }
 
@@ -115,7 +119,7 @@ impl RowWriter for TextRows {
         full: usize,
         buf: &mut BytesMut,
     ) -> Result<usize, WireError> {
-        let sources = batch.sources()?;
+        let sources = batch.sources(&self.encodings)?;
         let mut row = from;
         while row < until && buf.len() < full {
             let start = begin_message(buf);
@@ -123,7 +127,9 @@ impl RowWriter for TextRows {
                 if at > 0 {
                     buf.put_u8(self.options.delimiter());
                 }
-                self.write_value(buf, source, row)?;
+                let quotes =
+                    Quotes { always: self.forced.get(at).copied().unwrap_or(false), alone: sources.len() == 1 };
+                self.write_value(buf, source, row, quotes)?;
             }
             buf.put_u8(b'\n');
             set_length(buf, start, 0)?;
@@ -134,14 +140,20 @@ impl RowWriter for TextRows {
 }
 
 impl TextRows {
-    fn write_value(&mut self, buf: &mut BytesMut, source: &ColumnValues<'_>, row: usize) -> Result<(), WireError> {
+    fn write_value(
+        &mut self,
+        buf: &mut BytesMut,
+        source: &ColumnValues<'_>,
+        row: usize,
+        quotes: Quotes,
+    ) -> Result<(), WireError> {
         if source.is_null(row) {
             buf.put_slice(self.options.null().as_bytes());
             return Ok(());
         }
         self.scratch.clear();
         source.write_text(row, &mut self.scratch)?;
-        put_text(buf, &self.scratch, &self.options, false);
+        put_text(buf, &self.scratch, &self.options, quotes);
         Ok(())
     }
 }
@@ -153,14 +165,23 @@ fn write_header(buf: &mut BytesMut, columns: &[Column], options: &CopyOptions) -
         if at > 0 {
             buf.put_u8(options.delimiter());
         }
-        put_text(buf, column.name.as_bytes(), options, true);
+        put_text(buf, column.name.as_bytes(), options, Quotes { always: false, alone: columns.len() == 1 });
     }
     buf.put_u8(b'\n');
     set_length(buf, start, 0)
 }
 
+/// Where CSV needs quotes besides those that a value needs by itself.
+#[derive(Debug, Clone, Copy)]
+struct Quotes {
+    /// FORCE_QUOTE.
+    always: bool,
+    /// It is the only column: `\.` would end the data.
+    alone: bool,
+}
+
 /// A value that is not NULL: escaped in text, quoted where it has to be in CSV.
-fn put_text(buf: &mut BytesMut, value: &[u8], options: &CopyOptions, is_header: bool) {
+fn put_text(buf: &mut BytesMut, value: &[u8], options: &CopyOptions, wanted: Quotes) {
     let delimiter = options.delimiter();
     if options.format != CopyFormat::Csv {
         for byte in value {
@@ -178,20 +199,21 @@ fn put_text(buf: &mut BytesMut, value: &[u8], options: &CopyOptions, is_header: 
         }
         return;
     }
-    let quotes = options.force_quote && !is_header
+    let (quote, escape) = (options.quote(), options.escape());
+    let quotes = wanted.always
         || value == options.null().as_bytes()
-        || value == b"\\."
-        || value.iter().any(|b| *b == delimiter || *b == options.quote || matches!(b, b'\n' | b'\r'));
+        || wanted.alone && value == b"\\."
+        || value.iter().any(|b| *b == delimiter || *b == quote || matches!(b, b'\n' | b'\r'));
     if !quotes {
         buf.put_slice(value);
         return;
     }
-    buf.put_u8(options.quote);
+    buf.put_u8(quote);
     for byte in value {
-        if *byte == options.quote || *byte == options.escape {
-            buf.put_u8(options.escape);
+        if *byte == quote || *byte == escape {
+            buf.put_u8(escape);
         }
         buf.put_u8(*byte);
     }
-    buf.put_u8(options.quote);
+    buf.put_u8(quote);
 }

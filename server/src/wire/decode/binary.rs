@@ -1,176 +1,179 @@
 //! Parameters in binary format.
 
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
+use zxq_engine::ErrorKind;
 
-use super::{decimal, element_data_type, interval, list, text_of};
+use super::numeric::{Groups, Unscaled};
+use super::{element_data_type, list, text_of};
 use crate::sqlstate;
 use crate::wire::encode::binary::{EPOCH_DAYS, EPOCH_MICROS};
 use crate::wire::error::WireError;
 
-const NUMERIC_NEGATIVE: u16 = 0x4000;
-const NUMERIC_POSITIVE: u16 = 0x0000;
+/// Microseconds of a day; `24:00:00` is the latest time.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Decodes bytes.
 ///
 /// # Errors
 /// When they are no value of the type.
 pub(super) fn decode(bytes: &[u8], pg_type: &Type) -> Result<ScalarValue, WireError> {
-    let bad = || malformed(pg_type);
     let timestamp = |zone: Option<std::sync::Arc<str>>| {
-        let micros = i64::from_be_bytes(fixed(bytes, pg_type)?);
-        let micros = micros
-            .checked_add(EPOCH_MICROS)
-            .filter(|_| micros != i64::MAX && micros != i64::MIN)
-            .ok_or_else(|| WireError::out_of_range("timestamp out of range".to_owned()))?;
+        let micros = i64::from_be_bytes(fixed(bytes)?);
+        // The ends stand for infinity in both.
+        let micros = match micros {
+            i64::MAX | i64::MIN => micros,
+            _ => micros.checked_add(EPOCH_MICROS).ok_or_else(|| time_out_of_range("timestamp"))?,
+        };
         Ok(ScalarValue::TimestampMicrosecond(Some(micros), zone))
     };
     match *pg_type {
-        Type::BOOL => Ok(ScalarValue::Boolean(Some(fixed::<1>(bytes, pg_type)? != [0]))),
-        Type::INT2 => Ok(ScalarValue::Int16(Some(i16::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::INT4 => Ok(ScalarValue::Int32(Some(i32::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::INT8 => Ok(ScalarValue::Int64(Some(i64::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::OID => Ok(ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(fixed(bytes, pg_type)?))))),
-        Type::FLOAT4 => Ok(ScalarValue::Float32(Some(f32::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::FLOAT8 => Ok(ScalarValue::Float64(Some(f64::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::NUMERIC => numeric(bytes).ok_or_else(bad).and_then(|text| decimal(&text)),
-        Type::DATE => i32::from_be_bytes(fixed(bytes, pg_type)?)
-            .checked_add(EPOCH_DAYS)
-            .map(|days| ScalarValue::Date32(Some(days)))
-            .ok_or_else(|| WireError::out_of_range("date out of range".to_owned())),
+        Type::BOOL => Ok(ScalarValue::Boolean(Some(fixed::<1>(bytes)? != [0]))),
+        Type::INT2 => Ok(ScalarValue::Int16(Some(i16::from_be_bytes(fixed(bytes)?)))),
+        Type::INT4 => Ok(ScalarValue::Int32(Some(i32::from_be_bytes(fixed(bytes)?)))),
+        Type::INT8 => Ok(ScalarValue::Int64(Some(i64::from_be_bytes(fixed(bytes)?)))),
+        Type::OID | Type::REGCLASS | Type::REGTYPE | Type::REGNAMESPACE | Type::REGPROC | Type::XID | Type::CID => {
+            Ok(ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(fixed(bytes)?)))))
+        }
+        Type::FLOAT4 => Ok(ScalarValue::Float32(Some(f32::from_be_bytes(fixed(bytes)?)))),
+        Type::FLOAT8 => Ok(ScalarValue::Float64(Some(f64::from_be_bytes(fixed(bytes)?)))),
+        Type::NUMERIC => decimal(bytes),
+        Type::DATE => match i32::from_be_bytes(fixed(bytes)?) {
+            infinite @ (i32::MAX | i32::MIN) => Ok(ScalarValue::Date32(Some(infinite))),
+            days => {
+                let days = days.checked_add(EPOCH_DAYS).ok_or_else(|| time_out_of_range("date"))?;
+                Ok(ScalarValue::Date32(Some(days)))
+            }
+        },
         Type::TIMESTAMP => timestamp(None),
         Type::TIMESTAMPTZ => timestamp(Some("UTC".into())),
-        Type::TIME => Ok(ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(fixed(bytes, pg_type)?)))),
-        Type::INTERVAL => {
-            let bytes = fixed::<16>(bytes, pg_type)?;
-            let micros = i64::from_be_bytes(fixed(&bytes[..8], pg_type)?);
-            let days = i32::from_be_bytes(fixed(&bytes[8..12], pg_type)?);
-            let months = i32::from_be_bytes(fixed(&bytes[12..], pg_type)?);
-            let nanos =
-                micros.checked_mul(1_000).ok_or_else(|| WireError::out_of_range("interval out of range".to_owned()))?;
-            Ok(interval(months, days, nanos))
-        }
+        Type::TIME => match i64::from_be_bytes(fixed(bytes)?) {
+            micros @ 0..=DAY_MICROS => Ok(ScalarValue::Time64Microsecond(Some(micros))),
+            _ => Err(time_out_of_range("time")),
+        },
+        Type::INTERVAL => Ok(ScalarValue::IntervalMonthDayNano(Some(interval(bytes)?))),
         Type::BYTEA => Ok(ScalarValue::Binary(Some(bytes.to_vec()))),
         Type::UUID => {
-            let hex: String = fixed::<16>(bytes, pg_type)?.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = fixed::<16>(bytes)?.iter().map(|byte| format!("{byte:02x}")).collect();
             super::text::declared(&hex, pg_type)
         }
         Type::JSON => super::text::declared(text_of(bytes)?, pg_type),
         Type::JSONB => match bytes.split_first() {
             Some((1, text)) => super::text::declared(text_of(text)?, pg_type),
-            _ => Err(bad()),
+            Some(_) => Err(wrong_format()),
+            None => Err(too_short()),
         },
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::CHAR | Type::UNKNOWN => {
             text_of(bytes).map(|text| ScalarValue::Utf8(Some(text.to_owned())))
         }
         _ => match pg_type.kind() {
-            Kind::Array(element) => array(bytes, pg_type, element),
+            Kind::Array(element) => array(bytes, element),
             _ => Err(WireError::unsupported(format!("binary parameters of type {pg_type} are not supported"))),
         },
     }
 }
 
-fn fixed<const N: usize>(bytes: &[u8], pg_type: &Type) -> Result<[u8; N], WireError> {
-    bytes.try_into().map_err(|_| malformed(pg_type))
+/// Bytes of a value of a fixed length.
+///
+/// # Errors
+/// 08P01 where they are too few, 22P03 where there are more.
+pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], WireError> {
+    bytes.try_into().map_err(|_| if bytes.len() < N { too_short() } else { wrong_format() })
 }
 
-fn malformed(pg_type: &Type) -> WireError {
-    WireError::new(
-        sqlstate::INVALID_BINARY_REPRESENTATION,
-        format!("incorrect binary data format in a parameter of type {pg_type}"),
-    )
+/// Bytes that end within a value.
+pub(crate) fn too_short() -> WireError {
+    WireError::protocol("insufficient data left in message")
 }
 
-/// Takes big-endian integers off the front.
-struct Reader<'a>(&'a [u8]);
+/// Bytes that are no value.
+pub(crate) fn wrong_format() -> WireError {
+    WireError::new(sqlstate::INVALID_BINARY_REPRESENTATION, "incorrect binary data format")
+}
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(count)?;
-        self.0 = tail;
-        Some(head)
-    }
+/// An interval.
+///
+/// # Errors
+/// As [`fixed`]; 22008 for one of more than 292 years of hours.
+pub(crate) fn interval(bytes: &[u8]) -> Result<IntervalMonthDayNano, WireError> {
+    let bytes = fixed::<16>(bytes)?;
+    let micros = i64::from_be_bytes(fixed(&bytes[..8])?);
+    let days = i32::from_be_bytes(fixed(&bytes[8..12])?);
+    let months = i32::from_be_bytes(fixed(&bytes[12..])?);
+    let nanoseconds = micros.checked_mul(1_000).ok_or_else(|| time_out_of_range("interval"))?;
+    Ok(IntervalMonthDayNano { months, days, nanoseconds })
+}
 
-    fn u16(&mut self) -> Option<u16> {
-        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
-    }
+/// The error for a date or time that cannot be kept.
+pub(crate) fn time_out_of_range(what: &str) -> WireError {
+    WireError::new(sqlstate::of(ErrorKind::DatetimeOutOfRange), format!("{what} out of range"))
+}
 
-    fn i16(&mut self) -> Option<i16> {
-        Some(i16::from_be_bytes(self.take(2)?.try_into().ok()?))
-    }
-
-    fn i32(&mut self) -> Option<i32> {
-        Some(i32::from_be_bytes(self.take(4)?.try_into().ok()?))
+/// A numeric with its own scale.
+fn decimal(bytes: &[u8]) -> Result<ScalarValue, WireError> {
+    let number = Groups::read(bytes)?;
+    let scale = i8::try_from(number.scale).ok().filter(|scale| *scale <= 38);
+    match scale.map_or(Unscaled::TooLong, |scale| number.unscaled(scale)) {
+        Unscaled::Number(value) => Ok(ScalarValue::Decimal128(Some(value), 38, scale.unwrap_or(0))),
+        Unscaled::Special(name) => Err(WireError::out_of_range(format!("numeric parameters cannot be {name}"))),
+        Unscaled::TooLong => Err(WireError::out_of_range("a numeric parameter has more than 38 digits")),
     }
 }
 
-/// The decimal text of a numeric: base-10000 groups around the point.
-fn numeric(bytes: &[u8]) -> Option<String> {
-    let mut reader = Reader(bytes);
-    let count = i32::from(reader.u16()?);
-    let weight = i32::from(reader.i16()?);
-    let sign = reader.u16()?;
-    let scale = usize::from(reader.u16()?);
-    let groups = (0..count).map(|_| reader.u16().filter(|group| *group < 10_000)).collect::<Option<Vec<_>>>()?;
-    if !reader.0.is_empty() {
-        return None;
-    }
-    match sign {
-        NUMERIC_POSITIVE | NUMERIC_NEGATIVE => {}
-        0xC000 => return Some("NaN".to_owned()),
-        0xD000 | 0xF000 => return Some("infinity".to_owned()),
-        _ => return None,
-    }
-    let group_at = |position: i32| usize::try_from(position).ok().and_then(|at| groups.get(at)).copied().unwrap_or(0);
-    let mut text = String::new();
-    if sign == NUMERIC_NEGATIVE {
-        text.push('-');
-    }
-    text.push('0');
-    for position in 0..=weight {
-        text.push_str(&format!("{:04}", group_at(position)));
-    }
-    let mut fraction = String::new();
-    let mut position = weight + 1;
-    // With a negative weight the first groups after the point are zeros.
-    for _ in (weight + 1)..0 {
-        fraction.push_str("0000");
-    }
-    position = position.max(0);
-    while fraction.len() < scale {
-        fraction.push_str(&format!("{:04}", group_at(position)));
-        position += 1;
-    }
-    fraction.truncate(scale);
-    if !fraction.is_empty() {
-        text.push('.');
-        text.push_str(&fraction);
-    }
-    Some(text)
-}
-
-fn array(bytes: &[u8], pg_type: &Type, element: &Type) -> Result<ScalarValue, WireError> {
+fn array(bytes: &[u8], element: &Type) -> Result<ScalarValue, WireError> {
     let data_type = element_data_type(element)?;
-    let bad = || malformed(pg_type);
-    let mut reader = Reader(bytes);
-    let dimensions = reader.i32().ok_or_else(bad)?;
-    reader.take(8).ok_or_else(bad)?;
-    if dimensions == 0 {
-        return Ok(list(Vec::new(), &data_type));
-    }
-    if dimensions != 1 {
-        return Err(WireError::unsupported("parameters that are arrays of arrays are not supported".to_owned()));
-    }
-    let count = reader.i32().ok_or_else(bad)?;
-    reader.i32().ok_or_else(bad)?;
     let mut elements = Vec::new();
-    for _ in 0..count {
-        let length = reader.i32().ok_or_else(bad)?;
-        elements.push(match usize::try_from(length) {
-            Ok(length) => super::cast(decode(reader.take(length).ok_or_else(bad)?, element)?, &data_type)?,
-            Err(_) => ScalarValue::try_from(&data_type).map_err(WireError::from)?,
-        });
+    each_element(bytes, element, |value| {
+        elements.push(value.map(|value| decode(value, element)).transpose()?);
+        Ok(())
+    })?;
+    list(elements, &data_type)
+}
+
+/// Gives each element of an array of one dimension, `None` for NULL.
+///
+/// # Errors
+/// 42804 for an array of another type, 0A000 for one of more dimensions, 08P01 and 22P03 where the bytes are no array; what
+/// is said of an element.
+pub(crate) fn each_element(
+    bytes: &[u8],
+    element: &Type,
+    mut each: impl FnMut(Option<&[u8]>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let mut rest = bytes;
+    let mut take = |count: usize| -> Result<&[u8], WireError> {
+        let (head, tail) = rest.split_at_checked(count).ok_or_else(too_short)?;
+        rest = tail;
+        Ok(head)
+    };
+    let dimensions = i32::from_be_bytes(fixed(take(4)?)?);
+    take(4)?;
+    let given = u32::from_be_bytes(fixed(take(4)?)?);
+    if given != element.oid() {
+        let (oid, name) = (element.oid(), element.name());
+        let message = format!("binary data has array element type {given} instead of expected {oid} ({name})");
+        return Err(WireError::new(sqlstate::of(ErrorKind::DatatypeMismatch), message));
     }
-    Ok(list(elements, &data_type))
+    let count = match dimensions {
+        0 => 0,
+        1 => {
+            let count = i32::from_be_bytes(fixed(take(4)?)?);
+            if i32::from_be_bytes(fixed(take(4)?)?) != 1 {
+                return Err(WireError::unsupported("arrays whose first place is not 1 are not supported"));
+            }
+            count
+        }
+        2..=6 => return Err(WireError::unsupported("arrays of more than one dimension cannot come in")),
+        _ => return Err(wrong_format()),
+    };
+    for _ in 0..count {
+        let length = i32::from_be_bytes(fixed(take(4)?)?);
+        match usize::try_from(length) {
+            Ok(length) => each(Some(take(length)?))?,
+            Err(_) => each(None)?,
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(wrong_format()) }
 }

@@ -54,7 +54,11 @@ fn values_that_are_none_are_refused() {
         ("x", Type::INT4, "22P02"),
         ("99999", Type::INT2, "22003"),
         ("maybe", Type::BOOL, "22P02"),
-        ("2024-13-01", Type::DATE, "22P02"),
+        ("2024-13-01", Type::DATE, "22008"),
+        ("soon", Type::DATE, "22007"),
+        ("1e400", Type::FLOAT8, "22003"),
+        ("{{1,2},{3,4}}", Type::INT4_ARRAY, "0A000"),
+        ("[0:1]={1,2}", Type::INT4_ARRAY, "0A000"),
         ("1.2.3", Type::NUMERIC, "22P02"),
         ("NaN", Type::NUMERIC, "22003"),
         ("1e400", Type::FLOAT8, "22003"),
@@ -64,7 +68,8 @@ fn values_that_are_none_are_refused() {
     ] {
         assert_eq!(text(value, &pg_type, &DataType::Null).unwrap_err().code, code, "{value}");
     }
-    assert_eq!(decode(Some(&[1, 2]), Format::Binary, Type::INT4.oid(), &DataType::Int32).unwrap_err().code, "22P03");
+    assert_eq!(decode(Some(&[1, 2]), Format::Binary, Type::INT4.oid(), &DataType::Int32).unwrap_err().code, "08P01");
+    assert_eq!(decode(Some(&[0; 8]), Format::Binary, Type::INT4.oid(), &DataType::Int32).unwrap_err().code, "22P03");
     assert_eq!(decode(Some(&[0xff]), Format::Text, Type::TEXT.oid(), &DataType::Utf8View).unwrap_err().code, "22021");
 }
 

@@ -4,7 +4,8 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
-use zxq_engine::functions::text_beside_times::value_of;
+use zxq_engine::Zone;
+use zxq_engine::functions::text_beside_times::value_in;
 use zxq_engine::value_texts::{self, CastProblem};
 
 use super::{decimal, effective_type, element_data_type, invalid, list};
@@ -27,16 +28,14 @@ pub(super) fn decode(text: &str, pg_type: &Type, wanted: &DataType) -> Result<Sc
         Type::INT2 => read(value_texts::integer::<i16>, trimmed, "smallint").map(ScalarValue::from),
         Type::INT4 => read(value_texts::integer::<i32>, trimmed, "integer").map(ScalarValue::from),
         Type::INT8 | Type::OID => read(value_texts::integer::<i64>, trimmed, "bigint").map(ScalarValue::from),
-        Type::FLOAT4 => read(value_texts::real, trimmed, "real").map(ScalarValue::from),
-        Type::FLOAT8 => read(value_texts::double, trimmed, "double precision").map(ScalarValue::from),
+        Type::FLOAT4 => float(value_texts::real, trimmed, "real").map(ScalarValue::from),
+        Type::FLOAT8 => float(value_texts::double, trimmed, "double precision").map(ScalarValue::from),
         Type::NUMERIC => decimal(trimmed),
-        Type::DATE => cast(trimmed, &DataType::Date32, "date"),
-        Type::TIMESTAMP => cast(trimmed, &DataType::Timestamp(micros, None), "timestamp"),
-        Type::TIMESTAMPTZ => {
-            cast(trimmed, &DataType::Timestamp(micros, Some("UTC".into())), "timestamp with time zone")
-        }
-        Type::TIME => cast(trimmed, &DataType::Time64(micros), "time"),
-        Type::INTERVAL => cast(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano), "interval"),
+        Type::DATE => time(trimmed, &DataType::Date32),
+        Type::TIMESTAMP => time(trimmed, &DataType::Timestamp(micros, None)),
+        Type::TIMESTAMPTZ => time(trimmed, &DataType::Timestamp(micros, Some("UTC".into()))),
+        Type::TIME => time(trimmed, &DataType::Time64(micros)),
+        Type::INTERVAL => time(trimmed, &DataType::Interval(IntervalUnit::MonthDayNano)),
         Type::BYTEA => match value_texts::bytes(text) {
             Some(value) => Ok(ScalarValue::Binary(Some(value))),
             None => Err(invalid("bytea", text)),
@@ -62,26 +61,34 @@ fn read<T>(as_type: fn(&str) -> Result<T, CastProblem>, text: &str, name: &str) 
     })
 }
 
-/// Dates and times.
-fn cast(text: &str, data_type: &DataType, name: &str) -> Result<ScalarValue, WireError> {
-    value_of(text, data_type).ok_or_else(|| invalid(name, text))
+fn float<T>(as_type: fn(&str) -> Result<T, CastProblem>, text: &str, name: &str) -> Result<T, WireError> {
+    as_type(text).map_err(|problem| match problem {
+        CastProblem::Overflow => WireError::out_of_range(format!("\"{text}\" is out of range for type {name}")),
+        CastProblem::Invalid | CastProblem::TooLong => invalid(name, text),
+    })
 }
 
-/// `{1,NULL,"a b"}`.
+/// Dates and times.
+fn time(text: &str, data_type: &DataType) -> Result<ScalarValue, WireError> {
+    value_in(text, data_type, Zone::UTC).map_err(WireError::from)
+}
+
+/// `{1,NULL,"a b"}`, also with its bounds in front: `[1:3]={1,2,3}`.
 fn array(text: &str, element: &Type) -> Result<ScalarValue, WireError> {
     let data_type = element_data_type(element)?;
-    let elements = value_texts::elements(text)
+    let (bounds, items) = text.split_once('=').filter(|_| text.trim_start().starts_with('[')).unwrap_or(("", text));
+    if items.trim_start().strip_prefix('{').is_some_and(|inner| inner.trim_start().starts_with('{')) {
+        return Err(WireError::unsupported("arrays of more than one dimension cannot come in"));
+    }
+    if !bounds.is_empty() && !bounds.trim().starts_with("[1:") {
+        return Err(WireError::unsupported("arrays whose first place is not 1 are not supported"));
+    }
+    let elements = value_texts::elements(items)
         .ok_or_else(|| {
             WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\""))
         })?
         .into_iter()
-        .map(|value| match value {
-            Some(value) => {
-                let value = decode(&value, element, &data_type)?;
-                super::cast(value, &data_type)
-            }
-            None => ScalarValue::try_from(&data_type).map_err(WireError::from),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(list(elements, &data_type))
+        .map(|value| value.map(|value| decode(&value, element, &data_type)).transpose())
+        .collect::<Result<Vec<_>, WireError>>()?;
+    list(elements, &data_type)
 }

@@ -9,6 +9,9 @@ pub(crate) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 const NUMERIC_POSITIVE: u16 = 0x0000;
 const NUMERIC_NEGATIVE: u16 = 0x4000;
+const NUMERIC_NAN: u16 = 0xC000;
+const NUMERIC_INFINITY: u16 = 0xD000;
+const NUMERIC_NEGATIVE_INFINITY: u16 = 0xF000;
 
 /// Writes a date; false when it lies outside what PostgreSQL can hold.
 #[must_use]
@@ -34,6 +37,25 @@ pub(crate) fn write_interval(buf: &mut BytesMut, months: i32, days: i32, nanos: 
     buf.put_i64(nanos / 1_000);
     buf.put_i32(days);
     buf.put_i32(months);
+}
+
+/// Writes a numeric that is no number, or one that a double tells exactly.
+pub(crate) fn write_numeric_of(buf: &mut BytesMut, value: f64) {
+    let sign = match value {
+        nan if nan.is_nan() => NUMERIC_NAN,
+        f64::INFINITY => NUMERIC_INFINITY,
+        f64::NEG_INFINITY => NUMERIC_NEGATIVE_INFINITY,
+        number => {
+            let text = format!("{number}");
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            let scale = i8::try_from(fraction.len()).unwrap_or(i8::MAX);
+            return write_numeric(buf, &format!("{whole}{fraction}"), scale);
+        }
+    };
+    buf.put_u16(0);
+    buf.put_i16(0);
+    buf.put_u16(sign);
+    buf.put_u16(0);
 }
 
 /// Writes a numeric from the decimal digits of the unscaled integer (with `-` in front of a negative one).

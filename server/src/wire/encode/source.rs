@@ -11,9 +11,10 @@ use datafusion::arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use pgwire::api::Type;
-use zxq_engine::Zone;
+use zxq_engine::{Zone, digits_of_quotient};
 
-use super::{binary, set_length, text};
+use super::lists::{write_list_binary, write_list_text};
+use super::{binary, text};
 use crate::wire::error::WireError;
 
 /// One column, downcast.
@@ -29,6 +30,12 @@ pub(crate) enum ColumnValues<'a> {
     F64(&'a PrimitiveArray<Float64Type>),
     Decimal128(&'a PrimitiveArray<Decimal128Type>, i8),
     Decimal256(&'a PrimitiveArray<Decimal256Type>, i8),
+    /// Decimals of which each has the digits behind the point that its size asks for.
+    Quotients {
+        values: &'a PrimitiveArray<Decimal128Type>,
+        scale: i8,
+        least: i8,
+    },
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
     Utf8View(&'a StringViewArray),
@@ -127,6 +134,14 @@ impl<'a> ColumnValues<'a> {
         })
     }
 
+    /// The same values as quotients, with at least so many digits behind the point.
+    pub(crate) fn as_quotients(self, least: i8) -> Self {
+        match self {
+            ColumnValues::Decimal128(values, scale) if scale > 0 => ColumnValues::Quotients { values, scale, least },
+            other => other,
+        }
+    }
+
     /// True where the value is NULL.
     pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
@@ -140,6 +155,7 @@ impl<'a> ColumnValues<'a> {
             ColumnValues::F64(a) => a.is_null(row),
             ColumnValues::Decimal128(a, _) => a.is_null(row),
             ColumnValues::Decimal256(a, _) => a.is_null(row),
+            ColumnValues::Quotients { values, .. } => values.is_null(row),
             ColumnValues::Utf8(a) => a.is_null(row),
             ColumnValues::LargeUtf8(a) => a.is_null(row),
             ColumnValues::Utf8View(a) => a.is_null(row),
@@ -175,6 +191,10 @@ impl<'a> ColumnValues<'a> {
                 with_digits(a.value(row), |digits| text::write_decimal(buf, digits, *scale))
             }
             ColumnValues::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
+            ColumnValues::Quotients { values, scale, least } => {
+                let (value, digits) = quotient(values.value(row), *scale, *least);
+                with_digits(value, |written| text::write_decimal(buf, written, digits));
+            }
             ColumnValues::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
             ColumnValues::LargeUtf8(a) => buf.put_slice(a.value(row).as_bytes()),
             ColumnValues::Utf8View(a) => buf.put_slice(a.value(row).as_bytes()),
@@ -204,15 +224,21 @@ impl<'a> ColumnValues<'a> {
             ColumnValues::Bool(a) => buf.put_u8(u8::from(a.value(row))),
             ColumnValues::I16(a) => buf.put_i16(a.value(row)),
             ColumnValues::I32(a) => buf.put_i32(a.value(row)),
+            ColumnValues::I64(a) if *pg_type == Type::OID => buf.put_u32(a.value(row) as u32),
             ColumnValues::I64(a) => buf.put_i64(a.value(row)),
             ColumnValues::U32(a) if *pg_type == Type::OID => buf.put_u32(a.value(row)),
             ColumnValues::U32(a) => buf.put_i64(i64::from(a.value(row))),
             ColumnValues::F32(a) => buf.put_f32(a.value(row)),
+            ColumnValues::F64(a) if *pg_type == Type::NUMERIC => binary::write_numeric_of(buf, a.value(row)),
             ColumnValues::F64(a) => buf.put_f64(a.value(row)),
             ColumnValues::Decimal128(a, scale) => {
                 with_digits(a.value(row), |digits| binary::write_numeric(buf, digits, *scale));
             }
             ColumnValues::Decimal256(a, scale) => binary::write_numeric(buf, &a.value(row).to_string(), *scale),
+            ColumnValues::Quotients { values, scale, least } => {
+                let (value, digits) = quotient(values.value(row), *scale, *least);
+                with_digits(value, |written| binary::write_numeric(buf, written, digits));
+            }
             ColumnValues::Utf8(a) => write_text_binary(buf, a.value(row), pg_type),
             ColumnValues::LargeUtf8(a) => write_text_binary(buf, a.value(row), pg_type),
             ColumnValues::Utf8View(a) => write_text_binary(buf, a.value(row), pg_type),
@@ -273,6 +299,19 @@ fn with_digits(value: i128, write: impl FnOnce(&str)) {
     write(itoa::Buffer::new().format(value));
 }
 
+/// A quotient with the digits behind the point that are shown of it, rounded half away from zero.
+fn quotient(value: i128, scale: i8, least: i8) -> (i128, i8) {
+    let digits = digits_of_quotient(value, scale, least);
+    match u32::try_from(scale - digits).ok().and_then(|surplus| 10_i128.checked_pow(surplus)) {
+        Some(by) if by > 1 => {
+            let (whole, rest) = (value / by, value % by);
+            let away = rest.unsigned_abs() >= by.unsigned_abs() - rest.unsigned_abs();
+            (if away { whole + value.signum() } else { whole }, digits)
+        }
+        _ => (value, scale),
+    }
+}
+
 /// The zone that a column's moments are labelled with.
 fn zone_of(label: &str) -> Zone {
     Zone::of_setting(label).map_or(Zone::UTC, |(zone, _)| if zone.is_utc() { Zone::UTC } else { zone })
@@ -280,86 +319,4 @@ fn zone_of(label: &str) -> Zone {
 
 fn in_range(written: bool) -> Result<(), WireError> {
     if written { Ok(()) } else { Err(WireError::out_of_range("date or timestamp out of range".to_owned())) }
-}
-
-/// `{1,NULL,"a b"}`: an element is quoted where PostgreSQL would read it differently otherwise.
-fn write_list_text(
-    buf: &mut BytesMut,
-    lists: &ListArray,
-    items: &ColumnValues<'_>,
-    row: usize,
-) -> Result<(), WireError> {
-    let offsets = lists.value_offsets();
-    let mut element = BytesMut::new();
-    buf.put_u8(b'{');
-    for (position, item) in (offsets[row] as usize..offsets[row + 1] as usize).enumerate() {
-        if position > 0 {
-            buf.put_u8(b',');
-        }
-        if items.is_null(item) {
-            buf.put_slice(b"NULL");
-            continue;
-        }
-        element.clear();
-        items.write_text(item, &mut element)?;
-        if !needs_quotes(&element) {
-            buf.put_slice(&element);
-            continue;
-        }
-        buf.put_u8(b'"');
-        for byte in &element {
-            if matches!(byte, b'"' | b'\\') {
-                buf.put_u8(b'\\');
-            }
-            buf.put_u8(*byte);
-        }
-        buf.put_u8(b'"');
-    }
-    buf.put_u8(b'}');
-    Ok(())
-}
-
-fn needs_quotes(element: &[u8]) -> bool {
-    element.is_empty()
-        || element.eq_ignore_ascii_case(b"NULL")
-        || element
-            .iter()
-            .any(|b| matches!(b, b'{' | b'}' | b',' | b'"' | b'\\') || b.is_ascii_whitespace() || *b == 0x0b)
-}
-
-fn write_list_binary(
-    buf: &mut BytesMut,
-    lists: &ListArray,
-    items: &ColumnValues<'_>,
-    row: usize,
-    pg_type: &Type,
-) -> Result<(), WireError> {
-    let element = match pg_type.kind() {
-        tokio_postgres::types::Kind::Array(element) => element.clone(),
-        _ => return Err(WireError::internal(format!("{pg_type} is no array type"))),
-    };
-    let offsets = lists.value_offsets();
-    let range = offsets[row] as usize..offsets[row + 1] as usize;
-    if range.is_empty() {
-        buf.put_i32(0);
-        buf.put_i32(0);
-        buf.put_u32(element.oid());
-        return Ok(());
-    }
-    buf.put_i32(1);
-    buf.put_i32(i32::from(range.clone().any(|item| items.is_null(item))));
-    buf.put_u32(element.oid());
-    buf.put_i32(range.len() as i32);
-    buf.put_i32(1);
-    for item in range {
-        if items.is_null(item) {
-            buf.put_i32(-1);
-            continue;
-        }
-        let start = buf.len();
-        buf.put_i32(0);
-        items.write_binary(item, &element, buf)?;
-        set_length(buf, start, 4)?;
-    }
-    Ok(())
 }

@@ -14,11 +14,16 @@ use crate::wire::types::pg_type;
 
 /// All values of a column in one format; `None` for NULL.
 fn encoded(array: ArrayRef, format: Format) -> Vec<Option<Vec<u8>>> {
+    encoded_as(array, format, None)
+}
+
+/// The same of quotients with at least so many digits.
+fn encoded_as(array: ArrayRef, format: Format, quotient: Option<i8>) -> Vec<Option<Vec<u8>>> {
     let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap();
-    let encoding = ColumnEncoding { pg_type: pg_type(batch.column(0).data_type()), format };
+    let encoding = ColumnEncoding { pg_type: pg_type(batch.column(0).data_type()), format, quotient };
     let encodable = EncodableBatch::new(&batch).unwrap();
-    let sources = encodable.sources().unwrap();
+    let sources = encodable.sources(std::slice::from_ref(&encoding)).unwrap();
     (0..batch.num_rows())
         .map(|row| {
             let mut buf = BytesMut::new();
@@ -305,11 +310,28 @@ fn data_rows_stop_at_a_full_buffer_and_go_on() {
     let batch =
         RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from_iter_values(0..100)) as ArrayRef)]).unwrap();
     let encodable = EncodableBatch::new(&batch).unwrap();
-    let encodings = [ColumnEncoding { pg_type: Type::INT4, format: Format::Binary }];
+    let encodings = [ColumnEncoding { pg_type: Type::INT4, format: Format::Binary, quotient: None }];
     let mut buf = BytesMut::new();
     let first = encode_data_rows(&encodable, &encodings, 0, 100, 50, &mut buf).unwrap();
     assert!(first > 0 && first < 100);
     let last = encode_data_rows(&encodable, &encodings, first, 100, usize::MAX, &mut buf).unwrap();
     assert_eq!((last, buf.len()), (100, 100 * 15));
     assert_eq!(buf[..15], *b"D\0\0\0\x0e\0\x01\0\0\0\x04\0\0\0\0");
+}
+
+#[test]
+fn quotients_have_the_digits_that_their_size_asks_for() {
+    let values = [Some(33_333_333_333_333_333_333), Some(-166_666_666_666_666_666_667), Some(0), None];
+    let array: ArrayRef = Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(38, 20).unwrap());
+    let shown: Vec<Option<String>> = encoded_as(Arc::clone(&array), Format::Text, Some(2))
+        .into_iter()
+        .map(|text| text.map(|text| String::from_utf8(text).unwrap()))
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        shown,
+        [some("0.33333333333333333333"), some("-1.6666666666666667"), some("0.00000000000000000000"), None]
+    );
+    let bytes = encoded_as(array, Format::Binary, Some(2)).swap_remove(1).unwrap();
+    assert_eq!(bytes, [0, 5, 0, 0, 0x40, 0, 0, 16, 0, 1, 26, 10, 26, 10, 26, 10, 26, 11]);
 }

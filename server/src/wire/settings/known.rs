@@ -2,8 +2,10 @@
 
 use zxq_engine::functions::POSTGRES_VERSION;
 
+use super::measured::Unit;
+
 /// What a setting can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Values {
     /// Any text.
     Any,
@@ -15,8 +17,10 @@ pub(crate) enum Values {
     AlwaysOn,
     /// A whole number within bounds.
     Integer(i64, i64),
-    /// A time, in milliseconds unless a unit is given.
-    Millis,
+    /// A number with a decimal point, within bounds.
+    Real(f64, f64),
+    /// Bytes or a time, within bounds.
+    Measured(Unit, i64, i64),
     /// One of these.
     OneOf(&'static [&'static str]),
     /// A name of UTF-8.
@@ -25,12 +29,43 @@ pub(crate) enum Values {
     Iso,
     /// A time zone.
     Zone,
-    /// A list of schemas that looks in `public` first.
+    /// A list of schemas.
     SearchPath,
 }
 
+/// Who may change a setting, and when; PostgreSQL's groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// Everybody.
+    User,
+    /// In PostgreSQL superusers: here everybody, since it changes nothing.
+    Superuser,
+    /// The connection string only.
+    Start,
+    /// The configuration, while the server runs.
+    File,
+    /// The configuration, before the server starts.
+    Server,
+    /// Nobody.
+    Internal,
+}
+
+impl Context {
+    /// As `pg_settings` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Context::User => "user",
+            Context::Superuser => "superuser",
+            Context::Start => "superuser-backend",
+            Context::File => "sighup",
+            Context::Server => "postmaster",
+            Context::Internal => "internal",
+        }
+    }
+}
+
 /// One setting.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Known {
     /// Its name, spelled as PostgreSQL shows it.
     pub(crate) name: &'static str,
@@ -38,6 +73,8 @@ pub(crate) struct Known {
     pub(crate) default: &'static str,
     /// What it can be.
     pub(crate) values: Values,
+    /// Who may change it.
+    pub(crate) context: Context,
     /// The client is told when it changes, and when it connects.
     pub(crate) reported: bool,
     /// One line about it.
@@ -48,12 +85,24 @@ const LEVELS: Values = Values::OneOf(&["read committed", "repeatable read", "rea
 const MESSAGES: Values =
     Values::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]);
 
+const LOG_MESSAGES: Values = Values::OneOf(&[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning", "error", "log", "fatal", "panic",
+]);
+const MILLIS: Values = Values::Measured(Unit::Millisecond, 0, i32::MAX as i64);
+
+const fn context_of(values: Values) -> Context {
+    match values {
+        Values::ReadOnly => Context::Internal,
+        _ => Context::User,
+    }
+}
+
 const fn setting(name: &'static str, default: &'static str, values: Values, about: &'static str) -> Known {
-    Known { name, default, values, reported: false, about }
+    Known { name, default, values, context: context_of(values), reported: false, about }
 }
 
 const fn reported(name: &'static str, default: &'static str, values: Values, about: &'static str) -> Known {
-    Known { name, default, values, reported: true, about }
+    Known { name, default, values, context: context_of(values), reported: true, about }
 }
 
 /// All of them, by name.
@@ -65,7 +114,7 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("check_function_bodies", "on", Values::Bool, "No effect."),
     reported("client_encoding", "UTF8", Values::Utf8, "Encoding of text to and from the client."),
     setting("client_min_messages", "notice", MESSAGES, "Least severe message sent to the client."),
-    setting("cursor_tuple_fraction", "0.1", Values::Any, "No effect."),
+    setting("cursor_tuple_fraction", "0.1", Values::Real(0.0, 1.0), "No effect."),
     reported("DateStyle", "ISO, MDY", Values::Iso, "Format of dates and timestamps."),
     setting("default_table_access_method", "heap", Values::Any, "No effect."),
     setting("default_tablespace", "", Values::Any, "No effect."),
@@ -80,14 +129,14 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("escape_string_warning", "on", Values::Bool, "No effect."),
     setting("extra_float_digits", "1", Values::Integer(-15, 3), "Floats are always exact: no effect."),
     setting("geqo", "on", Values::Bool, "No effect."),
-    setting("gin_fuzzy_search_limit", "0", Values::Any, "No effect."),
+    setting("gin_fuzzy_search_limit", "0", Values::Integer(0, 2147483647), "No effect."),
     setting(
         "idle_in_transaction_session_timeout",
         "0",
-        Values::Millis,
+        MILLIS,
         "Longest time a client may be idle in a transaction; 0 is for ever.",
     ),
-    setting("idle_session_timeout", "0", Values::Millis, "Longest time a client may be idle; 0 is for ever."),
+    setting("idle_session_timeout", "0", MILLIS, "Longest time a client may be idle; 0 is for ever."),
     reported("in_hot_standby", "off", Values::ReadOnly, "Always off."),
     reported("integer_datetimes", "on", Values::ReadOnly, "Dates and times are whole numbers on the wire."),
     reported("IntervalStyle", "postgres", Values::OneOf(&["postgres"]), "Format of intervals."),
@@ -99,33 +148,43 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("lc_monetary", "C", Values::Any, "No effect."),
     setting("lc_numeric", "C", Values::Any, "No effect."),
     setting("lc_time", "C", Values::Any, "No effect."),
-    setting("lock_timeout", "0", Values::Millis, "No effect: readers and writers do not wait for each other."),
-    setting("log_min_messages", "warning", MESSAGES, "No effect."),
-    setting("log_statement", "none", Values::Any, "No effect."),
-    setting("maintenance_work_mem", "64MB", Values::Any, "No effect."),
+    setting("lock_timeout", "0", MILLIS, "No effect: readers and writers do not wait for each other."),
+    setting("log_min_messages", "warning", LOG_MESSAGES, "No effect."),
+    setting("log_statement", "none", Values::OneOf(&["none", "ddl", "mod", "all"]), "No effect."),
+    setting("maintenance_work_mem", "64MB", Values::Measured(Unit::Kilobyte, 1024, 2147483647), "No effect."),
     setting("max_identifier_length", "63", Values::ReadOnly, "Longest name PostgreSQL clients expect, bytes."),
     setting("max_index_keys", "32", Values::ReadOnly, "No effect."),
     setting("password_encryption", "scram-sha-256", Values::ReadOnly, "No effect."),
-    setting("random_page_cost", "4", Values::Any, "No effect."),
+    setting("random_page_cost", "4", Values::Real(0.0, 1.79769e+308), "No effect."),
     setting("role", "none", Values::Any, "Role that the session acts as."),
     setting("row_security", "on", Values::Bool, "No effect."),
     setting("search_path", "\"$user\", public", Values::SearchPath, "Schemas of unqualified names."),
     reported("server_encoding", "UTF8", Values::ReadOnly, "Encoding of stored text."),
     reported("server_version", POSTGRES_VERSION, Values::ReadOnly, "PostgreSQL version that clients may expect."),
     setting("server_version_num", "150007", Values::ReadOnly, "The same as a number."),
-    reported("session_authorization", "zxq", Values::ReadOnly, "User of the session."),
-    setting("session_replication_role", "origin", Values::Any, "No effect."),
+    reported("session_authorization", "zxq", Values::Any, "User of the session."),
+    setting("session_replication_role", "origin", Values::OneOf(&["origin", "replica", "local"]), "No effect."),
     setting("ssl", "off", Values::ReadOnly, "TLS is not spoken."),
     reported("standard_conforming_strings", "on", Values::AlwaysOn, "A backslash in '…' is a backslash."),
-    setting("statement_timeout", "0", Values::Millis, "Longest time a statement may run; 0 is for ever."),
-    setting("synchronous_commit", "on", Values::Any, "No effect: see hot.wal_sync in the configuration."),
+    setting("statement_timeout", "0", MILLIS, "Longest time a statement may run; 0 is for ever."),
+    setting(
+        "synchronous_commit",
+        "on",
+        Values::OneOf(&["local", "remote_write", "remote_apply", "on", "off"]),
+        "No effect: see hot.wal_sync in the configuration.",
+    ),
     setting("synchronize_seqscans", "on", Values::Bool, "No effect."),
-    setting("tcp_keepalives_idle", "0", Values::Any, "No effect."),
-    setting("temp_buffers", "8MB", Values::Any, "No effect."),
+    setting("tcp_keepalives_idle", "0", Values::Measured(Unit::Second, 0, 2147483647), "No effect."),
+    setting("temp_buffers", "8MB", Values::Measured(Unit::Page, 100, 1073741823), "No effect."),
     reported("TimeZone", "UTC", Values::Zone, "Time zone of timestamps shown and read."),
     setting("transaction_deferrable", "off", Values::Bool, "No effect."),
     setting("transaction_isolation", "read committed", LEVELS, "No effect: each statement reads one snapshot."),
     setting("transaction_read_only", "off", Values::Bool, "The transaction only reads."),
-    setting("work_mem", "4MB", Values::Any, "No effect: see memory_limit in the configuration."),
-    setting("xmloption", "content", Values::Any, "No effect."),
+    setting(
+        "work_mem",
+        "4MB",
+        Values::Measured(Unit::Kilobyte, 64, 2147483647),
+        "No effect: see memory_limit in the configuration.",
+    ),
+    setting("xmloption", "content", Values::OneOf(&["content", "document"]), "No effect."),
 ];

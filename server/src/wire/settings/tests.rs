@@ -12,6 +12,14 @@ fn values_are_checked_and_normalised() {
         ("timezone", "etc/utc", "Etc/UTC"),
         ("statement_timeout", "90000", "90s"),
         ("statement_timeout", "1min", "1min"),
+        ("statement_timeout", "1500", "1500ms"),
+        ("work_mem", "65536", "64MB"),
+        ("random_page_cost", "1.10", "1.1"),
+        ("synchronous_commit", "yes", "on"),
+        ("synchronous_commit", "remote_write", "remote_write"),
+        ("enable_sort", "0", "off"),
+        ("application_name", "caf\u{e9}", "caf??"),
+        ("search_path", "cold", "cold"),
         ("jit", "TRUE", "on"),
         ("search_path", "\"$user\", public, cold", "\"$user\", public, cold"),
         ("search_path", "", ""),
@@ -24,7 +32,13 @@ fn values_are_checked_and_normalised() {
         ("datestyle", "SQL, DMY", "22023"),
         ("timezone", "Mars/Olympus", "22023"),
         ("statement_timeout", "soon", "22023"),
-        ("search_path", "cold", "22023"),
+        ("statement_timeout", "-1", "22023"),
+        ("work_mem", "1", "22023"),
+        ("work_mem", "1 parsec", "22023"),
+        ("random_page_cost", "dear", "22023"),
+        ("synchronous_commit", "perhaps", "22023"),
+        ("shared_buffers", "1GB", "55P02"),
+        ("checkpoint_timeout", "5min", "55P02"),
         ("standard_conforming_strings", "off", "22023"),
         ("server_version", "9.1", "55P02"),
         ("no_such_thing", "1", "42704"),
@@ -49,9 +63,23 @@ fn reset_goes_back_to_what_the_client_connected_with() {
 
 #[test]
 fn names_are_unique() {
-    let mut names: Vec<String> = KNOWN.iter().map(|known| known.name.to_lowercase()).collect();
+    let mut names: Vec<String> = all().map(|known| known.name.to_lowercase()).collect();
     names.sort();
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+#[test]
+fn clients_have_settings_of_their_own() {
+    let mut settings = SessionSettings::default();
+    assert!(is_custom("app.user_id") && is_custom("a.b.c"));
+    assert!(!is_custom("app") && !is_custom("app.") && !is_custom("app.1x") && !is_custom(".x"));
+    assert_eq!(settings.custom("app.user"), None);
+    settings.set_custom("App.User", Some("42"));
+    assert_eq!(settings.custom("app.USER"), Some("42"));
+    let version = settings.version();
+    settings.reset_all();
+    assert_eq!(settings.custom("app.user"), Some(""));
+    assert_ne!(settings.version(), version);
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::wire::cursor::Scroll;
 
 fn parsed(sql: &str) -> Utility {
     parse(sql).unwrap().unwrap()
@@ -14,17 +15,23 @@ fn set_to(name: &str, value: &str) -> Utility {
 fn settings_in_every_spelling() {
     assert_eq!(parsed("set extra_float_digits = 3"), set_to("extra_float_digits", "3"));
     assert_eq!(parsed("SET zxq.tiers TO 'hot,warm'"), set_to("zxq.tiers", "hot,warm"));
-    assert_eq!(parsed("SET search_path = public, \"$user\""), set_to("search_path", "public, $user"));
+    assert_eq!(parsed("SET search_path = public, \"$user\""), set_to("search_path", "public, \"$user\""));
     assert_eq!(parsed("SET TIME ZONE 'UTC'"), set_to("timezone", "UTC"));
     assert_eq!(parsed("SET TimeZone='UTC'"), set_to("timezone", "UTC"));
     assert_eq!(parsed("SET SESSION statement_timeout = -1"), set_to("statement_timeout", "-1"));
     assert_eq!(parsed("SET NAMES 'UTF8'"), set_to("client_encoding", "UTF8"));
-    assert_eq!(parsed("SET search_path = ''"), set_to("search_path", ""));
+    assert_eq!(parsed("SET search_path = ''"), set_to("search_path", "\"\""));
     assert_eq!(
         parsed("SET LOCAL statement_timeout TO DEFAULT"),
         Utility::Set { name: "statement_timeout".to_owned(), value: None, local: true }
     );
-    assert!(parse("SET x =").is_err());
+    assert_eq!(parsed("SET search_path TO Cold, 'a b'"), set_to("search_path", "cold, \"a b\""));
+    assert_eq!(parsed("SET SESSION AUTHORIZATION 'ann'"), set_to("session_authorization", "ann"));
+    assert_eq!(parsed("SET ROLE none"), set_to("role", "none"));
+    assert_eq!(parsed("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE"), set_to("timezone", "-08"));
+    assert_eq!(parsed("SET app.user_id = 42"), set_to("app.user_id", "42"));
+    assert_eq!(parsed("RESET SESSION AUTHORIZATION"), Utility::Reset("session_authorization".to_owned()));
+    assert!(parse("SET x =").is_err() && parse("SET x = 1,").is_err() && parse("RESET x y").is_err());
     assert_eq!(parsed("SHOW TRANSACTION ISOLATION LEVEL"), Utility::Show("transaction_isolation".to_owned()));
     assert_eq!(parse("SHOW TABLES").unwrap(), None);
 }
@@ -57,16 +64,48 @@ fn transactions() {
 
 #[test]
 fn cursors_and_prepared_statements() {
+    let declared = |name: &str, scroll, binary, hold, at| {
+        let query = "select 1".to_owned();
+        Utility::Declare(Declare { name: name.to_owned(), binary, scroll, hold, query, at })
+    };
     assert_eq!(
         parsed("DECLARE \"C 1\" NO SCROLL CURSOR WITHOUT HOLD FOR select 1"),
-        Utility::Declare { name: "C 1".to_owned(), hold: false, query: "select 1".to_owned() }
+        declared("C 1", Scroll::No, false, false, 48)
     );
     assert_eq!(
-        parsed("FETCH FORWARD 100 FROM _psql_cursor"),
-        Utility::Fetch { name: "_psql_cursor".to_owned(), count: Some(100), skip: false }
+        parsed("declare c binary insensitive scroll cursor with hold for select 1"),
+        declared("c", Scroll::Yes, true, true, 57)
     );
-    assert_eq!(parsed("MOVE ALL IN c"), Utility::Fetch { name: "c".to_owned(), count: None, skip: true });
-    assert!(parse("FETCH BACKWARD 1 FROM c").is_err());
+    assert_eq!(parsed("DECLARE c CURSOR FOR select 1"), declared("c", Scroll::WhileFew, false, false, 21));
+    assert_eq!(parse("DECLARE c SCROLL NO SCROLL CURSOR FOR select 1").unwrap_err().code, "42P11");
+    let fetched = |name: &str, movement| Utility::Fetch { name: name.to_owned(), movement, skip: false };
+    for (sql, movement) in [
+        ("FETCH c", Movement::Forward(1)),
+        ("FETCH NEXT FROM c", Movement::Forward(1)),
+        ("FETCH 0 IN c", Movement::Forward(0)),
+        ("FETCH -2 FROM c", Movement::Forward(-2)),
+        ("FETCH FORWARD 100 FROM c", Movement::Forward(100)),
+        ("FETCH FORWARD ALL FROM c", Movement::ForwardAll),
+        ("FETCH ALL c", Movement::ForwardAll),
+        ("FETCH BACKWARD FROM c", Movement::Forward(-1)),
+        ("FETCH BACKWARD 3 c", Movement::Forward(-3)),
+        ("FETCH BACKWARD -3 c", Movement::Forward(3)),
+        ("FETCH BACKWARD ALL IN c", Movement::BackwardAll),
+        ("FETCH PRIOR FROM c", Movement::Forward(-1)),
+        ("FETCH FIRST c", Movement::Absolute(1)),
+        ("FETCH LAST FROM c", Movement::Absolute(-1)),
+        ("FETCH ABSOLUTE -4 FROM c", Movement::Absolute(-4)),
+        ("FETCH RELATIVE +4 FROM c", Movement::Relative(4)),
+    ] {
+        assert_eq!(parsed(sql), fetched("c", movement), "{sql}");
+    }
+    assert_eq!(
+        parsed("MOVE ALL IN c"),
+        Utility::Fetch { name: "c".to_owned(), movement: Movement::ForwardAll, skip: true }
+    );
+    for sql in ["FETCH ABSOLUTE FROM c", "FETCH 99999999999 FROM c", "FETCH - FROM c", "FETCH 1 FROM c d"] {
+        assert_eq!(parse(sql).unwrap_err().code, "42601", "{sql}");
+    }
     assert_eq!(
         parsed("PREPARE p(int, numeric(10,2)) AS SELECT $1 + $2"),
         Utility::Prepare {

@@ -31,15 +31,3 @@ pub(super) fn set(cursor: &mut Cursor<'_>, session: bool, local: bool) -> Result
     cursor.end()?;
     Ok(Some(Utility::Set { name: name.to_owned(), value, local }))
 }
-
-/// `SESSION AUTHORIZATION`, behind RESET; false where something else is reset.
-pub(super) fn resets_session(cursor: &mut Cursor<'_>) -> Result<bool, WireError> {
-    if !cursor.take("SESSION")? {
-        return Ok(false);
-    }
-    if !cursor.take("AUTHORIZATION")? {
-        return Err(cursor.unexpected("AUTHORIZATION"));
-    }
-    cursor.end()?;
-    Ok(true)
-}

@@ -16,17 +16,18 @@ fn both_spellings_of_options() {
         panic!("not a COPY FROM")
     };
     assert_eq!((table.as_str(), columns), ("t", vec!["a".to_owned(), "B".to_owned()]));
-    assert_eq!((options.format, options.header), (CopyFormat::Csv, true));
+    assert_eq!((options.format, options.header), (CopyFormat::Csv, Header::Yes));
     assert_eq!((options.delimiter(), options.null()), (b';', "x"));
 
-    let CopyCommand::Out { query, options } = parse("COPY (select (1)) TO STDOUT WITH CSV HEADER NULL AS '-'").unwrap()
+    let CopyCommand::Out { query, options, .. } =
+        parse("COPY (select (1)) TO STDOUT WITH CSV HEADER NULL AS '-'").unwrap()
     else {
         panic!("not a COPY TO")
     };
     assert_eq!(query, "select (1)");
-    assert_eq!((options.format, options.header, options.null()), (CopyFormat::Csv, true, "-"));
+    assert_eq!((options.format, options.header, options.null()), (CopyFormat::Csv, Header::Yes, "-"));
 
-    let CopyCommand::Out { query, options } = parse("COPY warm.t TO STDOUT (FORMAT \"binary\")").unwrap() else {
+    let CopyCommand::Out { query, options, .. } = parse("COPY warm.t TO STDOUT (FORMAT \"binary\")").unwrap() else {
         panic!("not a COPY TO")
     };
     assert_eq!((query.as_str(), options.format), ("SELECT * FROM \"warm\".\"t\"", CopyFormat::Binary));
@@ -49,12 +50,52 @@ fn options_of_zxq() {
 }
 
 #[test]
+fn columns_of_options() {
+    let force = |sql: &str| match parse(sql).unwrap() {
+        CopyCommand::In { options, .. } | CopyCommand::Out { options, .. } => {
+            (options.force_quote, options.force_not_null, options.force_null)
+        }
+    };
+    let these = |names: &[&str]| ColumnList::These(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(force("COPY t TO STDOUT (FORMAT csv, FORCE_QUOTE *)").0, ColumnList::All);
+    assert_eq!(force("COPY t TO STDOUT CSV FORCE QUOTE a, \"B\"").0, these(&["a", "B"]));
+    let (_, not_null, null) = force("COPY t FROM STDIN (FORMAT csv, FORCE_NOT_NULL (a), FORCE_NULL (b, c), FREEZE)");
+    assert_eq!((not_null, null), (these(&["a"]), these(&["b", "c"])));
+    let (_, not_null, null) = force("COPY t FROM STDIN WITH CSV FORCE NOT NULL a FORCE NULL b ENCODING 'utf-8'");
+    assert_eq!((not_null, null), (these(&["a"]), these(&["b"])));
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     for (sql, code) in [
         ("COPY t FROM STDIN (FORMAT xml)", "22023"),
+        ("COPY t FROM STDIN (FORMAT csv, FORMAT csv)", "42601"),
         ("COPY t FROM STDIN (colour 'red')", "42601"),
+        ("COPY t FROM STDIN ()", "42601"),
+        ("COPY t FROM STDIN (FORMAT)", "42601"),
         ("COPY t TO STDOUT (FORMAT parquet)", "22023"),
+        ("COPY t FROM STDIN (FORMAT binary, DELIMITER ',')", "42601"),
+        ("COPY t FROM STDIN (FORMAT binary, NULL '')", "42601"),
+        ("COPY t FROM STDIN (FORMAT binary, HEADER)", "0A000"),
+        ("COPY t FROM STDIN (DELIMITER 'ab')", "0A000"),
+        ("COPY t FROM STDIN (DELIMITER E'\\n')", "22023"),
+        ("COPY t FROM STDIN (DELIMITER 'a')", "22023"),
+        ("COPY t FROM STDIN (NULL E'\\n')", "22023"),
         ("COPY t FROM STDIN (FORMAT csv, DELIMITER '\"')", "22023"),
+        ("COPY t FROM STDIN (FORMAT csv, NULL ',')", "0A000"),
+        ("COPY t FROM STDIN (FORMAT csv, NULL '\"')", "0A000"),
+        ("COPY t FROM STDIN (QUOTE 'q')", "0A000"),
+        ("COPY t FROM STDIN (FORMAT csv, ESCAPE 'ab')", "0A000"),
+        ("COPY t FROM STDIN (FORMAT csv, FORCE_QUOTE *)", "0A000"),
+        ("COPY t TO STDOUT (FORMAT csv, FORCE_NULL (a))", "0A000"),
+        ("COPY t FROM STDIN (FORMAT csv, FORCE_NULL a)", "22023"),
+        ("COPY t FROM STDIN (FORCE_NULL (a))", "0A000"),
+        ("COPY t TO STDOUT (FORMAT csv, HEADER match)", "0A000"),
+        ("COPY t FROM STDIN (FORMAT csv, HEADER maybe)", "42601"),
+        ("COPY t FROM STDIN (FREEZE perhaps)", "42601"),
+        ("COPY t FROM STDIN (ENCODING 'latin1')", "0A000"),
+        ("COPY t FROM STDIN (ENCODING 'klingon')", "22023"),
+        ("COPY t FROM STDIN WHERE a > 1", "0A000"),
         ("COPY t FROM '/etc/passwd'", "42501"),
         ("COPY hot.t FROM STDIN", "0A000"),
         ("COPY t", "42601"),

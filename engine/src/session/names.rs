@@ -1,0 +1,304 @@
+//! What the names in a session's statements mean: its temporary tables and views first, then the schemas of its search path.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement as Ast};
+use parking_lot::RwLock;
+use zxq_catalog::{Snapshot, TableDef, Tier};
+
+use crate::context::{CATALOG, PUBLIC};
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::session::EngineSession;
+use crate::session::temporary::{TEMPORARY, Temporaries};
+use crate::sql::relations::{self, Meaning};
+use crate::sql::{self, Statement};
+
+/// Schema of zxq's own views.
+const SYSTEM: &str = "zxq";
+
+/// What names mean in one session.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// Tables and views of this session alone.
+    pub(crate) temporaries: Arc<Temporaries>,
+    state: RwLock<State>,
+    /// Another number whenever a name may mean something else.
+    version: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What the client calls the database.
+    database: String,
+    /// Schemas of names without one.
+    path: Vec<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let state = State { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
+        Names { temporaries: Arc::default(), state: RwLock::new(state), version: AtomicU64::new(0) }
+    }
+}
+
+/// What a statement's names meant when it was planned.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Resolved {
+    views: Vec<Arc<TableDef>>,
+    version: u64,
+}
+
+impl Resolved {
+    /// The views that were named.
+    pub(crate) fn views(&self) -> &[Arc<TableDef>] {
+        &self.views
+    }
+
+    /// True while the names mean the same.
+    pub(crate) fn is_current(&self, session: &EngineSession) -> bool {
+        let snapshot = session.engine.snapshot();
+        let unchanged = |view: &Arc<TableDef>| snapshot.table_by_id(view.id).is_some_and(|now| now.def == *view);
+        self.version == session.names.version()
+            && self.views.iter().all(|view| session.names.temporaries.is_view(view) || unchanged(view))
+    }
+}
+
+impl Names {
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed) + self.temporaries.version()
+    }
+}
+
+impl EngineSession {
+    /// The schemas that names without one are looked up in; those that there are not are left out.
+    pub fn set_search_path(&self, path: Vec<String>) {
+        self.names.state.write().path = path;
+        self.names.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The schemas that names without one are looked up in, those that there are.
+    pub fn search_path(&self) -> Vec<String> {
+        let mut path = self.names.state.read().path.clone();
+        path.retain(|schema| is_schema(schema));
+        path
+    }
+
+    /// What the client calls the database, in names of three parts.
+    pub fn set_database(&self, name: &str) {
+        name.clone_into(&mut self.names.state.write().database);
+        self.names.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The statement with its names resolved, and what they meant.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedTable`] for what is in no schema of the path; [`ErrorKind::FeatureNotSupported`] for other
+    /// databases.
+    pub(crate) fn resolve(&self, statement: &Statement) -> Result<(Statement, Resolved)> {
+        let mut parsed = statement.parsed().clone();
+        let resolved = self.resolve_parsed(&mut parsed)?;
+        Ok((statement.with_parsed(parsed), resolved))
+    }
+
+    /// As [`EngineSession::resolve`], in place.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn resolve_parsed(&self, parsed: &mut DfStatement) -> Result<Resolved> {
+        let version = self.names.version();
+        let snapshot = self.engine.snapshot();
+        let mut views = Vec::new();
+        relations::resolve(parsed, &mut |name| self.meaning(&snapshot, name, &mut views))?;
+        Ok(Resolved { views, version })
+    }
+
+    fn meaning(&self, snapshot: &Snapshot, name: &[String], views: &mut Vec<Arc<TableDef>>) -> Result<Meaning> {
+        let mut view = |def: &Arc<TableDef>| {
+            views.push(Arc::clone(def));
+            view_query(def)
+        };
+        match name {
+            [table] => {
+                if let Some(def) = self.names.temporaries.view(table) {
+                    return view(&def);
+                }
+                if self.names.temporaries.has_table(table) {
+                    return Ok(Meaning::Relation(vec![TEMPORARY.to_owned(), table.clone()]));
+                }
+                let known = snapshot.table(table);
+                let path = self.search_path();
+                for schema in &path {
+                    match (schema.as_str(), known) {
+                        (PUBLIC, Some(state)) if state.def.view().is_some() => return view(&state.def),
+                        (PUBLIC, Some(_)) => return Ok(Meaning::AsItIs),
+                        (schema, Some(state)) if is_tier(schema) && state.def.is_stored() => {
+                            return Ok(Meaning::Relation(vec![schema.to_owned(), table.clone()]));
+                        }
+                        (SYSTEM, _) if self.is_system_view(table) => {
+                            return Ok(Meaning::Relation(vec![SYSTEM.to_owned(), table.clone()]));
+                        }
+                        _ => {}
+                    }
+                }
+                // The planner says so of what there is nowhere.
+                if known.is_none() || path.iter().any(|schema| schema == PUBLIC) {
+                    return Ok(Meaning::AsItIs);
+                }
+                let message = format!("relation \"{table}\" does not exist");
+                if !known.is_some_and(|state| self.may_know_of(&state.def)) {
+                    return Err(EngineError::new(ErrorKind::UndefinedTable, message));
+                }
+                let hint = format!("There is {PUBLIC}.{table}, and {PUBLIC} is not in the search_path.");
+                Err(EngineError::new(ErrorKind::UndefinedTable, message).with_hint(hint))
+            }
+            [schema, table] if is_temporary(schema) => match self.names.temporaries.view(table) {
+                Some(def) => view(&def),
+                None => Ok(Meaning::Relation(vec![TEMPORARY.to_owned(), table.clone()])),
+            },
+            [schema, table] if schema == PUBLIC => match snapshot.table(table) {
+                Some(state) if state.def.view().is_some() => view(&state.def),
+                _ => Ok(Meaning::AsItIs),
+            },
+            [database, schema, table] => {
+                self.check_database(database, name)?;
+                match self.meaning(snapshot, &[schema.clone(), table.clone()], views)? {
+                    Meaning::AsItIs => Ok(Meaning::Relation(vec![schema.clone(), table.clone()])),
+                    meaning => Ok(meaning),
+                }
+            }
+            _ => Ok(Meaning::AsItIs),
+        }
+    }
+
+    /// A relation's name with its schema, wherever it is read from.
+    ///
+    /// # Errors
+    /// As [`EngineSession::resolve`].
+    pub(crate) fn full_name(&self, name: &[String]) -> Result<Vec<String>> {
+        let snapshot = self.engine.snapshot();
+        let meant = self.meaning(&snapshot, name, &mut Vec::new())?;
+        let last = name.last().cloned().unwrap_or_default();
+        Ok(match (meant, name) {
+            (Meaning::Relation(full), _) => full,
+            (Meaning::View(..), [one]) if self.names.temporaries.has(one) => vec![TEMPORARY.to_owned(), last],
+            (Meaning::View(..), [schema, _]) if is_temporary(schema) => vec![TEMPORARY.to_owned(), last],
+            (Meaning::AsItIs, [schema, table]) => vec![schema.clone(), table.clone()],
+            (Meaning::View(..) | Meaning::AsItIs, _) => vec![PUBLIC.to_owned(), last],
+        })
+    }
+
+    /// Refuses the name of a relation that there is not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedTable`].
+    pub fn check_relation(&self, name: &[String]) -> Result<()> {
+        let there = match self.full_name(name)?.as_slice() {
+            [schema, table] if is_temporary(schema) => self.names.temporaries.has(table),
+            [schema, table] if schema == PUBLIC || is_tier(schema) => {
+                self.engine.snapshot().table(table).is_some_and(|state| self.may_know_of(&state.def))
+            }
+            [schema, view] if schema == SYSTEM => self.is_system_view(view),
+            [schema, _] => is_schema(schema),
+            _ => false,
+        };
+        match there {
+            true => Ok(()),
+            false => {
+                let message = format!("relation \"{}\" does not exist", name.join("."));
+                Err(EngineError::new(ErrorKind::UndefinedTable, message))
+            }
+        }
+    }
+
+    fn may_know_of(&self, def: &TableDef) -> bool {
+        self.rights().is_ok_and(|rights| rights.sees(def))
+    }
+
+    fn check_database(&self, database: &str, name: &[String]) -> Result<()> {
+        if database == CATALOG || database == self.names.state.read().database {
+            return Ok(());
+        }
+        let message = format!("cross-database references are not implemented: \"{}\"", name.join("."));
+        Err(EngineError::new(ErrorKind::FeatureNotSupported, message))
+    }
+
+    fn is_system_view(&self, name: &str) -> bool {
+        let schema = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(SYSTEM));
+        schema.is_some_and(|schema| schema.table_exist(name))
+    }
+
+    /// Names what a definition is about: the relation's name, and whether it is one of this session alone. New ones are where
+    /// the search path begins.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidDefinition`] for names in schemas that hold none; [`ErrorKind::UndefinedSchema`] where the search
+    /// path names no schema that holds some.
+    pub(crate) fn object(&self, name: &ObjectName, temporary: bool) -> Result<(String, bool)> {
+        let mut parts = relations::parts(name);
+        if parts.len() == 3 {
+            self.check_database(&parts[0], &parts)?;
+            parts.remove(0);
+        }
+        match parts.as_slice() {
+            [schema, table] if is_temporary(schema) => Ok((table.clone(), true)),
+            [_, _] if temporary => {
+                let message = "cannot create temporary relation in non-temporary schema";
+                Err(EngineError::new(ErrorKind::InvalidDefinition, message))
+            }
+            [table] if temporary => Ok((table.clone(), true)),
+            [_] if !self.search_path().iter().any(|schema| schema == PUBLIC) => {
+                Err(EngineError::new(ErrorKind::UndefinedSchema, "no schema has been selected to create in"))
+            }
+            [table] => Ok((table.clone(), false)),
+            [schema, _] if !is_schema(schema) => {
+                Err(EngineError::new(ErrorKind::UndefinedSchema, format!("schema \"{schema}\" does not exist")))
+            }
+            _ => Ok((sql::table_name(name)?, false)),
+        }
+    }
+
+    /// As [`EngineSession::object`], of what is there already: names that the session has for itself go first.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn existing(&self, name: &ObjectName) -> Result<(String, bool)> {
+        let mine = match relations::parts(name).as_slice() {
+            [one] => self.names.temporaries.has(one),
+            _ => false,
+        };
+        self.object(name, mine)
+    }
+}
+
+fn is_temporary(schema: &str) -> bool {
+    schema == TEMPORARY || schema.starts_with("pg_temp_")
+}
+
+fn is_tier(schema: &str) -> bool {
+    Tier::ALL.iter().any(|tier| tier.name() == schema)
+}
+
+/// True for a schema that there is.
+pub(crate) fn is_schema(schema: &str) -> bool {
+    matches!(schema, PUBLIC | SYSTEM | "pg_catalog" | "information_schema") || is_tier(schema)
+}
+
+/// The query of a view, and the names of its columns.
+fn view_query(def: &TableDef) -> Result<Meaning> {
+    let text = def.view().ok_or_else(|| EngineError::internal(format!("{} is no view", def.name)))?;
+    let query = query_of(text).map_err(|error| error.context(format!("view \"{}\"", def.name)))?;
+    Ok(Meaning::View(query, def.columns.iter().map(|column| column.name.clone()).collect()))
+}
+
+/// The query that a text is.
+pub(crate) fn query_of(text: &str) -> Result<Box<Query>> {
+    match sql::parse(text)?.pop().map(Statement::into_parsed) {
+        Some(DfStatement::Statement(ast)) => match *ast {
+            Ast::Query(query) => Ok(query),
+            _ => Err(EngineError::internal("the text is no query")),
+        },
+        _ => Err(EngineError::internal("the text is no query")),
+    }
+}

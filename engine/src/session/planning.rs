@@ -1,0 +1,91 @@
+//! From a parsed statement to its plan: in the forms that DataFusion takes, with the types of its parameters.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, Statement as LogicalStatement};
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
+
+use crate::error::Result;
+use crate::session::parameters::{Settled, contradict, is_misread, settle};
+use crate::session::{EngineSession, insert_statement, returning};
+use crate::sql::statement::EXPLAIN_AS_JSON;
+use crate::sql::{
+    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, using_columns,
+};
+
+/// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
+/// another kind than the client declared, or nothing that can be planned, what the client declared.
+pub(super) async fn plan_with_types(
+    session: &EngineSession,
+    state: &SessionState,
+    statement: &Statement,
+    hints: &[Option<DataType>],
+) -> Result<Settled> {
+    let settled = plan_statement(session, state, statement, None).await.and_then(|plan| settle(plan, hints));
+    let declared: Option<Vec<DataType>> = hints.iter().cloned().collect();
+    let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return settled };
+    match &settled {
+        Ok(settled) if !contradict(&settled.fields, &declared) && !is_misread(&settled.plan)? => {}
+        _ => {
+            let plan = plan_statement(session, state, statement, Some(&declared)).await?;
+            if let LogicalPlan::Statement(LogicalStatement::Prepare(prepare)) = plan {
+                return Ok(Settled { plan: Arc::unwrap_or_clone(prepare.input), fields: prepare.fields });
+            }
+        }
+    }
+    settled
+}
+
+/// Plans a statement, in the forms that DataFusion takes; with the types of all parameters, as a `PREPARE`.
+async fn plan_statement(
+    session: &EngineSession,
+    state: &SessionState,
+    statement: &Statement,
+    declared: Option<&[DataType]>,
+) -> Result<LogicalPlan> {
+    let mut parsed = statement.parsed().clone();
+    if statement.kind() == StatementKind::Insert {
+        returning::take(&mut parsed)?;
+    }
+    plan_parsed(session, state, parsed, declared).await
+}
+
+/// Plans what the parser gave, in the forms that DataFusion takes.
+pub(super) async fn plan_parsed(
+    session: &EngineSession,
+    state: &SessionState,
+    mut parsed: DfStatement,
+    declared: Option<&[DataType]>,
+) -> Result<LogicalPlan> {
+    if let DfStatement::Explain(explain) = &mut parsed {
+        explain.format = explain.format.take().filter(|format| format != EXPLAIN_AS_JSON);
+    }
+    query_forms::rewrite(&mut parsed)?;
+    using_columns::rewrite(&mut parsed);
+    set_returning::rewrite(&mut parsed);
+    series::rewrite(&mut parsed)?;
+    postgres_forms::rewrite(&mut parsed)?;
+    row_places::rewrite(&mut parsed);
+    insert_statement::spell_out(session, &mut parsed)?;
+    let prepared = |parsed: DfStatement| match declared {
+        Some(declared) => as_prepare(parsed, declared),
+        None => Ok(parsed),
+    };
+    match state.statement_to_plan(prepared(parsed.clone())?).await {
+        Err(error) if error.to_string().contains("unique expression names") => {
+            postgres_forms::tell_columns_apart(&mut parsed)?;
+            Ok(state.statement_to_plan(prepared(parsed)?).await?)
+        }
+        planned => Ok(planned?),
+    }
+}
+
+/// `PREPARE p (types) AS statement`, where it is one that can be prepared so.
+fn as_prepare(parsed: DfStatement, declared: &[DataType]) -> Result<DfStatement> {
+    let DfStatement::Statement(statement) = parsed else { return Ok(parsed) };
+    let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>>>()?;
+    Ok(DfStatement::Statement(Box::new(Ast::Prepare { name: Ident::new("p"), data_types, statement })))
+}

@@ -43,6 +43,7 @@ pub(crate) mod times;
 mod timezone;
 mod to_char;
 mod to_char_of_any;
+pub(crate) mod told_apart;
 mod type_planner;
 mod version;
 mod vwap;
@@ -139,6 +140,7 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
         time_bucket::TimeBucket::default().into(),
         timezone::Timezone::default().into(),
         to_char_of_any::ToCharOfAny::new(to_char::ToChar::default()).into(),
+        told_apart::ToldApart::default().into(),
         version::Version::default().into(),
     ]
     .into_iter()

@@ -30,6 +30,7 @@ pub mod statement;
 mod syntax_error;
 mod table_command;
 mod text_literals;
+pub(crate) mod told_apart;
 pub mod types;
 pub(crate) mod using_columns;
 

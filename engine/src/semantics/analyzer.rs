@@ -17,7 +17,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
 use super::{aggregates, casts, checked_math, operators, untyped_texts, zeros};
-use crate::functions::decimals_beside_doubles;
+use crate::functions::{decimals_beside_doubles, told_apart};
 
 /// DataFusion's analyzer rules, after ours.
 pub(crate) fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
@@ -79,13 +79,21 @@ fn node(plan: LogicalPlan, integers: bool) -> Result<Transformed<LogicalPlan>> {
     let selects = integers && matches!(plan, LogicalPlan::Projection(_));
     let plan = plan
         .map_expressions(|expr| {
-            let name = names.save(&expr);
-            let expr = rewrite(expr, &schema)?;
-            Ok(Transformed::yes(name.restore(if selects { selected(expr) } else { expr })))
+            let meant = |expr| rewrite(expr, &schema).map(|expr| if selects { selected(expr) } else { expr });
+            Ok(Transformed::yes(under_its_name(expr, &names, &meant)?))
         })?
         .data;
     let plan = zeros::keys(plan, &schema)?;
     Ok(Transformed::yes(plan.recompute_schema()?))
+}
+
+/// An expression rewritten, and called as before. Keys of grouping sets are columns each: their set has no name.
+fn under_its_name(expr: Expr, names: &NamePreserver, meant: &impl Fn(Expr) -> Result<Expr>) -> Result<Expr> {
+    if matches!(expr, Expr::GroupingSet(_)) {
+        return Ok(expr.map_children(|key| Ok(Transformed::yes(under_its_name(key, names, meant)?)))?.data);
+    }
+    let name = names.save(&expr);
+    Ok(name.restore(meant(expr)?))
 }
 
 /// The columns of VALUES have their types already, but for columns of nothing but integers that are short.
@@ -139,6 +147,14 @@ const OF_THE_SAME_TYPE: [&str; 8] =
     ["abs", "coalesce", "greatest", "least", "make_array", "mod", "nullif", "pg_typeof"];
 
 fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let expr = match expr {
+        Expr::ScalarFunction(call) => match told_apart::unwrapped(call) {
+            // What is in it is rewritten already.
+            Ok(part) => return Ok(part),
+            Err(call) => Expr::ScalarFunction(call),
+        },
+        other => other,
+    };
     let expr = untyped_texts::listed(expr, schema)?;
     let expr = decimals_beside_doubles::rewrite_one(expr, |part| type_of(part, schema))?.data;
     match expr {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as LogicalStatement};
 use datafusion::sql::parser::Statement as DfStatement;
@@ -13,7 +15,8 @@ use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, insert_statement, returning};
 use crate::sql::statement::EXPLAIN_AS_JSON;
 use crate::sql::{
-    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, using_columns,
+    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
+    using_columns,
 };
 
 /// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
@@ -75,11 +78,30 @@ pub(super) async fn plan_parsed(
         None => Ok(parsed),
     };
     match state.statement_to_plan(prepared(parsed.clone())?).await {
-        Err(error) if error.to_string().contains("unique expression names") => {
-            postgres_forms::tell_columns_apart(&mut parsed)?;
-            Ok(state.statement_to_plan(prepared(parsed)?).await?)
-        }
+        Err(error) if share_a_name(&error) => {}
+        planned => return Ok(planned?),
+    }
+    postgres_forms::tell_columns_apart(&mut parsed)?;
+    let error = match state.statement_to_plan(prepared(parsed.clone())?).await {
+        Err(error) if share_a_name(&error) => error,
+        planned => return Ok(planned?),
+    };
+    // Not columns of the result then, but what is computed on the way to them.
+    told_apart::rewrite(&mut parsed);
+    match state.statement_to_plan(prepared(parsed)?).await {
+        Err(still) if share_a_name(&still) => Err(error.into()),
         planned => Ok(planned?),
+    }
+}
+
+/// True where two columns of one step of the plan would have the same name.
+fn share_a_name(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => matches!(
+            **error,
+            SchemaError::DuplicateUnqualifiedField { .. } | SchemaError::DuplicateQualifiedField { .. }
+        ),
+        other => other.to_string().contains("unique expression names"),
     }
 }
 

@@ -4,9 +4,10 @@
 //! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
 pub mod alter_table;
+mod balanced;
 pub(crate) mod cold_format;
 pub mod create_table;
-mod depth;
+pub(crate) mod depth;
 pub mod dialect;
 pub mod from_schema;
 mod ident;

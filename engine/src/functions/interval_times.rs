@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::sql::depth;
+
 const DAYS_PER_MONTH: f64 = 30.0;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 const MICROS_PER_SECOND: f64 = 1e6;
@@ -40,6 +42,7 @@ impl ExprPlanner for IntervalTimesPlanner {
         } else {
             return Ok(PlannerResult::Original(expr));
         };
+        depth::check_calls(&arguments)?;
         let function = Arc::new(ScalarUDF::from(IntervalTimes::new(operation)));
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))))
     }

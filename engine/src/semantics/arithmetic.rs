@@ -7,6 +7,7 @@ mod doubles;
 mod integers;
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
@@ -62,20 +63,32 @@ impl Operation {
     }
 }
 
+/// Operators below each other that a name writes out. DataFusion makes the names of all parts of a call whenever it asks for
+/// its type, and asks at every operator of a chain: with names as long as the chain, that takes time by the third power.
+const MOST_WRITTEN: u16 = 64;
+
 /// The function behind an operator. Its arguments are of one class: the same integer or floating type, or decimals.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Arithmetic {
     operation: Operation,
     /// Digits behind the point of a quotient, where they are known to be others than its type's usual.
     digits: Option<i8>,
+    /// Operators below each other, with this one.
+    depth: u16,
+    /// Stands for the operands in the name of a long chain.
+    mark: Option<u64>,
     signature: Signature,
 }
 
 impl Arithmetic {
-    /// The function of an operator.
-    pub(crate) fn function(operation: Operation, digits: Option<i8>) -> Arc<ScalarUDF> {
+    /// A call of the function of an operator.
+    pub(crate) fn call(operation: Operation, digits: Option<i8>, operands: Vec<Expr>) -> Expr {
         let signature = Signature::user_defined(Volatility::Immutable);
-        Arc::new(ScalarUDF::from(Arithmetic { operation, digits, signature }))
+        let below = operands.iter().filter_map(called).map(|(inner, _)| inner.depth).max();
+        let depth = below.unwrap_or(0).saturating_add(1);
+        let mark = (depth > MOST_WRITTEN).then(|| mark_of(operation, digits, &operands));
+        let function = Arc::new(ScalarUDF::from(Arithmetic { operation, digits, depth, mark, signature }));
+        Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))
     }
 
     /// True where a value of the right type can still make it fail in common data: a divisor of zero.
@@ -91,6 +104,10 @@ impl Arithmetic {
     /// Writes a call of it, so that no two calls are written alike. Operands that are such calls too are written in place:
     /// each would otherwise make a text of its own, which a long chain copies at every link.
     fn write(&self, args: &[Expr], out: &mut String) -> Result<()> {
+        if let Some(mark) = self.mark {
+            write!(out, "({} of {} #{mark:016x})", self.operation.symbol(), self.depth)?;
+            return Ok(());
+        }
         if let [one] = args {
             out.push_str("(- ");
             Arithmetic::write_operand(one, false, out)?;
@@ -123,6 +140,20 @@ impl Arithmetic {
         }
         Ok(())
     }
+}
+
+/// A number that tells a call from others, by its operands' own where they have one: a link is added without going through the
+/// chain.
+fn mark_of(operation: Operation, digits: Option<i8>, operands: &[Expr]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (operation, digits).hash(&mut hasher);
+    for operand in operands {
+        match called(operand).and_then(|(inner, _)| inner.mark) {
+            Some(mark) => mark.hash(&mut hasher),
+            None => operand.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }
 
 /// The operator that an expression is a call of, and its operands.

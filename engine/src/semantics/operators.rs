@@ -5,7 +5,7 @@
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
+use datafusion::logical_expr::expr::{BinaryExpr, Case};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
 use super::arithmetic::{Arithmetic, Operation, type_of};
@@ -51,7 +51,7 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
         }
         _ => None,
     };
-    Ok(call(operation, digits, vec![left, right]))
+    Ok(Arithmetic::call(operation, digits, vec![left, right]))
 }
 
 /// True for a sum, whose type has room for ten digits more than what it adds. Above an aggregation it is a column.
@@ -82,7 +82,7 @@ pub(crate) fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
         }
         OperandKind::Number(class @ Class::Integer(_)) => {
             let inner = converted(inner, &class.data_type(), schema)?;
-            Ok(call(Operation::Negate, None, vec![inner]))
+            Ok(Arithmetic::call(Operation::Negate, None, vec![inner]))
         }
         _ if is_interval(&inner, schema) => {
             let nothing = ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::ZERO));
@@ -95,10 +95,6 @@ pub(crate) fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
 
 fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
     matches!(expr.get_type(schema), Ok(DataType::Interval(_)))
-}
-
-fn call(operation: Operation, digits: Option<i8>, arguments: Vec<Expr>) -> Expr {
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arithmetic::function(operation, digits), arguments))
 }
 
 /// The results of a `CASE` in one type: its first would count as the type of all.

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::{EngineError, ErrorKind};
 use crate::sql::postgres_operators::{self, call};
-use crate::sql::{named_arguments, text_literals};
+use crate::sql::{balanced, named_arguments, text_literals};
 use crate::values::interval;
 
 #[cfg(test)]
@@ -22,7 +22,8 @@ const MAX_DIGITS: i64 = 38;
 
 /// Rewrites, everywhere in a statement: `FETCH FIRST n ROWS ONLY` into `LIMIT n`, numbers with more digits than a
 /// decimal holds (`1e-300`) into doubles, others with an exponent (`1e5`) into their digits, intervals with a time of day (`'1 day 02:30'`) into their parts,
-/// `time AT TIME ZONE zone` into `timezone(zone, time)`, and `FROM generate_series(1, 3) AS n` into `… AS n(n)`.
+/// `time AT TIME ZONE zone` into `timezone(zone, time)`, `FROM generate_series(1, 3) AS n` into `… AS n(n)`, and long chains
+/// of AND and OR into trees.
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
@@ -115,6 +116,7 @@ impl VisitorMut for Forms {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+        balanced::rewrite(expr);
         if let Err(error) = text_literals::rewrite(expr).and_then(|()| postgres_operators::rewrite(expr)) {
             return ControlFlow::Break(error);
         }

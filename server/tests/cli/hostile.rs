@@ -90,6 +90,42 @@ async fn what_cannot_be_ends_the_statement_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_chains_are_answered() {
+    let place = Place::new();
+    let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);
+    let client = connect(&server).await;
+    let rows = "(VALUES (1, 10), (2, 20), (20000, 30)) AS t(a, b)";
+
+    let sums = format!("SELECT a{} FROM {rows} ORDER BY 1", " + a".repeat(1_000));
+    let sums: Vec<i32> = client.query(&sums, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(sums, [1_001, 2_002, 20_020_000]);
+
+    // They differ far inside, where their names leave out what they are made of.
+    let (head, tail) = (" + a".repeat(400), " + b".repeat(400));
+    let two = format!("SELECT max(a - b{head}{tail}), max(b - a{head}{tail}) FROM {rows} WHERE a = 1");
+    let two = client.query_one(&two, &[]).await.unwrap();
+    assert_eq!((two.get::<_, i32>(0), two.get::<_, i32>(1)), (4_391, 4_409));
+
+    let keys: Vec<String> = (0..10_000).map(|key| format!("a = {key}")).collect();
+    let either = format!("SELECT count(*) FROM {rows} WHERE {}", keys.join(" OR "));
+    assert_eq!(client.query_one(&either, &[]).await.unwrap().get::<_, i64>(0), 2);
+    let none = format!("SELECT count(*) FROM {rows} WHERE {}", keys.join(" AND ").replace('=', "<>"));
+    assert_eq!(client.query_one(&none, &[]).await.unwrap().get::<_, i64>(0), 1);
+
+    let keys: Vec<String> = (0..20_000).map(|key| key.to_string()).collect();
+    let listed = format!("SELECT count(*) FROM {rows} WHERE a IN ({})", keys.join(", "));
+    assert_eq!(client.query_one(&listed, &[]).await.unwrap().get::<_, i64>(0), 2);
+
+    for (link, times) in [("::text", 200), (" + 1", 300)] {
+        let of_a_day = format!("SELECT count(d{}) FROM (SELECT DATE '2024-01-02' AS d) AS s", link.repeat(times));
+        assert_eq!(client.query_one(&of_a_day, &[]).await.unwrap().get::<_, i64>(0), 1, "{link}");
+    }
+    let days = format!("SELECT d{} FROM (SELECT DATE '2024-01-02' AS d) AS s", " + 1".repeat(400));
+    assert_eq!(code(&client, &days).await, "54000");
+    assert_eq!(server.end_with("TERM").code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_that_compute_for_ever_keep_nobody_waiting() {
     let place = Place::new();
     let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::simple::{INTERVAL, TIMESTAMP, timestamptz};
 use super::{arithmetic, fields};
 use crate::functions::text_beside_times::value_in;
+use crate::sql::depth;
 use crate::values::zone::Zone;
 
 /// Plans the operators, and `EXTRACT`.
@@ -74,6 +75,9 @@ impl ExprPlanner for TimesOperators {
             }
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
+        if let Expr::ScalarFunction(call) = &planned {
+            depth::check_calls(&call.args)?;
+        }
         Ok(PlannerResult::Planned(planned))
     }
 }

@@ -19,6 +19,7 @@ use super::simple::{TIMESTAMP, is_text, timestamptz};
 use super::{interval_aggregates, interval_order, session_zone, zone_name};
 use crate::functions::text_beside_times::value_in;
 use crate::functions::timezone::Timezone;
+use crate::sql::depth;
 use crate::values::zone::Zone;
 
 /// Rewrites expressions over times.
@@ -84,7 +85,9 @@ impl Rewriter<'_> {
                     return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))));
                 };
                 let plus = ZonedPlus::new(self.zone, op == Minus);
-                Ok(Transformed::yes(call(plus.into(), vec![*moment, *length])))
+                let operands = vec![*moment, *length];
+                depth::check_calls(&operands)?;
+                Ok(Transformed::yes(call(plus.into(), operands)))
             }
             Expr::Between(_) | Expr::InList(_) => self.set(expr),
             Expr::Case(_) => self.choices(expr),

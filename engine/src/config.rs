@@ -40,6 +40,8 @@ pub struct EngineConfig {
     pub session_memory_bytes: Option<u64>,
     /// Of that, for the statements of all sessions of one user; `None` for all.
     pub user_memory_bytes: Option<u64>,
+    /// Statements that read tables at once; those beyond wait. `None` for as many as come.
+    pub most_statements: Option<usize>,
     /// Output partitions per query: how many cores one query may use.
     pub target_partitions: usize,
     /// Threads that statements and jobs run on, so that those which compute for long keep no socket and no timer waiting;
@@ -178,6 +180,7 @@ impl EngineConfig {
             query_memory_bytes: 2048 * MIB,
             session_memory_bytes: None,
             user_memory_bytes: None,
+            most_statements: None,
             target_partitions: threads,
             threads: None,
             clock: Arc::new(SystemClock),

@@ -79,6 +79,7 @@ pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};
 pub use state::engine::Engine;
 pub use state::lock;
+pub use state::statement_queue::QueuedStatements;
 pub use supervisor::{JobHandle, Probe, RunningJob, Verdict};
 pub use values::civil::civil;
 pub use values::counted::counted;

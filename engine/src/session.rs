@@ -26,6 +26,7 @@ use crate::sql::Statement;
 use crate::sql::light::is_light;
 use crate::state::engine::Engine;
 use crate::state::memory_share::MemoryShare;
+use crate::state::statement_queue::{QueuedStatements, Turn};
 use crate::supervisor::RunningJob;
 use crate::system_views::SystemSchema;
 use crate::write::transaction::CurrentTransaction;
@@ -70,6 +71,7 @@ pub struct EngineSession {
     pub(crate) scan_reports: Arc<ScanReports>,
     notices: Arc<Mutex<Vec<String>>>,
     running: RunningJob,
+    queued: QueuedStatements,
     /// Also in the configuration of the context, where those who plan, read and write find it.
     transaction: Arc<CurrentTransaction>,
     names: Arc<names::Names>,
@@ -142,6 +144,7 @@ impl EngineSession {
             scan_reports,
             notices: Arc::default(),
             running: RunningJob::default(),
+            queued: QueuedStatements::default(),
             transaction,
             names,
             folders: None,
@@ -163,6 +166,7 @@ impl EngineSession {
             scan_reports: Arc::clone(&self.scan_reports),
             notices: Arc::clone(&self.notices),
             running: self.running.clone(),
+            queued: self.queued.clone(),
             transaction: Arc::clone(&self.transaction),
             names: Arc::clone(&self.names),
             folders: self.folders.clone(),
@@ -224,10 +228,10 @@ impl EngineSession {
             return self.execute_apart(prepared, params).await;
         };
         let (session, prepared) = (self.shared(), prepared.clone());
-        let job = self
-            .engine
-            .supervisor
-            .start(name, move |control| async move { prepared.execute(&session, params, &control).await });
+        let job = self.engine.supervisor.start(name, move |control| async move {
+            let _turn = control.wait(session.turn_for(&prepared)).await?;
+            prepared.execute(&session, params, &control).await
+        });
         let _running = self.running.set(job.control());
         job.await
     }
@@ -239,15 +243,35 @@ impl EngineSession {
 
     /// Executes a statement that changes nothing.
     async fn execute_apart(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
-        let Some(threads) = self.threads(prepared.light) else {
-            return prepared.execute(self, params, &Arc::default()).await;
+        let turn = self.turn_for(prepared).await;
+        let threads = self.threads(prepared.light);
+        let outcome = match threads {
+            None => prepared.execute(self, params, &Arc::default()).await?,
+            Some(threads) => {
+                let (session, prepared) = (self.shared(), prepared.clone());
+                let starting = async move { prepared.execute(&session, params, &Arc::default()).await };
+                threads::run(Some(threads), starting).await?
+            }
         };
-        let (session, prepared) = (self.shared(), prepared.clone());
-        let starting = async move { prepared.execute(&session, params, &Arc::default()).await };
-        Ok(match threads::run(Some(threads), starting).await? {
-            Outcome::Rows { schema, stream } => Outcome::Rows { schema, stream: threads::stream(threads, stream) },
+        Ok(match outcome {
+            Outcome::Rows { schema, stream } => {
+                Outcome::Rows { schema, stream: threads::stream(threads, stream, turn) }
+            }
             command => command,
         })
+    }
+
+    /// Waits until the statement may read tables, where it does.
+    async fn turn_for(&self, prepared: &Prepared) -> Turn {
+        match prepared.reads_tables {
+            true => self.engine.statements.enter(&self.queued).await,
+            false => Turn::default(),
+        }
+    }
+
+    /// Whether statements of this session wait until others have read their tables.
+    pub fn queued(&self) -> &QueuedStatements {
+        &self.queued
     }
 
     /// The job that the statement under way runs as, for those who may have to stop it.

@@ -14,4 +14,5 @@ pub(crate) mod memory_share;
 pub(crate) mod pins;
 pub(crate) mod query_log;
 pub(crate) mod row_checkers;
+pub(crate) mod statement_queue;
 pub(crate) mod unsettled;

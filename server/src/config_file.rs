@@ -49,6 +49,9 @@ pub struct Settings {
 /// Connections at once unless the file says otherwise.
 const MAX_CONNECTIONS: usize = 200;
 
+/// Statements that read tables at once unless the file says otherwise.
+const MAX_RUNNING_STATEMENTS: usize = 64;
+
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -92,6 +95,7 @@ const NOT_YET: [&str; 4] =
 struct RawConfig {
     listen: Option<String>,
     max_connections: Option<usize>,
+    max_running_statements: Option<usize>,
     #[serde(default)]
     load_roots: Vec<PathBuf>,
     authentication: Option<Vec<RawRule>>,
@@ -128,7 +132,7 @@ impl Settings {
     /// What holds without a configuration file.
     pub fn defaults(data_dir: &Path) -> Self {
         Settings {
-            engine: EngineConfig::at(data_dir),
+            engine: EngineConfig { most_statements: Some(MAX_RUNNING_STATEMENTS), ..EngineConfig::at(data_dir) },
             listen: None,
             max_connections: MAX_CONNECTIONS,
             load_roots: Vec::new(),
@@ -166,6 +170,7 @@ impl RawConfig {
             ("segment_rows", self.segment_rows),
             ("warm.threads", self.warm.threads),
             ("max_connections", self.max_connections),
+            ("max_running_statements", self.max_running_statements),
         ] {
             if value == Some(0) {
                 return invalid(key, "must be at least 1".to_owned());
@@ -205,6 +210,7 @@ impl RawConfig {
                 *target = bytes;
             }
         };
+        engine.most_statements = Some(self.max_running_statements.unwrap_or(MAX_RUNNING_STATEMENTS));
         size(&mut engine.query_memory_bytes, self.memory_limit);
         engine.session_memory_bytes = self.session_memory_limit.map(|size| size.0);
         engine.user_memory_bytes = self.user_memory_limit.map(|size| size.0);

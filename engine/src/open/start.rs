@@ -19,6 +19,7 @@ use crate::state::memory_share::UserShares;
 use crate::state::pins::Pins;
 use crate::state::query_log::QueryLog;
 use crate::state::row_checkers::RowCheckers;
+use crate::state::statement_queue::StatementQueue;
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::owner::Supervisor;
 use crate::supervisor::table_locks::TableLocks;
@@ -45,6 +46,7 @@ impl Engine {
         );
         let engine = Arc::new(Engine {
             segment_ids: SegmentIds::new(Arc::clone(&parts.catalog)),
+            statements: StatementQueue::of(parts.config.most_statements),
             config: parts.config,
             lock: parts.lock,
             catalog: parts.catalog,

@@ -197,6 +197,7 @@ async fn create_table_as(
     let prepared = control.stoppable(Prepared::new(session, &Statement::of_query(query), &[], false)).await?;
     let Some(schema) = &prepared.schema else { return Err(EngineError::internal("a query without columns")) };
     let def = TableDef { owner: session.owner_of_new_tables(), ..sql::create_table_as(create, schema)? };
+    let _turn = control.wait(session.turn_for(&prepared)).await?;
     let physical = control.stoppable(prepared.physical(session)).await?;
     let stream = execute_stream(physical, session.context().task_ctx())?;
     let stream = under_names(stream, &def);

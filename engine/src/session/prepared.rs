@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -59,6 +60,8 @@ pub struct Prepared {
     names: Resolved,
     /// Planning and executing it is hardly any work.
     pub(super) light: bool,
+    /// It reads tables, and so waits where many do.
+    pub(super) reads_tables: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +91,7 @@ impl Prepared {
             time_zone: None,
             names: Resolved::default(),
             light,
+            reads_tables: false,
         };
         if statement.kind() == StatementKind::CreateExternalTable {
             session.check_makes_tables_of_files()?;
@@ -155,10 +159,22 @@ impl Prepared {
             }),
         };
         let changes = writes(&plan);
+        let reads_tables = reads_tables(&plan);
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning };
         let time_zone = state.config_options().execution.time_zone.clone();
         let statement = Arc::new(statement.clone());
-        Ok(Prepared { statement, param_types, param_fields, schema, work, needs, time_zone, names, light })
+        Ok(Prepared {
+            statement,
+            param_types,
+            param_fields,
+            schema,
+            work,
+            needs,
+            time_zone,
+            names,
+            light,
+            reads_tables,
+        })
     }
 
     /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
@@ -350,6 +366,14 @@ impl Prepared {
 /// True for a plan that changes something when it is executed.
 fn writes(plan: &LogicalPlan) -> bool {
     contains(plan, |node| matches!(node, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_)))
+}
+
+/// True for a plan that reads rows of tables, or of functions. What zxq says of itself is told however much goes on, and
+/// `EXPLAIN` reads nothing.
+fn reads_tables(plan: &LogicalPlan) -> bool {
+    let of_the_system = |name: &TableReference| matches!(name.schema(), Some("zxq" | "information_schema"));
+    !matches!(plan, LogicalPlan::Explain(_))
+        && contains(plan, |node| matches!(node, LogicalPlan::TableScan(scan) if !of_the_system(&scan.table_name)))
 }
 
 /// True where a node of the plan, or of a subquery in it, is such a one.

@@ -28,6 +28,7 @@ use crate::state::memory_share::UserShares;
 use crate::state::pins::{Pin, Pins};
 use crate::state::query_log::QueryLog;
 use crate::state::row_checkers::RowCheckers;
+use crate::state::statement_queue::StatementQueue;
 use crate::state::unsettled::Unsettled;
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::owner::Supervisor;
@@ -59,6 +60,8 @@ pub struct Engine {
     pub(crate) runtime: Arc<RuntimeEnv>,
     /// What users may have of its memory.
     pub(crate) user_shares: UserShares,
+    /// How many statements read tables at once.
+    pub(crate) statements: StatementQueue,
     /// Owns what runs.
     pub(crate) supervisor: Supervisor,
     /// Which jobs exclude each other.

@@ -33,6 +33,7 @@ fn the_example_file_lists_the_defaults() {
     assert_eq!(settings.engine.policy.maintenance_interval, defaults.policy.maintenance_interval);
     assert_eq!(settings.engine.policy.segment_rows, defaults.policy.segment_rows);
     assert_eq!(settings.engine.query_memory_bytes, defaults.query_memory_bytes);
+    assert_eq!(settings.engine.most_statements, Settings::defaults(Path::new("x")).engine.most_statements);
 }
 
 #[test]
@@ -60,6 +61,8 @@ fn values_reach_the_engine() {
     assert_eq!(settings.engine.policy.warm_to_cold_age, Duration::from_secs(3_600_000));
     assert_eq!(settings.engine.hot.memory_limit_bytes, 4 << 30);
     assert_eq!((settings.engine.target_partitions, settings.engine.warm.threads), (3, 3));
+    assert_eq!(parse("max_running_statements: 5").unwrap().engine.most_statements, Some(5));
+    assert_eq!(parse("").unwrap().engine.most_statements, Some(64));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use pgwire::messages::response::TransactionStatus;
+use zxq_engine::QueuedStatements;
 use zxq_engine::sql::{quoted_text, without_secrets};
 
 /// Longest text of a statement that is kept, in bytes: PostgreSQL's default.
@@ -31,6 +32,8 @@ pub(crate) struct Activity {
     pub(crate) state: &'static str,
     /// The statement that runs, or ran last.
     pub(crate) text: String,
+    /// Whether it waits until others have read their tables.
+    pub(crate) queued: QueuedStatements,
 }
 
 impl Activity {
@@ -76,7 +79,8 @@ impl Activity {
         let port = self.client.map_or_else(|| "NULL".to_owned(), |client| client.port().to_string());
         format!(
             "{{datname: {}, pid: {pid}, usename: {}, application_name: {}, client_addr: {address}, client_port: {port}, \
-             backend_start: {}, xact_start: {}, query_start: {}, state_change: {}, state: {}, query: {}}}",
+             backend_start: {}, xact_start: {}, query_start: {}, state_change: {}, state: {}, query: {}, \
+             queued: {}}}",
             quoted_text(&self.database),
             quoted_text(&self.user),
             quoted_text(&self.application),
@@ -86,6 +90,7 @@ impl Activity {
             time(Some(self.changed).filter(|at| *at != 0)),
             if self.state.is_empty() { "NULL".to_owned() } else { quoted_text(self.state) },
             quoted_text(&self.text),
+            self.queued.any(),
         )
     }
 }

@@ -21,6 +21,7 @@ mod privileges;
 mod s3_deploy;
 mod s3_moves;
 mod snapshot;
+mod statement_queue;
 mod tidy;
 mod transactions;
 mod transactions_embedded;

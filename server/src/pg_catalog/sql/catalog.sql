@@ -181,11 +181,12 @@ CREATE VIEW pgc.pg_stat_activity AS
 SELECT
     16384::UINTEGER AS datid, a.datname, a.pid, NULL::INTEGER AS leader_pid, coalesce(_zxq_role_named(a.usename), 10)::UINTEGER AS usesysid, a.usename,
     a.application_name, a.client_addr, NULL::VARCHAR AS client_hostname, a.client_port, a.backend_start, a.xact_start,
-    a.query_start, a.state_change, CASE WHEN a.state = 'active' THEN NULL ELSE 'Client' END AS wait_event_type,
-    CASE WHEN a.state = 'active' THEN NULL ELSE 'ClientRead' END AS wait_event, a.state, NULL::UINTEGER AS backend_xid,
+    a.query_start, a.state_change,
+    CASE WHEN a.queued THEN 'IPC' WHEN a.state = 'active' THEN NULL ELSE 'Client' END AS wait_event_type,
+    CASE WHEN a.queued THEN 'StatementQueue' WHEN a.state = 'active' THEN NULL ELSE 'ClientRead' END AS wait_event, a.state, NULL::UINTEGER AS backend_xid,
     NULL::UINTEGER AS backend_xmin, NULL::BIGINT AS query_id, a.query, 'client backend' AS backend_type
 FROM (SELECT unnest(getvariable('zxq_activity')::STRUCT(
     datname VARCHAR, pid INTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, client_port INTEGER,
     backend_start TIMESTAMP, xact_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP, state VARCHAR,
-    query VARCHAR
+    query VARCHAR, queued BOOLEAN
 )[], recursive := true)) a;

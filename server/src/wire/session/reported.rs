@@ -93,6 +93,7 @@ impl Session {
         activity.user.clone_from(&self.user);
         activity.database.clone_from(&self.database);
         activity.connected = now;
+        activity.queued = self.engine.queued().clone();
     }
 
     /// A statement begins: others see it.

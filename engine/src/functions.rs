@@ -14,6 +14,7 @@
 //! written as `overloads`: forms chosen by the types of their arguments. `text_forms` puts them in the place of DataFusion's
 //! functions and operators.
 
+pub(crate) mod aggregate_front;
 mod aggregates;
 mod arrays;
 mod date_trunc;

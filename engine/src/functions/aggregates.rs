@@ -11,13 +11,15 @@ mod spread;
 use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
 use datafusion::logical_expr::AggregateUDF;
 
+use crate::functions::aggregate_front::OverAggregate;
+
 /// All of them.
 pub(super) fn functions() -> Vec<AggregateUDF> {
     let mut functions = vec![
         arg_extreme::ArgExtreme::min().into(),
         arg_extreme::ArgExtreme::max().into(),
-        collected::ArrayAgg::default().into(),
-        collected::StringAgg::default().into(),
+        OverAggregate(collected::ArrayAgg::default()).into(),
+        OverAggregate(collected::StringAgg::default()).into(),
         ordered_set::OrderedSet::percentile_cont().into(),
         ordered_set::OrderedSet::percentile_disc().into(),
         ordered_set::OrderedSet::mode().into(),

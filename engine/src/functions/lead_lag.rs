@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, UInt64Array};
-use arrow::compute::{concat, take};
+use arrow::compute::{SortOptions, concat, take};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
-use datafusion::logical_expr::function::{ExpressionArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs};
+use datafusion::logical_expr::function::{
+    ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
+};
 use datafusion::logical_expr::{
     Documentation, LimitEffect, PartitionEvaluator, ReversedUDWF, Signature, WindowUDF, WindowUDFImpl,
 };
@@ -34,9 +36,14 @@ impl Shift {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl WindowUDFImpl for Shift {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
     }
 
     fn signature(&self) -> &Signature {
@@ -75,6 +82,15 @@ impl WindowUDFImpl for Shift {
         let default = literals.get(1).cloned();
         let by = by.map(|by| if forward { by } else { by.saturating_neg() });
         Ok(Box::new(NotNullShift { by, default }))
+    }
+
+    /// What DataFusion would put in its place is not ours.
+    fn simplify(&self) -> Option<WindowFunctionSimplification> {
+        None
+    }
+
+    fn sort_options(&self) -> Option<SortOptions> {
+        self.inner.sort_options()
     }
 
     fn reverse_expr(&self) -> ReversedUDWF {

@@ -5,11 +5,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, Expr, ExprSchemable, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping,
 };
 
 use super::failure;
@@ -83,9 +89,24 @@ pub(crate) struct CheckedMath {
     check: Check,
 }
 
+// What the function behind says of its values holds for those that it computes, and not for those that are refused here: it
+// is not passed on.
+#[deny(clippy::missing_trait_methods)]
 impl ScalarUDFImpl for CheckedMath {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn display_name(&self, args: &[Expr]) -> Result<String> {
+        self.schema_name(args)
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
     }
 
     fn signature(&self) -> &Signature {
@@ -102,6 +123,58 @@ impl ScalarUDFImpl for CheckedMath {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         self.inner.return_field_from_args(args)
+    }
+
+    fn with_updated_config(&self, _config: &ConfigOptions) -> Option<ScalarUDF> {
+        None
+    }
+
+    fn is_nullable(&self, _args: &[Expr], _schema: &dyn ExprSchema) -> bool {
+        true
+    }
+
+    fn simplify(&self, args: Vec<Expr>, _info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(ExprSimplifyResult::Original(args))
+    }
+
+    fn preimage(&self, _args: &[Expr], _literal: &Expr, _info: &SimplifyContext) -> Result<PreimageResult> {
+        Ok(PreimageResult::None)
+    }
+
+    fn short_circuits(&self) -> bool {
+        false
+    }
+
+    fn conditional_arguments<'a>(&self, _args: &'a [Expr]) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        None
+    }
+
+    fn evaluate_bounds(&self, _inputs: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&DataType::Null)
+    }
+
+    fn propagate_constraints(&self, _interval: &Interval, _inputs: &[&Interval]) -> Result<Option<Vec<Interval>>> {
+        Ok(Some(Vec::new()))
+    }
+
+    fn output_ordering(&self, _inputs: &[ExprProperties]) -> Result<SortProperties> {
+        Ok(SortProperties::Unordered)
+    }
+
+    fn preserves_lex_ordering(&self, _inputs: &[ExprProperties]) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn struct_field_mapping(&self, _literals: &[Option<ScalarValue>]) -> Option<StructFieldMapping> {
+        None
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn placement(&self, _args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        ExpressionPlacement::KeepInPlace
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -218,7 +291,7 @@ fn rounded(arg: &ColumnarValue) -> Result<ColumnarValue> {
         ColumnarValue::Array(values) => ColumnarValue::Array(even(values)?),
         ColumnarValue::Scalar(value) => {
             let values = even(&value.to_array()?)?;
-            ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&values, 0)?)
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)
         }
     })
 }

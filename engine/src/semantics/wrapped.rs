@@ -1,20 +1,16 @@
-//! DataFusion's aggregates with one part of them computed in another way: the rest is passed on, here for all of them.
+//! DataFusion's aggregates with one part of them computed in another way: the rest is passed on.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFunctionParams};
-use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator, ReversedUDAF,
-    SetMonotonicity, Signature, StatisticsArgs,
-};
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator, ReversedUDAF, SetMonotonicity};
 
 use super::extremes::groups_of;
 use super::frames::MovingSum;
 use super::moving_extremes::Counted;
+use crate::functions::aggregate_front::{AggregateFront, OverAggregate};
 
 /// Which part is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,66 +50,13 @@ impl Wrapped {
     }
 
     fn with(inner: &Arc<AggregateUDF>, ours: Ours) -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(Wrapped { inner: Arc::clone(inner), ours }))
+        Arc::new(AggregateUDF::from(OverAggregate(Wrapped { inner: Arc::clone(inner), ours })))
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-impl AggregateUDFImpl for Wrapped {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.schema_name(params)
-    }
-
-    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.human_display(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_schema_name(params)
-    }
-
-    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.display_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_display_name(params)
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(given)
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(given)
-    }
-
-    fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
-        self.inner.return_field(fields)
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.inner.is_nullable()
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+impl AggregateFront for Wrapped {
+    fn inner(&self) -> &Arc<AggregateUDF> {
+        &self.inner
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -138,32 +81,6 @@ impl AggregateUDFImpl for Wrapped {
         }
     }
 
-    /// None of them wants its rows in an order.
-    fn with_beneficial_ordering(self: Arc<Self>, _ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        Ok(None)
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
-    }
-
-    /// What DataFusion would put in its place is not ours.
-    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
-        None
-    }
-
-    /// As `simplify`.
-    fn simplify_expr_op_literal(
-        &self,
-        _function: &AggregateFunction,
-        _arg: &Expr,
-        _op: Operator,
-        _literal: &Expr,
-        _arg_is_left: bool,
-    ) -> Result<Option<Expr>> {
-        Ok(None)
-    }
-
     /// Doubles are added in the order of their rows.
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.ours {
@@ -175,26 +92,6 @@ impl AggregateUDFImpl for Wrapped {
     /// Would be taken as leave to keep the first few groups by DataFusion's own comparison, which knows no NaN.
     fn is_descending(&self) -> Option<bool> {
         None
-    }
-
-    fn value_from_stats(&self, args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.inner.value_from_stats(args)
-    }
-
-    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
-        self.inner.default_value(data_type)
-    }
-
-    fn supports_null_handling_clause(&self) -> bool {
-        self.inner.supports_null_handling_clause()
-    }
-
-    fn supports_within_group_clause(&self) -> bool {
-        self.inner.supports_within_group_clause()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 
     /// A frame that moves loses rows too, and a frame of NULLs has no value.

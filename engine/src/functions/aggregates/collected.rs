@@ -13,11 +13,10 @@ use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, ReversedUDAF, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
+use crate::functions::aggregate_front::AggregateFront;
 use crate::functions::overloads::no_such_function;
 
 /// `array_agg`, never read from behind.
@@ -32,41 +31,17 @@ impl Default for ArrayAgg {
     }
 }
 
-impl AggregateUDFImpl for ArrayAgg {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(given)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
+impl AggregateFront for ArrayAgg {
+    fn inner(&self) -> &Arc<AggregateUDF> {
+        &self.inner
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(self: Arc<Self>, ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        Ok(ordered_as(&self.inner, ordered)?.map(|inner| Arc::new(ArrayAgg { inner }) as _))
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
-    }
-
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+    fn with_beneficial_ordering(&self, ordered: bool) -> Result<Option<Self>> {
+        Ok(ordered_as(&self.inner, ordered)?.map(|inner| ArrayAgg { inner }))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -93,9 +68,9 @@ impl Default for StringAgg {
     }
 }
 
-impl AggregateUDFImpl for StringAgg {
-    fn name(&self) -> &str {
-        "string_agg"
+impl AggregateFront for StringAgg {
+    fn inner(&self) -> &Arc<AggregateUDF> {
+        &self.texts
     }
 
     fn signature(&self) -> &Signature {
@@ -110,12 +85,8 @@ impl AggregateUDFImpl for StringAgg {
         };
         match given {
             [value, separator] if text(value) && text(separator) => Ok(vec![DataType::Utf8View, DataType::Utf8]),
-            _ => Err(no_such_function(self.name(), given).into()),
+            _ => Err(no_such_function(self.texts.name(), given).into()),
         }
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::LargeUtf8)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -129,11 +100,12 @@ impl AggregateUDFImpl for StringAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(self: Arc<Self>, ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+    fn with_beneficial_ordering(&self, ordered: bool) -> Result<Option<Self>> {
         let gathers = ordered_as(&self.gathers, ordered)?;
-        Ok(gathers.map(|gathers| {
-            let signature = self.signature.clone();
-            Arc::new(StringAgg { texts: Arc::clone(&self.texts), gathers, signature }) as _
+        Ok(gathers.map(|gathers| StringAgg {
+            texts: Arc::clone(&self.texts),
+            gathers,
+            signature: self.signature.clone(),
         }))
     }
 
@@ -152,12 +124,12 @@ impl AggregateUDFImpl for StringAgg {
         Ok(Box::new(Joined { gathered, separator }))
     }
 
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        !args.is_distinct && args.order_bys.is_empty()
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.accumulator(args)
     }
 
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.texts.create_groups_accumulator(args)
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct && args.order_bys.is_empty()
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {

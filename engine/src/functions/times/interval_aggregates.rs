@@ -9,17 +9,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
 use datafusion::functions_aggregate::{average, min_max, sum};
-use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
-use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
-    Signature, StatisticsArgs, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, SetMonotonicity, Signature, Volatility};
 
 use super::parts;
 use super::simple::INTERVAL;
+use crate::functions::aggregate_front::{AggregateFront, OverAggregate};
 use crate::functions::interval_times;
 use crate::functions::out_of_range;
 
@@ -40,18 +36,18 @@ pub(super) fn register(context: &SessionContext) {
         ("max", IntervalAggregate::Max, min_max::max_udaf),
     ] {
         let inner = context.state_ref().read().udaf(name).unwrap_or_else(|_| usual());
-        if (inner.inner().as_ref() as &dyn Any).is::<WithIntervals>() {
+        if (inner.inner().as_ref() as &dyn Any).is::<OverAggregate<WithIntervals>>() {
             continue;
         }
-        context.register_udaf(WithIntervals::new(inner, kind).into());
+        context.register_udaf(OverAggregate(WithIntervals::new(inner, kind)).into());
     }
 }
 
 /// The function that is meant where no interval is given: what looks for it by its type then finds it.
 pub(super) fn without_intervals(function: Arc<AggregateUDF>, takes_interval: bool) -> Arc<AggregateUDF> {
     let any: &dyn Any = function.inner().as_ref();
-    match any.downcast_ref::<WithIntervals>() {
-        Some(wrapped) if !takes_interval => Arc::clone(&wrapped.inner),
+    match any.downcast_ref::<OverAggregate<WithIntervals>>() {
+        Some(OverAggregate(wrapped)) if !takes_interval => Arc::clone(&wrapped.inner),
         _ => function,
     }
 }
@@ -75,33 +71,9 @@ impl WithIntervals {
     }
 }
 
-impl AggregateUDFImpl for WithIntervals {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.schema_name(params)
-    }
-
-    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.human_display(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_schema_name(params)
-    }
-
-    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.display_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_display_name(params)
+impl AggregateFront for WithIntervals {
+    fn inner(&self) -> &Arc<AggregateUDF> {
+        &self.inner
     }
 
     fn signature(&self) -> &Signature {
@@ -123,20 +95,9 @@ impl AggregateUDFImpl for WithIntervals {
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
         if Self::takes(fields) {
-            return Ok(Arc::new(Field::new(self.name(), INTERVAL, true)));
+            return Ok(Arc::new(Field::new(self.inner.name(), INTERVAL, true)));
         }
         self.inner.return_field(fields)
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.inner.is_nullable()
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        if Self::takes(args.expr_fields) {
-            return Ok(Box::new(Lengths::new(self.kind)));
-        }
-        self.inner.accumulator(args)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -147,12 +108,11 @@ impl AggregateUDFImpl for WithIntervals {
         self.inner.state_fields(args)
     }
 
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        !Self::takes(args.expr_fields) && self.inner.groups_accumulator_supported(args)
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if Self::takes(args.expr_fields) {
+            return Ok(Box::new(Lengths::new(self.kind)));
+        }
+        self.inner.accumulator(args)
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -162,24 +122,8 @@ impl AggregateUDFImpl for WithIntervals {
         self.inner.create_sliding_accumulator(args)
     }
 
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
-    }
-
-    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
-        self.inner.simplify()
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        self.inner.reverse_udf()
-    }
-
-    fn is_descending(&self) -> Option<bool> {
-        self.inner.is_descending()
-    }
-
-    fn value_from_stats(&self, args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.inner.value_from_stats(args)
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !Self::takes(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
@@ -188,10 +132,6 @@ impl AggregateUDFImpl for WithIntervals {
         } else {
             self.inner.default_value(data_type)
         }
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {

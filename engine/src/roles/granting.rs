@@ -91,6 +91,31 @@ fn told(wanted: Privileges, options: Privileges, thing: &Thing, done: &str) -> O
     }
 }
 
+/// Changes the grants on each thing by `each`, which gets the thing, its grants, who grants, and what of the privileges that
+/// one may.
+fn change(
+    rights: &Rights,
+    things: Vec<Thing>,
+    privileges: NamedPrivileges,
+    done: &str,
+    each: impl Fn(&Thing, &mut Grants, RoleId, Privileges) -> Result<()>,
+) -> Result<Changed> {
+    let mut changed = Changed::default();
+    for thing in things {
+        let before = rights.roles().grants(thing.id);
+        let mut grants = Grants::new(thing.owner, before);
+        let wanted = wanted(privileges, &thing);
+        let (by, options) = grantor(rights, &thing, &grants, wanted)?;
+        // With ALL, what can be granted is what was meant.
+        if privileges != NamedPrivileges::All || options.is_empty() {
+            changed.notices.extend(told(wanted, options, &thing, done));
+        }
+        each(&thing, &mut grants, by, options)?;
+        changed.record(&thing, before, grants);
+    }
+    Ok(changed)
+}
+
 /// `GRANT privileges ON things TO roles`.
 pub(super) fn grant(
     rights: &Rights,
@@ -101,22 +126,9 @@ pub(super) fn grant(
     grantable: bool,
 ) -> Result<Changed> {
     let to = ids(rights, to)?;
-    let mut changed = Changed::default();
-    for thing in things(snapshot, on)? {
-        let before = rights.roles().grants(thing.id);
-        let mut grants = Grants::new(thing.owner, before);
-        let wanted = wanted(privileges, &thing);
-        let (by, options) = grantor(rights, &thing, &grants, wanted)?;
-        // With ALL, what can be granted is what was meant.
-        if privileges != NamedPrivileges::All || options.is_empty() {
-            changed.notices.extend(told(wanted, options, &thing, "were granted"));
-        }
-        for to in &to {
-            grants.add(*to, by, options, grantable)?;
-        }
-        changed.record(&thing, before, grants);
-    }
-    Ok(changed)
+    change(rights, things(snapshot, on)?, privileges, "were granted", |_, grants, by, options| {
+        to.iter().try_for_each(|to| grants.add(*to, by, options, grantable))
+    })
 }
 
 /// `REVOKE privileges ON things FROM roles`.
@@ -130,15 +142,7 @@ pub(super) fn revoke(
 ) -> Result<Changed> {
     check_revocable(privileges, on)?;
     let from = ids(rights, from)?;
-    let mut changed = Changed::default();
-    for thing in things(snapshot, on)? {
-        let before = rights.roles().grants(thing.id);
-        let mut grants = Grants::new(thing.owner, before);
-        let wanted = wanted(privileges, &thing);
-        let (by, options) = grantor(rights, &thing, &grants, wanted)?;
-        if privileges != NamedPrivileges::All || options.is_empty() {
-            changed.notices.extend(told(wanted, options, &thing, "could be revoked"));
-        }
+    change(rights, things(snapshot, on)?, privileges, "could be revoked", |thing, grants, by, options| {
         for from in &from {
             if *from == Some(thing.owner) {
                 let message = format!("the owner of {} keeps all privileges on it", thing.name);
@@ -146,9 +150,8 @@ pub(super) fn revoke(
             }
             grants.remove(*from, by, options, how.option_only, how.cascade)?;
         }
-        changed.record(&thing, before, grants);
-    }
-    Ok(changed)
+        Ok(())
+    })
 }
 
 /// What everybody has cannot be taken from anybody.

@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
 
+use crate::directory::{Directory, chance, runtime};
 use crate::server::{Server, number, rows, verify};
 
 mod line;
@@ -29,17 +30,7 @@ const MOST_ROWS: usize = 1_500;
 /// Tries of a statement before each one gets more time than the one before: so a slow machine comes to an end, too.
 const HASTY_TRIES: u64 = 6;
 
-const CONFIG: &str = "\
-maintenance_interval: 0
-segment_rows: 20
-threads: 2
-hot:
-  memory_limit: 128MiB
-  wal_segment_size: 1MiB
-warm:
-  memory_limit: 128MiB
-  threads: 1
-";
+const SEGMENTS: &str = "segment_rows: 20\n";
 
 const TABLE: &str = "CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL, symbol TEXT NOT NULL, price DECIMAL(12,4)) \
      WITH (partition_by = 'day', sort_by = 'symbol, id')";
@@ -98,7 +89,7 @@ impl Drop for Report {
 
 struct Recipe {
     random: StdRng,
-    folder: PathBuf,
+    directory: Directory,
     next_id: i64,
     next_table: usize,
     /// Ids that have to be there, each once.
@@ -111,13 +102,8 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn data(&self) -> PathBuf {
-        self.folder.join("data")
-    }
-
     fn start(&mut self) -> Server {
-        let config = self.folder.join("storage.yaml");
-        match catch_unwind(AssertUnwindSafe(|| Server::start(&self.data(), &config))) {
+        match catch_unwind(AssertUnwindSafe(|| self.directory.start())) {
             Ok(server) => server,
             Err(cause) => {
                 self.report.failed_opens += 1;
@@ -147,7 +133,7 @@ impl Recipe {
 
     /// Each load has a file of its own: one whose connection has gone may still be reading.
     fn rows_file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.join(format!("{name}.csv"));
+        let path = self.directory.folder().join(format!("{name}.csv"));
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
@@ -288,7 +274,7 @@ impl Recipe {
 
     /// Compares everything with what has to be there, after a start.
     async fn check(&mut self, server: &Server) {
-        for path in std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in std::fs::read_dir(self.directory.folder()).unwrap().map(|entry| entry.unwrap().path()) {
             if path.extension().is_some_and(|e| e == "csv") {
                 std::fs::remove_file(path).unwrap();
             }
@@ -299,7 +285,7 @@ impl Recipe {
         let open = "SELECT kind, phase, error FROM zxq.moves WHERE phase NOT IN ('done', 'failed')";
         assert_eq!(rows(&line.client, open).await, Vec::<Vec<String>>::new(), "jobs still open");
         let cold = number(&line.client, "SELECT count(*) FROM zxq.segments WHERE tier = 'cold'").await;
-        assert_eq!(parquet_files(&self.data()), cold, "files that no segment names, or the other way round");
+        assert_eq!(parquet_files(&self.directory.data()), cold, "files that no segment names, or the other way round");
         let mut made = std::mem::take(&mut self.tables);
         for row in rows(&line.client, "SELECT table_name FROM zxq.tables WHERE table_name <> 't'").await {
             let name = &row[0];
@@ -379,16 +365,11 @@ fn parquet_files(folder: &Path) -> i64 {
 
 #[test]
 fn what_was_cancelled_is_not_there_and_what_was_answered_is() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("storage.yaml"), CONFIG).unwrap();
-    let from_env = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed = from_env("ZXQ_SEED").unwrap_or_else(rand::random);
-    let asked = from_env("ZXQ_ROUNDS").map(|rounds| rounds as usize);
-    eprintln!("cancelled: ZXQ_SEED={seed}");
+    let runtime = runtime();
+    let asked: Option<usize> = std::env::var("ZXQ_ROUNDS").ok().map(|rounds| rounds.parse().unwrap());
     let mut recipe = Recipe {
-        random: StdRng::seed_from_u64(seed),
-        folder: folder.path().to_owned(),
+        random: chance("cancelled"),
+        directory: Directory::little(SEGMENTS),
         next_id: 0,
         next_table: 0,
         there: BTreeSet::new(),

@@ -5,25 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use tokio_postgres::Client;
 
-use crate::server::{Server, batches, number, rows, verify};
+use crate::directory::{Directory, chance, runtime};
+use crate::server::{batches, number, rows, verify};
 
 const ROUNDS: usize = 10;
 /// No new round is begun after this.
 const BUDGET: Duration = Duration::from_secs(30);
-const CONFIG: &str = "\
-maintenance_interval: 0
-threads: 2
-hot:
-  memory_limit: 128MiB
-  wal_segment_size: 1MiB
-warm:
-  memory_limit: 128MiB
-  threads: 1
-";
 
 /// Rows of each table that a transaction writes, in several statements and partitions.
 const ROWS: i64 = 12;
@@ -122,17 +112,13 @@ async fn made(client: &Client) -> BTreeMap<i64, i64> {
 
 #[test]
 fn transactions_are_whole_when_the_server_is_killed() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (data, config) = (folder.path().join("data"), folder.path().join("storage.yaml"));
-    std::fs::write(&config, CONFIG).unwrap();
-    let seed = std::env::var("ZXQ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
-    eprintln!("crash test of commits: ZXQ_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let runtime = runtime();
+    let directory = Directory::little("");
+    let mut random = chance("crash test of commits");
     let next = Arc::new(AtomicI64::new(0));
     let mut known = Vec::new();
     {
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         runtime.block_on(async {
             let client = server.connect().await;
             client.batch_execute(&format!("CREATE TABLE a {COLUMNS}; CREATE TABLE b {COLUMNS}")).await.unwrap();
@@ -143,7 +129,7 @@ fn transactions_are_whole_when_the_server_is_killed() {
     let mut rounds = 0;
     while rounds < ROUNDS && started.elapsed() < BUDGET {
         rounds += 1;
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         let lives = Duration::from_millis(random.random_range(50..1_500));
         let journal = Arc::new(Mutex::new(Journal::default()));
         let over = Arc::new(AtomicBool::new(false));
@@ -167,7 +153,7 @@ fn transactions_are_whole_when_the_server_is_killed() {
         if let Err(failure) = worked {
             panic!("{failure}; the server said: {said}");
         }
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         let journal = std::mem::take(&mut *journal.lock().unwrap());
         runtime.block_on(async {
             let client = server.connect().await;

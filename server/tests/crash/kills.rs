@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use tokio_postgres::Client;
 use zxq_test_support::postgres_server;
 
+use crate::directory::{Directory, chance, runtime};
 use crate::server::{Server, batches, number, rows, run, verify, zxq};
 
 const INSERTED: i64 = 20;
@@ -21,17 +22,7 @@ const ROUNDS: usize = 10;
 /// No new round is begun after this.
 const BUDGET: Duration = Duration::from_secs(40);
 
-const CONFIG: &str = "\
-maintenance_interval: 0
-segment_rows: 1000
-threads: 2
-hot:
-  memory_limit: 128MiB
-  wal_segment_size: 1MiB
-warm:
-  memory_limit: 128MiB
-  threads: 1
-";
+const SEGMENTS: &str = "segment_rows: 1000\n";
 
 const COLUMNS: &str = "(id BIGINT NOT NULL, batch BIGINT NOT NULL, name TEXT NOT NULL, day DATE NOT NULL, \
      class TEXT NOT NULL, price DECIMAL(12,4)) WITH (partition_by = 'day, class', sort_by = 'name, id')";
@@ -87,29 +78,25 @@ fn check(what: &str, found: &BTreeMap<i64, [i64; 3]>, size: i64, known: &mut Vec
 
 #[test]
 fn nothing_is_lost_or_doubled_when_the_server_is_killed() {
-    kill_again_and_again(CONFIG);
+    kill_again_and_again(SEGMENTS);
 }
 
 #[test]
 fn nothing_is_lost_or_doubled_with_a_catalog_in_postgres() {
     let Some(postgres) = postgres_server::shared() else { return };
-    kill_again_and_again(&format!("{CONFIG}catalog:\n  url: {}\n  schema: kills\n", postgres.superuser_url()));
+    kill_again_and_again(&format!("{SEGMENTS}catalog:\n  url: {}\n  schema: kills\n", postgres.superuser_url()));
 }
 
 fn kill_again_and_again(settings: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (data, config) = (folder.path().join("data"), folder.path().join("storage.yaml"));
-    std::fs::write(&config, settings).unwrap();
-    let seed = std::env::var("ZXQ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
-    eprintln!("crash test: ZXQ_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let runtime = runtime();
+    let directory = Directory::little(settings);
+    let mut random = chance("crash test");
     let next = Arc::new(AtomicI64::new(0));
     let (mut inserted, mut loaded) = (Vec::new(), Vec::new());
     let started = Instant::now();
     let mut rounds = 0;
     {
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         runtime.block_on(async {
             let client = server.connect().await;
             client.batch_execute(&format!("CREATE TABLE t {COLUMNS}; CREATE TABLE loaded {COLUMNS}")).await.unwrap();
@@ -118,17 +105,18 @@ fn kill_again_and_again(settings: &str) {
     }
     while rounds < ROUNDS && started.elapsed() < BUDGET {
         rounds += 1;
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         let lives = Duration::from_millis(random.random_range(50..1_800));
         let inserts = Arc::new(Mutex::new(Journal::default()));
         let loads = Arc::new(Mutex::new(Journal::default()));
-        let worked = runtime.block_on(work(&server, lives, &next, &inserts, &loads, folder.path(), random.random()));
+        let worked =
+            runtime.block_on(work(&server, lives, &next, &inserts, &loads, directory.folder(), random.random()));
         let said = server.kill();
         if let Err(failure) = worked {
             panic!("{failure}; the server said: {said}");
         }
 
-        let server = Server::start(&data, &config);
+        let server = directory.start();
         runtime.block_on(async {
             let client = server.connect().await;
             check("insert", &batches(&client, "t").await, INSERTED, &mut inserted, &inserts.lock().unwrap());
@@ -142,7 +130,7 @@ fn kill_again_and_again(settings: &str) {
             let open = "SELECT kind, phase, error FROM zxq.moves WHERE phase NOT IN ('done', 'failed')";
             assert_eq!(rows(&client, open).await, Vec::<Vec<String>>::new(), "jobs still open");
             let cold = number(&client, "SELECT count(*) FROM zxq.segments WHERE tier = 'cold'").await;
-            assert_eq!(parquet_files(&data), cold, "files that no segment names, or the other way round");
+            assert_eq!(parquet_files(&directory.data()), cold, "files that no segment names, or the other way round");
         });
         // Some recoveries are interrupted as well.
         server.kill();

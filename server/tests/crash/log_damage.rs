@@ -3,31 +3,22 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::directory::Directory;
 use crate::server::{Server, number, run, verify, zxq};
 
-const CONFIG: &str = "maintenance_interval: 0\nthreads: 2\n";
-
-struct Place {
-    folder: tempfile::TempDir,
-}
+struct Place(Directory);
 
 impl Place {
     fn new() -> Place {
-        let place = Place { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(place.config(), CONFIG).unwrap();
-        place
+        Place(Directory::with("maintenance_interval: 0\nthreads: 2\n"))
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("storage.yaml")
+        self.0.data()
     }
 
     fn start(&self) -> Server {
-        Server::start(&self.data(), &self.config())
+        self.0.start()
     }
 
     /// The newest file of the log that holds anything.

@@ -4,6 +4,7 @@
 
 mod cancelled;
 mod commits;
+mod directory;
 mod full_disk;
 mod kills;
 mod log_damage;

@@ -15,6 +15,9 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::error::Result;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// What a scan must return: the rows of exactly these segments.
 #[derive(Clone)]
 pub struct ScanRequest<'a> {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{
@@ -46,6 +47,13 @@ pub(crate) fn as_rows(
         (Arc::new(call) as Arc<dyn PhysicalExpr>, name)
     });
     Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), scan)?))
+}
+
+/// Kept rows as queries see them, which is in this schema.
+pub(crate) fn seen_rows(schema: &SchemaRef, kept: &RecordBatch) -> Result<RecordBatch> {
+    let columns = kept.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(values, field)| from_kept(values, field.data_type())).collect::<Result<_, _>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 /// A kept value as rows have it.

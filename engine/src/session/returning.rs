@@ -8,20 +8,20 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::physical_plan::collect;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
 use parking_lot::Mutex;
 use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::scan::kept_columns::as_rows;
+use crate::scan::kept_columns::seen_rows;
 use crate::scan::tiered_table::TieredTable;
 use crate::session::insert_statement::insert_of;
 use crate::session::output_schema::named_as_in_postgres;
@@ -121,7 +121,9 @@ impl Asked {
 #[async_trait]
 impl Onlooker for Asked {
     async fn see(&self, table: &Arc<TableDef>, rows: &[RecordBatch]) -> Result<()> {
-        let inserted = Arc::new(InsertedRows { table: Arc::clone(table), rows: rows.to_vec() });
+        let schema = table.row_schema();
+        let rows = rows.iter().map(|kept| seen_rows(&schema, kept)).collect::<datafusion::error::Result<Vec<_>>>()?;
+        let inserted: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(schema, vec![rows])?);
         // Subqueries are within expressions still, and read the table itself.
         let plan = self.returning.plan.as_ref().clone().transform_down(|node| {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
@@ -130,43 +132,12 @@ impl Onlooker for Asked {
             if !any.is::<TieredTable>() && !any.is::<TemporaryTable>() {
                 return Ok(Transformed::no(node));
             }
-            let source = provider_as_source(Arc::clone(&inserted) as Arc<dyn TableProvider>);
+            let source = provider_as_source(Arc::clone(&inserted));
             Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan.clone() })))
         })?;
         let physical = self.state.create_physical_plan(&plan.data).await?;
         let answer = collect(physical, Arc::new(TaskContext::from(&self.state))).await?;
         *self.answer.lock() = answer;
         Ok(())
-    }
-}
-
-/// The rows of the statement as a table.
-#[derive(Debug)]
-struct InsertedRows {
-    table: Arc<TableDef>,
-    rows: Vec<RecordBatch>,
-}
-
-#[async_trait]
-impl TableProvider for InsertedRows {
-    fn schema(&self) -> SchemaRef {
-        self.table.row_schema()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.table.columns.len()).collect());
-        let kept = MemTable::try_new(self.table.schema(), vec![self.rows.clone()])?;
-        let scan = kept.scan(state, Some(&projection), &[], None).await?;
-        as_rows(&self.table, &projection, scan, state.config().options())
     }
 }

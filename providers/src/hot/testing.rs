@@ -5,18 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
-use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::logical_expr::TableProviderFilterPushDown;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use zxq_catalog::{ColumnDef, JobId, PartitionKey, Partitioning, Role, Segment, SegmentId, TableDef, Tier};
 
 use super::store::{HotOptions, HotStore};
-use crate::tier_store::{ScanRequest, TierStore};
+use crate::tier_store::TierStore;
+use crate::tier_store::testing::StoreTable;
 use crate::{row_hash, sort, stats};
 
 fn column(name: &str, data_type: DataType) -> ColumnDef {
@@ -96,47 +93,6 @@ pub(crate) fn store() -> Arc<HotStore> {
     Arc::new(HotStore::new(HotOptions { memory_limit_bytes: 1 << 30 }))
 }
 
-/// Some segments of a store as a table for SQL.
-#[derive(Debug)]
-pub(crate) struct HotTable {
-    pub(crate) store: Arc<HotStore>,
-    pub(crate) table: Arc<TableDef>,
-    pub(crate) segments: Vec<Arc<Segment>>,
-}
-
-#[async_trait]
-impl TableProvider for HotTable {
-    fn schema(&self) -> SchemaRef {
-        self.table.schema()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let request = ScanRequest {
-            state,
-            table: Arc::clone(&self.table),
-            segments: self.segments.clone(),
-            projection: projection.cloned().unwrap_or_else(|| (0..self.table.columns.len()).collect()),
-            filters: filters.to_vec(),
-            limit: if filters.is_empty() { limit } else { None },
-        };
-        Ok(self.store.scan(request).await?)
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-}
-
 /// A session of `partitions` target partitions where the segments are table `t`.
 pub(crate) fn session(
     store: &Arc<HotStore>,
@@ -146,7 +102,12 @@ pub(crate) fn session(
 ) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(1000);
     let context = SessionContext::new_with_config(config);
-    let table = HotTable { store: Arc::clone(store), table: Arc::new(table.clone()), segments: segments.to_vec() };
+    let table = StoreTable {
+        store: Arc::clone(store) as Arc<dyn TierStore>,
+        table: Arc::new(table.clone()),
+        segments: segments.to_vec(),
+        filters: TableProviderFilterPushDown::Inexact,
+    };
     context.register_table("t", Arc::new(table)).unwrap();
     context
 }

@@ -23,7 +23,7 @@ use zxq_catalog::TableDef;
 use super::AtCommit;
 use crate::constraints::RowChecker;
 use crate::error::Result;
-use crate::values::kept::from_kept;
+use crate::scan::kept_columns::seen_rows;
 use crate::write::gathered::gather;
 use crate::write::insert_sink::Onlooking;
 
@@ -112,7 +112,7 @@ impl TemporaryTable {
     /// Appends rows that have been checked.
     pub(super) fn append_checked(&self, checked: &[RecordBatch]) -> Result<u64> {
         let Some(first) = checked.first() else { return Ok(0) };
-        let rows = self.shown(&concat_batches(&first.schema(), checked)?)?;
+        let rows = seen_rows(&self.schema, &concat_batches(&first.schema(), checked)?)?;
         let count = rows.num_rows() as u64;
         if count > 0 {
             let added = self.chunk(rows)?;
@@ -137,13 +137,6 @@ impl TemporaryTable {
         let memory = self.reservation();
         memory.try_grow(rows.get_array_memory_size())?;
         Ok(Arc::new(Chunk { rows, _memory: memory }))
-    }
-
-    /// Checked rows as queries see them.
-    fn shown(&self, kept: &RecordBatch) -> Result<RecordBatch> {
-        let columns = kept.columns().iter().zip(self.schema.fields());
-        let columns = columns.map(|(values, field)| from_kept(values, field.data_type())).collect::<Result<_, _>>()?;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }
 

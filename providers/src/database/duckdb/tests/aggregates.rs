@@ -1,56 +1,17 @@
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::datasource::{MemTable, TableType};
+use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, TableProviderFilterPushDown, Volatility, create_udf};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::*;
 use crate::database::sql::aggregate_exec::SqlAggregateExec;
-
-/// The store as a table, so that DataFusion plans real queries over its scan.
-#[derive(Debug)]
-struct Provider {
-    store: Arc<DuckDbStore>,
-    table: Arc<TableDef>,
-    segments: Vec<Arc<Segment>>,
-}
-
-#[async_trait]
-impl TableProvider for Provider {
-    fn schema(&self) -> arrow::datatypes::SchemaRef {
-        self.table.schema()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let all = (0..self.table.columns.len()).collect();
-        let request = ScanRequest {
-            state,
-            table: Arc::clone(&self.table),
-            segments: self.segments.clone(),
-            projection: projection.cloned().unwrap_or(all),
-            filters: filters.to_vec(),
-            limit,
-        };
-        Ok(self.store.scan(request).await?)
-    }
-}
+use crate::tier_store::testing::StoreTable;
 
 struct Queries {
     context: SessionContext,
@@ -80,7 +41,12 @@ impl Queries {
         let memory = MemTable::try_new(fixture.table.schema(), batches.into_iter().map(|b| vec![b]).collect()).unwrap();
         context.register_table("m", Arc::new(memory)).unwrap();
         let store = Arc::new(fixture.store);
-        let provider = Provider { store: Arc::clone(&store), table: fixture.table, segments: fixture.segments };
+        let provider = StoreTable {
+            store: Arc::clone(&store) as Arc<dyn TierStore>,
+            table: fixture.table,
+            segments: fixture.segments,
+            filters: TableProviderFilterPushDown::Unsupported,
+        };
         context.register_table("t", Arc::new(provider)).unwrap();
         Queries { context, store, _folder: fixture.folder }
     }

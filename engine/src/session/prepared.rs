@@ -74,6 +74,17 @@ enum PreparedWork {
     Command,
 }
 
+/// One execution of a plan.
+struct Execution<'a> {
+    session: &'a EngineSession,
+    params: Vec<ScalarValue>,
+    /// What RETURNING asks of the rows that it inserts.
+    asked: Option<Arc<Asked>>,
+    /// Where it is noted.
+    entry: &'a Mutex<QueryEntry>,
+    control: &'a Arc<JobControl>,
+}
+
 impl Prepared {
     pub(crate) async fn new(
         session: &EngineSession,
@@ -268,7 +279,8 @@ impl Prepared {
         let outcome = match &self.work {
             PreparedWork::Plan { plan, optimised, returning, .. } => {
                 let asked = returning.as_ref().map(|returning| returning.ask(&session.context().state()));
-                self.execute_plan(session, plan, *optimised, asked, params, &entry, control).await
+                let execution = Execution { session, params, asked, entry: &entry, control };
+                self.execute_plan(plan, *optimised, execution).await
             }
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
@@ -294,17 +306,8 @@ impl Prepared {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn execute_plan(
-        &self,
-        session: &EngineSession,
-        plan: &LogicalPlan,
-        optimised: bool,
-        asked: Option<Arc<Asked>>,
-        params: Vec<ScalarValue>,
-        entry: &Mutex<QueryEntry>,
-        control: &Arc<JobControl>,
-    ) -> Result<Outcome> {
+    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Execution { session, params, asked, entry, control } = execution;
         self.needs.check(session)?;
         if params.len() != self.param_types.len() {
             return Err(EngineError::new(

@@ -88,8 +88,8 @@ pub(crate) async fn bind(wanted: &str) -> Result<(TcpListener, SocketAddr)> {
 
 fn say_ready(address: SocketAddr, data: &std::path::Path, may_write: bool) -> Result<()> {
     let mut out = std::io::stdout();
-    let role = if may_write { "" } else { ", as a reader: another process writes" };
-    writeln!(out, "zxq is ready on {address} (data in {}{role})", data.display())
+    let role = if may_write { "as the writer" } else { "as a reader: another process writes" };
+    writeln!(out, "zxq is ready on {address} (data in {}, {role})", data.display())
         .and_then(|()| out.flush())
         .map_err(CliError::output)
 }

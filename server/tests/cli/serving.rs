@@ -12,7 +12,7 @@ fn both_signals_end_a_server_cleanly_and_its_data_stays() {
     succeed(&["sql", PRICES_TABLE, "--data", &data]);
     for (round, signal) in ["TERM", "INT"].into_iter().enumerate() {
         let server = Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
-        assert_eq!(server.data, place.path("data"));
+        assert_eq!((&server.data, server.role.as_str()), (&place.path("data"), "as the writer"));
         assert!(!server.address.ends_with(":0"), "{}", server.address);
         let insert =
             "INSERT INTO prices VALUES ('IBM', TIMESTAMPTZ '2024-06-03 14:30:00+00', 169.5, 1, DATE '2024-06-03')";

@@ -119,6 +119,8 @@ pub struct Server {
     pub address: String,
     /// Data directory it named.
     pub data: PathBuf,
+    /// What it said to be: the writer, or a reader.
+    pub role: String,
 }
 
 impl Server {
@@ -143,8 +145,11 @@ impl Server {
                 continue;
             };
             let (address, data) = rest.split_once(" (data in ").unwrap();
-            let (address, data) = (address.to_owned(), PathBuf::from(data.trim_end_matches(')')));
-            return Server { child, out, before, address, data };
+            let data = data.trim_end_matches(')');
+            // A demo is nobody's reader or writer.
+            let (data, role) = data.rsplit_once(", ").unwrap_or((data, ""));
+            let (address, data, role) = (address.to_owned(), PathBuf::from(data), role.to_owned());
+            return Server { child, out, before, address, data, role };
         }
     }
 

@@ -109,6 +109,8 @@ async fn readers_follow_the_writer_and_change_nothing() {
     let shared = Shared::on(postgres);
     let writer_process = shared.start("a", &[]);
     let reader_process = shared.start("b", &[]);
+    assert!(writer_process.ready.ends_with(", as the writer)"), "{}", writer_process.ready);
+    assert!(reader_process.ready.ends_with(", as a reader: another process writes)"), "{}", reader_process.ready);
     let (writer, reader) = (writer_process.connect().await, reader_process.connect().await);
     writer.simple_query(TABLE).await.unwrap();
     fill(&writer, 0, 1000).await;

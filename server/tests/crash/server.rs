@@ -27,6 +27,8 @@ pub(crate) struct Server {
     child: Child,
     /// Where it serves.
     pub(crate) address: String,
+    /// What its ready line says: where it serves, over which data, as what.
+    pub(crate) ready: String,
     /// Settings of a client that may load any file.
     pub(crate) options: String,
     errors: std::thread::JoinHandle<String>,
@@ -57,12 +59,15 @@ impl Server {
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
                 if let Some(rest) = line.strip_prefix("zxq is ready on ") {
-                    let _ = ready.send(rest.split_whitespace().next().unwrap_or_default().to_owned());
+                    let _ = ready.send(rest.to_owned());
                 }
             }
         });
         match wait.recv_timeout(START) {
-            Ok(address) => Server { child, address, options: secret_option(data), errors },
+            Ok(ready) => {
+                let address = ready.split_whitespace().next().unwrap_or_default().to_owned();
+                Server { child, address, ready, options: secret_option(data), errors }
+            }
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();

@@ -180,6 +180,7 @@ pub static KINDS: &[Kind] = &[
         ..sql("alter table", "DDL", Definitions, Cold, SPLIT, "ALTER TABLE {t} ADD COLUMN note TEXT DEFAULT 'none'")
     },
     sql("drop table", "DDL", Definitions, Cold, SPLIT, "DROP TABLE {t}"),
+    sql("truncate", "DDL", Definitions, Cold, SPLIT, "TRUNCATE {t}"),
     sql("hot to warm", "CALL", Moves, Warm, &[CREATE, FILL], "CALL zxq.migrate('{t}', 'warm', 'hot', '2024-01-01')"),
     Kind {
         in_pieces: true,

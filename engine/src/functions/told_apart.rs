@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-pub(crate) use crate::sql::told_apart::NAME;
+use crate::sql::told_apart::NAME;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -1,9 +1,10 @@
 //! Rows out: [`tiered_table`] is the table that DataFusion sees, [`scan_plan`] says which segments it reads (pure),
-//! [`tier_scan_exec`] reads one tier's; [`query_planner`] pins one snapshot for a whole statement. [`external_table`] is the
-//! table of others.
+//! [`tier_scan_exec`] reads one tier's; [`query_planner`] pins one snapshot for a whole statement. [`key_lookup`] finds the rows of
+//! one key without any of these. [`external_table`] is the table of others.
 
 pub(crate) mod external_table;
 pub(crate) mod kept_columns;
+pub(crate) mod key_lookup;
 pub(crate) mod query_planner;
 mod scan_plan;
 pub(crate) mod session_options;

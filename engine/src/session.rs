@@ -41,6 +41,7 @@ mod external_ddl;
 mod files;
 mod get;
 mod insert_statement;
+mod looked_up;
 mod names;
 mod noted;
 mod object_ddl;
@@ -243,6 +244,9 @@ impl EngineSession {
 
     /// Executes a statement that changes nothing.
     async fn execute_apart(&self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
+        if let Some(answered) = prepared.answer_at_once(self, &params) {
+            return Ok(answered);
+        }
         let turn = self.turn_for(prepared).await;
         let threads = self.threads(prepared.light);
         let outcome = match threads {
@@ -331,6 +335,11 @@ impl EngineSession {
 
     pub(crate) fn time_zone(&self) -> Option<String> {
         self.context.copied_config().options().execution.time_zone.clone()
+    }
+
+    /// True where that is the session's time zone.
+    pub(crate) fn is_in_zone(&self, zone: Option<&str>) -> bool {
+        self.context.state_ref().read().config_options().execution.time_zone.as_deref() == zone
     }
 
     /// The tiers this session's statements read.

@@ -1,9 +1,10 @@
 //! The hot tier: sorted Arrow batches in memory, and the write-ahead log that makes them durable.
 //!
-//! Reading order: [`HotSegment`] (one segment and how rows are found in it), [`HotStore`] (segments by id within a memory
+//! Reading order: [`HotSegment`] (one segment and how rows are found in it; those of one key by [`find`]), [`HotStore`] (segments by id within a memory
 //! limit), [`HotScanExec`] (reading them in a query plan), [`wal`] (durability).
 
 mod bounds;
+pub mod find;
 mod index;
 mod key;
 mod layout;

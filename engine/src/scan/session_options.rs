@@ -34,6 +34,11 @@ impl ZxqOptions {
         self.tiers.clone()
     }
 
+    /// True where a session's statements read all tiers.
+    pub(crate) fn reads_all(config: &SessionConfig) -> bool {
+        config.options().extensions.get::<ZxqOptions>().is_none_or(|options| options.tiers == Tier::ALL)
+    }
+
     /// The setting as users write it: `hot,warm,cold`.
     pub fn tiers_text(&self) -> String {
         self.tiers.iter().map(|t| t.name()).collect::<Vec<_>>().join(",")

@@ -66,6 +66,11 @@ impl TieredTable {
         &self.def
     }
 
+    /// Its definition, where the rows of all tiers are read and no snapshot was chosen yet.
+    pub(crate) fn whole(&self) -> Option<&Arc<TableDef>> {
+        (self.only.is_none() && self.pin.is_none()).then_some(&self.def)
+    }
+
     fn engine(&self) -> Result<Arc<Engine>> {
         self.engine.upgrade().ok_or_else(|| exec_datafusion_err!("the engine has been shut down"))
     }

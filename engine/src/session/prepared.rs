@@ -1,22 +1,25 @@
 //! Prepared statements: planned once, executed many times.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
+use crate::scan::key_lookup::{Effort, KeyLookup, recognise};
 use crate::semantics::type_names::is_bare_numeric;
 use crate::semantics::{day_ranges, quotients};
 use crate::session::audited;
@@ -52,12 +55,16 @@ pub struct Prepared {
     /// Schema of its rows; `None` when it returns none.
     pub schema: Option<SchemaRef>,
     work: PreparedWork,
+    /// What the plan is where it only looks a key up.
+    pub(super) lookup: Option<Arc<KeyLookup>>,
     /// What it needs.
     needs: Needs,
     /// The session's time zone when it was planned.
     time_zone: Option<String>,
     /// What its names meant then.
     names: Resolved,
+    /// The same statement planned anew, once something had changed.
+    anew: Arc<Mutex<Option<Arc<Prepared>>>>,
     /// Planning and executing it is hardly any work.
     pub(super) light: bool,
     /// It reads tables, and so waits where many do.
@@ -98,9 +105,11 @@ impl Prepared {
             param_fields: Vec::new(),
             schema,
             work,
+            lookup: None,
             needs: Needs::default(),
             time_zone: None,
             names: Resolved::default(),
+            anew: Arc::default(),
             light,
             reads_tables: false,
         };
@@ -171,21 +180,52 @@ impl Prepared {
         };
         let changes = writes(&plan);
         let reads_tables = reads_tables(&plan);
+        let lookup = if optimised { recognise(&plan, &param_types).map(Arc::new) } else { None };
         let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning };
         let time_zone = state.config_options().execution.time_zone.clone();
-        let statement = Arc::new(statement.clone());
+        let (statement, anew) = (Arc::new(statement.clone()), Arc::default());
         Ok(Prepared {
             statement,
             param_types,
             param_fields,
             schema,
             work,
+            lookup,
             needs,
             time_zone,
             names,
+            anew,
             light,
             reads_tables,
         })
+    }
+
+    /// True while the tables are as they were when it was planned, and names and times without a zone mean the same.
+    ///
+    /// # Errors
+    /// None but bugs.
+    pub(super) fn is_still_right(&self, session: &EngineSession) -> Result<bool> {
+        let PreparedWork::Plan { plan, .. } = &self.work else { return Ok(true) };
+        let tables = match &self.lookup {
+            Some(lookup) => lookup.is_current(&session.engine),
+            None => current_plan::is_current(&session.engine, plan)?,
+        };
+        Ok(tables && session.is_in_zone(self.time_zone.as_deref()) && self.names.is_current(session))
+    }
+
+    /// True for a query whose plan can be kept for its text: nothing in it has a value of now.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(&self.work, PreparedWork::Plan { optimised: true, .. })
+    }
+
+    /// True where the statement is planned already as it has to be now.
+    pub fn is_current(&self, session: &EngineSession) -> bool {
+        self.is_still_right(session).unwrap_or(false)
+    }
+
+    /// True for a query that looks one key up and means the same with any values of its parameters.
+    pub fn looks_up_by_parameters(&self) -> bool {
+        self.lookup.as_ref().is_some_and(|lookup| lookup.takes(self.param_types.len()))
     }
 
     /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
@@ -199,7 +239,7 @@ impl Prepared {
     }
 
     /// Its text for those who look at what is run: without the passwords in it.
-    fn shown(&self) -> Cow<'_, str> {
+    pub(super) fn shown(&self) -> Cow<'_, str> {
         match self.statement.kind() {
             StatementKind::Role => without_secrets(self.statement.text()),
             _ => Cow::Borrowed(self.statement.text()),
@@ -217,6 +257,17 @@ impl Prepared {
                 _ => Some("DDL"),
             },
         }
+    }
+
+    /// Parameters of the types that were planned with.
+    ///
+    /// # Errors
+    /// For values that are none of their type.
+    pub(super) fn typed(&self, params: Vec<ScalarValue>) -> Result<Vec<ScalarValue>> {
+        let typed = params.into_iter().zip(&self.param_types).map(|(value, data_type)| {
+            if &value.data_type() == data_type { Ok(value) } else { value.cast_to(data_type) }
+        });
+        Ok(typed.collect::<datafusion::error::Result<_>>()?)
     }
 
     /// That the session may do what it does.
@@ -253,18 +304,24 @@ impl Prepared {
         if engine.is_closed() {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
-        if let PreparedWork::Plan { plan, .. } = &self.work
-            && !(current_plan::is_current(engine, plan)?
-                && self.time_zone == session.time_zone()
-                && self.names.is_current(session))
-        {
-            // A table was changed, or is another one by now.
-            let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
-            let anew = Prepared::new(session, &self.statement, &hints, self.light).await?;
-            current_plan::same_rows(self.schema.as_ref(), anew.schema.as_ref())?;
+        if self.is_still_right(session)? {
+            return self.execute_now(session, params, control).await;
+        }
+        // A table was changed, or is another one by now.
+        if let Some(anew) = self.anew(session) {
             return anew.execute_now(session, params, control).await;
         }
-        self.execute_now(session, params, control).await
+        let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
+        let anew = Arc::new(Prepared::new(session, &self.statement, &hints, self.light).await?);
+        current_plan::same_rows(self.schema.as_ref(), anew.schema.as_ref())?;
+        *self.anew.lock() = Some(Arc::clone(&anew));
+        anew.execute_now(session, params, control).await
+    }
+
+    /// The statement as it was planned after a change, where nothing has changed since.
+    pub(super) fn anew(&self, session: &EngineSession) -> Option<Arc<Prepared>> {
+        let anew = self.anew.lock().clone()?;
+        anew.is_current(session).then_some(anew)
     }
 
     async fn execute_now(
@@ -315,19 +372,15 @@ impl Prepared {
                 format!("the statement has {} parameters, {} were given", self.param_types.len(), params.len()),
             ));
         }
+        let params = self.typed(params)?;
+        if let Some(answer) = self.look_up(session, &params, Effort::Thorough)? {
+            note_scans(session, vec![answer.report], &mut entry.lock());
+            return Ok(self.outcome(answer.rows));
+        }
         let state = session.context().state();
         let mut plan = plan.clone();
         if !params.is_empty() {
-            let typed: Vec<ScalarValue> = params
-                .into_iter()
-                .zip(&self.param_types)
-                .map(
-                    |(value, data_type)| {
-                        if &value.data_type() == data_type { Ok(value) } else { value.cast_to(data_type) }
-                    },
-                )
-                .collect::<datafusion::error::Result<_>>()?;
-            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(typed))?)?;
+            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(params))?)?;
         }
         if self.statement.kind() == StatementKind::Insert {
             plan =
@@ -342,7 +395,7 @@ impl Prepared {
         };
         note_scans(session, session.scan_reports.take(), &mut entry.lock());
         if self.job_name().is_none() {
-            let stream = execute_stream(physical, session.context().task_ctx())?;
+            let stream = execute_stream(physical, Arc::new(task_context(&state, state.config().clone())))?;
             let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
             return Ok(Outcome::Rows { schema, stream });
         }
@@ -351,8 +404,7 @@ impl Prepared {
         if let Some(asked) = &asked {
             config.set_extension(Arc::new(Onlooking(Arc::clone(asked) as Arc<dyn Onlooker>)));
         }
-        let context = TaskContext::from(&state).with_session_config(config);
-        let stream = execute_stream(physical, Arc::new(context))?;
+        let stream = execute_stream(physical, Arc::new(task_context(&state, config)))?;
         if self.statement.kind() == StatementKind::Insert {
             let inserted = insert_outcome(stream).await?;
             return Ok(asked.map_or(inserted, |asked| asked.outcome()));
@@ -364,6 +416,13 @@ impl Prepared {
         let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
         Ok(Outcome::Rows { schema, stream: Box::pin(stream) })
     }
+}
+
+/// What a plan runs with. Functions are in the plan by now: it needs no list of them, which takes long to copy.
+fn task_context(state: &SessionState, config: SessionConfig) -> TaskContext {
+    let (session, runtime) = (state.session_id().to_owned(), Arc::clone(state.runtime_env()));
+    let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+    TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime)
 }
 
 /// True for a plan that changes something when it is executed.

@@ -39,6 +39,20 @@ impl ColumnIndex {
         (self.entries.capacity() * size_of::<u64>()) as u64
     }
 
+    /// Rows that may hold `value`, ascending: all that do, and those whose values share its hash.
+    pub(crate) fn candidates(&self, value: &Value) -> impl DoubleEndedIterator<Item = usize> {
+        let entries = match hash_value(value) {
+            Some(hash) => {
+                let prefix = hash & HASH_BITS;
+                let start = self.entries.partition_point(|entry| *entry < prefix);
+                let end = self.entries.partition_point(|entry| *entry & HASH_BITS <= prefix);
+                self.entries.get(start..end).unwrap_or_default()
+            }
+            None => &[],
+        };
+        entries.iter().map(|entry| *entry as u32 as usize)
+    }
+
     /// Rows that hold `value`, ascending. `locate` gives a row's array and its place in it.
     pub(crate) fn rows<'a>(&self, value: &Value, locate: impl Fn(usize) -> Option<(&'a ArrayRef, usize)>) -> Vec<u32> {
         let Some(hash) = hash_value(value) else { return Vec::new() };

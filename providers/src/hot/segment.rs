@@ -192,7 +192,7 @@ impl HotSegment {
     }
 
     /// A row's batch and its place in it.
-    fn locate(&self, row: usize) -> Option<(&RecordBatch, usize)> {
+    pub(crate) fn locate(&self, row: usize) -> Option<(&RecordBatch, usize)> {
         if let [only] = self.batches.as_slice() {
             return (row < self.rows).then_some((only, row));
         }
@@ -201,11 +201,13 @@ impl HotSegment {
         self.batches.get(number).filter(|b| at < b.num_rows()).map(|b| (b, at))
     }
 
-    fn array_at(&self, column: usize, row: usize) -> Option<(&ArrayRef, usize)> {
+    /// The array of a column that holds a row, and its place in it.
+    pub(crate) fn array_at(&self, column: usize, row: usize) -> Option<(&ArrayRef, usize)> {
         self.locate(row).and_then(|(batch, at)| Some((batch.columns().get(column)?, at)))
     }
 
-    fn compare(&self, column: usize, row: usize, value: &Value) -> Option<Ordering> {
+    /// How the value at a row compares; see [`compare_at`].
+    pub(crate) fn compare(&self, column: usize, row: usize, value: &Value) -> Option<Ordering> {
         self.array_at(column, row).and_then(|(array, at)| compare_at(array, at, value))
     }
 
@@ -232,14 +234,18 @@ impl HotSegment {
             let indices = arrow::array::UInt32Array::from(rows.to_vec());
             return Ok(compute::take_record_batch(only, &indices)?);
         }
-        let mut places = Vec::with_capacity(rows.len());
-        for row in rows {
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        Ok(compute::interleave_record_batch(&batches, &self.places(rows))?)
+    }
+
+    /// Each row's batch, by its number, and its place in it.
+    pub(crate) fn places(&self, rows: &[u32]) -> Vec<(usize, usize)> {
+        let place = |row: &u32| {
             let row = *row as usize;
             let number = self.starts.partition_point(|start| *start <= row).saturating_sub(1);
-            places.push((number, row - self.starts.get(number).copied().unwrap_or(0)));
-        }
-        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        Ok(compute::interleave_record_batch(&batches, &places)?)
+            (number, row - self.starts.get(number).copied().unwrap_or(0))
+        };
+        rows.iter().map(place).collect()
     }
 
     /// The parts of `rows` that the bounds on the sort key leave, ascending and disjoint. Rows outside them cannot pass
@@ -308,6 +314,11 @@ impl HotSegment {
         }
         indexes.insert(column, index.clone());
         index
+    }
+
+    /// The hash index of a column where it is there, and nobody is building one.
+    pub(crate) fn ready_index(&self, column: usize) -> Option<Arc<ColumnIndex>> {
+        self.indexes.try_lock()?.get(&column)?.clone()
     }
 
     /// The rows whose `column` holds one of the values, by index; `None` when the column has no index.

@@ -11,6 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::RwLock;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef, TableId, Value};
 
+use super::find::{Found, Wanted};
 use super::memory::{HotMemory, HotReservation};
 use super::project::Projector;
 use super::scan_exec::HotScanExec;
@@ -154,6 +155,14 @@ impl HotStore {
         let all: Vec<usize> = (0..table.columns.len()).collect();
         let row = Projector::new(table, &all, &schema, segment.schema())?.apply(&row)?;
         Ok(Some((time, row)))
+    }
+
+    /// The rows of one segment that pass; `None` where a scan has to read them.
+    ///
+    /// # Errors
+    /// [`ProviderError::Missing`] for a segment that is not here; where stored columns are not of the table's types.
+    pub fn find(&self, id: SegmentId, wanted: &Wanted<'_>) -> Result<Option<Found>> {
+        self.segment(id).ok_or_else(|| missing(id))?.find(wanted)
     }
 
     /// Drops segments; ids that are not here are skipped.

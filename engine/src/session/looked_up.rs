@@ -1,0 +1,79 @@
+//! Statements that look a key up, answered without a query plan where the rows are at hand; see `scan/key_lookup.rs`.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::scalar::ScalarValue;
+
+use crate::error::Result;
+use crate::scan::key_lookup::{Answer, Effort};
+use crate::scan::session_options::ZxqOptions;
+use crate::session::noted::{finish, note_scans};
+use crate::session::{EngineSession, Outcome, Prepared};
+use crate::state::pins::Pin;
+
+impl Prepared {
+    /// The answer, where it takes no longer than handing the statement to the threads of statements. `None` for all others, also
+    /// for what is wrong with it: that is said, and noted, where statements are executed.
+    pub(super) fn answer_at_once(&self, session: &EngineSession, params: &[ScalarValue]) -> Option<Outcome> {
+        self.lookup.as_ref()?;
+        let engine = &session.engine;
+        if !self.is_current(session) {
+            let anew = self.anew(session)?;
+            return anew.answer_at_once(session, params);
+        }
+        let counts = params.len() == self.param_types.len();
+        if !counts || engine.is_closed() || self.check_needs(session).is_err() {
+            return None;
+        }
+        let params = self.typed(params.to_vec()).ok()?;
+        let started = engine.now_us();
+        let answer = self.look_up(session, &params, Effort::AtOnce).ok()??;
+        let entry = engine.queries.start(&self.shown(), session.who().session, started);
+        {
+            let mut entry = entry.lock();
+            note_scans(session, vec![answer.report], &mut entry);
+            entry.rows = answer.rows.num_rows() as u64;
+        }
+        finish(&entry, engine, None);
+        Some(self.outcome(answer.rows))
+    }
+
+    /// What looking the key up gives; `None` where there is none to look up, or a query plan has to read the rows.
+    ///
+    /// # Errors
+    /// As of a scan.
+    pub(super) fn look_up(
+        &self,
+        session: &EngineSession,
+        params: &[ScalarValue],
+        effort: Effort,
+    ) -> Result<Option<Answer>> {
+        let Some(lookup) = &self.lookup else { return Ok(None) };
+        // What a hint leaves out is said where tables are scanned.
+        if !ZxqOptions::reads_all(session.context().state_ref().read().config()) {
+            return Ok(None);
+        }
+        lookup.run(&session.engine, &pin_for(session)?, params, effort)
+    }
+
+    /// Rows that are there.
+    pub(super) fn outcome(&self, rows: RecordBatch) -> Outcome {
+        let schema = self.schema.clone().unwrap_or_else(|| rows.schema());
+        let stream = RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
+        Outcome::Rows { schema, stream: Box::pin(stream) }
+    }
+}
+
+/// The snapshot that a statement reads which begins now, with what its transaction has written.
+fn pin_for(session: &EngineSession) -> Result<Arc<Pin>> {
+    let Some(own) = session.transaction() else {
+        let pin = session.engine.pin();
+        pin.check()?;
+        return Ok(pin);
+    };
+    let pin = own.pin();
+    pin.check()?;
+    Ok(own.over(&pin))
+}

@@ -4,7 +4,7 @@
 //! results stream in bounded memory and every statement can be cancelled.
 //!
 //! Reading order: [`starting`], [`greeting`], [`tls`], [`startup`], [`auth`] and [`connection`] (a client's life), [`plan`],
-//! [`execute`] and [`answer`] (a statement's), [`rows`],
+//! [`kept_plans`], [`execute`] and [`answer`] (a statement's), [`rows`],
 //! [`cursor`] and [`encode`] (results), [`decode`] (parameters), [`copy`], [`settings`], [`utility`] (what the engine does not see).
 
 pub(crate) mod activity;
@@ -21,7 +21,9 @@ pub(crate) mod error;
 pub(crate) mod execute;
 pub(crate) mod extended;
 pub(crate) mod greeting;
+mod kept_plans;
 pub(crate) mod lexer;
+mod lifted;
 pub(crate) mod link;
 mod message_limit;
 mod message_shape;

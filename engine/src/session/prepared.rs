@@ -55,6 +55,8 @@ pub struct Prepared {
     /// Schema of its rows; `None` when it returns none.
     pub schema: Option<SchemaRef>,
     work: PreparedWork,
+    /// The text it is said to be, where that is another one.
+    shows: Option<Arc<str>>,
     /// What the plan is where it only looks a key up.
     pub(super) lookup: Option<Arc<KeyLookup>>,
     /// What it needs.
@@ -105,6 +107,7 @@ impl Prepared {
             param_fields: Vec::new(),
             schema,
             work,
+            shows: None,
             lookup: None,
             needs: Needs::default(),
             time_zone: None,
@@ -223,6 +226,17 @@ impl Prepared {
         self.is_still_right(session).unwrap_or(false)
     }
 
+    /// True for a query that looks one key up.
+    pub fn looks_up(&self) -> bool {
+        self.lookup.is_some()
+    }
+
+    /// The same statement, said to be another text wherever it is shown.
+    #[must_use]
+    pub fn showing(&self, text: &str) -> Prepared {
+        Prepared { shows: Some(text.into()), ..self.clone() }
+    }
+
     /// True for a query that looks one key up and means the same with any values of its parameters.
     pub fn looks_up_by_parameters(&self) -> bool {
         self.lookup.as_ref().is_some_and(|lookup| lookup.takes(self.param_types.len()))
@@ -240,6 +254,9 @@ impl Prepared {
 
     /// Its text for those who look at what is run: without the passwords in it.
     pub(super) fn shown(&self) -> Cow<'_, str> {
+        if let Some(shows) = &self.shows {
+            return Cow::Borrowed(shows);
+        }
         match self.statement.kind() {
             StatementKind::Role => without_secrets(self.statement.text()),
             _ => Cow::Borrowed(self.statement.text()),

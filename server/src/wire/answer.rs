@@ -29,12 +29,17 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Runs a statement of the simple protocol: columns, rows, tag.
+    /// Runs a statement of the simple protocol: columns, rows, tag. `values` are of its parameters, which were constants.
     ///
     /// # Errors
     /// What the statement says, the guard's reason, or that the client is gone.
-    pub(crate) async fn simple(&mut self, session: &mut Session, planned: &Planned) -> Result<(), Stop> {
-        let reply = self.start(session, planned, Vec::new()).await?;
+    pub(crate) async fn simple(
+        &mut self,
+        session: &mut Session,
+        planned: &Planned,
+        values: Vec<ScalarValue>,
+    ) -> Result<(), Stop> {
+        let reply = self.start(session, planned, values).await?;
         self.tell(session)?;
         match reply {
             Reply::Rows { columns, stream, tag } => {

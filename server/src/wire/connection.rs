@@ -206,7 +206,7 @@ impl Connection {
     async fn simple_statement(&mut self, text: &str, guard: &Guard) -> Result<(), Stop> {
         self.session.note_statement(text);
         self.session.show_settings();
-        let planned = match self.link.run(guard, Planned::new(&self.session, text, &[])).await {
+        let (planned, values) = match self.link.run(guard, self.session.plan_text(text)).await {
             Ok(planned) => planned,
             // In a failed block even a statement that cannot be planned is refused for the block.
             Err(stop) => {
@@ -214,12 +214,12 @@ impl Connection {
                 return Err(stop);
             }
         };
-        if !planned.parameters.is_empty() {
+        if planned.parameters.len() != values.len() {
             return Err(WireError::new(sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1")
                 .hint("Statements with parameters need the extended protocol")
                 .into());
         }
-        Answer { link: &mut self.link, guard: guard.clone() }.simple(&mut self.session, &planned).await
+        Answer { link: &mut self.link, guard: guard.clone() }.simple(&mut self.session, &planned, values).await
     }
 }
 

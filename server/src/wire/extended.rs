@@ -58,7 +58,7 @@ impl Connection {
         if name.is_empty() {
             self.session.forget_statement("");
         }
-        let planned = match self.link.run(guard, Planned::new(&self.session, text, &parse.type_oids)).await {
+        let planned = match self.link.run(guard, self.session.plan_parsed(text, &parse.type_oids)).await {
             Ok(planned) => planned,
             Err(stop) => {
                 self.session.check_failed()?;
@@ -66,7 +66,7 @@ impl Connection {
             }
         };
         self.session.check_block(&planned.work)?;
-        self.session.keep_statement(name, Arc::new(planned))?;
+        self.session.keep_statement(name, planned)?;
         self.link.put(&PgWireBackendMessage::ParseComplete(ParseComplete::new()))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
-use zxq_engine::{EngineError, Place, Prepared, StatementKind};
+use zxq_engine::{EngineError, EngineSession, Place, Prepared, StatementKind};
 
 use super::copy::options::CopyCommand;
 use super::decode;
@@ -153,6 +153,36 @@ impl Planned {
             Runner::Catalog(_) => true,
             Runner::Empty | Runner::Utility(_) => false,
         }
+    }
+
+    /// True for a query that can be planned once for all: nothing in its plan is of now.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        matches!(&self.work, Runner::Engine(prepared) if prepared.is_repeatable())
+    }
+
+    /// True where planning it now would give the same.
+    pub(crate) fn is_current(&self, session: &EngineSession) -> bool {
+        matches!(&self.work, Runner::Engine(prepared) if prepared.is_current(session))
+    }
+
+    /// True for a query that looks a key up.
+    pub(crate) fn looks_up(&self) -> bool {
+        matches!(&self.work, Runner::Engine(prepared) if prepared.looks_up())
+    }
+
+    /// True for one that means the same with any values of its parameters.
+    pub(crate) fn looks_up_by_parameters(&self) -> bool {
+        matches!(&self.work, Runner::Engine(prepared) if prepared.looks_up_by_parameters())
+    }
+
+    /// The same query, said to be this one: the text whose constants are its parameters.
+    pub(crate) fn showing(&self, text: &str) -> Planned {
+        let work = match &self.work {
+            Runner::Engine(prepared) => Runner::Engine(prepared.showing(text)),
+            _ => Runner::Empty,
+        };
+        let (parameters, columns) = (self.parameters.clone(), self.columns.clone());
+        Planned { text: text.to_owned(), work, parameters, columns, tag: self.tag, inner: self.inner.clone() }
     }
 
     /// True for a statement that changes something.

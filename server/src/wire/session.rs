@@ -15,6 +15,7 @@ use reported::Reported;
 
 use super::cancel::Seat;
 use super::error::{Severity, WireError};
+use super::kept_plans::KeptPlans;
 use super::notify::Ear;
 use super::plan::Planned;
 use super::portal::Portal;
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     statements: HashMap<String, Arc<Planned>>,
     /// Bytes of their texts.
     statement_bytes: usize,
+    /// Plans of texts, which may come again.
+    pub(super) kept_plans: KeptPlans,
     /// Portals and cursors by name; the unnamed one is "".
     portals: HashMap<String, Portal>,
     /// Idle, in a block, or in a failed block.
@@ -104,6 +107,7 @@ impl Session {
             database,
             statements: HashMap::new(),
             statement_bytes: 0,
+            kept_plans: KeptPlans::default(),
             portals: HashMap::new(),
             status: TransactionStatus::Idle,
             settings_before: None,
@@ -189,6 +193,7 @@ impl Session {
     pub(crate) fn forget_statements(&mut self) {
         self.statements.clear();
         self.statement_bytes = 0;
+        self.kept_plans.clear();
     }
 
     /// The columns of a prepared statement.

@@ -22,7 +22,13 @@ pub const TABLES: [(&str, &str); 3] = [
 
 /// Opens an engine for measuring: no scheduler, `threads` output partitions per query.
 pub async fn open(dir: &Path, threads: usize) -> Result<Arc<Engine>> {
+    open_on(dir, threads, None).await
+}
+
+/// As [`open`], with threads of its own for statements, as a server has them.
+pub async fn open_on(dir: &Path, threads: usize, statements: Option<tokio::runtime::Handle>) -> Result<Arc<Engine>> {
     let mut config = EngineConfig::at(dir);
+    config.threads = statements;
     config.policy.maintenance_interval = Duration::ZERO;
     config.target_partitions = threads;
     config.warm.threads = threads;

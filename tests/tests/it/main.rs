@@ -11,6 +11,7 @@ mod fuzz;
 mod hypertables;
 mod iceberg_in_postgres;
 mod log_owner;
+mod lookups;
 mod market;
 mod oracle;
 mod others_files;

@@ -66,6 +66,10 @@ async fn measure(dir: &Path, seconds: u32, threads: tokio::runtime::Handle) -> R
     peer.crash();
     peer.start_again();
     let peer_url = peer.superuser_url();
+    // It listens before it takes connections.
+    while tokio_postgres::connect(&peer_url, NoTls).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     fill(&peer_url, &["CREATE INDEX ON points (key, ts)", "VACUUM ANALYZE points"], "").await?;
 
     let engine = open_with(dir, threads).await?;

@@ -33,6 +33,14 @@ pub(crate) struct QueryEntry {
     pub(crate) error: Option<String>,
 }
 
+/// The part of a text that is remembered.
+fn shortened(sql: &str) -> &str {
+    if sql.len() <= TEXT_CHARS {
+        return sql;
+    }
+    sql.char_indices().nth(TEXT_CHARS).map_or(sql, |(end, _)| &sql[..end])
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct QueryLog {
     next: AtomicU64,
@@ -43,7 +51,7 @@ impl QueryLog {
     pub(crate) fn start(&self, sql: &str, user: RoleId, now_us: i64) -> Arc<Mutex<QueryEntry>> {
         let entry = Arc::new(Mutex::new(QueryEntry {
             id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
-            sql: sql.chars().take(TEXT_CHARS).collect(),
+            sql: shortened(sql).to_owned(),
             user,
             started_us: now_us,
             ..QueryEntry::default()

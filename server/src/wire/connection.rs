@@ -52,6 +52,16 @@ impl Connection {
         self.ready().await?;
         loop {
             let terminated = self.session.seat.terminated.clone();
+            if self.draining.is_cancelled() || terminated.is_cancelled() {
+                return Err(shutting_down().into());
+            }
+            // Most messages come with others: nothing has to be waited for.
+            if let Some(message) = self.link.at_hand()? {
+                if !self.answer(message).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             let idle = idle_too_long(&self.session);
             let in_block = self.session.in_block();
             let message = tokio::select! {

@@ -102,6 +102,25 @@ impl Link {
         Ok(self.socket.next().await.transpose()?)
     }
 
+    /// The next message where it has come already, together with the one before.
+    ///
+    /// # Errors
+    /// As [`Link::next`].
+    pub(crate) fn at_hand(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
+        if let Some((message, bytes)) = self.ahead.pop_front() {
+            self.ahead_bytes -= bytes;
+            return Ok(Some(message));
+        }
+        if self.socket.read_buffer().is_empty() {
+            return Ok(None);
+        }
+        match self.socket.next().now_or_never() {
+            // That the client is gone is seen again where messages are waited for.
+            Some(None) | None => Ok(None),
+            Some(Some(message)) => Ok(Some(message?)),
+        }
+    }
+
     /// True where the next message has come already and is a Sync.
     pub(crate) fn sync_follows(&mut self) -> bool {
         if self.ahead.is_empty()

@@ -1,22 +1,25 @@
 //! A look-up: the rows of one key of one table, found in hot at once instead of by a query plan.
 //!
-//! [`recognise`] says of an optimised logical plan whether it is one. [`KeyLookup::run`] reads it at a snapshot, as everything
-//! is read; it declines where rows may lie in warm or cold that belong to the answer, and where more would have to be looked at
-//! than a query plan needs to be made. Whoever asks then goes that way. So a look-up keeps neither rows nor segments, and
-//! nothing has to be told when a table changes: only its definition must be the one that was planned with.
+//! [`recognise`] says of an optimised logical plan whether it is one. [`KeyLookup::start`] looks at a snapshot, as everything
+//! is read, first in hot ([`search`]); where warm or cold may hold rows of the answer, few segments of theirs are scanned
+//! ([`elsewhere`]). It declines where more would have to be looked at than a query plan needs to be made; whoever asks then
+//! goes that way. So a look-up keeps neither rows nor segments, and nothing has to be told when a table changes: only its
+//! definition must be the one that was planned with.
 
+mod elsewhere;
 mod recognise;
+mod search;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
 use zxq_catalog::{Segment, TableDef, TableState, Tier, Value};
 use zxq_providers::hot::find::{Comparison, Condition, OrderColumn, Wanted};
-use zxq_providers::scalar::{from_scalar, value_at};
+use zxq_providers::scalar::from_scalar;
+
+use search::{Candidates, Search};
 
 use crate::error::Result;
 use crate::scan::tier_scan_exec::ScanReport;
@@ -25,9 +28,6 @@ use crate::state::engine::Engine;
 use crate::state::pins::Pin;
 
 pub(crate) use recognise::recognise;
-
-/// Most rows of which it is worth remembering what the last of them is, so that segments with later ones are left out.
-const FEW_WANTED: usize = 1_000;
 
 /// How much may be done for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,14 @@ impl Effort {
         match self {
             Effort::AtOnce => 1_024,
             Effort::Thorough => 8_192,
+        }
+    }
+
+    /// Most scans of segments of other tiers.
+    fn scans(self) -> usize {
+        match self {
+            Effort::AtOnce => 0,
+            Effort::Thorough => 3,
         }
     }
 
@@ -102,13 +110,6 @@ pub(crate) struct Answer {
     pub(crate) report: ScanReport,
 }
 
-/// Segments that may hold rows, and all there are by tier.
-struct Candidates<'a> {
-    hot: Vec<&'a Arc<Segment>>,
-    elsewhere: Vec<&'a Arc<Segment>>,
-    all: [usize; 3],
-}
-
 impl KeyLookup {
     /// True while the table is there with the definition that was planned with.
     pub(crate) fn is_current(&self, engine: &Engine) -> bool {
@@ -134,18 +135,19 @@ impl KeyLookup {
         (0..parameters).all(|number| taken.contains(&number))
     }
 
-    /// Finds the rows at a snapshot. `params` have the types that were planned with. `None` where a query plan has to.
+    /// Looks the key up at a snapshot, in hot. `params` have the types that were planned with. `None` where a query plan has to.
     ///
     /// # Errors
     /// Where a segment is not there that the snapshot names.
-    pub(crate) fn run(
-        &self,
-        engine: &Engine,
-        pin: &Arc<Pin>,
+    pub(crate) fn start<'a>(
+        &'a self,
+        engine: &'a Engine,
+        pin: Arc<Pin>,
         params: &[ScalarValue],
         effort: Effort,
-    ) -> Result<Option<Answer>> {
-        let Some(state) = pin.snapshot().table_by_id(self.table.id).filter(|state| self.is_of(state)) else {
+    ) -> Result<Option<Started<'a>>> {
+        let snapshot = Arc::clone(pin.snapshot());
+        let Some(state) = snapshot.table_by_id(self.table.id).filter(|state| self.is_of(state)) else {
             return Ok(None);
         };
         let (Some(conditions), Some((skip, most))) = (self.conditions(params), self.bounds(params)) else {
@@ -162,20 +164,12 @@ impl KeyLookup {
                 Candidates::of(chosen.iter(), &conditions)
             }
         };
-        if !candidates.elsewhere.is_empty() && most.is_none() {
+        if most.is_none() && candidates.elsewhere.len() > effort.scans() {
             return Ok(None);
         }
-        let mut search =
-            Search { lookup: self, most, parts: Vec::new(), ordered: true, rows: 0, best: Some(Vec::new()) };
+        let mut search = Search::new(self, most);
         if let Some(first) = self.order.first().filter(|_| most.is_some()) {
-            candidates.hot.sort_by(|a, b| {
-                let (a, b) = (promise(a, first), promise(b, first));
-                // What is not known may be the best.
-                match (a, b) {
-                    (Some(a), Some(b)) => compare(a, b, first),
-                    (a, b) => a.is_some().cmp(&b.is_some()),
-                }
-            });
+            candidates.sort_by(first);
         }
         let mut looks = effort.looks();
         let mut kept = Vec::with_capacity(candidates.hot.len());
@@ -198,14 +192,13 @@ impl KeyLookup {
             search.take(found.rows, found.ordered);
             kept.push(Arc::clone(segment));
         }
-        if candidates.elsewhere.iter().any(|segment| search.wants(segment)) {
+        let wanted = candidates.elsewhere.iter().filter(|segment| search.wants(segment));
+        let elsewhere: Vec<Arc<Segment>> = wanted.map(|segment| Arc::clone(segment)).collect();
+        if !elsewhere.is_empty() && effort.scans() == 0 {
             return Ok(None);
         }
-        let rows = search.finish(skip)?;
-        pin.check()?;
-        let report = self.report(state, pin, &kept, candidates.all);
-        engine.note_access(self.table.id, &kept);
-        Ok(Some(Answer { rows, report }))
+        let all = candidates.all;
+        Ok(Some(Started { engine, pin, conditions, skip, search, kept, elsewhere, all }))
     }
 
     /// The conditions with the values of parameters; `None` where one is NULL.
@@ -236,144 +229,48 @@ impl KeyLookup {
         };
         Some((skip, [most, self.sorted].into_iter().flatten().min()))
     }
+}
 
-    fn report(&self, state: &TableState, pin: &Pin, kept: &[Arc<Segment>], all: [usize; 3]) -> ScanReport {
-        let hot = Tier::Hot.index();
-        ScanReport {
-            table: state.def.name.clone(),
-            table_id: state.def.id,
-            epoch: pin.snapshot().epoch,
-            segments: std::array::from_fn(|tier| match tier == hot {
-                true => (kept.len(), all[tier] - kept.len()),
-                false => (0, all[tier]),
-            }),
-            rows: std::array::from_fn(
-                |tier| if tier == hot { kept.iter().map(|segment| segment.rows).sum() } else { 0 },
-            ),
-            cold_format: ColdFormat::of(&state.def),
+/// A look-up whose rows in hot are found.
+pub(crate) struct Started<'a> {
+    engine: &'a Engine,
+    pin: Arc<Pin>,
+    conditions: Vec<Condition>,
+    skip: usize,
+    search: Search<'a>,
+    /// Segments that were read.
+    kept: Vec<Arc<Segment>>,
+    /// Segments of other tiers that may hold rows of the answer, in the order that they are best read in.
+    elsewhere: Vec<Arc<Segment>>,
+    /// How many segments there are, by tier.
+    all: [usize; 3],
+}
+
+impl Started<'_> {
+    /// True where no other tier can hold rows of the answer.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.elsewhere.is_empty()
+    }
+
+    /// The answer, of what was found.
+    ///
+    /// # Errors
+    /// Where what the snapshot names may have been dropped by another process.
+    pub(crate) fn finish(self) -> Result<Answer> {
+        let table = &self.search.lookup.table;
+        let of = |tier: usize| self.kept.iter().filter(move |segment| segment.tier.index() == tier);
+        let report = ScanReport {
+            table: table.name.clone(),
+            table_id: table.id,
+            epoch: self.pin.snapshot().epoch,
+            segments: std::array::from_fn(|tier| (of(tier).count(), self.all[tier] - of(tier).count())),
+            rows: std::array::from_fn(|tier| of(tier).map(|segment| segment.rows).sum()),
+            cold_format: ColdFormat::of(table),
             rows_left_out: 0,
-        }
-    }
-}
-
-impl<'a> Candidates<'a> {
-    fn of(segments: impl Iterator<Item = &'a Arc<Segment>>, conditions: &[Condition]) -> Self {
-        let mut candidates = Candidates { hot: Vec::new(), elsewhere: Vec::new(), all: [0; 3] };
-        for segment in segments {
-            candidates.all[segment.tier.index()] += 1;
-            if !may_hold(segment, conditions) {
-                continue;
-            }
-            match segment.tier {
-                Tier::Hot => candidates.hot.push(segment),
-                _ => candidates.elsewhere.push(segment),
-            }
-        }
-        candidates
-    }
-}
-
-/// False where the segment's bounds rule out a row that passes.
-fn may_hold(segment: &Segment, conditions: &[Condition]) -> bool {
-    conditions.iter().all(|condition| {
-        let Some(stats) = segment.stats.get(&condition.column).filter(|stats| stats.has_bounds) else { return true };
-        let (Some(min), Some(max)) = (&stats.min, &stats.max) else { return true };
-        let (Some(min), Some(max)) = (min.compare(&condition.value), max.compare(&condition.value)) else {
-            return true;
         };
-        match condition.comparison {
-            Comparison::Equal => min.is_le() && max.is_ge(),
-            least @ (Comparison::Less | Comparison::LessOrEqual) => least.holds(min),
-            greatest @ (Comparison::Greater | Comparison::GreaterOrEqual) => greatest.holds(max),
-        }
-    })
-}
-
-/// The value of the first row that a segment may have in this order; `None` where it is not known, or NULL may be.
-fn promise<'a>(segment: &'a Segment, order: &OrderColumn) -> Option<&'a Value> {
-    let stats = segment.stats.get(&order.column).filter(|stats| stats.has_bounds && stats.null_count == 0)?;
-    if order.descending { stats.max.as_ref() } else { stats.min.as_ref() }
-}
-
-fn compare(a: &Value, b: &Value, order: &OrderColumn) -> Ordering {
-    let ascending = a.compare(b).unwrap_or(Ordering::Equal);
-    if order.descending { ascending.reverse() } else { ascending }
-}
-
-/// What has been found so far.
-struct Search<'a> {
-    lookup: &'a KeyLookup,
-    most: Option<usize>,
-    parts: Vec<RecordBatch>,
-    ordered: bool,
-    rows: usize,
-    /// Values of the first column of the order, best first; `None` where that is not known.
-    best: Option<Vec<Value>>,
-}
-
-impl Search<'_> {
-    /// False where no row of the segment would be among those that are wanted.
-    fn wants(&self, segment: &Segment) -> bool {
-        let Some(most) = self.most.filter(|most| self.rows >= *most) else { return true };
-        let Some(first) = self.lookup.order.first() else { return false };
-        let (Some(best), Some(promise)) = (&self.best, promise(segment, first)) else { return true };
-        let Some(last) = most.checked_sub(1).map(|at| best.get(at)) else { return false };
-        last.is_none_or(|last| match compare(promise, last, first) {
-            Ordering::Less => true,
-            // Which of equal rows comes first is open, unless there is more to order by.
-            Ordering::Equal => self.lookup.order.len() > 1,
-            Ordering::Greater => false,
-        })
+        let rows = self.search.finish(self.skip)?;
+        self.pin.check()?;
+        self.engine.note_access(report.table_id, &self.kept);
+        Ok(Answer { rows, report })
     }
-
-    fn take(&mut self, rows: RecordBatch, ordered: bool) {
-        if rows.num_rows() == 0 {
-            return;
-        }
-        self.rows += rows.num_rows();
-        self.ordered = ordered && self.parts.is_empty();
-        self.note_best(&rows);
-        self.parts.push(rows);
-    }
-
-    fn note_best(&mut self, rows: &RecordBatch) {
-        let (Some(first), Some(_)) = (self.lookup.order.first(), self.most.filter(|most| *most <= FEW_WANTED)) else {
-            self.best = None;
-            return;
-        };
-        let Some(mut best) = self.best.take() else { return };
-        let Some(column) = rows.column_by_name(&first.column) else { return };
-        for row in 0..rows.num_rows() {
-            let Some(value) = value_at(column.as_ref(), row) else { return };
-            best.push(value);
-        }
-        best.sort_by(|a, b| compare(a, b, first));
-        self.best = Some(best);
-    }
-
-    /// The rows of the answer.
-    fn finish(self, skip: usize) -> Result<RecordBatch> {
-        let Search { lookup, most, mut parts, ordered, .. } = self;
-        let rows = match parts.len() {
-            0 => RecordBatch::new_empty(Arc::clone(&lookup.read)),
-            1 => parts.swap_remove(0),
-            _ => concat_batches(&lookup.read, &parts)?,
-        };
-        let rows = if ordered || lookup.order.is_empty() { rows } else { sorted(&rows, &lookup.order, most)? };
-        let until = most.map_or(rows.num_rows(), |most| most.min(rows.num_rows()));
-        let from = skip.min(until);
-        let rows = rows.slice(from, until - from);
-        let columns = lookup.columns.iter().map(|at| Arc::clone(rows.column(*at))).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&lookup.schema), columns, &options)?)
-    }
-}
-
-fn sorted(rows: &RecordBatch, order: &[OrderColumn], most: Option<usize>) -> Result<RecordBatch> {
-    let by = order.iter().filter_map(|column| {
-        let options = SortOptions { descending: column.descending, nulls_first: column.nulls_first };
-        Some(SortColumn { values: Arc::clone(rows.column_by_name(&column.column)?), options: Some(options) })
-    });
-    let indices = lexsort_to_indices(&by.collect::<Vec<_>>(), most)?;
-    Ok(take_record_batch(rows, &indices)?)
 }

@@ -7,9 +7,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 
 use crate::error::Result;
-use crate::scan::key_lookup::{Answer, Effort};
+use crate::scan::key_lookup::{Answer, Effort, Started};
 use crate::scan::session_options::ZxqOptions;
 use crate::session::noted::{finish, note_scans};
+use crate::session::prepared::task_context;
 use crate::session::{EngineSession, Outcome, Prepared};
 use crate::state::pins::Pin;
 
@@ -29,7 +30,7 @@ impl Prepared {
         }
         let params = self.typed(params.to_vec()).ok()?;
         let started = engine.now_us();
-        let answer = self.look_up(session, &params, Effort::AtOnce).ok()??;
+        let answer = self.start_look_up(session, &params, Effort::AtOnce).ok()??.finish().ok()?;
         let entry = engine.queries.start(&self.shown(), session.who().session, started);
         {
             let mut entry = entry.lock();
@@ -44,18 +45,28 @@ impl Prepared {
     ///
     /// # Errors
     /// As of a scan.
-    pub(super) fn look_up(
-        &self,
-        session: &EngineSession,
+    pub(super) async fn look_up(&self, session: &EngineSession, params: &[ScalarValue]) -> Result<Option<Answer>> {
+        let Some(started) = self.start_look_up(session, params, Effort::Thorough)? else { return Ok(None) };
+        if started.is_complete() {
+            return started.finish().map(Some);
+        }
+        let state = session.context().state();
+        let task = Arc::new(task_context(&state, state.config().clone()));
+        started.read_elsewhere(&state, &task).await
+    }
+
+    fn start_look_up<'a>(
+        &'a self,
+        session: &'a EngineSession,
         params: &[ScalarValue],
         effort: Effort,
-    ) -> Result<Option<Answer>> {
+    ) -> Result<Option<Started<'a>>> {
         let Some(lookup) = &self.lookup else { return Ok(None) };
         // What a hint leaves out is said where tables are scanned.
         if !ZxqOptions::reads_all(session.context().state_ref().read().config()) {
             return Ok(None);
         }
-        lookup.run(&session.engine, &pin_for(session)?, params, effort)
+        lookup.start(&session.engine, pin_for(session)?, params, effort)
     }
 
     /// Rows that are there.

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
-use crate::scan::key_lookup::{Effort, KeyLookup, recognise};
+use crate::scan::key_lookup::{KeyLookup, recognise};
 use crate::semantics::type_names::is_bare_numeric;
 use crate::semantics::{day_ranges, quotients};
 use crate::session::audited;
@@ -390,7 +390,7 @@ impl Prepared {
             ));
         }
         let params = self.typed(params)?;
-        if let Some(answer) = self.look_up(session, &params, Effort::Thorough)? {
+        if let Some(answer) = self.look_up(session, &params).await? {
             note_scans(session, vec![answer.report], &mut entry.lock());
             return Ok(self.outcome(answer.rows));
         }
@@ -436,7 +436,7 @@ impl Prepared {
 }
 
 /// What a plan runs with. Functions are in the plan by now: it needs no list of them, which takes long to copy.
-fn task_context(state: &SessionState, config: SessionConfig) -> TaskContext {
+pub(super) fn task_context(state: &SessionState, config: SessionConfig) -> TaskContext {
     let (session, runtime) = (state.session_id().to_owned(), Arc::clone(state.runtime_env()));
     let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
     TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime)

@@ -149,7 +149,7 @@ impl Prepared {
         }
         let mut needs = Needs::of_views(names.views());
         needs.and(Needs::of(session, statement, &plan)?);
-        let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
+        let param_types: Vec<DataType> = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         let returning = match is_rows {
             true => None,
@@ -193,6 +193,7 @@ impl Prepared {
             param_fields,
             schema,
             work,
+            shows: None,
             lookup,
             needs,
             time_zone,

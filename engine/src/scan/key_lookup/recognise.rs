@@ -91,9 +91,9 @@ impl Above {
             _ => return None,
         };
         for (left, op, right) in comparisons {
-            let (column, op, value) = match (left, right) {
-                (Expr::Column(column), value) => (column, op, value),
-                (value, Expr::Column(column)) => (column, op.swap()?, value),
+            let (column, op, value) = match (compared_column(left), compared_column(right)) {
+                (Some(column), None) => (column, op, right),
+                (None, Some(column)) => (column, op.swap()?, left),
                 _ => return None,
             };
             let (value, data_type) = operand(value, types)?;
@@ -150,6 +150,7 @@ impl Above {
         let conditions = self.conditions.iter().map(|condition| {
             let column = table.columns.get(condition.column)?;
             let same = column.data_type == condition.data_type
+                || (column.data_type.is_integer() && condition.data_type.is_integer())
                 || (column.data_type == DataType::Utf8View && condition.data_type.is_string());
             let fits = same && !column.is_converted() && is_exact(&column.data_type);
             fits.then(|| Asked {
@@ -224,6 +225,15 @@ fn comparison(op: Operator) -> Option<Comparison> {
         Operator::LtEq => Some(Comparison::LessOrEqual),
         Operator::Gt => Some(Comparison::Greater),
         Operator::GtEq => Some(Comparison::GreaterOrEqual),
+        _ => None,
+    }
+}
+
+/// The column that is compared, perhaps as an integer of the widest type.
+fn compared_column(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        Expr::Cast(cast) if *cast.field.data_type() == DataType::Int64 => compared_column(&cast.expr),
         _ => None,
     }
 }

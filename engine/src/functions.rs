@@ -81,7 +81,8 @@ pub fn register(context: &SessionContext) {
     }
     context.register_udf(series::SeriesArray::with_its_end().into());
     context.register_udf(series::SeriesArray::before_its_end().into());
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 3] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 4] = [
+        Arc::new(json::WholeRows),
         Arc::new(text_forms::TextForms::new(&own_functions())),
         Arc::new(times::Times),
         Arc::new(declared::DeclaredValues),
@@ -177,5 +178,6 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
     functions.push(first_last::ValueAtTime::first().into());
     functions.push(first_last::ValueAtTime::last().into());
     functions.push(vwap::Vwap::default().into());
+    functions.extend(json::aggregates::functions());
     functions
 }

@@ -11,6 +11,7 @@ pub(crate) mod depth;
 pub mod dialect;
 pub mod from_schema;
 mod ident;
+mod json_rows;
 pub(crate) mod keys;
 mod keywords;
 pub(crate) mod light;
@@ -34,6 +35,7 @@ mod text_literals;
 pub(crate) mod told_apart;
 pub mod types;
 pub(crate) mod using_columns;
+pub(crate) mod whole_rows;
 
 pub use alter_table::alter_table;
 pub use create_table::{create_table, create_table_as};

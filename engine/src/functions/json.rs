@@ -1,7 +1,13 @@
-//! Functions and operators of JSON, which is text here: [`operators`] plans `->` and its like, [`build`] makes JSON of values.
+//! Functions and operators of JSON, which is text here: [`operators`] plans `->` and its like, [`build`] makes JSON of values,
+//! [`aggregates`] of many rows, [`whole_rows`] of rows of a table, [`changes`] of other JSON; [`rows`] makes rows of its parts.
 
+pub(crate) mod aggregates;
 mod build;
+mod changes;
 mod operators;
+mod rows;
+mod whole_rows;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +29,7 @@ use crate::functions::declared::failed;
 use crate::values::json::{self, Kind};
 
 pub(crate) use operators::JsonOperators;
+pub(crate) use whole_rows::WholeRows;
 
 /// Functions of JSON.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -41,6 +48,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     all.push(of("jsonb_contains", What::Contains, true));
     all.push(of("jsonb_exists", What::Exists, true));
     all.extend(build::functions());
+    all.extend(changes::functions());
+    all.extend(rows::functions());
+    all.extend(whole_rows::functions());
     all
 }
 

@@ -41,6 +41,12 @@ impl AggregateUDFImpl for SingleValue {
         Ok(given.first().cloned().unwrap_or(DataType::Null))
     }
 
+    fn return_field(&self, given: &[FieldRef]) -> Result<FieldRef> {
+        // With what the value is declared as.
+        let value = given.first().map_or_else(|| Field::new("", DataType::Null, true), |field| field.as_ref().clone());
+        Ok(Arc::new(value.with_name(self.name()).with_nullable(true)))
+    }
+
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(One { rows: 0, value: ScalarValue::try_from(args.return_field.data_type())? }))
     }

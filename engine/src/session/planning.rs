@@ -16,7 +16,7 @@ use crate::session::{EngineSession, insert_statement, returning};
 use crate::sql::statement::EXPLAIN_AS_JSON;
 use crate::sql::{
     self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
-    using_columns,
+    using_columns, whole_rows,
 };
 
 /// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
@@ -68,6 +68,7 @@ pub(super) async fn plan_parsed(
     }
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);
+    whole_rows::rewrite(&mut parsed);
     set_returning::rewrite(&mut parsed);
     series::rewrite(&mut parsed)?;
     postgres_forms::rewrite(&mut parsed)?;

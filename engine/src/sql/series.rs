@@ -202,21 +202,40 @@ fn as_subquery(table: &mut TableFactor) -> Option<TableFactor> {
     if plain && !with_ordinality {
         return None;
     }
-    let mut given = alias.take().unwrap_or_else(|| TableAlias {
+    let given = alias.take().unwrap_or_else(|| TableAlias {
         explicit: true,
         name: Ident::new(name),
         columns: Vec::new(),
         at: None,
     });
-    let named: Vec<Ident> = given.columns.drain(..).map(|column| column.name).collect();
     let own = |at: usize| match arrays.len() {
         1 => given.name.clone(),
         _ => Ident::new(format!("{name}_{at}")),
     };
-    let mut items: Vec<(Expr, Ident)> = Vec::new();
-    for (at, array) in arrays.iter().enumerate() {
-        let rows = call("unnest", [array.clone()]);
-        items.push((rows, named.get(at).cloned().unwrap_or_else(|| own(at))));
+    let columns: Vec<(Expr, Expr, Ident)> = arrays
+        .iter()
+        .enumerate()
+        .map(|(at, array)| {
+            let name = given.columns.get(at).map_or_else(|| own(at), |column| column.name.clone());
+            (call("unnest", [array.clone()]), array.clone(), name)
+        })
+        .collect();
+    rows_in_from(columns, given, with_ordinality)
+}
+
+/// `(SELECT … AS x, … AS y)` in FROM, of columns that each are `unnest` of an array, with that array and the column's name;
+/// `LATERAL` where the arrays name columns. The alias may name the column of `WITH ORDINALITY` behind the others.
+pub(super) fn rows_in_from(
+    columns: Vec<(Expr, Expr, Ident)>,
+    mut alias: TableAlias,
+    with_ordinality: bool,
+) -> Option<TableFactor> {
+    let constant = columns.iter().all(|(_, array, _)| is_constant(array));
+    let ordinality = alias.columns.drain(..).nth(columns.len()).map(|column| column.name);
+    let (mut items, mut arrays) = (Vec::new(), Vec::new());
+    for (rows, array, name) in columns {
+        items.push((rows, name));
+        arrays.push(array);
     }
     if with_ordinality {
         let mut lengths = arrays.iter().map(|array| call("cardinality", [array.clone()]));
@@ -229,13 +248,13 @@ fn as_subquery(table: &mut TableFactor) -> Option<TableFactor> {
             array: false,
             format: None,
         };
-        let name = named.get(arrays.len()).cloned().unwrap_or_else(|| Ident::new("ordinality"));
+        let name = ordinality.unwrap_or_else(|| Ident::new("ordinality"));
         items.push((call("unnest", [call(ARRAY, [first, length])]), name));
     }
     let Expr::Subquery(mut subquery) = parse_expression("(SELECT 1)").ok()? else { return None };
     let SetExpr::Select(select) = subquery.body.as_mut() else { return None };
     select.projection = items.into_iter().map(|(expr, alias)| SelectItem::ExprWithAlias { expr, alias }).collect();
-    Some(TableFactor::Derived { lateral: !constant, subquery, alias: Some(given), sample: None })
+    Some(TableFactor::Derived { lateral: !constant, subquery, alias: Some(alias), sample: None })
 }
 
 /// The array of a call's values.

@@ -1,14 +1,17 @@
 //! Functions that return rows, as `unnest` of functions that return arrays: `regexp_matches`, `regexp_split_to_table`,
-//! `string_to_table`, `generate_subscripts`.
+//! `string_to_table`, `generate_subscripts`, and those of JSON.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableAliasColumnDef, TableFactor, VisitMut,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SetExpr, TableAlias, TableAliasColumnDef,
+    TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::ident::normalise;
+use super::json_rows;
 use super::postgres_operators::{call, take};
 
 /// Functions that return rows, and those that return the same as an array.
@@ -23,28 +26,68 @@ const AS_ARRAYS: [(&str, &str); 4] = [
 pub(crate) fn rewrite(statement: &mut DfStatement) {
     match statement {
         DfStatement::Statement(ast) => {
-            let _: ControlFlow<()> = ast.visit(&mut Calls);
+            let mut bare = BareNames::default();
+            let _: ControlFlow<()> = Visit::visit(ast.as_ref(), &mut bare);
+            let _: ControlFlow<()> = VisitMut::visit(ast.as_mut(), &mut Calls { bare });
         }
         DfStatement::Explain(explain) => rewrite(&mut explain.statement),
         _ => {}
     }
 }
 
-struct Calls;
+/// Names that stand alone in expressions.
+#[derive(Default)]
+struct BareNames {
+    names: HashSet<String>,
+}
+
+impl Visitor for BareNames {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr {
+            self.names.insert(normalise(name));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Calls {
+    bare: BareNames,
+}
 
 impl VisitorMut for Calls {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        in_wildcards(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        json_rows::in_expression(expr);
         rewrite_call(expr);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        if let Some(unnest) = as_unnest(table) {
+        if let Some(rows) = json_rows::in_from(table, |name| self.bare.names.contains(name)) {
+            *table = rows;
+        } else if let Some(unnest) = as_unnest(table) {
             *table = unnest;
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn in_wildcards(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => json_rows::in_wildcards(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            in_wildcards(left);
+            in_wildcards(right);
+        }
+        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! JSON as text: whether it is JSON, its parts as they are written, and the one form in which `JSONB` is kept.
 
+pub(crate) mod changes;
 mod scanner;
 
 use std::borrow::Cow;

@@ -1,19 +1,21 @@
-//! JSON made of values: `json_build_object`, `json_build_array`, `to_json`, `row_to_json`, each for `jsonb` too.
+//! JSON made of values: `json_build_object`, `json_build_array`, `to_json`, each for `jsonb` too, `row_to_json`,
+//! `array_to_json`.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
-use arrow::util::display::array_value_to_string;
+use arrow::array::{ArrayRef, StringViewBuilder};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use zxq_catalog::declared::{annotated, declared};
+use zxq_catalog::declared::annotated;
 
+use super::whole_rows;
+use super::write::Column;
 use crate::error::ErrorKind;
 use crate::functions::declared::failed;
+use crate::functions::overloads::no_such_function;
 use crate::values::json;
 
 /// The functions.
@@ -25,10 +27,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ("jsonb_build_array", Shape::Array, true),
         ("to_json", Shape::Value, false),
         ("to_jsonb", Shape::Value, true),
-        ("row_to_json", Shape::Value, false),
+        ("row_to_json", Shape::Row, false),
+        ("array_to_json", Shape::Row, false),
     ]
     .map(|(name, shape, binary)| ScalarUDF::from(Build::new(name, shape, binary)))
     .into()
+}
+
+/// `to_json`.
+pub(super) fn to_json() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Build::new("to_json", Shape::Value, false)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +46,8 @@ enum Shape {
     Array,
     /// One value.
     Value,
+    /// One value with members, and whether each gets a line of its own.
+    Row,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -52,6 +62,10 @@ impl Build {
     fn new(name: &'static str, shape: Shape, binary: bool) -> Self {
         let signature = match shape {
             Shape::Value => Signature::any(1, Volatility::Stable),
+            Shape::Row => Signature::one_of(
+                vec![datafusion::logical_expr::TypeSignature::Any(1), datafusion::logical_expr::TypeSignature::Any(2)],
+                Volatility::Stable,
+            ),
             _ => Signature::one_of(
                 vec![
                     datafusion::logical_expr::TypeSignature::Nullary,
@@ -84,6 +98,9 @@ impl ScalarUDFImpl for Build {
                 format!("argument list of {}() must have even number of elements", self.name),
             ));
         }
+        if let (Shape::Row, Some(value)) = (self.shape, args.arg_fields.first()) {
+            self.takes(value)?;
+        }
         let declared = if self.binary { "jsonb" } else { "json" };
         Ok(Arc::new(annotated(DataType::Utf8View, declared).as_ref().clone().with_name(self.name)))
     }
@@ -91,12 +108,15 @@ impl ScalarUDFImpl for Build {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let all_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if all_scalar { 1 } else { args.number_rows };
-        let values = args.args.iter().map(|arg| arg.clone().into_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
+        let zone = args.config_options.execution.time_zone.as_deref();
+        let columns = args.args.iter().zip(&args.arg_fields);
+        let columns = columns.map(|(arg, field)| Column::new(&arg.to_array(rows)?, field, zone));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let mut out = StringViewBuilder::with_capacity(rows);
         let mut text = String::new();
         for row in 0..rows {
             text.clear();
-            let is_value = self.write(&values, &args.arg_fields, row, &mut text)?;
+            let is_value = self.write(&columns, row, &mut text)?;
             match (is_value, self.binary) {
                 (false, _) => out.append_null(),
                 (true, false) => out.append_value(&text),
@@ -112,38 +132,62 @@ impl ScalarUDFImpl for Build {
 }
 
 impl Build {
+    /// That `row_to_json` is given a row and `array_to_json` an array.
+    fn takes(&self, value: &FieldRef) -> Result<()> {
+        let fits = match self.name {
+            "array_to_json" => matches!(value.data_type(), DataType::List(_) | DataType::Null),
+            _ => whole_rows::is_row(value) || matches!(value.data_type(), DataType::Struct(_) | DataType::Null),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(no_such_function(self.name, std::slice::from_ref(value.data_type())).into()),
+        }
+    }
+
     /// Writes one row's value; false for NULL.
-    fn write(&self, values: &[ArrayRef], fields: &[FieldRef], row: usize, out: &mut String) -> Result<bool> {
+    fn write(&self, columns: &[Column], row: usize, out: &mut String) -> Result<bool> {
         match self.shape {
             Shape::Value => {
-                let (Some(value), Some(field)) = (values.first(), fields.first()) else { return Ok(false) };
-                if value.data_type().is_null() || value.is_null(row) {
-                    return Ok(false);
+                let Some(value) = columns.first().filter(|value| !value.is_null(row)) else { return Ok(false) };
+                value.write(row, out);
+            }
+            Shape::Row => {
+                let Some(value) = columns.first().filter(|value| !value.is_null(row)) else { return Ok(false) };
+                let mut lines = String::new();
+                if let Some(wanted) = columns.get(1) {
+                    if wanted.is_null(row) {
+                        return Ok(false);
+                    }
+                    wanted.write(row, &mut lines);
                 }
-                write_value(value, field, row, out)?;
+                value.write(row, out);
+                if lines == "true" {
+                    *out = in_lines(out);
+                }
             }
             Shape::Array => {
                 out.push('[');
-                for (place, (value, field)) in values.iter().zip(fields).enumerate() {
+                for (place, value) in columns.iter().enumerate() {
                     if place > 0 {
                         out.push_str(", ");
                     }
-                    write_value(value, field, row, out)?;
+                    value.write(row, out);
                 }
                 out.push(']');
             }
             Shape::Object => {
                 out.push('{');
-                for (place, (pair, fields)) in values.chunks_exact(2).zip(fields.chunks_exact(2)).enumerate() {
+                for (place, pair) in columns.chunks_exact(2).enumerate() {
                     if place > 0 {
                         out.push_str(", ");
                     }
-                    if pair[0].data_type().is_null() || pair[0].is_null(row) {
-                        return Err(failed(ErrorKind::InvalidParameter, "argument 1: key must not be null".to_owned()));
+                    if pair[0].is_null(row) {
+                        let message = format!("argument {}: key must not be null", 2 * place + 1);
+                        return Err(failed(ErrorKind::InvalidParameter, message));
                     }
-                    json::write_string(&array_value_to_string(&pair[0], row)?, out);
+                    pair[0].write_name(row, out);
                     out.push_str(" : ");
-                    write_value(&pair[1], &fields[1], row, out)?;
+                    pair[1].write(row, out);
                 }
                 out.push('}');
             }
@@ -152,77 +196,18 @@ impl Build {
     }
 }
 
-/// One value as JSON.
-pub(super) fn write_value(values: &ArrayRef, field: &Field, row: usize, out: &mut String) -> Result<()> {
-    // An array of the type Null says that no row is NULL.
-    if values.data_type().is_null() || values.is_null(row) {
-        out.push_str("null");
-        return Ok(());
+/// The members of an object, or the elements of an array, each on a line.
+fn in_lines(text: &str) -> String {
+    if let Some(members) = json::members(text) {
+        let members = members.iter().map(|(name, value)| {
+            let mut member = String::new();
+            json::write_string(name, &mut member);
+            format!("{member}:{value}")
+        });
+        return format!("{{{}}}", members.collect::<Vec<_>>().join(",\n "));
     }
-    match values.data_type() {
-        DataType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),
-        number if number.is_numeric() => {
-            let text = array_value_to_string(values, row)?;
-            match text.parse::<f64>() {
-                Ok(number) if !number.is_finite() => json::write_string(special(number), out),
-                _ => {
-                    out.push_str(text.strip_suffix(".0").filter(|_| values.data_type().is_floating()).unwrap_or(&text))
-                }
-            }
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            let text = cast(&values.slice(row, 1), &DataType::Utf8View)?;
-            let text = text.as_string_view().value(0);
-            match declared(field) {
-                Some("json" | "jsonb") => out.push_str(text),
-                _ => json::write_string(text, out),
-            }
-        }
-        DataType::List(item) => {
-            let items = values.as_list::<i32>().value(row);
-            out.push('[');
-            for at in 0..items.len() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(&items, item, at, out)?;
-            }
-            out.push(']');
-        }
-        DataType::Struct(fields) => {
-            let members = values.as_struct();
-            out.push('{');
-            for (place, field) in fields.iter().enumerate() {
-                if place > 0 {
-                    out.push(',');
-                }
-                json::write_string(field.name(), out);
-                out.push(':');
-                write_value(members.column(place), field, row, out)?;
-            }
-            out.push('}');
-        }
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
-            let bytes = cast(&values.slice(row, 1), &DataType::BinaryView)?;
-            json::write_string(&crate::values::bytea::text(bytes.as_binary_view().value(0)), out);
-        }
-        DataType::Timestamp(_, zone) => {
-            // As ISO 8601, with the zone's offset.
-            let text = array_value_to_string(values, row)?;
-            let text = text.strip_suffix('Z').filter(|_| zone.is_some()).map_or(text.clone(), |t| format!("{t}+00:00"));
-            json::write_string(&text, out);
-        }
-        _ => json::write_string(&array_value_to_string(values, row)?, out),
-    }
-    Ok(())
-}
-
-fn special(number: f64) -> &'static str {
-    if number.is_nan() {
-        "NaN"
-    } else if number > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
+    match json::elements(text) {
+        Some(elements) => format!("[{}]", elements.join(",\n ")),
+        None => text.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `->`, `->>`, `#>`, `#>>`, `@>`, `<@` and `?` of JSON.
+//! `->`, `->>`, `#>`, `#>>`, `@>`, `<@` and `?` of JSON; `||`, `-`, `#-`, `?|` and `?&` of `jsonb`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use zxq_catalog::declared::{annotated, declared};
 
+use super::changes::{Change, JsonChange};
 use super::{JsonFunction, What};
 use crate::error::ErrorKind;
 use crate::functions::declared::{failed, rewrite};
@@ -20,6 +21,10 @@ pub(crate) struct JsonOperators;
 
 impl ExprPlanner for JsonOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = match changes(expr, schema) {
+            Ok(planned) => return Ok(PlannerResult::Planned(planned)),
+            Err(expr) => expr,
+        };
         let (name, what) = match expr.op {
             BinaryOperator::Arrow => ("->", What::Get),
             BinaryOperator::LongArrow => ("->>", What::GetText),
@@ -58,6 +63,49 @@ impl ExprPlanner for JsonOperators {
         };
         let function = Arc::new(ScalarUDF::from(JsonFunction::new(name, what, binary)));
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![of, argument]))))
+    }
+}
+
+/// An operator that makes other JSON of `jsonb`, or looks for names; otherwise what was given.
+fn changes(expr: RawBinaryExpr, schema: &DFSchema) -> Result<Expr, RawBinaryExpr> {
+    let (name, change) = match expr.op {
+        BinaryOperator::StringConcat => ("||", Change::Concat),
+        BinaryOperator::Minus => ("-", Change::Without),
+        BinaryOperator::HashMinus => ("#-", Change::WithoutPath),
+        BinaryOperator::QuestionPipe => ("?|", Change::HasAny),
+        BinaryOperator::QuestionAnd => ("?&", Change::HasAll),
+        _ => return Err(expr),
+    };
+    let left = is_jsonb(&expr.left, schema);
+    let fits = match change {
+        // Beside a text that is written out or a parameter, which are jsonb then.
+        Change::Concat => {
+            let open = |other: &Expr| is_open(other) || is_jsonb(other, schema);
+            left && open(&expr.right) || is_jsonb(&expr.right, schema) && open(&expr.left)
+        }
+        _ => left,
+    };
+    if !fits {
+        return Err(expr);
+    }
+    let as_jsonb = |operand: Expr| match is_open(&operand) {
+        true => Expr::Cast(Cast::new_from_field(Box::new(operand), annotated(DataType::Utf8View, "jsonb"))),
+        false => operand,
+    };
+    let arguments = match change {
+        Change::Concat => vec![as_jsonb(expr.left), as_jsonb(expr.right)],
+        _ => vec![expr.left, expr.right],
+    };
+    let function = Arc::new(ScalarUDF::from(JsonChange::new(name, change, true)));
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
+}
+
+/// A text that is written out, or a parameter, of which nothing says the type yet.
+fn is_open(expr: &Expr) -> bool {
+    match expr {
+        Expr::Placeholder(_) => true,
+        Expr::Literal(value, _) => value.data_type().is_string(),
+        _ => false,
     }
 }
 

@@ -61,3 +61,25 @@ fn containment_is_that_of_postgres() {
     assert!(!holds("{\"n\": 1}", "{\"n\": \"1\"}"));
     assert!(holds("{}", "{}"));
 }
+
+#[test]
+fn parts_are_put_together_taken_out_and_replaced() {
+    use super::changes::{Put, concat, normal, put, without_name, without_path, without_place};
+    let read = |text| parse(text).unwrap();
+    let joined = |a, b| normal(concat(read(a), read(b))).unwrap();
+    assert_eq!(joined(r#"{"a":1,"b":2}"#, r#"{"b":3}"#), r#"{"a": 1, "b": 3}"#);
+    assert_eq!(joined("[1]", r#"{"b":3}"#), r#"[1, {"b": 3}]"#);
+    assert_eq!(joined("1", "[2]"), "[1, 2]");
+    assert_eq!(normal(without_name(read(r#"["a",1,"a"]"#), "a").unwrap()).unwrap(), "[1]");
+    assert_eq!(normal(without_place(read("[1,2,3]"), -1).unwrap()).unwrap(), "[1, 2]");
+    assert_eq!(normal(without_path(read(r#"{"a":[1,2]}"#), &["a", "0"]).unwrap()).unwrap(), r#"{"a": [2]}"#);
+    without_place(read("{}"), 0).unwrap_err();
+    let new = read("9");
+    let set = |text, path: &[&str], how| put(read(text), path, &new, how).map(|value| normal(value).unwrap());
+    assert_eq!(set("[1,2]", &["7"], Put::Set), Ok("[1, 2, 9]".to_owned()));
+    assert_eq!(set("[1,2]", &["7"], Put::Replace), Ok("[1, 2]".to_owned()));
+    assert_eq!(set("[1,2]", &["0"], Put::Behind), Ok("[1, 9, 2]".to_owned()));
+    assert_eq!(set(r#"{"a":{}}"#, &["a", "b"], Put::Set), Ok(r#"{"a": {"b": 9}}"#.to_owned()));
+    set(r#"{"a":1}"#, &["a"], Put::Before).unwrap_err();
+    set("1", &["a"], Put::Set).unwrap_err();
+}

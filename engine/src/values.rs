@@ -8,6 +8,7 @@ pub mod counted;
 pub(crate) mod interval;
 pub(crate) mod json;
 pub(crate) mod kept;
+pub(crate) mod quotient_digits;
 pub(crate) mod shown;
 pub(crate) mod text;
 pub(crate) mod time_of_day;

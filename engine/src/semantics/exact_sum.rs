@@ -99,7 +99,7 @@ impl Shape {
     }
 
     fn finish(&self, total: &Total) -> Result<Option<i128>> {
-        total.finish(self.average, self.result_scale - self.scale)
+        total.finish(self.average, self.scale, self.result_scale - self.scale)
     }
 }
 

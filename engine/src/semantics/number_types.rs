@@ -8,6 +8,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::ScalarValue;
 
 use super::arithmetic::Operation;
+use crate::values::quotient_digits::quotient_digits;
 
 /// Digits behind the point that a quotient always has.
 pub(crate) const LEAST_QUOTIENT_DIGITS: i8 = 16;
@@ -144,30 +145,10 @@ pub(crate) fn constant_quotient_scale(left: &ScalarValue, right: &ScalarValue) -
     let (ScalarValue::Decimal128(Some(a), _, s1), ScalarValue::Decimal128(Some(b), _, s2)) = (left, right) else {
         return None;
     };
-    let ((weight1, first1), (weight2, first2)) = (base_10000(*a, *s1), base_10000(*b, *s2));
-    let mut weight = weight1 - weight2;
-    if first1 <= first2 {
-        weight -= 1;
-    }
-    let scale = (16 - weight * 4).max(i32::from(*s1)).max(i32::from(*s2)).max(0);
+    let scale = quotient_digits((*a, *s1), (*b, *s2));
     let digits = |value: i128| value.unsigned_abs().checked_ilog10().map_or(0, |d| d as i32 + 1);
     let whole = (digits(*a) - i32::from(*s1)) - (digits(*b) - i32::from(*s2)) + 1;
     Some(scale.min(i32::from(MOST) - whole.max(0)).clamp(0, i32::from(MOST)) as i8)
-}
-
-/// The weight and the value of the first digit of a number in base 10000, as PostgreSQL keeps it.
-fn base_10000(value: i128, scale: i8) -> (i32, i32) {
-    let value = value.unsigned_abs();
-    let Some(top) = value.checked_ilog10() else { return (0, 0) };
-    // The power of ten of the leading decimal digit.
-    let power = top as i32 - i32::from(scale);
-    let weight = power.div_euclid(4);
-    let shift = weight * 4 + i32::from(scale);
-    let first = match shift {
-        0.. => value / 10_u128.pow(shift as u32),
-        _ => value * 10_u128.pow(shift.unsigned_abs()),
-    };
-    (weight, i32::try_from(first).unwrap_or(0))
 }
 
 #[cfg(test)]

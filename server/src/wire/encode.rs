@@ -14,6 +14,7 @@ mod tests;
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use pgwire::api::Type;
+use zxq_engine::QuotientDigits;
 use zxq_engine::catalog::declared::declared;
 
 use super::error::WireError;
@@ -71,8 +72,8 @@ pub(crate) struct ColumnEncoding {
     pub(crate) pg_type: Type,
     /// Text or binary.
     pub(crate) format: Format,
-    /// For quotients: the digits behind the point that values have at least.
-    pub(crate) quotient: Option<i8>,
+    /// For quotients: what says how many digits behind the point a value has.
+    pub(crate) quotient: Option<QuotientDigits>,
 }
 
 impl ColumnEncoding {
@@ -126,7 +127,7 @@ impl EncodableBatch {
             .map(|(array, digits)| {
                 let values = ColumnValues::new(array.as_ref())?;
                 Ok(match digits {
-                    Some(least) => values.as_quotients(least),
+                    Some(digits) => values.as_quotients(digits),
                     None => values,
                 })
             })

@@ -3,8 +3,8 @@
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use pgwire::api::Type;
 use tokio_postgres::types::Kind;
-use zxq_engine::QUOTIENT_DIGITS;
 use zxq_engine::catalog::declared::{PG_TYPE, declared};
+use zxq_engine::{QUOTIENT_DIGITS, QuotientDigits};
 
 /// Field metadata key that overrides the wire type, for results whose PostgreSQL type Arrow cannot name: `oid`, `name`,
 /// `uuid`, `varchar(20)`.
@@ -19,8 +19,8 @@ pub(crate) struct Column {
     pub(crate) pg_type: Type,
     /// Type modifier: precision and scale of a numeric, length of a text that has one, otherwise -1.
     pub(crate) typmod: i32,
-    /// For quotients, whose digits behind the point differ from value to value: how many they have at least.
-    pub(crate) quotient: Option<i8>,
+    /// For quotients, whose digits behind the point differ from value to value: what says how many.
+    pub(crate) quotient: Option<QuotientDigits>,
 }
 
 impl Column {
@@ -47,7 +47,7 @@ pub(crate) fn columns(schema: &Schema) -> Vec<Column> {
 /// One wire column.
 pub(crate) fn column_of(field: &Field) -> Column {
     let typmod = declared_length(field).map_or_else(|| typmod(field.data_type()), |length| length + 4);
-    let quotient = field.metadata().get(QUOTIENT_DIGITS).and_then(|digits| digits.parse().ok());
+    let quotient = field.metadata().get(QUOTIENT_DIGITS).and_then(|digits| QuotientDigits::parse(digits));
     let typmod = if quotient.is_some() { -1 } else { typmod };
     Column { name: field.name().clone(), pg_type: field_type(field), typmod, quotient }
 }

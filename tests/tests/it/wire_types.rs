@@ -101,6 +101,12 @@ async fn quotients_show_the_digits_of_postgres() {
         ("100.0 * sum(p) / 7", "8.5714285714285714"),
         ("sum(p) / count(*)", "0.20000000000000000000"),
         ("variance(d)", "8.3333333333333333"),
+        ("stddev(i)", "0.57735026918962576451"),
+        ("stddev(d)", "2.8867513459481288"),
+        ("var_pop(p)", "0.00666666666666666667"),
+        ("stddev_pop(p)", "0.08164965809277260329"),
+        ("variance(i * 0)", "0"),
+        ("(max(p) + 0.85) / (max(p) + 0.82)", "1.02678571428571428571"),
         ("round(avg(i), 2)", "1.67"),
     ] {
         assert_eq!(one_text(&client, &format!("SELECT {expression} FROM q")).await, shown, "{expression}");

@@ -15,12 +15,17 @@ use datafusion::logical_expr::{
 
 use crate::error::{EngineError, ErrorKind};
 use crate::functions::overloads::no_such_function;
+use crate::values::quotient_digits::{base_10000, digits_by_weight};
 
 const PRECISION: u8 = 38;
-/// Digits behind the point of results, where there is room for them.
+/// Digits behind the point of results: where there is room, as many as PostgreSQL shows of values below one; else as many as
+/// count; else as many as large values still show.
+const MOST_SHOWN: u32 = 20;
 const SHOWN: u32 = 16;
-/// Digits behind the point that results have at least.
 const LEAST_SHOWN: u32 = 10;
+/// What integers become: of 32 bits, and of 64, which rarely use them all.
+const SHORT: DataType = DataType::Decimal128(10, 0);
+const LONG: DataType = DataType::Decimal128(20, 0);
 
 pub(super) fn functions() -> Vec<AggregateUDF> {
     [
@@ -51,17 +56,6 @@ struct Spread {
     signature: Signature,
 }
 
-/// The scale of results: so many digits that their whole part fits.
-fn shown_of(data_type: &DataType) -> u32 {
-    match data_type {
-        DataType::Decimal128(precision, scale) => {
-            let whole = u32::from(*precision).saturating_sub(u32::try_from(*scale).unwrap_or(0));
-            u32::from(PRECISION).saturating_sub(2 * whole).clamp(LEAST_SHOWN, SHOWN)
-        }
-        _ => SHOWN,
-    }
-}
-
 impl Spread {
     fn finish(&self, data_type: &DataType) -> Finish {
         let scale = match data_type {
@@ -71,8 +65,18 @@ impl Spread {
         Finish { population: self.population, root: self.root, scale, shown: self.shown(data_type) }
     }
 
+    /// The scale of results: so many digits that their whole part fits, which values hardly ever use up.
     fn shown(&self, data_type: &DataType) -> u32 {
-        if self.root { SHOWN } else { shown_of(data_type) }
+        let DataType::Decimal128(precision, scale) = data_type else { return SHOWN };
+        let whole = u32::from(*precision).saturating_sub(u32::try_from(*scale).unwrap_or(0));
+        match (self.root, *data_type == LONG) {
+            (true, true) => MOST_SHOWN,
+            (true, false) => u32::from(PRECISION).saturating_sub(whole).clamp(SHOWN, MOST_SHOWN),
+            (false, true) => SHOWN,
+            (false, false) if whole <= 10 => MOST_SHOWN,
+            (false, false) if whole <= 16 => SHOWN,
+            (false, false) => LEAST_SHOWN,
+        }
     }
 }
 
@@ -91,8 +95,10 @@ impl AggregateUDFImpl for Spread {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            // Integers of 64 bits rarely use them all.
-            [integer] if integer.is_integer() => Ok(vec![DataType::Decimal128(20, 0)]),
+            [DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16] => {
+                Ok(vec![SHORT])
+            }
+            [integer] if integer.is_integer() => Ok(vec![LONG]),
             [DataType::Decimal128(precision, scale)] if *scale >= 0 => {
                 Ok(vec![DataType::Decimal128(*precision, *scale)])
             }
@@ -104,7 +110,6 @@ impl AggregateUDFImpl for Spread {
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         Ok(match &given[0] {
             DataType::Float64 => DataType::Float64,
-            DataType::Decimal128(20, 0) => DataType::Decimal128(PRECISION, SHOWN as i8),
             other => DataType::Decimal128(PRECISION, self.shown(other) as i8),
         })
     }
@@ -217,10 +222,44 @@ impl Finish {
         let others = if self.population { count } else { count.checked_sub(i256::ONE)? };
         let above = count.checked_mul(sums.squares)?.checked_sub(sums.sum.checked_mul(sums.sum)?)?;
         let below = count.checked_mul(others)?;
+        if above <= i256::ZERO {
+            return Some(i256::ZERO);
+        }
         // The quotient has twice the digits of the values behind its point.
-        let wanted = if self.root { 2 * self.shown } else { self.shown };
-        let quotient = quotient(above, below, i64::from(wanted) - 2 * i64::from(self.scale))?;
-        if self.root { root(quotient) } else { Some(quotient) }
+        let scale = i8::try_from(2 * self.scale).ok()?;
+        let digits = digits_by_weight(weight(above, scale), weight(below, 0)).max(i32::from(scale));
+        let digits = u32::try_from(digits).ok()?;
+        let to_scale = |digits: u32| i64::from(digits) - i64::from(scale);
+        if digits > self.shown {
+            let wanted = if self.root { 2 * self.shown } else { self.shown };
+            let quotient = quotient(above, below, to_scale(wanted))?;
+            return if self.root { root(quotient) } else { Some(quotient) };
+        }
+        // As PostgreSQL, which takes the root of a variance that is rounded already.
+        let ten = i256::from_i128(10);
+        let variance = quotient(above, below, to_scale(digits))?;
+        let result = match self.root {
+            true => root(variance.checked_mul(ten.checked_pow(digits)?)?)?,
+            false => variance,
+        };
+        result.checked_mul(ten.checked_pow(self.shown - digits)?)
+    }
+}
+
+/// The weight and the first digit in base 10000 of a positive number.
+fn weight(value: i256, scale: i8) -> (i32, i32) {
+    let mut value = value;
+    let mut beyond = 0;
+    // Only the leading digits count.
+    loop {
+        match value.to_i128() {
+            Some(narrow) => {
+                let (weight, first) = base_10000(narrow, scale);
+                return (weight + beyond, first);
+            }
+            None => value = value.wrapping_div(i256::from_i128(10_000)),
+        }
+        beyond += 1;
     }
 }
 
@@ -435,6 +474,13 @@ mod tests {
         one.add(5).unwrap();
         assert_eq!(finish(false, false).result(&one).unwrap(), None);
         assert_eq!(finish(true, true).result(&one).unwrap(), Some(0));
+        let mut three = Sums::default();
+        for value in [1, 2, 2] {
+            three.add(value).unwrap();
+        }
+        let root_of_third = Finish { population: false, root: true, scale: 0, shown: 20 }.result(&three).unwrap();
+        assert_eq!(root_of_third, Some(57_735_026_918_962_576_451));
+        assert_eq!(weight(i256::from_i128(10_i128.pow(38)).checked_mul(i256::from_i128(20_000)).unwrap(), 4), (9, 200));
         assert_eq!(root(i256::from_i128(10)).unwrap(), i256::from_i128(3));
     }
 }

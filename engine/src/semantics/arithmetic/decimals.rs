@@ -11,6 +11,7 @@ use datafusion::common::{Result, exec_err};
 
 use super::{Operand, Operation, check_rows, combine, nulls, rows};
 use crate::semantics::{division_by_zero, too_many_digits};
+use crate::values::quotient_digits::quotient_digits;
 
 /// Numbers of more than 38 digits begin here.
 pub(crate) const LIMIT: u128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
@@ -32,10 +33,13 @@ pub(super) fn compute(
         Operation::Modulo => modulo(left, right, (scale - s1, scale - s2))?,
         Operation::Negate => Some(combine(left, right, |a, _| a.wrapping_neg())),
     };
-    let values = match values {
+    let mut values = match values {
         Some(values) => values,
         None => one_by_one(operation, (left, s1), (right, s2), scale)?,
     };
+    if operation == Operation::Divided {
+        cut_as_in_postgres(&mut values, (left, s1), (right, s2), scale);
+    }
     let array: Decimal128Array = PrimitiveArray::new(values.into(), nulls(left, right));
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }
@@ -146,6 +150,50 @@ fn no_zero_divisor(zero: bool, left: &Decimals<'_>, right: &Decimals<'_>) -> Res
     check_rows(left, right, nulls.as_ref(), |_, b| if b == 0 { Err(division_by_zero()) } else { Ok(()) })
 }
 
+/// Quotients of which their size does not tell how many digits PostgreSQL computes, rounded to those digits: then what stands
+/// behind the sixteenth tells whether there are more.
+fn cut_as_in_postgres(
+    values: &mut [i128],
+    (left, s1): (&Decimals<'_>, i8),
+    (right, s2): (&Decimals<'_>, i8),
+    scale: i8,
+) {
+    let doubtful = Doubtful::new(scale);
+    for (row, value) in values.iter_mut().enumerate() {
+        if !doubtful.has(*value) {
+            continue;
+        }
+        let (a, b) = (left.value(row), right.value(row));
+        let digits = i8::try_from(quotient_digits((a, s1), (b, s2))).unwrap_or(scale);
+        if digits < scale
+            && let Some(cut) = one(Operation::Divided, (i256::from_i128(a), s1), (i256::from_i128(b), s2), digits)
+            && let Some(by) = power_of_ten(scale - digits)
+        {
+            *value = cut * by;
+        }
+    }
+}
+
+/// The quotients that begin a group of four decimal digits with a one.
+pub(crate) struct Doubtful {
+    /// Where such groups begin, the largest first.
+    starts: Vec<u128>,
+}
+
+impl Doubtful {
+    /// Of numbers with so many digits behind the point.
+    pub(crate) fn new(scale: i8) -> Doubtful {
+        let first = scale.rem_euclid(4);
+        let powers = (first..38).step_by(4).rev();
+        Doubtful { starts: powers.filter_map(|power| 10_u128.checked_pow(u32::try_from(power).ok()?)).collect() }
+    }
+
+    pub(crate) fn has(&self, value: i128) -> bool {
+        let size = value.unsigned_abs();
+        self.starts.iter().find(|start| size >= **start).is_some_and(|start| size < 2 * start)
+    }
+}
+
 /// A quotient rounded half away from zero.
 pub(crate) fn rounded(dividend: i128, divisor: i128) -> i128 {
     let (quotient, rest) = (dividend / divisor, dividend % divisor);
@@ -241,6 +289,11 @@ mod tests {
         let wide = |a: i128, b: i128| rounded_wide(i256::from_i128(a), i256::from_i128(b));
         assert_eq!([wide(5, 2), wide(-5, 2), wide(-4, 3), wide(-5, 3)], [Some(3), Some(-3), Some(-1), Some(-2)]);
         assert_eq!(at_scale(i256::from_i128(-125), 2, 1), Some(-13));
+        let doubtful = Doubtful::new(2);
+        assert_eq!(
+            [1, 2, 99, 100, 199, 200, -150, 1_000_000].map(|value| doubtful.has(value)),
+            [false, false, false, true, true, false, true, true]
+        );
         assert_eq!(at_scale(i256::from_i128(10_i128.pow(37)), 0, 1), None, "38 digits at most");
     }
 }

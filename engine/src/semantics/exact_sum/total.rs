@@ -6,6 +6,7 @@ use datafusion::common::Result;
 use crate::semantics::arithmetic::decimals::LIMIT;
 use crate::semantics::arithmetic::{power_of_ten, rounded, rounded_wide};
 use crate::semantics::too_many_digits;
+use crate::values::quotient_digits::quotient_digits;
 
 /// The sum is `high * 2^128 + low`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -68,24 +69,31 @@ impl Total {
         if self.high == 0 && self.low.unsigned_abs() < LIMIT { Ok(self.low) } else { Err(too_many_digits()) }
     }
 
-    /// The sum, or the average with `more` digits behind the point; NULL of nothing.
-    pub(super) fn finish(&self, average: bool, more: i8) -> Result<Option<i128>> {
+    /// The sum, or the average with `more` digits behind the point than the `scale` of what was added; NULL of nothing. An
+    /// average is rounded to the digits that PostgreSQL computes, where those are fewer.
+    pub(super) fn finish(&self, average: bool, scale: i8, more: i8) -> Result<Option<i128>> {
         if self.count == 0 {
             return Ok(None);
         }
         if !average {
             return self.narrow().map(Some);
         }
-        let Some(by) = power_of_ten(more) else { return Err(too_many_digits()) };
-        let narrow = if self.high == 0 { self.low.checked_mul(by) } else { None };
-        let result = match narrow {
-            Some(dividend) => Some(rounded(dividend, i128::from(self.count))).filter(|v| v.unsigned_abs() < LIMIT),
-            None => self
-                .wide()
-                .checked_mul(i256::from_i128(by))
-                .and_then(|dividend| rounded_wide(dividend, i256::from_i128(i128::from(self.count)))),
-        };
-        result.map(Some).ok_or_else(too_many_digits)
+        let fewer = self.narrow().ok().map(|sum| quotient_digits((sum, scale), (i128::from(self.count), 0)));
+        let digits = fewer.and_then(|digits| i8::try_from(digits).ok()).map_or(more, |digits| more.min(digits - scale));
+        let padding = power_of_ten(more - digits);
+        let average = self.average(digits).zip(padding).and_then(|(average, by)| average.checked_mul(by));
+        average.filter(|value| value.unsigned_abs() < LIMIT).map(Some).ok_or_else(too_many_digits)
+    }
+
+    fn average(&self, more: i8) -> Option<i128> {
+        let by = power_of_ten(more)?;
+        match self.narrow().ok().and_then(|sum| sum.checked_mul(by)) {
+            Some(dividend) => Some(rounded(dividend, i128::from(self.count))),
+            None => {
+                let dividend = self.wide().checked_mul(i256::from_i128(by))?;
+                rounded_wide(dividend, i256::from_i128(i128::from(self.count)))
+            }
+        }
     }
 }
 
@@ -102,7 +110,7 @@ mod tests {
             total.add(i128::MAX);
         }
         assert!(total.narrow().is_err());
-        assert_eq!(total.finish(true, 0).ok(), None, "the average has 39 digits");
+        assert_eq!(total.finish(true, 0, 0).ok(), None, "the average has 39 digits");
         let mut same = Total::default();
         same.merge(4, total.wide());
         assert_eq!(same, total);
@@ -125,6 +133,24 @@ mod tests {
         for _ in 0..1000 {
             total.add(value);
         }
-        assert_eq!(total.finish(true, 0).unwrap(), Some(value));
+        assert_eq!(total.finish(true, 0, 0).unwrap(), Some(value));
+    }
+
+    #[test]
+    fn averages_have_the_digits_of_postgres() {
+        let average = |values: &[i128], scale, more| {
+            let mut total = Total::default();
+            values.iter().for_each(|value| total.add(*value));
+            total.finish(true, scale, more).unwrap().unwrap()
+        };
+        assert_eq!(average(&[1, 2, 2], 0, 20), 166_666_666_666_666_670_000, "1.6666666666666667");
+        assert_eq!(average(&[185, 186, 184, 170], 2, 18), 181_250_000_000_000_000_000, "1.8125");
+        assert_eq!(average(&[110, 111, 112, 100, 101], 2, 18), 106_800_000_000_000_000_000, "1.068");
+        assert_eq!(average(&[110, 111, 112], 2, 18), 111_000_000_000_000_000_000);
+        assert_eq!(
+            average(&[10, 10, 11], 1, 19),
+            103_333_333_333_333_333_333,
+            "1.03333333333333333333: 3.1 begins as 3"
+        );
     }
 }

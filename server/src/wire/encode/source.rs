@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use pgwire::api::Type;
-use zxq_engine::{Zone, digits_of_quotient};
+use zxq_engine::{QuotientDigits, Zone};
 
 use super::lists::{write_list_binary, write_list_text};
 use super::{binary, text};
@@ -34,7 +34,7 @@ pub(crate) enum ColumnValues<'a> {
     Quotients {
         values: &'a PrimitiveArray<Decimal128Type>,
         scale: i8,
-        least: i8,
+        digits: QuotientDigits,
     },
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
@@ -134,10 +134,10 @@ impl<'a> ColumnValues<'a> {
         })
     }
 
-    /// The same values as quotients, with at least so many digits behind the point.
-    pub(crate) fn as_quotients(self, least: i8) -> Self {
+    /// The same values as quotients, with the digits behind the point that each of them has.
+    pub(crate) fn as_quotients(self, digits: QuotientDigits) -> Self {
         match self {
-            ColumnValues::Decimal128(values, scale) if scale > 0 => ColumnValues::Quotients { values, scale, least },
+            ColumnValues::Decimal128(values, scale) if scale > 0 => ColumnValues::Quotients { values, scale, digits },
             other => other,
         }
     }
@@ -191,8 +191,8 @@ impl<'a> ColumnValues<'a> {
                 with_digits(a.value(row), |digits| text::write_decimal(buf, digits, *scale))
             }
             ColumnValues::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
-            ColumnValues::Quotients { values, scale, least } => {
-                let (value, digits) = quotient(values.value(row), *scale, *least);
+            ColumnValues::Quotients { values, scale, digits } => {
+                let (value, digits) = quotient(values.value(row), *scale, *digits);
                 with_digits(value, |written| text::write_decimal(buf, written, digits));
             }
             ColumnValues::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
@@ -235,8 +235,8 @@ impl<'a> ColumnValues<'a> {
                 with_digits(a.value(row), |digits| binary::write_numeric(buf, digits, *scale));
             }
             ColumnValues::Decimal256(a, scale) => binary::write_numeric(buf, &a.value(row).to_string(), *scale),
-            ColumnValues::Quotients { values, scale, least } => {
-                let (value, digits) = quotient(values.value(row), *scale, *least);
+            ColumnValues::Quotients { values, scale, digits } => {
+                let (value, digits) = quotient(values.value(row), *scale, *digits);
                 with_digits(value, |written| binary::write_numeric(buf, written, digits));
             }
             ColumnValues::Utf8(a) => write_text_binary(buf, a.value(row), pg_type),
@@ -300,8 +300,8 @@ fn with_digits(value: i128, write: impl FnOnce(&str)) {
 }
 
 /// A quotient with the digits behind the point that are shown of it, rounded half away from zero.
-fn quotient(value: i128, scale: i8, least: i8) -> (i128, i8) {
-    let digits = digits_of_quotient(value, scale, least);
+fn quotient(value: i128, scale: i8, digits: QuotientDigits) -> (i128, i8) {
+    let digits = digits.of(value, scale);
     match u32::try_from(scale - digits).ok().and_then(|surplus| 10_i128.checked_pow(surplus)) {
         Some(by) if by > 1 => {
             let (whole, rest) = (value / by, value % by);

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{
 };
 use pgwire::api::Type;
 use tokio_postgres::types::FromSql;
+use zxq_engine::QuotientKind;
 
 use super::*;
 use crate::wire::types::pg_type;
@@ -18,9 +19,10 @@ fn encoded(array: ArrayRef, format: Format) -> Vec<Option<Vec<u8>>> {
 }
 
 /// The same of quotients with at least so many digits.
-fn encoded_as(array: ArrayRef, format: Format, quotient: Option<i8>) -> Vec<Option<Vec<u8>>> {
+fn encoded_as(array: ArrayRef, format: Format, least: Option<i8>) -> Vec<Option<Vec<u8>>> {
     let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap();
+    let quotient = least.map(|least| QuotientDigits { least, by: QuotientKind::Division });
     let encoding = ColumnEncoding { pg_type: pg_type(batch.column(0).data_type()), format, quotient };
     let encodable = EncodableBatch::new(&batch).unwrap();
     let sources = encodable.sources(std::slice::from_ref(&encoding)).unwrap();
@@ -321,7 +323,7 @@ fn data_rows_stop_at_a_full_buffer_and_go_on() {
 
 #[test]
 fn quotients_have_the_digits_that_their_size_asks_for() {
-    let values = [Some(33_333_333_333_333_333_333), Some(-166_666_666_666_666_666_667), Some(0), None];
+    let values = [Some(33_333_333_333_333_333_333), Some(-166_666_666_666_666_670_000), Some(0), None];
     let array: ArrayRef = Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(38, 20).unwrap());
     let shown: Vec<Option<String>> = encoded_as(Arc::clone(&array), Format::Text, Some(2))
         .into_iter()

@@ -74,7 +74,7 @@ pub use scan::session_options::ZxqOptions;
 pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
 pub use scan::tiered_table::TieredTable;
 pub use semantics::quotients::{QUOTIENT_DIGITS, QuotientDigits, QuotientKind};
-pub use session::{EngineSession, MOST_PARAMETERS, Outcome, Prepared};
+pub use session::{EngineSession, MOST_PARAMETERS, Origin, Outcome, Prepared};
 pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};
 pub use state::engine::Engine;

@@ -45,6 +45,7 @@ mod looked_up;
 mod names;
 mod noted;
 mod object_ddl;
+mod origins;
 mod output_schema;
 mod parameters;
 mod planning;
@@ -59,6 +60,7 @@ mod transaction_statements;
 mod user;
 mod view_ddl;
 
+pub use origins::Origin;
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
 

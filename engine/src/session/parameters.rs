@@ -54,6 +54,17 @@ pub(crate) fn settle(plan: LogicalPlan, hints: &[Option<DataType>]) -> Result<Se
     Ok(Settled { plan: with_types(plan, &fields)?, fields })
 }
 
+/// As [`settle`], of a plan whose statement has these parameters already: they keep their types.
+///
+/// # Errors
+/// As there.
+pub(crate) fn settle_beside(plan: LogicalPlan, known: &[FieldRef]) -> Result<Settled> {
+    let hints: Vec<_> = known.iter().map(|field| Some(field.data_type().clone())).collect();
+    let Settled { plan, mut fields } = settle(plan, &hints)?;
+    fields[..known.len()].clone_from_slice(known);
+    Ok(Settled { plan: with_types(plan, &fields)?, fields })
+}
+
 /// True where a parameter has come to another kind of type than it is declared as. Texts are declared for anything.
 pub(crate) fn contradict(fields: &[FieldRef], declared: &[DataType]) -> bool {
     fields.iter().zip(declared).any(|(field, declared)| {

@@ -31,6 +31,7 @@ use crate::session::explain::Explained;
 use crate::session::insert_statement;
 use crate::session::names::Resolved;
 use crate::session::noted::{finish, logged, note_scans};
+use crate::session::origins::{self, Origin};
 use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::Settled;
 use crate::session::planning::plan_with_types;
@@ -54,6 +55,8 @@ pub struct Prepared {
     pub param_fields: Vec<FieldRef>,
     /// Schema of its rows; `None` when it returns none.
     pub schema: Option<SchemaRef>,
+    /// Where its columns come from.
+    origins: Vec<Option<Origin>>,
     work: PreparedWork,
     /// The text it is said to be, where that is another one.
     shows: Option<Arc<str>>,
@@ -106,6 +109,7 @@ impl Prepared {
             param_types: Vec::new(),
             param_fields: Vec::new(),
             schema,
+            origins: Vec::new(),
             work,
             shows: None,
             lookup: None,
@@ -143,25 +147,32 @@ impl Prepared {
             Some(query) => session.resolve(&query)?,
             None => session.resolve(statement)?,
         };
-        let Settled { plan, fields: param_fields } = plan_with_types(session, &state, &meant, hints).await?;
+        let Settled { plan, fields: mut param_fields } = plan_with_types(session, &state, &meant, hints).await?;
         if contains(&plan, |node| matches!(node, LogicalPlan::Copy(_))) {
             session.check_writes_files()?;
         }
         let mut needs = Needs::of_views(names.views());
         needs.and(Needs::of(session, statement, &plan)?);
-        let param_types: Vec<DataType> = param_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_rows = statement.kind() != StatementKind::Insert;
         let returning = match is_rows {
             true => None,
             false => match returning::take(&mut meant.parsed().clone())? {
                 Some(query) => {
-                    let returning = Returning::plan(session, &state, query).await?;
+                    let (returning, fields) = Returning::plan(session, &state, query, &param_fields).await?;
+                    param_fields = fields;
                     // It reads the table that is written, and what its subqueries name.
                     needs.and(Needs::of(session, statement, &returning.plan)?);
                     Some(returning)
                 }
                 None => None,
             },
+        };
+        let param_types: Vec<DataType> = param_fields.iter().map(|field| field.data_type().clone()).collect();
+        // Columns of views are those of the views, which the plan does not know any more.
+        let origins = match (&returning, names.views().is_empty() && statement.kind() == StatementKind::Query) {
+            (Some(returning), _) => origins::of(&returning.plan),
+            (None, true) => origins::of(&plan),
+            (None, false) => Vec::new(),
         };
         // Types are settled by the analyser.
         let is_query = statement.kind() == StatementKind::Query;
@@ -192,6 +203,7 @@ impl Prepared {
             param_types,
             param_fields,
             schema,
+            origins,
             work,
             shows: None,
             lookup,
@@ -241,6 +253,11 @@ impl Prepared {
     /// True for a query that looks one key up and means the same with any values of its parameters.
     pub fn looks_up_by_parameters(&self) -> bool {
         self.lookup.as_ref().is_some_and(|lookup| lookup.takes(self.param_types.len()))
+    }
+
+    /// Which columns of its rows are columns of a table, as they are, in order; empty where none is.
+    pub fn origins(&self) -> &[Option<Origin>] {
+        &self.origins
     }
 
     /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
@@ -353,9 +370,14 @@ impl Prepared {
         let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
             PreparedWork::Plan { plan, optimised, returning, .. } => {
-                let asked = returning.as_ref().map(|returning| returning.ask(&session.context().state()));
-                let execution = Execution { session, params, asked, entry: &entry, control };
-                self.execute_plan(plan, *optimised, execution).await
+                let ask = |returning: &Returning| returning.ask(&session.context().state(), self.typed(&params)?);
+                match returning.as_ref().map(ask).transpose() {
+                    Ok(asked) => {
+                        let execution = Execution { session, params, asked, entry: &entry, control };
+                        self.execute_plan(plan, *optimised, execution).await
+                    }
+                    Err(error) => Err(error),
+                }
             }
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
@@ -381,6 +403,16 @@ impl Prepared {
         }
     }
 
+    /// The parameters in the types that it was planned with.
+    fn typed(&self, params: &[ScalarValue]) -> Result<Vec<ScalarValue>> {
+        let typed =
+            params.iter().zip(&self.param_types).map(|(value, data_type)| match value.data_type() == *data_type {
+                true => Ok(value.clone()),
+                false => value.cast_to(data_type),
+            });
+        Ok(typed.collect::<datafusion::error::Result<_>>()?)
+    }
+
     async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
         let Execution { session, params, asked, entry, control } = execution;
         self.needs.check(session)?;
@@ -398,7 +430,8 @@ impl Prepared {
         let state = session.context().state();
         let mut plan = plan.clone();
         if !params.is_empty() {
-            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(params))?)?;
+            let typed = self.typed(&params)?;
+            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(typed))?)?;
         }
         if self.statement.kind() == StatementKind::Insert {
             plan =

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, TableProvider};
@@ -15,6 +15,7 @@ use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::collect;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
 use parking_lot::Mutex;
@@ -25,9 +26,9 @@ use crate::scan::kept_columns::seen_rows;
 use crate::scan::tiered_table::TieredTable;
 use crate::session::insert_statement::insert_of;
 use crate::session::output_schema::named_as_in_postgres;
-use crate::session::parameters::settle;
+use crate::session::parameters::{Settled, settle_beside};
 use crate::session::temporary::TemporaryTable;
-use crate::session::{EngineSession, Outcome, planning};
+use crate::session::{EngineSession, Outcome, planning, positional};
 use crate::sql;
 use crate::write::insert_sink::Onlooker;
 
@@ -69,28 +70,38 @@ pub(crate) fn take(statement: &mut DfStatement) -> Result<Option<DfStatement>> {
 }
 
 impl Returning {
-    /// Plans the query.
+    /// Plans the query. `parameters` are those of the INSERT; returned are those of both.
     ///
     /// # Errors
-    /// What planning finds; [`ErrorKind::FeatureNotSupported`] for parameters in it.
-    pub(crate) async fn plan(session: &EngineSession, state: &SessionState, query: DfStatement) -> Result<Self> {
+    /// What planning finds.
+    pub(crate) async fn plan(
+        session: &EngineSession,
+        state: &SessionState,
+        query: DfStatement,
+        parameters: &[FieldRef],
+    ) -> Result<(Self, Vec<FieldRef>)> {
         let named = query.clone();
         let plan = planning::plan_parsed(session, state, query, None).await?;
-        if settle(plan.clone(), &[]).is_ok_and(|settled| !settled.fields.is_empty()) {
-            let text = "parameters in RETURNING are not supported";
-            return Err(EngineError::new(ErrorKind::FeatureNotSupported, text));
-        }
+        let Settled { plan, fields } = settle_beside(plan, parameters)?;
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
         let schema = named_as_in_postgres(&named, plan.schema().as_arrow());
-        Ok(Returning { plan: Arc::new(plan), schema })
+        Ok((Returning { plan: Arc::new(plan), schema }, fields))
     }
 
-    /// Ready to see the rows of one execution.
-    pub(crate) fn ask(&self, state: &SessionState) -> Arc<Asked> {
+    /// Ready to see the rows of one execution, with these parameters.
+    ///
+    /// # Errors
+    /// Parameters that there are not.
+    pub(crate) fn ask(&self, state: &SessionState, parameters: Vec<ScalarValue>) -> Result<Arc<Asked>> {
+        let mut returning = self.clone();
+        if !parameters.is_empty() {
+            let plan = self.plan.as_ref().clone().replace_params_with_values(&positional(parameters))?;
+            returning.plan = Arc::new(plan);
+        }
         let mut state = state.clone();
         // In the order in which the rows came.
         state.config_mut().options_mut().execution.target_partitions = 1;
-        Arc::new(Asked { returning: self.clone(), state, answer: Mutex::default() })
+        Ok(Arc::new(Asked { returning, state, answer: Mutex::default() }))
     }
 }
 

@@ -197,12 +197,58 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
         ("smallserial" | "serial2", []) => Ok(ColumnType::of(DataType::Int16, "SMALLINT")),
         ("serial" | "serial4", []) => Ok(ColumnType::of(DataType::Int32, "INTEGER")),
         ("bigserial" | "serial8", []) => Ok(ColumnType::of(DataType::Int64, "BIGINT")),
+        (known, _) if NOT_KEPT.contains(&known) => Err(unsupported(name)),
         _ => Err(EngineError::new(
             ErrorKind::UndefinedObject,
             format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),
         )),
     }
 }
+
+/// PostgreSQL's types that columns here do not have.
+const NOT_KEPT: [&str; 41] = [
+    "bit",
+    "varbit",
+    "timetz",
+    "money",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "xml",
+    "tsvector",
+    "tsquery",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "daterange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+    "datemultirange",
+    "jsonpath",
+    "pg_lsn",
+    "xid",
+    "xid8",
+    "cid",
+    "tid",
+    "oid",
+    "regclass",
+    "regproc",
+    "regtype",
+    "txid_snapshot",
+];
 
 const KNOWN_TYPES: &str = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, \
                            TIMESTAMPTZ, TIME, INTERVAL, TEXT, VARCHAR(n), CHAR(n), UUID, JSON, JSONB, BYTEA and arrays";

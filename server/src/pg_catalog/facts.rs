@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableState, Tier};
+use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableId, TableState, Tier};
 use zxq_engine::roles::ZXQ;
 use zxq_engine::sql::quoted_text;
 
@@ -101,14 +101,14 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     schema(&mut rows, PG_CATALOG_OID, "pg_catalog", "system catalog schema");
     schema(&mut rows, INFORMATION_SCHEMA_OID, "information_schema", "standard catalog schema");
     schema(&mut rows, PUBLIC_OID, "public", "tables, over all tiers");
-    for tier in Tier::ALL {
+    for (tier, oid) in Tier::ALL.into_iter().zip(oids_of_tiers(&mut oids)) {
         let about = format!("the same tables, their rows in {tier} only");
-        schema(&mut rows, oids.of(tier.name()), tier.name(), &about);
+        schema(&mut rows, oid, tier.name(), &about);
     }
-    let system = schema(&mut rows, oids.of("zxq"), "zxq", "views of zxq itself");
+    let system = schema(&mut rows, oids.of(SYSTEM), SYSTEM, "views of zxq itself");
+    let tables: Vec<u32> = oids_of_tables(&mut oids, snapshot.tables.keys());
     // The tiers' tables are not listed: clients that look a table up by its name alone would find four.
-    for (id, table) in &snapshot.tables {
-        let oid = oids.of(&format!("table {id}"));
+    for ((id, table), oid) in snapshot.tables.iter().zip(tables) {
         let kept = Kept { owner: table.def.owner.unwrap_or(ZXQ), acl: role_facts::acl(&snapshot.roles, &table.def) };
         role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
         insert_table(&mut rows, &mut oids, oid, table, &kept);
@@ -132,6 +132,25 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     ];
     let emptied: String = TABLES.iter().map(|table| format!("DELETE FROM facts.{table};")).collect();
     format!("{emptied}{}", rows.sql())
+}
+
+/// The schema of zxq's own views.
+const SYSTEM: &str = "zxq";
+
+/// The OIDs of these tables, which are all that there are, in the order of their ids.
+pub(super) fn table_oids<'a>(tables: impl Iterator<Item = &'a TableId>) -> Vec<u32> {
+    let mut oids = Oids::default();
+    let _ = oids_of_tiers(&mut oids);
+    let _ = oids.of(SYSTEM);
+    oids_of_tables(&mut oids, tables)
+}
+
+fn oids_of_tiers(oids: &mut Oids) -> Vec<u32> {
+    Tier::ALL.iter().map(|tier| oids.of(tier.name())).collect()
+}
+
+fn oids_of_tables<'a>(oids: &mut Oids, tables: impl Iterator<Item = &'a TableId>) -> Vec<u32> {
+    tables.map(|id| oids.of(&format!("table {id}"))).collect()
 }
 
 /// Whose a table is, and who may do what with it.

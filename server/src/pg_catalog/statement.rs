@@ -1,5 +1,6 @@
 //! One statement about the catalog, from its text to its rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -8,11 +9,11 @@ use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use pgwire::api::Type;
 use tokio::sync::OnceCell;
-use zxq_engine::catalog::TableDef;
+use zxq_engine::catalog::{TableDef, TableId};
 use zxq_engine::functions::version_text;
 use zxq_engine::roles::RoleId;
 use zxq_engine::sql::quoted_text;
-use zxq_engine::{CATALOG, Engine, EngineSession, MOST_PARAMETERS};
+use zxq_engine::{CATALOG, Engine, EngineSession, MOST_PARAMETERS, Origin};
 
 use super::database::{CatalogDatabase, Interrupt};
 use super::effects::{self, Effect};
@@ -69,6 +70,8 @@ pub(crate) struct Introspection {
     started: i64,
     database: OnceCell<Arc<CatalogDatabase>>,
     views: OnceCell<Arc<Vec<SystemView>>>,
+    /// The OIDs of the tables that there were when somebody last asked.
+    table_oids: Mutex<BTreeMap<TableId, u32>>,
 }
 
 /// A statement about the catalog, ready to run.
@@ -130,7 +133,22 @@ impl Introspection {
     /// An introspection of the engine, for a server on this port.
     pub(crate) fn new(engine: Arc<Engine>, port: u16) -> Self {
         let started = engine.config().clock.now_us() / 1_000_000;
-        Introspection { engine, port, started, database: OnceCell::new(), views: OnceCell::new() }
+        let table_oids = Mutex::default();
+        Introspection { engine, port, started, database: OnceCell::new(), views: OnceCell::new(), table_oids }
+    }
+
+    /// The OIDs of the tables that these columns are of, each with its number there; zeros for others.
+    pub(crate) fn origins(&self, origins: &[Option<Origin>]) -> Vec<(u32, i16)> {
+        if origins.iter().all(Option::is_none) {
+            return vec![(0, 0); origins.len()];
+        }
+        let snapshot = self.engine.snapshot();
+        let mut known = self.table_oids.lock();
+        if !known.keys().eq(snapshot.tables.keys()) {
+            *known = snapshot.tables.keys().copied().zip(facts::table_oids(snapshot.tables.keys())).collect();
+        }
+        let place = |origin: &Origin| known.get(&origin.table).map(|oid| (*oid, origin.column));
+        origins.iter().map(|origin| origin.as_ref().and_then(place).unwrap_or((0, 0))).collect()
     }
 
     /// Plans a statement; `None` when it is not about the catalog. `oids` are the parameter types the client declared.

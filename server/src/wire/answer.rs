@@ -272,8 +272,9 @@ pub(crate) fn row_description(columns: &[Column], formats: &[Format]) -> PgWireB
             let format = formats.get(at).copied().unwrap_or(Format::Text);
             FieldDescription::new(
                 column.name.clone(),
-                0,
-                0,
+                // As an OID is sent: in as many bits, whatever their sign.
+                column.origin.0.cast_signed(),
+                column.origin.1,
                 column.pg_type.oid(),
                 column.width(),
                 column.typmod,

@@ -148,8 +148,11 @@ impl Connection {
     /// committed as it ends, and where there are none before it, it needs no transaction.
     fn more_follows(&mut self, portal: &Portal) -> bool {
         match &portal.statement.work {
-            // What follows the data of a COPY cannot have come yet.
-            Runner::Utility(Utility::Copy(_)) => self.session.in_message_transaction(),
+            // What follows the data of a COPY may not have come yet: who sends no Sync behind it has more to say. Libraries
+            // that do nothing else send one at once, which is passed over, and another one behind the data.
+            Runner::Utility(Utility::Copy(_)) => {
+                self.session.in_message_transaction() || self.link.other_than_sync_follows()
+            }
             Runner::Utility(Utility::Execute { .. }) => !self.link.sync_follows(),
             _ => !(portal.statement.changes() && self.link.sync_follows()),
         }

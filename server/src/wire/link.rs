@@ -123,6 +123,15 @@ impl Link {
 
     /// True where the next message has come already and is a Sync.
     pub(crate) fn sync_follows(&mut self) -> bool {
+        matches!(self.next_that_came(), Some(PgWireFrontendMessage::Sync(_)))
+    }
+
+    /// True where the next message has come already and is no Sync.
+    pub(crate) fn other_than_sync_follows(&mut self) -> bool {
+        self.next_that_came().is_some_and(|message| !matches!(message, PgWireFrontendMessage::Sync(_)))
+    }
+
+    fn next_that_came(&mut self) -> Option<&PgWireFrontendMessage> {
         if self.ahead.is_empty()
             && let Some(Some(Ok(message))) = self.socket.next().now_or_never()
         {
@@ -130,7 +139,7 @@ impl Link {
             self.ahead_bytes += bytes;
             self.ahead.push_back((message, bytes));
         }
-        matches!(self.ahead.front(), Some((PgWireFrontendMessage::Sync(_), _)))
+        self.ahead.front().map(|(message, _)| message)
     }
 
     /// Puts a message into the buffer; it goes out with the next flush.

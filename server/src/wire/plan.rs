@@ -135,7 +135,10 @@ impl Planned {
                 _ => field_type(inferred).oid(),
             })
             .collect();
-        let columns = prepared.schema.as_ref().map(|schema| types::columns(schema));
+        let mut columns = prepared.schema.as_ref().map(|schema| types::columns(schema));
+        for (column, origin) in columns.iter_mut().flatten().zip(session.catalog.origins(prepared.origins())) {
+            column.origin = origin;
+        }
         let tag = match statement.kind() {
             StatementKind::Explain => RowTag::Word("EXPLAIN"),
             StatementKind::Show | StatementKind::Describe => RowTag::Word("SHOW"),

@@ -1,5 +1,6 @@
 //! One connection's state: its engine session, settings, statements, portals and transaction block.
 
+mod marks;
 mod named;
 mod reported;
 
@@ -11,6 +12,7 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::TransactionStatus;
 use zxq_engine::EngineSession;
 
+use marks::Mark;
 use reported::Reported;
 
 use super::cancel::Seat;
@@ -72,6 +74,8 @@ pub(crate) struct Session {
     pub(crate) initial_tiers: Option<String>,
     /// Settings of the client's own that `SET LOCAL` changed in this block, as they were.
     local_customs: Vec<(String, String)>,
+    /// Settings as they were at the savepoints of this block.
+    marks: Vec<Mark>,
     /// Notices for the client, not sent yet.
     outbox: Vec<WireError>,
     /// What the client knows of its settings.
@@ -115,6 +119,7 @@ impl Session {
             more_follows: false,
             initial_tiers: None,
             local_customs: Vec::new(),
+            marks: Vec::new(),
             outbox: Vec::new(),
             reported: Reported::default(),
             ear: Ear::default(),
@@ -346,6 +351,7 @@ impl Session {
 
     pub(super) fn restore_settings(&mut self, commit: bool) {
         self.end_notifications(commit);
+        self.marks.clear();
         self.seat.connections().advisory().end_transaction(self.seat.pid);
         let Some(before) = self.settings_before.take() else { return };
         let local = std::mem::take(&mut self.local_settings);

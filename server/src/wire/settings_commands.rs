@@ -33,7 +33,7 @@ pub(crate) fn show_columns(name: &str) -> Vec<Column> {
     };
     names
         .into_iter()
-        .map(|name| Column { name: name.to_owned(), pg_type: Type::TEXT, typmod: -1, quotient: None })
+        .map(|name| Column { name: name.to_owned(), pg_type: Type::TEXT, typmod: -1, quotient: None, origin: (0, 0) })
         .collect()
 }
 

@@ -96,6 +96,7 @@ impl Session {
     pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), WireError> {
         self.require_block("SAVEPOINT")?;
         self.engine.savepoint(name);
+        self.mark_settings(name);
         Ok(())
     }
 
@@ -109,11 +110,16 @@ impl Session {
             let lasting = self.engine.rollback_to(name).await?;
             if let Some(lasting) = lasting {
                 self.warn_about_lasting(lasting);
+                self.settings_go_back_to(name);
                 self.status = TransactionStatus::Transaction;
             }
             lasting.is_some()
         } else {
-            self.engine.release(name)
+            let released = self.engine.release(name);
+            if released {
+                self.release_settings(name);
+            }
+            released
         };
         if found {
             return Ok(());

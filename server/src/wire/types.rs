@@ -21,6 +21,8 @@ pub(crate) struct Column {
     pub(crate) typmod: i32,
     /// For quotients, whose digits behind the point differ from value to value: what says how many.
     pub(crate) quotient: Option<QuotientDigits>,
+    /// The OID of the table that it is a column of, and its number there; zeros for what is computed.
+    pub(crate) origin: (u32, i16),
 }
 
 impl Column {
@@ -49,7 +51,7 @@ pub(crate) fn column_of(field: &Field) -> Column {
     let typmod = declared_length(field).map_or_else(|| typmod(field.data_type()), |length| length + 4);
     let quotient = field.metadata().get(QUOTIENT_DIGITS).and_then(|digits| QuotientDigits::parse(digits));
     let typmod = if quotient.is_some() { -1 } else { typmod };
-    Column { name: field.name().clone(), pg_type: field_type(field), typmod, quotient }
+    Column { name: field.name().clone(), pg_type: field_type(field), typmod, quotient, origin: (0, 0) }
 }
 
 /// The n of `varchar(n)` and `bpchar(n)`.

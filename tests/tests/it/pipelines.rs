@@ -103,3 +103,25 @@ async fn what_stands_before_a_sync_stands_or_falls_together() {
     assert_eq!(count("t").await, "4");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_stands_or_falls_with_what_follows_before_the_sync() {
+    let server = TestServer::start().await;
+    let other = server.connect().await;
+    other.batch_execute("CREATE TABLE t (id INTEGER)").await.unwrap();
+    let count = async || one_text(&other, "SELECT count(*) FROM t").await;
+    let mut raw = Raw::connect(&server).await;
+    let copy = |data: &[u8], after: &str| {
+        let data = [message(b"d", data), message(b"c", b"")].concat();
+        [Raw::statements(&["COPY t FROM STDIN"]), data, Raw::statements(&[after]), message(b"S", b"")].concat()
+    };
+
+    raw.send(&copy(b"1\n2\n", "SELECT 1/0")).await;
+    assert_eq!(raw.until(b'Z', 1).await, ["COPY 2", "22012", "I"]);
+    assert_eq!(count().await, "0");
+
+    raw.send(&copy(b"1\n2\n", "INSERT INTO t VALUES (3)")).await;
+    assert_eq!(raw.until(b'Z', 1).await, ["COPY 2", "INSERT 0 1", "I"]);
+    assert_eq!(count().await, "3");
+    server.stop().await;
+}

@@ -132,3 +132,47 @@ async fn there_is_one_database() {
     assert_eq!(error.code().map(|code| code.code()), Some("3D000"), "{}", error_text(&error));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_of_tables_say_whose_they_are() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "CREATE TABLE a (id INTEGER, name TEXT); CREATE TABLE b (id INTEGER, px DOUBLE PRECISION); \
+             CREATE VIEW v AS SELECT id FROM a",
+        )
+        .await
+        .unwrap();
+    let oid = async |table: &str| one_text(&client, &format!("SELECT '{table}'::regclass::oid")).await.parse().unwrap();
+    let (a, b): (u32, u32) = (oid("a").await, oid("b").await);
+    for (sql, origins) in [
+        ("SELECT name, id AS other, id + 1 FROM a", vec![Some((a, 2)), Some((a, 1)), None]),
+        ("SELECT * FROM a x LEFT JOIN b USING (id)", vec![Some((a, 1)), Some((a, 2)), Some((b, 2))]),
+        ("SELECT px, count(*) FROM b GROUP BY px ORDER BY px LIMIT 1", vec![Some((b, 2)), None]),
+        ("SELECT s.n FROM (SELECT name AS n FROM a) s WHERE n > $1", vec![Some((a, 2))]),
+        ("SELECT id FROM a UNION ALL SELECT id FROM b", vec![None]),
+        ("INSERT INTO b VALUES ($1, 1) RETURNING px, id", vec![Some((b, 2)), Some((b, 1))]),
+        ("SELECT id FROM v", vec![None]),
+    ] {
+        let statement = client.prepare(sql).await.unwrap();
+        let found: Vec<_> =
+            statement.columns().iter().map(|column| column.table_oid().zip(column.column_id())).collect();
+        assert_eq!(found, origins, "{sql}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn returning_takes_parameters() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client.batch_execute("CREATE TABLE r (id INTEGER, name TEXT)").await.unwrap();
+    let insert = "INSERT INTO r VALUES ($1, $2) RETURNING id + $1, name || $3::text";
+    let row = client.query_one(insert, &[&7_i32, &"seven", &"!"]).await.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1)), (14, "seven!"));
+    let row = client.query_one(insert, &[&8_i32, &"eight", &"?"]).await.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1)), (16, "eight?"));
+    assert_eq!(one_text(&client, "SELECT count(*) FROM r").await, "2");
+    server.stop().await;
+}

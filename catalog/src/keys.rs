@@ -51,7 +51,7 @@ pub struct KeyDef {
 
 /// True for an option that holds what a definition says elsewhere than in WITH.
 pub fn is_inner_option(name: &str) -> bool {
-    name.contains(':') || name == crate::table::COMMENT || name == crate::table::VIEW_QUERY
+    name.contains(':') || [crate::table::COMMENT, crate::table::VIEW_QUERY, crate::table::SEQUENCE].contains(&name)
 }
 
 impl TableDef {

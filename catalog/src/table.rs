@@ -22,6 +22,9 @@ pub const EXTERNAL_LOCATION: &str = "external_location";
 /// The option that makes a definition one of a view: the query, as SQL text.
 pub const VIEW_QUERY: &str = "view_query";
 
+/// The option that makes a view one of a sequence: what it counts, and how far it has come.
+pub const SEQUENCE: &str = "sequence";
+
 /// The option that holds a comment: on the table, or with a colon and its name on a column.
 pub const COMMENT: &str = "comment";
 
@@ -141,6 +144,11 @@ impl TableDef {
     /// The query of a view, as SQL text; `None` for tables.
     pub fn view(&self) -> Option<&str> {
         self.options.get(VIEW_QUERY).map(String::as_str)
+    }
+
+    /// What a sequence counts, as text; `None` for tables and views.
+    pub fn sequence(&self) -> Option<&str> {
+        self.options.get(SEQUENCE).map(String::as_str)
     }
 
     /// The comment on the table, or on a column of it.

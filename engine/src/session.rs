@@ -44,6 +44,7 @@ mod insert_statement;
 mod looked_up;
 mod names;
 mod noted;
+mod numbers_seen;
 mod object_ddl;
 mod origins;
 mod output_schema;
@@ -53,6 +54,7 @@ mod prepared;
 mod privileges;
 mod returning;
 mod role_statements;
+mod sequences;
 mod temporary;
 mod threads;
 mod transaction;
@@ -82,6 +84,8 @@ pub struct EngineSession {
     folders: Option<Arc<[PathBuf]>>,
     /// Whose session it is.
     acting: Acting,
+    /// The numbers of sequences that it was given.
+    given: Arc<Mutex<sequences::Given>>,
 }
 
 impl std::fmt::Debug for EngineSession {
@@ -152,6 +156,7 @@ impl EngineSession {
             names,
             folders: None,
             acting,
+            given: Arc::default(),
         }
     }
 
@@ -174,6 +179,7 @@ impl EngineSession {
             names: Arc::clone(&self.names),
             folders: self.folders.clone(),
             acting: self.acting.clone(),
+            given: Arc::clone(&self.given),
         }
     }
 

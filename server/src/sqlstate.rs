@@ -93,6 +93,8 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::DuplicateColumn => "42701",
         ErrorKind::NotNullViolation => "23502",
         ErrorKind::CheckViolation => "23514",
+        ErrorKind::SequenceExhausted => "2200H",
+        ErrorKind::NotReady => OBJECT_NOT_IN_PREREQUISITE_STATE,
         ErrorKind::GeneratedAlways => "428C9",
         ErrorKind::NumericOutOfRange => NUMERIC_VALUE_OUT_OF_RANGE,
         ErrorKind::DatetimeOutOfRange => "22008",

@@ -28,7 +28,7 @@ pub(crate) fn is_next(default: &str) -> bool {
 
 /// The numbers of one column. Clones give out of the same ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Numbers(Arc<Mutex<Option<i64>>>);
+pub(crate) struct Numbers(Arc<Mutex<Option<i64>>>);
 
 impl Numbers {
     /// Tells the greatest number that there is, where that is not known yet.
@@ -54,6 +54,19 @@ impl Numbers {
         })?;
         *last = Some(until);
         Ok(Arc::new(Int64Array::from_iter_values(from + 1..=until)))
+    }
+
+    /// The next number.
+    ///
+    /// # Errors
+    /// As [`Numbers::next`].
+    pub(crate) fn next_one(&self) -> Result<i64> {
+        self.next(1).map(|numbers| numbers.as_primitive::<Int64Type>().value(0))
+    }
+
+    /// Goes on behind this number, whether or not greater ones were given.
+    pub(crate) fn set(&self, last: i64) {
+        *self.0.lock() = Some(last);
     }
 
     /// Notes numbers that came with rows: they are not given out again.
@@ -82,6 +95,8 @@ mod tests {
         assert_eq!(given(numbers.next(2).unwrap()), [5, 6]);
         numbers.note(&(Arc::new(Int64Array::from(vec![Some(9), None, Some(2)])) as ArrayRef)).unwrap();
         assert_eq!(given(numbers.next(1).unwrap()), [10]);
+        numbers.set(3);
+        assert_eq!(numbers.next_one().unwrap(), 4);
         numbers.note(&(Arc::new(Int64Array::from(vec![i64::MAX])) as ArrayRef)).unwrap();
         assert_eq!(numbers.next(1).unwrap_err().kind(), ErrorKind::NumericOutOfRange);
     }

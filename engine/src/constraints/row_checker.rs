@@ -136,6 +136,14 @@ impl RowChecker {
         }
     }
 
+    /// The numbers of a column that is numbered, begun by [`RowChecker::begin_numbers`].
+    pub(crate) fn numbers_of(&self, column: &str) -> Option<Numbers> {
+        match self.fillers.get(self.def.column_index(column)?)? {
+            Filler::Numbers(numbers) => Some(numbers.clone()),
+            _ => None,
+        }
+    }
+
     /// The definition it was compiled from.
     pub fn table(&self) -> &Arc<TableDef> {
         &self.def

@@ -24,6 +24,10 @@ pub enum ErrorKind {
     NotNullViolation,
     /// A CHECK constraint failed.
     CheckViolation,
+    /// A sequence gives no more numbers.
+    SequenceExhausted,
+    /// The object is not in the state that this needs.
+    NotReady,
     /// A value for a column that is always generated.
     GeneratedAlways,
     /// A number does not fit its column.

@@ -1,4 +1,4 @@
-//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`, `CREATE SCHEMA` and `DROP SCHEMA`.
+//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`, `CREATE SCHEMA` and `DROP SCHEMA`; sequences are in [`sequences`].
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
 use crate::session::names::is_schema;
+use crate::session::sequences;
 use crate::sql::{self, keys, relations};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
@@ -42,6 +43,18 @@ pub(crate) async fn run(session: &EngineSession, ast: &Ast, control: &JobControl
                 drop_index(session, name, *if_exists, control).await?;
             }
             Ok(Some("DROP INDEX"))
+        }
+        Ast::CreateSequence { temporary: true, .. } => {
+            Err(unsupported("CREATE TEMPORARY SEQUENCE is not supported".to_owned()))
+        }
+        Ast::CreateSequence { if_not_exists, name, data_type, sequence_options, .. } => {
+            let options = (data_type.as_ref(), sequence_options.as_slice());
+            sequences::create(session, name, options, *if_not_exists, control).await?;
+            Ok(Some("CREATE SEQUENCE"))
+        }
+        Ast::Drop { object_type: ObjectType::Sequence, names, if_exists, .. } => {
+            sequences::drop_sequences(session, names, *if_exists, control).await?;
+            Ok(Some("DROP SEQUENCE"))
         }
         Ast::CreateSchema { schema_name, if_not_exists, .. } => {
             create_schema(session, schema_name, *if_not_exists)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -31,13 +31,15 @@ use crate::session::explain::Explained;
 use crate::session::insert_statement;
 use crate::session::names::Resolved;
 use crate::session::noted::{finish, logged, note_scans};
+use crate::session::numbers_seen;
 use crate::session::origins::{self, Origin};
 use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::Settled;
 use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{self, Asked, Returning};
-use crate::session::{EngineSession, Outcome, positional};
+use crate::session::{EngineSession, Outcome, positional, sequences};
+use crate::sql::sequences::may_call;
 use crate::sql::{Statement, StatementKind, without_secrets};
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
@@ -80,6 +82,8 @@ pub struct Prepared {
 enum PreparedWork {
     /// A plan; `optimised` says that it need not be optimised again, `changes` that it writes.
     Plan { plan: Arc<LogicalPlan>, optimised: bool, changes: bool, returning: Option<Returning> },
+    /// A query or an INSERT that asks sequences for numbers; `gives` where it does more than look at those it was given.
+    Numbered { inserts: bool, gives: bool },
     /// A `CALL`.
     Procedure(Procedure),
     /// DDL and settings, planned when executed.
@@ -135,6 +139,9 @@ impl Prepared {
                 return Ok(bare(PreparedWork::Procedure(procedure), Some(schema)));
             }
             _ => return Ok(bare(PreparedWork::Command, None)),
+        }
+        if let Some(numbered) = Box::pin(Prepared::numbered(session, statement, hints)).await? {
+            return Ok(numbered);
         }
         let state = session.context().state();
         if let Some(zone) = &state.config_options().execution.time_zone
@@ -260,6 +267,39 @@ impl Prepared {
         &self.origins
     }
 
+    /// A query or an INSERT that asks sequences for numbers: planned as with any numbers, and anew for those that it gets.
+    async fn numbered(
+        session: &EngineSession,
+        statement: &Statement,
+        hints: &[Option<DataType>],
+    ) -> Result<Option<Prepared>> {
+        let inserts = statement.kind() == StatementKind::Insert;
+        if !(inserts || statement.kind() == StatementKind::Query) || !may_call(statement.text()) {
+            return Ok(None);
+        }
+        let Some(with_any) = sequences::with_any_numbers(statement.parsed())? else { return Ok(None) };
+        let planned = Prepared::new(session, &statement.with_parsed(with_any), hints, false).await?;
+        let schema = planned.schema.as_ref().map(|schema| named_as_in_postgres(statement.parsed(), schema));
+        let mut param_fields = planned.param_fields.clone();
+        let further = sequences::parameters(statement.parsed())?;
+        for (number, data_type) in further.into_iter().filter(|(number, _)| *number > planned.param_fields.len()) {
+            if number != param_fields.len() + 1 {
+                let message = format!("could not determine data type of parameter ${}", param_fields.len() + 1);
+                return Err(EngineError::new(ErrorKind::IndeterminateType, message));
+            }
+            param_fields.push(Arc::new(Field::new("", data_type, true)));
+        }
+        let gives = inserts || sequences::gives(statement.parsed())?;
+        Ok(Some(Prepared {
+            statement: Arc::new(statement.clone()),
+            param_types: param_fields.iter().map(|field| field.data_type().clone()).collect(),
+            param_fields,
+            schema,
+            work: PreparedWork::Numbered { inserts, gives },
+            ..planned
+        }))
+    }
+
     /// True for a parameter, counted from 0, that is cast to `numeric` without digits: its value keeps its own.
     pub fn keeps_digits(&self, parameter: usize) -> bool {
         self.param_fields.get(parameter).is_some_and(|field| is_bare_numeric(field))
@@ -285,7 +325,8 @@ impl Prepared {
     pub(crate) fn job_name(&self) -> Option<&'static str> {
         match &self.work {
             PreparedWork::Plan { changes: false, .. } => None,
-            PreparedWork::Plan { .. } => Some("INSERT"),
+            PreparedWork::Plan { .. } | PreparedWork::Numbered { inserts: true, .. } => Some("INSERT"),
+            PreparedWork::Numbered { gives, .. } => gives.then_some("nextval"),
             PreparedWork::Procedure(_) => Some("CALL"),
             PreparedWork::Command => match self.statement.kind() {
                 StatementKind::Set | StatementKind::Reset => None,
@@ -339,6 +380,18 @@ impl Prepared {
         if engine.is_closed() {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
+        if let PreparedWork::Numbered { .. } = &self.work {
+            let params = self.typed(&params)?;
+            let statement = sequences::with_numbers(session, &self.statement, &params, control).await?;
+            let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
+            let with_numbers = Box::pin(Prepared::new(session, &statement, &hints, self.light)).await?;
+            return Ok(match with_numbers.execute_now(session, params, control).await? {
+                Outcome::Rows { schema, stream } => {
+                    Outcome::Rows { schema: self.schema.clone().unwrap_or(schema), stream }
+                }
+                command => command,
+            });
+        }
         if self.is_still_right(session)? {
             return self.execute_now(session, params, control).await;
         }
@@ -379,6 +432,7 @@ impl Prepared {
                     Err(error) => Err(error),
                 }
             }
+            PreparedWork::Numbered { .. } => Err(EngineError::internal("a statement without its numbers")),
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
         };
@@ -452,8 +506,13 @@ impl Prepared {
         }
         // Whatever in the plan writes finds the job there.
         let mut config = state.config().clone().with_extension(Arc::clone(control));
-        if let Some(asked) = &asked {
-            config.set_extension(Arc::new(Onlooking(Arc::clone(asked) as Arc<dyn Onlooker>)));
+        let onlooker = asked.clone().map(|asked| asked as Arc<dyn Onlooker>);
+        let onlooker = match &plan {
+            LogicalPlan::Dml(dml) => numbers_seen::with(session, dml, onlooker),
+            _ => onlooker,
+        };
+        if let Some(onlooker) = onlooker {
+            config.set_extension(Arc::new(Onlooking(onlooker)));
         }
         let stream = execute_stream(physical, Arc::new(task_context(&state, config)))?;
         if self.statement.kind() == StatementKind::Insert {

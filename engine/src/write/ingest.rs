@@ -10,6 +10,7 @@ use zxq_providers::{row_hash, sort, stats};
 
 use crate::constraints::RowChecker;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::sql::sequences::{self, SequenceDef};
 use crate::state::engine::Engine;
 use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};
@@ -113,9 +114,16 @@ impl Engine {
                 Some(Value::Int(number)) => Some(*number),
                 _ => None,
             });
-            greatest.max().unwrap_or(0)
+            greatest.max().unwrap_or(0).max(self.sequence_before(&state.def, column).unwrap_or(0))
         });
         Ok(checker)
+    }
+
+    /// How far the sequence had come that a column takes its numbers from, where it is one of its own.
+    fn sequence_before(&self, def: &TableDef, column: &str) -> Option<i64> {
+        let name = sequences::of_default(def.column(column)?.default.as_deref()?)?;
+        let sequence = SequenceDef::parse(self.snapshot().table(&name)?.def.sequence()?)?;
+        Some(sequence.next.map(|next| next - 1).or(sequence.last).unwrap_or(sequence.start - 1))
     }
 
     /// Logs rows and makes them visible together. `None` where a table is not defined any more as the rows were checked

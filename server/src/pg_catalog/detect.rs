@@ -112,6 +112,9 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         let is_qualified = before.is_some_and(|before| before.is_symbol("."));
         let name = token.value();
         let calls = next.is_some_and(|next| next.is_symbol("("));
+        if calls && matches!(&*name, "nextval" | "currval" | "setval" | "lastval") {
+            return false;
+        }
         if scanned.begins_table && !calls && !token.is("select") && !token.is("values") {
             match &*name {
                 "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,

@@ -169,12 +169,15 @@ fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, table: &TableStat
         oid.to_string(),
         PUBLIC_OID.to_string(),
         text(&def.name),
-        text(if def.view().is_some() { "v" } else { "r" }),
+        text(kind_of(def)),
         row_count.to_string(),
         bytes.to_string(),
         def.checks.len().to_string(),
         def.comment(None).map_or_else(|| "NULL".to_owned(), text),
-        def.view().map_or_else(|| "NULL".to_owned(), |query| text(&format!(" {query};"))),
+        match def.view() {
+            Some(query) if def.sequence().is_none() => text(&format!(" {query};")),
+            _ => "NULL".to_owned(),
+        },
         oid.to_string(),
         kept.owner.to_string(),
         kept.acl.clone(),
@@ -213,6 +216,15 @@ fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, table: &TableStat
             format!("[{}]", mentioned.join(", ")),
         ];
         rows.add("stored_checks", &values);
+    }
+}
+
+/// `relkind`.
+fn kind_of(def: &TableDef) -> &'static str {
+    match (def.sequence(), def.view()) {
+        (Some(_), _) => "S",
+        (None, Some(_)) => "v",
+        (None, None) => "r",
     }
 }
 

@@ -126,7 +126,13 @@ CREATE MACRO pg_get_triggerdef
 CREATE MACRO pg_get_partkeydef(oid_) AS NULL::VARCHAR;
 CREATE MACRO pg_get_statisticsobjdef_columns(oid_) AS NULL::VARCHAR;
 CREATE MACRO pg_get_statisticsobjdef(oid_) AS NULL::VARCHAR;
-CREATE MACRO pg_get_serial_sequence(table_, column_) AS NULL::VARCHAR;
+CREATE MACRO pg_get_serial_sequence(table_, column_) AS (
+    SELECT 'public.' || regexp_extract(c_pg_get_serial_sequence.default_text, '^nextval[(]''([^'']*)''', 1)
+    FROM facts.columns c_pg_get_serial_sequence
+    JOIN facts.relations r_pg_get_serial_sequence ON r_pg_get_serial_sequence.oid = c_pg_get_serial_sequence.relation_oid
+    WHERE r_pg_get_serial_sequence.name = trim(regexp_replace(table_, '^"?public"?[.]', ''), '"')
+        AND c_pg_get_serial_sequence.name = column_ AND c_pg_get_serial_sequence.default_text LIKE 'nextval(%'
+);
 CREATE MACRO pg_get_function_result(oid_) AS
     (SELECT format_type(p_pg_get_function_result.prorettype, NULL) FROM pgc.pg_proc p_pg_get_function_result WHERE p_pg_get_function_result.oid = oid_);
 CREATE MACRO pg_get_function_arguments(oid_) AS (

@@ -2,7 +2,7 @@
 //!
 //! They are kept among the table's options, so that a catalog that does not know them yet keeps them all the same.
 
-use crate::table::TableDef;
+use crate::table::{COMMENT, SCHEMA_OF_ITS_OWN, SEQUENCE, TableDef, VIEW_QUERY};
 
 /// What the options that hold them begin with; a colon and the name follow.
 const PREFIX: &str = "key:";
@@ -51,7 +51,7 @@ pub struct KeyDef {
 
 /// True for an option that holds what a definition says elsewhere than in WITH.
 pub fn is_inner_option(name: &str) -> bool {
-    name.contains(':') || [crate::table::COMMENT, crate::table::VIEW_QUERY, crate::table::SEQUENCE].contains(&name)
+    name.contains(':') || [COMMENT, VIEW_QUERY, SEQUENCE, SCHEMA_OF_ITS_OWN].contains(&name)
 }
 
 impl TableDef {

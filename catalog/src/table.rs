@@ -25,6 +25,9 @@ pub const VIEW_QUERY: &str = "view_query";
 /// The option that makes a view one of a sequence: what it counts, and how far it has come.
 pub const SEQUENCE: &str = "sequence";
 
+/// The option that makes a view stand for a schema. Its name, and those of what is in it, begin with the schema's and a point.
+pub const SCHEMA_OF_ITS_OWN: &str = "schema";
+
 /// The option that holds a comment: on the table, or with a colon and its name on a column.
 pub const COMMENT: &str = "comment";
 
@@ -149,6 +152,11 @@ impl TableDef {
     /// What a sequence counts, as text; `None` for tables and views.
     pub fn sequence(&self) -> Option<&str> {
         self.options.get(SEQUENCE).map(String::as_str)
+    }
+
+    /// True for what stands for a schema.
+    pub fn is_schema(&self) -> bool {
+        self.options.contains_key(SCHEMA_OF_ITS_OWN)
     }
 
     /// The comment on the table, or on a column of it.

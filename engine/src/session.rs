@@ -54,6 +54,7 @@ mod prepared;
 mod privileges;
 mod returning;
 mod role_statements;
+mod schemas;
 mod sequences;
 mod temporary;
 mod threads;

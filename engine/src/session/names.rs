@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement as Ast};
 use parking_lot::RwLock;
-use zxq_catalog::{Snapshot, TableDef, Tier};
+use zxq_catalog::{Snapshot, TableDef, TableState, Tier};
 
 use crate::context::{CATALOG, PUBLIC};
 use crate::error::{EngineError, ErrorKind, Result};
@@ -81,7 +81,8 @@ impl EngineSession {
     /// The schemas that names without one are looked up in, those that there are.
     pub fn search_path(&self) -> Vec<String> {
         let mut path = self.names.state.read().path.clone();
-        path.retain(|schema| is_schema(schema));
+        let snapshot = self.engine.snapshot();
+        path.retain(|schema| is_schema(schema) || is_own_schema(&snapshot, schema));
         path
     }
 
@@ -130,6 +131,12 @@ impl EngineSession {
                 let known = snapshot.table(table);
                 let path = self.search_path();
                 for schema in &path {
+                    if let Some(state) = of_own_schema(snapshot, schema, table) {
+                        return match state.def.view() {
+                            Some(_) => view(&state.def),
+                            None => Ok(Meaning::Relation(vec![PUBLIC.to_owned(), state.def.name.clone()])),
+                        };
+                    }
                     match (schema.as_str(), known) {
                         (PUBLIC, Some(state)) if state.def.view().is_some() => return view(&state.def),
                         (PUBLIC, Some(_)) => return Ok(Meaning::AsItIs),
@@ -157,6 +164,11 @@ impl EngineSession {
                 Some(def) => view(&def),
                 None => Ok(Meaning::Relation(vec![TEMPORARY.to_owned(), table.clone()])),
             },
+            [schema, table] if is_own_schema(snapshot, schema) => match of_own_schema(snapshot, schema, table) {
+                Some(state) if state.def.view().is_some() => view(&state.def),
+                Some(state) => Ok(Meaning::Relation(vec![PUBLIC.to_owned(), state.def.name.clone()])),
+                None => Ok(Meaning::AsItIs),
+            },
             [schema, table] if schema == PUBLIC => match snapshot.table(table) {
                 Some(state) if state.def.view().is_some() => view(&state.def),
                 _ => Ok(Meaning::AsItIs),
@@ -178,6 +190,9 @@ impl EngineSession {
     /// As [`EngineSession::resolve`].
     pub(crate) fn full_name(&self, name: &[String]) -> Result<Vec<String>> {
         let snapshot = self.engine.snapshot();
+        if let Some(state) = self.in_own_schema(&snapshot, name) {
+            return Ok(vec![PUBLIC.to_owned(), state.def.name.clone()]);
+        }
         let meant = self.meaning(&snapshot, name, &mut Vec::new())?;
         let last = name.last().cloned().unwrap_or_default();
         Ok(match (meant, name) {
@@ -187,6 +202,39 @@ impl EngineSession {
             (Meaning::AsItIs, [schema, table]) => vec![schema.clone(), table.clone()],
             (Meaning::View(..) | Meaning::AsItIs, _) => vec![PUBLIC.to_owned(), last],
         })
+    }
+
+    /// What a name means where that is in a schema of its own.
+    fn in_own_schema<'a>(&self, snapshot: &'a Snapshot, name: &[String]) -> Option<&'a Arc<TableState>> {
+        match name {
+            [table] if self.names.temporaries.has(table) => None,
+            [table] => {
+                let path = self.search_path();
+                let holds = |schema: &&String| *schema == PUBLIC || is_own_schema(snapshot, schema);
+                for schema in path.iter().filter(holds) {
+                    match of_own_schema(snapshot, schema, table) {
+                        Some(state) => return Some(state),
+                        None if schema == PUBLIC && snapshot.table(table).is_some() => return None,
+                        None => {}
+                    }
+                }
+                None
+            }
+            [.., schema, table] => of_own_schema(snapshot, schema, table),
+            [] => None,
+        }
+    }
+
+    /// The name under which a relation is kept that is called so here, for what takes the last part of a name only.
+    pub fn kept_name(&self, table: &str) -> String {
+        let snapshot = self.engine.snapshot();
+        let found = self.in_own_schema(&snapshot, &[table.to_owned()]);
+        found.map_or_else(|| table.to_owned(), |state| state.def.name.clone())
+    }
+
+    /// True for a schema that there is.
+    pub(crate) fn is_schema(&self, schema: &str) -> bool {
+        is_schema(schema) || is_own_schema(&self.engine.snapshot(), schema)
     }
 
     /// Refuses the name of a relation that there is not.
@@ -248,10 +296,19 @@ impl EngineSession {
                 Err(EngineError::new(ErrorKind::InvalidDefinition, message))
             }
             [table] if temporary => Ok((table.clone(), true)),
-            [_] if !self.search_path().iter().any(|schema| schema == PUBLIC) => {
-                Err(EngineError::new(ErrorKind::UndefinedSchema, "no schema has been selected to create in"))
+            [table] => {
+                let snapshot = self.engine.snapshot();
+                let holds = |schema: &String| *schema == PUBLIC || is_own_schema(&snapshot, schema);
+                match self.search_path().into_iter().find(holds) {
+                    Some(schema) if schema == PUBLIC => Ok((self.outside_of_schemas(table)?, false)),
+                    Some(schema) => Ok((name_in(&schema, table), false)),
+                    None => {
+                        Err(EngineError::new(ErrorKind::UndefinedSchema, "no schema has been selected to create in"))
+                    }
+                }
             }
-            [table] => Ok((table.clone(), false)),
+            [schema, table] if is_own_schema(&self.engine.snapshot(), schema) => Ok((name_in(schema, table), false)),
+            [schema, table] if schema == PUBLIC => Ok((self.outside_of_schemas(table)?, false)),
             [schema, _] if !is_schema(schema) => {
                 Err(EngineError::new(ErrorKind::UndefinedSchema, format!("schema \"{schema}\" does not exist")))
             }
@@ -268,8 +325,51 @@ impl EngineSession {
             [one] => self.names.temporaries.has(one),
             _ => false,
         };
+        let snapshot = self.engine.snapshot();
+        match relations::parts(name).as_slice() {
+            [one] if !mine => {
+                if let Some(state) = self.in_own_schema(&snapshot, std::slice::from_ref(one)) {
+                    return Ok((state.def.name.clone(), false));
+                }
+                if snapshot.table(one).is_some() && self.search_path().iter().any(|schema| schema == PUBLIC) {
+                    return Ok((one.clone(), false));
+                }
+            }
+            _ => {}
+        }
         self.object(name, mine)
     }
+}
+
+impl EngineSession {
+    /// A name of the schema public, which must not read as one of another schema.
+    fn outside_of_schemas(&self, table: &str) -> Result<String> {
+        let snapshot = self.engine.snapshot();
+        match table.split_once('.') {
+            Some((schema, _)) if is_own_schema(&snapshot, schema) => Err(EngineError::new(
+                ErrorKind::FeatureNotSupported,
+                format!("\"{table}\" cannot be in the schema public: it begins as the names of the schema {schema} do"),
+            )),
+            _ => Ok(table.to_owned()),
+        }
+    }
+}
+
+/// The name under which something in a schema of its own is kept.
+pub(crate) fn name_in(schema: &str, table: &str) -> String {
+    format!("{schema}.{table}")
+}
+
+/// True for a schema that somebody has made.
+pub(crate) fn is_own_schema(snapshot: &Snapshot, schema: &str) -> bool {
+    snapshot.table(&name_in(schema, "")).is_some_and(|state| state.def.is_schema())
+}
+
+fn of_own_schema<'a>(snapshot: &'a Snapshot, schema: &str, table: &str) -> Option<&'a Arc<TableState>> {
+    if table.is_empty() || !is_own_schema(snapshot, schema) {
+        return None;
+    }
+    snapshot.table(&name_in(schema, table))
 }
 
 fn is_temporary(schema: &str) -> bool {

@@ -1,18 +1,15 @@
-//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`, `CREATE SCHEMA` and `DROP SCHEMA`; sequences are in [`sequences`].
+//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`; schemas are in [`schemas`], sequences in [`sequences`].
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{
-    CommentObject, CreateIndex, ObjectName, ObjectType, SchemaName, Statement as Ast,
-};
+use datafusion::sql::sqlparser::ast::{CommentObject, CreateIndex, ObjectName, ObjectType, Statement as Ast};
 use zxq_catalog::roles::Privileges;
 use zxq_catalog::{Change, KeyDef, KeyKind, TableDef};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
-use crate::session::names::is_schema;
-use crate::session::sequences;
+use crate::session::{schemas, sequences};
 use crate::sql::{self, keys, relations};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
@@ -57,12 +54,12 @@ pub(crate) async fn run(session: &EngineSession, ast: &Ast, control: &JobControl
             Ok(Some("DROP SEQUENCE"))
         }
         Ast::CreateSchema { schema_name, if_not_exists, .. } => {
-            create_schema(session, schema_name, *if_not_exists)?;
+            schemas::create(session, schema_name, *if_not_exists, control).await?;
             Ok(Some("CREATE SCHEMA"))
         }
-        Ast::Drop { object_type: ObjectType::Schema, names, if_exists, .. } => {
+        Ast::Drop { object_type: ObjectType::Schema, names, if_exists, cascade, .. } => {
             for name in names {
-                drop_schema(session, name, *if_exists)?;
+                schemas::drop_schema(session, name, *if_exists, *cascade, control).await?;
             }
             Ok(Some("DROP SCHEMA"))
         }
@@ -239,37 +236,6 @@ async fn drop_index(session: &EngineSession, name: &ObjectName, if_exists: bool,
     session.engine.change_notes(&def.name, change, control).await?;
     session.note_lasting("DROP INDEX");
     Ok(())
-}
-
-fn create_schema(session: &EngineSession, name: &SchemaName, if_not_exists: bool) -> Result<()> {
-    let name = match name {
-        SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => relations::parts(name).pop(),
-        SchemaName::UnnamedAuthorization(user) => Some(sql::normalise(user)),
-    };
-    let name = name.unwrap_or_default();
-    match (is_schema(&name), if_not_exists) {
-        (true, true) => {
-            session.notice(format!("schema \"{name}\" already exists, skipping"));
-            Ok(())
-        }
-        (true, false) => Err(EngineError::new(ErrorKind::DuplicateSchema, format!("schema \"{name}\" already exists"))),
-        (false, _) => {
-            Err(unsupported(format!("CREATE SCHEMA \"{name}\" is not supported: all tables are in the schema public")))
-        }
-    }
-}
-
-fn drop_schema(session: &EngineSession, name: &ObjectName, if_exists: bool) -> Result<()> {
-    let name = relations::parts(name).pop().unwrap_or_default();
-    if is_schema(&name) {
-        let message = format!("cannot drop schema {name} because it is required by the database system");
-        return Err(EngineError::new(ErrorKind::DependentObjects, message));
-    }
-    if if_exists {
-        session.notice(format!("schema \"{name}\" does not exist, skipping"));
-        return Ok(());
-    }
-    Err(EngineError::new(ErrorKind::UndefinedSchema, format!("schema \"{name}\" does not exist")))
 }
 
 impl Engine {

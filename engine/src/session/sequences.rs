@@ -270,7 +270,7 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         Some(argument) => sequences::named(argument),
         None => None,
     };
-    let Some(name) = name else {
+    let Some(name) = name.map(|name| session.kept_name(&name)) else {
         let message = format!("{} is supported with the name of a sequence as a literal", call.function);
         return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
     };

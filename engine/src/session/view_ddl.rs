@@ -115,7 +115,7 @@ pub(crate) async fn drop_views(
             continue;
         }
         match snapshot.table(&name) {
-            Some(state) if state.def.view().is_some() && state.def.sequence().is_none() => {
+            Some(state) if state.def.view().is_some() && state.def.sequence().is_none() && !state.def.is_schema() => {
                 session.rights()?.check_owner(&state.def)?;
                 drop_with_readers(session, &name, cascade, control).await?;
             }

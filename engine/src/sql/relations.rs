@@ -120,7 +120,13 @@ impl Resolver<'_> {
         match (self.meaning)(&parts)? {
             Meaning::AsItIs => {}
             Meaning::Relation(relation) => {
-                if parts.len() > relation.len() {
+                // What is in a schema of its own has that in its name: columns are found by the name that was written.
+                let is_renamed = relation.last() != Some(last);
+                if is_renamed && alias.is_none() {
+                    let name = Ident::with_quote('"', last.clone());
+                    *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+                }
+                if parts.len() > relation.len() || (is_renamed && parts.len() > 1) {
                     self.prefixes.push(parts);
                 }
                 *name = object_name(relation);

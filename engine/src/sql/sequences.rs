@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::ident::normalise;
+use super::ident::{normalise, quote_ident};
 use super::statement::parse_expression;
 use crate::error::{EngineError, ErrorKind, Result};
 
@@ -162,6 +162,16 @@ impl SequenceDef {
         Ok(())
     }
 
+    /// The statement that makes one like this.
+    pub(crate) fn create(&self, name: &str) -> String {
+        let SequenceDef { increment, least, most, start, cycles, .. } = self;
+        let cycle = if *cycles { " CYCLE" } else { "" };
+        format!(
+            "CREATE SEQUENCE {} INCREMENT BY {increment} MINVALUE {least} MAXVALUE {most} START WITH {start}{cycle}",
+            quote_ident(name)
+        )
+    }
+
     /// The query that `SELECT * FROM sequence` reads.
     pub(crate) fn as_query(&self) -> String {
         let shown = self.next.or(self.last).unwrap_or(self.start);
@@ -198,14 +208,18 @@ pub(crate) fn of_default(default: &str) -> Option<String> {
     (function_of(&function) == Some("nextval")).then(|| named(arguments(&function).first()?)).flatten()
 }
 
-/// The name that a text or a cast of one is, without its schema.
+/// The name that a text or a cast of one is, as it is kept: with its schema, where that is not public.
 pub(crate) fn named(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Cast { expr, .. } | Expr::Nested(expr) => named(expr),
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => match parse_expression(text).ok()? {
                 Expr::Identifier(name) => Some(normalise(&name)),
-                Expr::CompoundIdentifier(parts) => parts.last().map(normalise),
+                Expr::CompoundIdentifier(parts) => {
+                    let name = normalise(parts.last()?);
+                    let schema = parts.iter().rev().nth(1).map(normalise).filter(|schema| schema != "public");
+                    Some(schema.map_or(name.clone(), |schema| format!("{schema}.{name}")))
+                }
                 _ => None,
             },
             _ => None,

@@ -6,6 +6,7 @@ use zxq_catalog::{Granularity, KeyKind, TableDef, is_inner_option};
 
 use crate::sql::ident::{quote_ident, quoted_text};
 use crate::sql::options::{Age, TIMES, TableLayout, render_age};
+use crate::sql::sequences::SequenceDef;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,12 @@ pub fn show_create_table(def: &TableDef) -> String {
     if let Some((format, location)) = def.external() {
         let name = quote_ident(&def.name);
         return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quoted_text(location));
+    }
+    if let Some(schema) = def.name.strip_suffix('.').filter(|_| def.is_schema()) {
+        return format!("CREATE SCHEMA {}", quote_ident(schema));
+    }
+    if let Some(sequence) = def.sequence().and_then(SequenceDef::parse) {
+        return sequence.create(&def.name);
     }
     if let Some(query) = def.view() {
         let columns: Vec<String> = def.columns.iter().map(|column| quote_ident(&column.name)).collect();

@@ -107,11 +107,18 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     }
     let system = schema(&mut rows, oids.of(SYSTEM), SYSTEM, "views of zxq itself");
     let tables: Vec<u32> = oids_of_tables(&mut oids, snapshot.tables.keys());
+    let mut schemas = BTreeMap::from([("", PUBLIC_OID)]);
+    for (table, oid) in snapshot.tables.values().zip(&tables) {
+        if let Some(name) = table.def.name.strip_suffix('.').filter(|_| table.def.is_schema()) {
+            rows.add("stored_schemas", &[oid.to_string(), text(name), text("")]);
+            schemas.insert(name, *oid);
+        }
+    }
     // The tiers' tables are not listed: clients that look a table up by its name alone would find four.
-    for ((id, table), oid) in snapshot.tables.iter().zip(tables) {
+    for ((id, table), oid) in snapshot.tables.iter().zip(tables).filter(|((_, table), _)| !table.def.is_schema()) {
         let kept = Kept { owner: table.def.owner.unwrap_or(ZXQ), acl: role_facts::acl(&snapshot.roles, &table.def) };
         role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
-        insert_table(&mut rows, &mut oids, oid, table, &kept);
+        insert_table(&mut rows, &mut oids, oid, (table, &schemas), &kept);
     }
     for view in views {
         let oid = oids.of(&format!("view {}", view.name));
@@ -161,14 +168,26 @@ struct Kept {
 }
 
 /// One table or view.
-fn insert_table(rows: &mut Inserts, oids: &mut Oids, oid: u32, table: &TableState, kept: &Kept) {
+fn insert_table(
+    rows: &mut Inserts,
+    oids: &mut Oids,
+    oid: u32,
+    (table, schemas): (&TableState, &BTreeMap<&str, u32>),
+    kept: &Kept,
+) {
     let def = &table.def;
+    // In a schema that somebody made, that is in the name.
+    let (schema, name) = match def.name.split_once('.') {
+        Some((schema, name)) if schemas.contains_key(schema) => (schema, name),
+        _ => ("", def.name.as_str()),
+    };
+    let schema = schemas.get(schema).copied().unwrap_or(PUBLIC_OID);
     let row_count: u64 = table.all().filter(|s| s.is_owner()).map(|s| s.rows).sum();
     let bytes: u64 = table.all().map(|s| s.bytes).sum();
     let values = [
         oid.to_string(),
-        PUBLIC_OID.to_string(),
-        text(&def.name),
+        schema.to_string(),
+        text(name),
         text(kind_of(def)),
         row_count.to_string(),
         bytes.to_string(),

@@ -247,9 +247,10 @@ impl Session {
     async fn start_copy(&mut self, copy: &CopyCommand) -> Result<Reply, WireError> {
         match copy {
             CopyCommand::In { table, columns, options } => {
-                self.engine.check_may_copy(table, options.create)?;
+                let table = self.engine.kept_name(table);
+                self.engine.check_may_copy(&table, options.create)?;
                 let owner = self.engine.owner_of_new_tables();
-                let copy = CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone(), owner };
+                let copy = CopyIn { table, columns: columns.clone(), options: options.clone(), owner };
                 Ok(Reply::CopyIn(copy))
             }
             CopyCommand::Out { query, whole, options } => {

@@ -323,9 +323,14 @@ pub(crate) fn parse_copy(cursor: &mut Cursor<'_>) -> Result<CopyCommand, WireErr
         let part = cursor.name()?;
         source.push('.');
         source.push_str(&quoted(&part));
-        // One catalog, and the schema public: the last part names the table.
+        // One catalog; what is in a schema that somebody made has that in the name under which it is kept.
         if !matches!(table.as_str(), "public" | "zxq") {
             let schema = table;
+            let built_in = ["hot", "warm", "cold", "pg_catalog", "information_schema"].contains(&schema.as_str());
+            if !built_in && !schema.starts_with("pg_temp") {
+                table = format!("{schema}.{part}");
+                continue;
+            }
             if cursor.peek().is_some_and(|token| token.is("FROM") || token.is_symbol("(")) {
                 return Err(WireError::unsupported(format!(
                     "rows go into tables of the schema public, not of {schema}"

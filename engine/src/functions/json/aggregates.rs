@@ -30,7 +30,7 @@ pub(crate) fn functions() -> Vec<AggregateUDF> {
     ]
     .map(|(name, shape, binary)| {
         let signature = Signature::any(if shape == Shape::Array { 1 } else { 2 }, Volatility::Stable);
-        JsonAgg { name, shape, binary, gathers: array_agg_udaf(), signature }.into()
+        AggregateUDF::from(JsonAgg { name, shape, binary, gathers: array_agg_udaf(), signature })
     })
     .into()
 }

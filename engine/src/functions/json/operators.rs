@@ -21,10 +21,9 @@ pub(crate) struct JsonOperators;
 
 impl ExprPlanner for JsonOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let expr = match changes(expr, schema) {
-            Ok(planned) => return Ok(PlannerResult::Planned(planned)),
-            Err(expr) => expr,
-        };
+        if let Some(planned) = changed(&expr, schema) {
+            return Ok(PlannerResult::Planned(planned));
+        }
         let (name, what) = match expr.op {
             BinaryOperator::Arrow => ("->", What::Get),
             BinaryOperator::LongArrow => ("->>", What::GetText),
@@ -66,38 +65,45 @@ impl ExprPlanner for JsonOperators {
     }
 }
 
-/// An operator that makes other JSON of `jsonb`, or looks for names; otherwise what was given.
-fn changes(expr: RawBinaryExpr, schema: &DFSchema) -> Result<Expr, RawBinaryExpr> {
+/// An operator that makes other JSON of `jsonb`, or looks for names.
+fn changed(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
     let (name, change) = match expr.op {
         BinaryOperator::StringConcat => ("||", Change::Concat),
         BinaryOperator::Minus => ("-", Change::Without),
         BinaryOperator::HashMinus => ("#-", Change::WithoutPath),
         BinaryOperator::QuestionPipe => ("?|", Change::HasAny),
         BinaryOperator::QuestionAnd => ("?&", Change::HasAll),
-        _ => return Err(expr),
+        _ => return None,
     };
     let left = is_jsonb(&expr.left, schema);
     let fits = match change {
         // Beside a text that is written out or a parameter, which are jsonb then.
         Change::Concat => {
             let open = |other: &Expr| is_open(other) || is_jsonb(other, schema);
-            left && open(&expr.right) || is_jsonb(&expr.right, schema) && open(&expr.left)
+            (left && open(&expr.right)) || (is_jsonb(&expr.right, schema) && open(&expr.left))
         }
         _ => left,
     };
     if !fits {
-        return Err(expr);
+        return None;
     }
+    let (left, right) = (expr.left.clone(), expr.right.clone());
+    let right = match (change, right) {
+        (Change::Without, Expr::Placeholder(Placeholder { id, field: None })) => {
+            Expr::Placeholder(Placeholder::new_with_field(id, Some(text())))
+        }
+        (_, right) => right,
+    };
     let as_jsonb = |operand: Expr| match is_open(&operand) {
         true => Expr::Cast(Cast::new_from_field(Box::new(operand), annotated(DataType::Utf8View, "jsonb"))),
         false => operand,
     };
     let arguments = match change {
-        Change::Concat => vec![as_jsonb(expr.left), as_jsonb(expr.right)],
-        _ => vec![expr.left, expr.right],
+        Change::Concat => vec![as_jsonb(left), as_jsonb(right)],
+        _ => vec![left, right],
     };
     let function = Arc::new(ScalarUDF::from(JsonChange::new(name, change, true)));
-    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
+    Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
 }
 
 /// A text that is written out, or a parameter, of which nothing says the type yet.

@@ -33,7 +33,7 @@ const IS_ROW: &str = "zxq.row";
 
 /// The functions that the plan writes out.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    [ROW, ROW_OR_NULL].map(|name| WholeRow::new(name, None).into()).into()
+    [ROW, ROW_OR_NULL].map(|name| ScalarUDF::from(WholeRow::new(name, None))).into()
 }
 
 /// True for a field whose values are rows as JSON.

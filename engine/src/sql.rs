@@ -25,6 +25,7 @@ pub(crate) mod relations;
 pub(crate) mod role_statement;
 pub(crate) mod row_places;
 mod select_into;
+mod sequence_options;
 pub(crate) mod sequences;
 pub(crate) mod series;
 pub(crate) mod set_returning;

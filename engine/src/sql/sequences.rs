@@ -86,7 +86,8 @@ impl SequenceDef {
                         return Err(invalid(format!("CACHE ({number}) must be greater than zero")));
                     }
                 }
-                SequenceOptions::Cycle(cycle) => cycles = *cycle,
+                // The parser says true of NO CYCLE.
+                SequenceOptions::Cycle(no) => cycles = !no,
             }
         }
         if increment == 0 {

@@ -118,7 +118,7 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     for ((id, table), oid) in snapshot.tables.iter().zip(tables).filter(|((_, table), _)| !table.def.is_schema()) {
         let kept = Kept { owner: table.def.owner.unwrap_or(ZXQ), acl: role_facts::acl(&snapshot.roles, &table.def) };
         role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
-        insert_table(&mut rows, &mut oids, oid, (table, &schemas), &kept);
+        insert_table(&mut rows, &mut oids, oid, (table.as_ref(), &schemas), &kept);
     }
     for view in views {
         let oid = oids.of(&format!("view {}", view.name));

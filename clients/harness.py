@@ -36,6 +36,9 @@ TARGET = {key: os.environ.get(f"ZXQ_CLIENT_{key.upper()}", "") for key in ("host
 TLS = bool(TARGET["root"])
 HOST, PORT, USER, DATABASE = TARGET["host"], int(TARGET["port"] or 0), TARGET["user"], TARGET["database"]
 
+# Where `install` puts packages.
+ENVIRONMENT = os.environ.get("ZXQ_CLIENTS_ENV", os.path.expanduser("~/.cache/zxq-clients"))
+
 # A client connects as its script says, and not as this machine is set up.
 for variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[variable]
@@ -128,13 +131,15 @@ def mistakes(table):
 class Client:
     """One client: what it is called, how it connects, and what it is tried with."""
 
-    def __init__(self, name, version, call, plain, tls, names=None):
+    def __init__(self, name, version, call, plain, tls, names=None, over_tls=None):
         """`call` is how the connection is made, with `{dsn}` for what `plain` and `tls` say; `names` holds what it is evaluated in,
-        so that the call in the documentation is the one that was run."""
+        so that the call in the documentation is the one that was run. `over_tls` are the features that are tried over TLS too, all
+        by default: tools over a driver that has a script of its own need not do everything twice."""
         self.name, self.version, self.call, self.names = name, version, call, names
         self.templates = {"plain": plain, "tls": tls}
         self.dsn = self.templates["tls" if TLS else "plain"].format(**TARGET)
         self.features = {}
+        self.over_tls = over_tls
         # Each script has its tables, also when the same server is asked plainly and over TLS at once.
         self.prefix = "c_" + "".join(c if c.isalnum() else "_" for c in name.lower()) + ("_tls" if TLS else "")
 
@@ -202,9 +207,9 @@ class Client:
             sys.exit(f"{command[0]} ended with {running.returncode}: {''.join(other)[-1000:]}")
 
     def main(self):
-        only = sys.argv[1:]
-        features = {key: run for key, run in self.features.items() if not only or key in only}
-        tell(client=self.name, version=self.version, call=self.call, features=list(self.features), **self.templates)
+        wanted = sys.argv[1:] or (TLS and self.over_tls) or list(self.features)
+        features = {key: run for key, run in self.features.items() if key in wanted}
+        tell(client=self.name, version=self.version, call=self.call, features=list(features), **self.templates)
         waiting = list(features)
         watch = Watch(float(os.environ.get("ZXQ_CLIENT_PATIENCE", "25")), waiting)
         for key, function in features.items():

@@ -4,10 +4,10 @@ import json
 import os
 import shutil
 
-from harness import Client, missing
+from harness import ENVIRONMENT, Client, missing
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = os.path.join(os.environ.get("ZXQ_CLIENTS_ENV", os.path.expanduser("~/.cache/zxq-clients")), "node/node_modules")
+MODULES = os.path.join(ENVIRONMENT, "node/node_modules")
 
 
 def run(name, package, others, call, plain, tls, script, features):

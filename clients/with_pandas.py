@@ -12,6 +12,7 @@ client = Client(
     "postgresql+psycopg://{user}@{host}:{port}/{database}",
     "postgresql+psycopg://{user}:{password}@{host}:{port}/{database}?sslmode=verify-full&sslrootcert={root}&channel_binding=require",
     {"sqlalchemy": sqlalchemy},
+    over_tls=["connect", "rows"],
 )
 TYPED = ("id", "n", "name", "price", "f", "ok", "day", "seen", "ts")
 

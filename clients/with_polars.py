@@ -1,10 +1,10 @@
-"""polars: frames through ADBC and connectorx, and written through ADBC and SQLAlchemy."""
+"""polars: frames through ADBC and other drivers, and written through ADBC and SQLAlchemy."""
 
 import datetime as dt
 
 from harness import Client, must_fail, require, same
 
-polars, _, _, connectorx, sqlalchemy, psycopg = require("polars", "pyarrow", "adbc_driver_postgresql.dbapi", "connectorx", "sqlalchemy", "psycopg")
+polars, _, _, sqlalchemy, psycopg = require("polars", "pyarrow", "adbc_driver_postgresql.dbapi", "sqlalchemy", "psycopg")
 
 client = Client(
     "polars",
@@ -12,6 +12,7 @@ client = Client(
     'polars.read_database_uri(sql, "{dsn}", engine="adbc")',
     "postgresql://{user}@{host}:{port}/{database}",
     "postgresql://{user}:{password}@{host}:{port}/{database}?sslmode=verify-full&sslrootcert={root}&channel_binding=require",
+    over_tls=["connect", "rows", "bulk"],
 )
 TYPED = ("id", "n", "name", "note", "f", "ok", "day", "seen", "ts")
 

@@ -158,8 +158,8 @@ def catalog():
     same(described[8:14], ["seen|timestamp without time zone|||", "ts|timestamp with time zone|||", "raw|bytea|||", "uid|uuid|||", "tags|text[]|||", "doc|jsonb|||"])
     same([line.split("|")[:3] for line in answer(f"\\dt {table}\n")], [["public", table, "table"]])
     same(any(line.startswith("zxq|") for line in answer("\\l\n")), True, "\\l")
-    for command in ("\\dn", "\\du", "\\dT", "\\df version", "\\di", "\\dv", "\\d", f"\\dt+ {table}", f"\\d+ {table}", "\\dp", "\\dx", "\\des"):
-        psql(command + "\n")
+    commands = ("\\dn", "\\du", "\\dT", "\\df version", "\\di", "\\dv", "\\d", f"\\dt+ {table}", f"\\d+ {table}", "\\dp", "\\dx", "\\des")
+    psql("".join(f"{command}\n" for command in commands))
 
 
 client.main()

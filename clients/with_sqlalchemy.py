@@ -16,6 +16,7 @@ client = Client(
     "postgresql+psycopg://{user}@{host}:{port}/{database}",
     "postgresql+psycopg://{user}:{password}@{host}:{port}/{database}?sslmode=verify-full&sslrootcert={root}&channel_binding=require",
     globals(),
+    over_tls=["connect", "rows", "pool"],
 )
 sqlstate = lambda error: getattr(error.orig, "sqlstate", None) or error.orig.pgcode
 

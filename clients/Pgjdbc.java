@@ -51,8 +51,8 @@ public class Pgjdbc {
         try {
             action.run();
         } catch (SQLException error) {
-            if (!state.equals(error.getSQLState())) throw new IllegalStateException("SQLSTATE of " + error + ": got " + error.getSQLState() + ", not " + state);
-            return;
+            if (state.equals(error.getSQLState())) return;
+            throw new IllegalStateException("SQLSTATE of " + error + ": got " + error.getSQLState() + ", not " + state);
         }
         throw new IllegalStateException("no error where " + state + " is due");
     }
@@ -122,7 +122,8 @@ public class Pgjdbc {
             String table = PREFIX + "_copy_out";
             try (Connection c = session(small(table, 3))) {
                 StringWriter out = new StringWriter();
-                c.unwrap(PGConnection.class).getCopyAPI().copyOut("COPY (SELECT * FROM " + table + " ORDER BY id) TO STDOUT (FORMAT csv, HEADER)", out);
+                String sql = "COPY (SELECT * FROM " + table + " ORDER BY id) TO STDOUT (FORMAT csv, HEADER)";
+                c.unwrap(PGConnection.class).getCopyAPI().copyOut(sql, out);
                 same(out.toString(), "id,name\n1,name 1\n2,name 2\n3,name 3\n");
             }
         });
@@ -207,7 +208,8 @@ public class Pgjdbc {
                         same(r.getDouble("f") + " " + r.getBoolean("ok"), "0.5 true");
                         same(r.getObject("day", LocalDate.class), LocalDate.of(2024, 2, 29));
                         same(r.getObject("seen", LocalDateTime.class), LocalDateTime.of(2024, 2, 29, 12, 30, 0, 250000000));
-                        same(r.getObject("ts", OffsetDateTime.class), OffsetDateTime.of(2024, 2, 29, 12, 30, 0, 250000000, ZoneOffset.UTC));
+                        OffsetDateTime moment = OffsetDateTime.of(2024, 2, 29, 12, 30, 0, 250000000, ZoneOffset.UTC);
+                        same(r.getObject("ts", OffsetDateTime.class), moment);
                         same(Arrays.toString(r.getBytes("raw")), "[0, -1, 39]");
                         same(r.getObject("uid"), new UUID(0, 1));
                         same(Arrays.toString((Object[]) r.getArray("tags").getArray()), "[a, b c, null]");
@@ -232,7 +234,9 @@ public class Pgjdbc {
     static void params() throws SQLException {
         String table = PREFIX + "_params";
         try (Connection c = session(typed(table))) {
-            try (PreparedStatement p = c.prepareStatement("INSERT INTO " + table + " (id, n, name, price, f, ok, day, seen, ts, raw, uid, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
+            String insert = "INSERT INTO " + table + " (id, n, name, price, f, ok, day, seen, ts, raw, uid, tags)"
+                + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            try (PreparedStatement p = c.prepareStatement(insert)) {
                 for (int round = 1; round <= 7; round++) {
                     p.setLong(1, round);
                     p.setInt(2, 10 * round);
@@ -252,13 +256,17 @@ public class Pgjdbc {
                 for (int i = 2; i <= 12; i++) p.setObject(i, null);
                 same(p.executeUpdate(), 1);
             }
-            same(ask(c, "SELECT count(*), count(n), sum(n), max(price), min(day), max(seen), count(DISTINCT uid) FROM " + table), "8|7|280|2.5000|2024-02-29|2024-02-29 12:00:00|7");
+            same(ask(c, "SELECT count(*), count(n), sum(n), max(price), min(day), max(seen), count(DISTINCT uid) FROM " + table),
+                "8|7|280|2.5000|2024-02-29|2024-02-29 12:00:00|7");
             same(ask(c, "SELECT id FROM " + table + " WHERE n = ? AND name = ? AND price = ? AND ok = ? AND day = ? AND ts < ?",
                 20, "it's 2", new BigDecimal("2.5"), true, Date.valueOf("2024-02-29"), OffsetDateTime.now()), "2");
-            same(ask(c, "SELECT id FROM " + table + " WHERE uid = ? AND seen = ?", new UUID(0, 3), LocalDateTime.of(2024, 2, 29, 12, 0)), "3");
-            same(ask(c, "SELECT id FROM " + table + " WHERE id = ANY(?) ORDER BY id LIMIT ?", c.createArrayOf("bigint", new Long[] {2L, 9L, 1L}), 5), "1 2");
+            LocalDateTime noon = LocalDateTime.of(2024, 2, 29, 12, 0);
+            same(ask(c, "SELECT id FROM " + table + " WHERE uid = ? AND seen = ?", new UUID(0, 3), noon), "3");
+            Object ids = c.createArrayOf("bigint", new Long[] {2L, 9L, 1L});
+            same(ask(c, "SELECT id FROM " + table + " WHERE id = ANY(?) ORDER BY id LIMIT ?", ids, 5), "1 2");
             same(ask(c, "SELECT ?::text IS NULL, ? || 'x'", null, "a"), "t|ax");
-            try (PreparedStatement p = c.prepareStatement("INSERT INTO " + table + " (id, name) VALUES (?, ?)", Statement.RETURN_GENERATED_KEYS)) {
+            String one = "INSERT INTO " + table + " (id, name) VALUES (?, ?)";
+            try (PreparedStatement p = c.prepareStatement(one, Statement.RETURN_GENERATED_KEYS)) {
                 p.setLong(1, 9);
                 p.setString(2, "given back");
                 p.executeUpdate();
@@ -300,13 +308,16 @@ public class Pgjdbc {
         String table = PREFIX + "_catalog";
         try (Connection c = session(typed(table))) {
             DatabaseMetaData m = c.getMetaData();
-            same(named(m.getTables(null, "public", table, new String[] {"TABLE"}), "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE"), "public|" + table + "|TABLE");
+            same(named(m.getTables(null, "public", table, new String[] {"TABLE"}), "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE"),
+                "public|" + table + "|TABLE");
             same(named(m.getColumns(null, "public", table, "%"), "COLUMN_NAME", "TYPE_NAME", "IS_NULLABLE"),
-                "id|int8|NO n|int4|YES name|varchar|YES note|text|YES price|numeric|YES f|float8|YES ok|bool|YES day|date|YES seen|timestamp|YES ts|timestamptz|YES raw|bytea|YES uid|uuid|YES tags|_text|YES doc|jsonb|YES");
+                "id|int8|NO n|int4|YES name|varchar|YES note|text|YES price|numeric|YES f|float8|YES ok|bool|YES day|date|YES"
+                + " seen|timestamp|YES ts|timestamptz|YES raw|bytea|YES uid|uuid|YES tags|_text|YES doc|jsonb|YES");
             same(named(m.getColumns(null, "public", table, "pr_ce"), "COLUMN_SIZE", "DECIMAL_DIGITS", "ORDINAL_POSITION"), "12|4|5");
             same(named(m.getSchemas(null, "publ%"), "TABLE_SCHEM"), "public");
             same(named(m.getCatalogs(), "TABLE_CAT").contains("zxq"), true);
-            same(named(m.getPrimaryKeys(null, "public", table), "COLUMN_NAME") + named(m.getIndexInfo(null, "public", table, false, false), "INDEX_NAME")
+            same(named(m.getPrimaryKeys(null, "public", table), "COLUMN_NAME")
+                + named(m.getIndexInfo(null, "public", table, false, false), "INDEX_NAME")
                 + named(m.getImportedKeys(null, "public", table), "FKCOLUMN_NAME"), "");
             same(named(m.getTypeInfo(), "TYPE_NAME").contains("timestamptz"), true);
             m.getFunctions(null, "public", "%").close();

@@ -32,7 +32,9 @@ FEATURES = {
 }
 
 # Where the server is. `root` is the file of the authority that signed its certificate; without one the client connects plainly.
-TARGET = {key: os.environ.get(f"ZXQ_CLIENT_{key.upper()}", "") for key in ("host", "port", "user", "database", "password", "root")}
+TARGET = {
+    key: os.environ.get(f"ZXQ_CLIENT_{key.upper()}", "") for key in ("host", "port", "user", "database", "password", "root")
+}
 TLS = bool(TARGET["root"])
 HOST, PORT, USER, DATABASE = TARGET["host"], int(TARGET["port"] or 0), TARGET["user"], TARGET["database"]
 
@@ -65,10 +67,38 @@ COLUMNS = {
     "doc": "JSONB",
 }
 ROWS = [
-    (1, 10, "O'Neil", "tab\tback\\slash é", Decimal("1.5000"), 0.5, True, dt.date(2024, 2, 29), MOMENT, MOMENT.replace(tzinfo=UTC),
-     b"\x00\xff'", uuid.UUID(int=1), ["a", "b c", None], {"a": [1, 2]}),
-    (2, -2147483648, "", "line\nline", Decimal("-99999999.9999"), -1e300, False, dt.date(1969, 12, 31), OLD, OLD.replace(tzinfo=UTC),
-     b"", uuid.UUID(int=2**128 - 1), [], {}),
+    (
+        1,
+        10,
+        "O'Neil",
+        "tab\tback\\slash é",
+        Decimal("1.5000"),
+        0.5,
+        True,
+        dt.date(2024, 2, 29),
+        MOMENT,
+        MOMENT.replace(tzinfo=UTC),
+        b"\x00\xff'",
+        uuid.UUID(int=1),
+        ["a", "b c", None],
+        {"a": [1, 2]},
+    ),
+    (
+        2,
+        -2147483648,
+        "",
+        "line\nline",
+        Decimal("-99999999.9999"),
+        -1e300,
+        False,
+        dt.date(1969, 12, 31),
+        OLD,
+        OLD.replace(tzinfo=UTC),
+        b"",
+        uuid.UUID(int=2**128 - 1),
+        [],
+        {},
+    ),
     (3,) + (None,) * 13,
 ]
 

@@ -38,4 +38,8 @@ exports.typed = (table, rows = true) => [
   `CREATE TABLE ${table} (${env('COLUMNS')})`,
   ...(rows ? [`INSERT INTO ${table} VALUES ${env('VALUES')}`] : []),
 ];
-exports.mistakes = (table) => env('MISTAKES').replaceAll('@T', table).split('\n').map((line) => line.split('\t'));
+exports.mistakes = (table) =>
+  env('MISTAKES')
+    .replaceAll('@T', table)
+    .split('\n')
+    .map((line) => line.split('\t'));

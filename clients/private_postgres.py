@@ -30,7 +30,9 @@ def openssl(folder, *arguments):
 def make_certificates(folder):
     """`ca.pem`, and `server.pem` with `server.key` for this machine."""
     key = ["-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    openssl(folder, "req", "-x509", *key, "-days", "30", "-subj", "/CN=an authority of tests", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(
+        folder, "req", "-x509", *key, "-days", "30", "-subj", "/CN=an authority of tests", "-keyout", "ca.key", "-out", "ca.pem"
+    )
     openssl(folder, "req", "-new", *key, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
     with open(f"{folder}/extensions", "w") as file:
         file.write("subjectAltName=DNS:localhost,IP:127.0.0.1")
@@ -79,7 +81,11 @@ class PrivatePostgres:
             if self.server.poll() is not None:
                 raise RuntimeError(f"PostgreSQL did not start: {open(log.name).read()}")
             time.sleep(0.05)
-        for sql in ("CREATE ROLE zxq SUPERUSER LOGIN", f"CREATE ROLE alice SUPERUSER LOGIN PASSWORD '{PASSWORD}'", "CREATE DATABASE zxq"):
+        for sql in (
+            "CREATE ROLE zxq SUPERUSER LOGIN",
+            f"CREATE ROLE alice SUPERUSER LOGIN PASSWORD '{PASSWORD}'",
+            "CREATE DATABASE zxq",
+        ):
             self.sql(sql)
         return self
 

@@ -39,7 +39,9 @@ def run_script(name, variables, patience):
     """What the script prints, and what to say of a feature that it printed nothing of."""
     command = [sys.executable, f"{HERE}/with_{name}.py"]
     # A group of its own, so that what it started ends with it.
-    running = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen(
+        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         out, err = running.communicate(timeout=patience)
         return out, f"the script ended with {running.returncode}: {err.strip()[-500:]}"
@@ -98,7 +100,9 @@ def judge(runs, gaps):
             if why is not None and feature not in known:
                 wrong.append(f"{done['name']}, {mode}, {feature}: {why}")
             if why is None and feature in known:
-                wrong.append(f"{done['name']}, {mode}, {feature}: works, and gaps.txt says that it does not: take that line out")
+                wrong.append(
+                    f"{done['name']}, {mode}, {feature}: works, and gaps.txt says that it does not: take that line out"
+                )
     names = {(done["name"], feature, done["mode"]) for done in runs for feature in done["results"]}
     tried = {(done["name"], done["mode"]) for done in runs if not done["about"].get("missing")}
     for client, feature, mode in gaps:
@@ -114,7 +118,10 @@ def targets(arguments, near):
     found = {}
     if arguments.postgres:
         at = {"host": "127.0.0.1", "port": near.port, "database": "zxq"}
-        return {"plain": at | {"user": "zxq"}, "tls": at | {"user": "alice", "password": private_postgres.PASSWORD, "root": near.root}}
+        return {
+            "plain": at | {"user": "zxq"},
+            "tls": at | {"user": "alice", "password": private_postgres.PASSWORD, "root": near.root},
+        }
     for mode, address, user in (("plain", arguments.plain, arguments.user), ("tls", arguments.tls, arguments.tls_user)):
         if address:
             host, port = address.rsplit(":", 1)
@@ -161,7 +168,12 @@ def main():
         slow = ("pgjdbc", "psql", "pgcli", "duckdb", "dbt", "polars", "sqlalchemy")
         names = sorted(scripts(arguments.clients), key=lambda name: (slow.index(name) if name in slow else len(slow), name))
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            waiting = [pool.submit(run, name, mode, found[mode], arguments.patience) for name in names for mode in MODES if mode in found]
+            waiting = [
+                pool.submit(run, name, mode, found[mode], arguments.patience)
+                for name in names
+                for mode in MODES
+                if mode in found
+            ]
             runs = [future.result() for future in waiting]
     if arguments.results:
         with open(arguments.results) as file:
@@ -177,7 +189,9 @@ def main():
     if arguments.check and not skipped and not wrong:
         with open(arguments.check) as file:
             if file.read() != text:
-                wrong.append(f"{arguments.check} does not say what this run found: write it with --table (ZXQ_CLIENTS_WRITE=1 for the test)")
+                wrong.append(
+                    f"{arguments.check} does not say what this run found: write it with --table (ZXQ_CLIENTS_WRITE=1 for the test)"
+                )
     if skipped and arguments.require:
         wrong.append("not installed: " + ", ".join(skipped))
     print(f"{passed} passed, {len(wrong)} failed, {len(skipped)} skipped, in {time.monotonic() - begun:.0f} s")

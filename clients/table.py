@@ -5,7 +5,14 @@ from harness import FEATURES
 # What the connections in the documentation name.
 EXAMPLE = {
     "plain": {"host": "127.0.0.1", "port": "5454", "database": "zxq", "user": "me"},
-    "tls": {"host": "db.example.com", "port": "5454", "database": "zxq", "user": "alice", "password": "secret", "root": "ca.pem"},
+    "tls": {
+        "host": "db.example.com",
+        "port": "5454",
+        "database": "zxq",
+        "user": "alice",
+        "password": "secret",
+        "root": "ca.pem",
+    },
 }
 
 HEAD = """# PostgreSQL's clients

@@ -48,7 +48,10 @@ def with_text(rows):
 @client.feature("connect")
 async def connect():
     connection = await session()
-    same(await ask(connection, "SELECT current_user::text, current_database()::text"), [(client.dsn.split("//")[1].split("@")[0].split(":")[0], "zxq")])
+    same(
+        await ask(connection, "SELECT current_user::text, current_database()::text"),
+        [(client.dsn.split("//")[1].split("@")[0].split(":")[0], "zxq")],
+    )
     same((connection.get_server_version().major >= 15, connection.get_settings().client_encoding.upper()), (True, "UTF8"))
     await connection.close()
 
@@ -59,7 +62,22 @@ async def rows():
     connection = await session(statements)
     same(await ask(connection, f"SELECT * FROM {table} ORDER BY id"), with_text(expected))
     statement = await connection.prepare(f"SELECT * FROM {table}")
-    names = ["int8", "int4", "varchar", "text", "numeric", "float8", "bool", "date", "timestamp", "timestamptz", "bytea", "uuid", "text[]", "jsonb"]
+    names = [
+        "int8",
+        "int4",
+        "varchar",
+        "text",
+        "numeric",
+        "float8",
+        "bool",
+        "date",
+        "timestamp",
+        "timestamptz",
+        "bytea",
+        "uuid",
+        "text[]",
+        "jsonb",
+    ]
     same([a.type.name for a in statement.get_attributes()], names, "types")
 
 
@@ -74,7 +92,10 @@ async def params():
         same(await ask(connection, f"SELECT id FROM {table} WHERE {column} = $1", value), [(1,)], column)
     same(await ask(connection, f"SELECT id FROM {table} WHERE id = ANY($1) ORDER BY id LIMIT $2", [3, 2, 9], 5), [(2,), (3,)])
     same(await ask(connection, "SELECT $1::text IS NULL, $2 || 'x'", None, "it's"), [(True, "it'sx")])
-    same(await ask(connection, "SELECT $1::int + 1, $2::numeric, $3::uuid", 41, Decimal("1.50"), uuid.UUID(int=5)), [(42, Decimal("1.50"), uuid.UUID(int=5))])
+    same(
+        await ask(connection, "SELECT $1::int + 1, $2::numeric, $3::uuid", 41, Decimal("1.50"), uuid.UUID(int=5)),
+        [(42, Decimal("1.50"), uuid.UUID(int=5))],
+    )
     statement = await connection.prepare(f"SELECT name FROM {table} WHERE id = $1 AND ts > $2")
     same([p.name for p in statement.get_parameters()], ["int8", "timestamptz"])
     for number in (1, 2, 3, 1):
@@ -114,7 +135,12 @@ async def copy_out():
     statements, table = client.small("copy out", 3)
     connection = await session(statements)
     out = io.BytesIO()
-    same(await connection.copy_from_query(f"SELECT id, name FROM {table} WHERE id > $1 ORDER BY id", 1, output=out, format="csv", header=True), "COPY 2")
+    same(
+        await connection.copy_from_query(
+            f"SELECT id, name FROM {table} WHERE id > $1 ORDER BY id", 1, output=out, format="csv", header=True
+        ),
+        "COPY 2",
+    )
     same(out.getvalue(), b"id,name\n2,name 2\n3,name 3\n")
     out = io.BytesIO()
     same(await connection.copy_from_table(table, output=out, columns=["name"], delimiter="|"), "COPY 3")
@@ -125,7 +151,12 @@ async def copy_out():
 async def copy_in():
     statements, table = client.small("copy in")
     connection = await session(statements)
-    same(await connection.copy_to_table(table, source=io.BytesIO(b"id;name\n1;\"a;b\"\n2;\n"), format="csv", header=True, delimiter=";"), "COPY 2")
+    same(
+        await connection.copy_to_table(
+            table, source=io.BytesIO(b'id;name\n1;"a;b"\n2;\n'), format="csv", header=True, delimiter=";"
+        ),
+        "COPY 2",
+    )
     await must_fail("22P02", connection.copy_to_table(table, source=io.BytesIO(b"x\ty\n")))
     same(await ask(connection, f"SELECT id, name FROM {table} ORDER BY id"), [(1, "a;b"), (2, None)])
 
@@ -189,7 +220,10 @@ async def bulk():
     connection = await session(statements)
     await connection.executemany(f"INSERT INTO {table} VALUES ($1, $2)", [(i, f"n{i}") for i in range(1, 501)])
     await connection.copy_records_to_table(table, records=[(i, f"n{i}") for i in range(501, 20001)], columns=["id", "name"])
-    same(await ask(connection, f"SELECT count(*), sum(id), count(DISTINCT name) FROM {table}"), [(20000, Decimal(200010000), 20000)])
+    same(
+        await ask(connection, f"SELECT count(*), sum(id), count(DISTINCT name) FROM {table}"),
+        [(20000, Decimal(200010000), 20000)],
+    )
 
 
 client.main()

@@ -24,8 +24,8 @@ client = Client(
 )
 NAME = client.prefix
 FILES = {
-    "dbt_project.yml": f"name: shop\nprofile: shop\nflags: {{send_anonymous_usage_stats: false}}\n"
-    f"seeds:\n  shop:\n    +column_types: {{price: 'numeric(12,2)', sold: date}}\n",
+    "dbt_project.yml": "name: shop\nprofile: shop\nflags: {send_anonymous_usage_stats: false}\n"
+    "seeds:\n  shop:\n    +column_types: {price: 'numeric(12,2)', sold: date}\n",
     "profiles.yml": "shop: {target: dev, outputs: {dev: {" + client.call.format(dsn=client.dsn) + ", threads: 2}}}\n",
     f"seeds/{NAME}_sales.csv": "id,item,price,sold\n1,pear,1.50,2024-02-28\n2,plum,2.25,2024-02-29\n3,pear,1.75,2024-03-01\n4,fig,,2024-03-01\n",
     f"models/{NAME}_priced.sql": f"select id, item, price, sold from {{{{ ref('{NAME}_sales') }}}} where price is not null\n",
@@ -53,9 +53,24 @@ def dbt(*arguments):
     """Runs dbt, which must succeed."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        done = dbtRunner().invoke([*arguments, "--project-dir", FOLDER.name, "--profiles-dir", FOLDER.name, "--log-path", f"{FOLDER.name}/logs", "--no-use-colors"])
+        done = dbtRunner().invoke(
+            [
+                *arguments,
+                "--project-dir",
+                FOLDER.name,
+                "--profiles-dir",
+                FOLDER.name,
+                "--log-path",
+                f"{FOLDER.name}/logs",
+                "--no-use-colors",
+            ]
+        )
     if not done.success:
-        failed = [f"{r.node.name}: {r.message}" for r in getattr(done.result, "results", None) or [] if str(r.status) in ("error", "fail")]
+        failed = [
+            f"{r.node.name}: {r.message}"
+            for r in getattr(done.result, "results", None) or []
+            if str(r.status) in ("error", "fail")
+        ]
         raise Mismatch(f"dbt {arguments[0]}: {done.exception or failed or out.getvalue()[-1500:]}")
     return out.getvalue()
 
@@ -86,7 +101,10 @@ def rows():
     """Everything, tests too, and the models again: a new table takes the old one's name."""
     for command in ("build", "run"):
         dbt(command)
-        same(ask(f"SELECT item, sales, total, newest::text FROM {NAME}_items ORDER BY item"), [("pear", 2, Decimal("3.25"), "2024-03-01"), ("plum", 1, Decimal("2.25"), "2024-02-29")])
+        same(
+            ask(f"SELECT item, sales, total, newest::text FROM {NAME}_items ORDER BY item"),
+            [("pear", 2, Decimal("3.25"), "2024-03-01"), ("plum", 1, Decimal("2.25"), "2024-02-29")],
+        )
 
 
 @client.feature("catalog")
@@ -94,7 +112,10 @@ def catalog():
     dbt("docs", "generate")
     with open(f"{FOLDER.name}/target/catalog.json") as file:
         nodes = json.load(file)["nodes"]
-    found = {node["metadata"]["name"]: {column["name"]: column["type"] for column in node["columns"].values()} for node in nodes.values()}
+    found = {
+        node["metadata"]["name"]: {column["name"]: column["type"] for column in node["columns"].values()}
+        for node in nodes.values()
+    }
     same(found[f"{NAME}_items"], {"item": "text", "sales": "bigint", "total": "numeric", "newest": "date"})
     same(found[f"{NAME}_sales"]["sold"], "date")
 

@@ -3,7 +3,7 @@
 import glob
 from decimal import Decimal
 
-from harness import Client, USER, missing, mistakes, must_fail, require, same
+from harness import USER, Client, missing, mistakes, must_fail, require, same
 
 (pyodbc,) = require("pyodbc")
 DRIVERS = glob.glob("/usr/lib/*/odbc/psqlodbcw.so")
@@ -115,9 +115,24 @@ def catalog():
     statements, table, _ = client.typed("catalog", TYPED)
     _, cursor = session(statements)
     same([(r.table_schem, r.table_name, r.table_type) for r in cursor.tables(table=table)], [("public", table, "TABLE")])
-    same([(r.column_name, r.type_name, r.nullable) for r in cursor.columns(table=table)],
-         [("id", "int8", 0), ("n", "int4", 1), ("name", "varchar", 1), ("note", "text", 1), ("price", "numeric", 1), ("f", "float8", 1), ("ok", "bool", 1), ("day", "date", 1), ("seen", "timestamp", 1)])
-    same([(r.column_name, r.column_size, r.decimal_digits) for r in cursor.columns(table=table, column="pr%")], [("price", 12, 4)])
+    same(
+        [(r.column_name, r.type_name, r.nullable) for r in cursor.columns(table=table)],
+        [
+            ("id", "int8", 0),
+            ("n", "int4", 1),
+            ("name", "varchar", 1),
+            ("note", "text", 1),
+            ("price", "numeric", 1),
+            ("f", "float8", 1),
+            ("ok", "bool", 1),
+            ("day", "date", 1),
+            ("seen", "timestamp", 1),
+        ],
+    )
+    same(
+        [(r.column_name, r.column_size, r.decimal_digits) for r in cursor.columns(table=table, column="pr%")],
+        [("price", 12, 4)],
+    )
     same(([r.column_name for r in cursor.primaryKeys(table)], [r[0] for r in cursor.foreignKeys(table)]), ([], []))
     same(len(cursor.getTypeInfo().fetchall()) > 10, True, "types")
 

@@ -27,9 +27,15 @@ def make(statements):
 
 def frame(rows):
     index = range(rows)
-    return pandas.DataFrame({
-        "id": pandas.Series(index, dtype="int64"), "name": [f"n{i}" for i in index], "price": [i / 4 for i in index],
-        "ok": [i % 2 == 0 for i in index], "ts": pandas.date_range("2024-01-01", periods=rows, freq="min", tz="UTC")})
+    return pandas.DataFrame(
+        {
+            "id": pandas.Series(index, dtype="int64"),
+            "name": [f"n{i}" for i in index],
+            "price": [i / 4 for i in index],
+            "ok": [i % 2 == 0 for i in index],
+            "ts": pandas.date_range("2024-01-01", periods=rows, freq="min", tz="UTC"),
+        }
+    )
 
 
 @client.feature("connect")
@@ -56,7 +62,11 @@ def rows():
 def params():
     statements, table = client.small("params", 9)
     engine = make(statements)
-    got = pandas.read_sql(text(f"SELECT id FROM {table} WHERE id > :low AND name <> :name ORDER BY id"), engine, params={"low": 6, "name": "name 8"})
+    got = pandas.read_sql(
+        text(f"SELECT id FROM {table} WHERE id > :low AND name <> :name ORDER BY id"),
+        engine,
+        params={"low": 6, "name": "name 8"},
+    )
     same(got.id.tolist(), [7, 9])
     got = pandas.read_sql(f"SELECT id FROM {table} WHERE id = ANY(%(ids)s)", engine, params={"ids": [1, 2]})
     same(sorted(got.id), [1, 2])
@@ -97,7 +107,10 @@ def cursor():
     statements, table = client.small("cursor", 5000)
     engine = make(statements)
     with engine.connect().execution_options(stream_results=True) as connection:
-        parts = [(len(part), int(part.id.sum())) for part in pandas.read_sql(f"SELECT id FROM {table} ORDER BY id", connection, chunksize=600)]
+        parts = [
+            (len(part), int(part.id.sum()))
+            for part in pandas.read_sql(f"SELECT id FROM {table} ORDER BY id", connection, chunksize=600)
+        ]
     same((len(parts), sum(total for _, total in parts)), (9, 12502500))
 
 

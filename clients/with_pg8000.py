@@ -6,9 +6,7 @@ from decimal import Decimal
 
 from harness import COLUMNS, Client, mistakes, must_fail, require, same
 
-(pg8000,) = require("pg8000")
-import pg8000.dbapi
-import pg8000.native
+pg8000, _, _ = require("pg8000", "pg8000.dbapi", "pg8000.native")
 
 client = Client(
     "pg8000",
@@ -17,7 +15,7 @@ client = Client(
     'host="{host}", port={port}, database="{database}", user="{user}"',
     'host="{host}", port={port}, database="{database}", user="{user}", password="{password}", '
     'ssl_context=ssl.create_default_context(cafile="{root}")',
-    globals(),
+    {"pg8000": pg8000, "ssl": ssl},
 )
 sqlstate = lambda error: error.args[0]["C"]
 
@@ -62,7 +60,7 @@ def params():
         value = expected[0][list(COLUMNS).index(column)]
         same(ask(cursor, f"SELECT id FROM {table} WHERE {column} = %s", [value]), [(1,)], column)
     same(ask(cursor, f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id LIMIT %s", [[3, 2, 9], 5]), [(2,), (3,)])
-    native = pg8000.native.Connection(**eval(f"dict({client.dsn})", globals()))
+    native = pg8000.native.Connection(**eval(f"dict({client.dsn})", client.names))
     same(native.run("SELECT CAST(:a AS integer) + 1, :b || 'x'", a=41, b="it's"), [[42, "it'sx"]])
     prepared = native.prepare(f"SELECT name FROM {table} WHERE id = :id")
     same([prepared.run(id=number) for number in (1, 3, 9)], [[["O'Neil"]], [[None]], []])

@@ -57,7 +57,9 @@ def catalog():
     statements, table, _ = client.typed("catalog")
     psql(";\n".join(statements) + ";")
     dump = run("pg_dump", "--schema-only", "--no-owner", "--no-privileges", f"--table={table}")
-    same(f"CREATE TABLE public.{table} (" in dump and "price numeric(12,4)" in dump and "id bigint NOT NULL" in dump, True, dump)
+    same(
+        f"CREATE TABLE public.{table} (" in dump and "price numeric(12,4)" in dump and "id bigint NOT NULL" in dump, True, dump
+    )
 
 
 client.main()

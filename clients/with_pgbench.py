@@ -37,14 +37,20 @@ def run(script, *arguments):
 
 
 def psql(sql):
-    done = subprocess.run(["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", client.dsn, "-c", sql], capture_output=True, text=True)
+    done = subprocess.run(
+        ["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", client.dsn, "-c", sql], capture_output=True, text=True
+    )
     if done.returncode:
         raise Mismatch(done.stderr)
     return done.stdout.strip()
 
 
 def all_done(out, number):
-    same(f"number of transactions actually processed: {number}/{number}" in out and "number of failed transactions: 0" in out, True, out)
+    same(
+        f"number of transactions actually processed: {number}/{number}" in out and "number of failed transactions: 0" in out,
+        True,
+        out,
+    )
 
 
 @client.feature("connect")
@@ -60,7 +66,10 @@ def params():
     script = f"\\set k random(1, 1000)\nSELECT id, name FROM {table} WHERE id = :k;\n"
     for mode in ("simple", "extended", "prepared"):
         all_done(run(script, "-M", mode, "-c", "4", "-j", "2", "-t", "25"), 100)
-    all_done(run(f"SELECT count(*) AS n FROM {table} WHERE id > 900 \\gset\nSELECT 1 / (:n - 99);\n", "-M", "prepared", "-t", "10"), 10)
+    all_done(
+        run(f"SELECT count(*) AS n FROM {table} WHERE id > 900 \\gset\nSELECT 1 / (:n - 99);\n", "-M", "prepared", "-t", "10"),
+        10,
+    )
 
 
 @client.feature("transactions")
@@ -68,7 +77,10 @@ def transactions():
     statements, table = client.small("transactions")
     for statement in statements:
         psql(statement)
-    script = f"\\set k random(1, 1000)\nBEGIN;\nINSERT INTO {table} VALUES (:k, 'kept');\nSELECT count(*) FROM {table} WHERE id = :k;\nCOMMIT;\nBEGIN;\nINSERT INTO {table} VALUES (:k, 'gone');\nROLLBACK;\n"
+    script = (
+        f"\\set k random(1, 1000)\nBEGIN;\nINSERT INTO {table} VALUES (:k, 'kept');\nSELECT count(*) FROM {table} WHERE id = :k;\n"
+        f"COMMIT;\nBEGIN;\nINSERT INTO {table} VALUES (:k, 'gone');\nROLLBACK;\n"
+    )
     for mode in ("simple", "extended", "prepared"):
         all_done(run(script, "-M", mode, "-c", "2", "-t", "10"), 20)
     pipelined = f"\\startpipeline\nINSERT INTO {table} VALUES (1, 'piped');\nSELECT 1;\n\\endpipeline\n"

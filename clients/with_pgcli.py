@@ -45,7 +45,11 @@ def rows():
     statements, table, _ = client.typed("rows")
     make(statements)
     out = typed(f"SELECT * FROM {table} ORDER BY id;\nSELECT 1/0;\nSELECT count(*) FROM {table};\n")
-    same("O'Neil" in out and "-99999999.9999" in out and "SELECT 3" in out and "division by zero" in out and "| 3     |" in out, True, out)
+    same(
+        "O'Neil" in out and "-99999999.9999" in out and "SELECT 3" in out and "division by zero" in out and "| 3     |" in out,
+        True,
+        out,
+    )
 
 
 @client.feature("catalog")

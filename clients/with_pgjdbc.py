@@ -10,7 +10,11 @@ import tempfile
 
 from harness import ENVIRONMENT, Client, missing
 
-JARS = [jar for name in ("postgresql", "scram-client", "scram-common", "saslprep", "stringprep") for jar in glob.glob(f"/usr/share/java/{name}.jar")]
+JARS = [
+    jar
+    for name in ("postgresql", "scram-client", "scram-common", "saslprep", "stringprep")
+    for jar in glob.glob(f"/usr/share/java/{name}.jar")
+]
 if not shutil.which("javac"):
     missing("a Java development kit")
 if not any(jar.endswith("/postgresql.jar") for jar in JARS):
@@ -24,6 +28,7 @@ client = Client(
     "jdbc:postgresql://{host}:{port}/{database}?user={user}",
     "jdbc:postgresql://{host}:{port}/{database}?user={user}&password={password}&sslmode=verify-full&sslrootcert={root}",
 )
+
 
 def compiled():
     """The folder with the program, compiled once for each text of it."""

@@ -37,12 +37,26 @@ def rows():
     statements, table, expected = client.typed("rows", TYPED)
     make(statements)
     got = read(f"SELECT * FROM {table} ORDER BY id")
-    same(dict(zip(got.columns, map(str, got.dtypes))), {
-        "id": "Int64", "n": "Int32", "name": "String", "note": "String", "f": "Float64", "ok": "Boolean", "day": "Date",
-        "seen": "Datetime(time_unit='us', time_zone=None)", "ts": "Datetime(time_unit='us', time_zone='UTC')"})
+    same(
+        dict(zip(got.columns, map(str, got.dtypes))),
+        {
+            "id": "Int64",
+            "n": "Int32",
+            "name": "String",
+            "note": "String",
+            "f": "Float64",
+            "ok": "Boolean",
+            "day": "Date",
+            "seen": "Datetime(time_unit='us', time_zone=None)",
+            "ts": "Datetime(time_unit='us', time_zone='UTC')",
+        },
+    )
     same(got.rows(), expected)
     with psycopg.connect(client.dsn) as connection:
-        same(polars.read_database(f"SELECT id, day FROM {table} ORDER BY id", connection).rows(), [(1, dt.date(2024, 2, 29)), (2, dt.date(1969, 12, 31)), (3, None)])
+        same(
+            polars.read_database(f"SELECT id, day FROM {table} ORDER BY id", connection).rows(),
+            [(1, dt.date(2024, 2, 29)), (2, dt.date(1969, 12, 31)), (3, None)],
+        )
 
 
 @client.feature("params")
@@ -50,7 +64,9 @@ def params():
     statements, table = client.small("params", 9)
     make(statements)
     with psycopg.connect(client.dsn) as connection:
-        got = polars.read_database(f"SELECT id FROM {table} WHERE id > %s ORDER BY id", connection, execute_options={"params": [7]})
+        got = polars.read_database(
+            f"SELECT id FROM {table} WHERE id > %s ORDER BY id", connection, execute_options={"params": [7]}
+        )
     same(got["id"].to_list(), [8, 9])
 
 
@@ -74,7 +90,13 @@ def errors():
 def bulk():
     table = client.table("bulk")
     make([f"DROP TABLE IF EXISTS {table}"])
-    data = polars.DataFrame({"id": range(20000), "name": [f"n{i}" for i in range(20000)], "day": [dt.date(2024, 1, 1 + i % 28) for i in range(20000)]})
+    data = polars.DataFrame(
+        {
+            "id": range(20000),
+            "name": [f"n{i}" for i in range(20000)],
+            "day": [dt.date(2024, 1, 1 + i % 28) for i in range(20000)],
+        }
+    )
     same(data.write_database(table, client.dsn, engine="adbc", if_table_exists="fail"), 20000)
     data.head(500).write_database(table, client.dsn, engine="adbc", if_table_exists="append")
     got = read(f"SELECT count(*) AS n, count(DISTINCT name) AS names, max(day) AS newest FROM {table}")

@@ -80,9 +80,24 @@ def params():
         value = expected[0][list(TYPED).index(column)]
         same(ask(connection, f"SELECT id FROM far.{table} WHERE {column} = %s", [value]), [(1,)], column)
     same(ask(connection, f"SELECT id FROM far.{table} WHERE id = ANY(%s) ORDER BY id LIMIT 2", [[3, 2, 9]]), [(2,), (3,)])
-    same(ask(connection, f"SELECT count(*), sum(n), max(price) FROM far.{table} WHERE day < now()"), [(2, -2147483638, Decimal("1.5000"))], "aggregates there")
-    same(ask(connection, f"SELECT a.id FROM far.{table} a JOIN far.{table} b ON a.id = b.id AND a.day = b.day ORDER BY 1"), [(1,), (2,)], "a join there")
-    same(ask(connection, f"SELECT g, t.name FROM generate_series(1, 2) AS s(g), LATERAL (SELECT name FROM far.{table} WHERE id = g) AS t ORDER BY g"), [(1, "O'Neil"), (2, "")], "a key at a time")
+    same(
+        ask(connection, f"SELECT count(*), sum(n), max(price) FROM far.{table} WHERE day < now()"),
+        [(2, -2147483638, Decimal("1.5000"))],
+        "aggregates there",
+    )
+    same(
+        ask(connection, f"SELECT a.id FROM far.{table} a JOIN far.{table} b ON a.id = b.id AND a.day = b.day ORDER BY 1"),
+        [(1,), (2,)],
+        "a join there",
+    )
+    same(
+        ask(
+            connection,
+            f"SELECT g, t.name FROM generate_series(1, 2) AS s(g), LATERAL (SELECT name FROM far.{table} WHERE id = g) AS t ORDER BY g",
+        ),
+        [(1, "O'Neil"), (2, "")],
+        "a key at a time",
+    )
 
 
 @client.feature("transactions")
@@ -92,7 +107,11 @@ def transactions():
     there = far()
     connection.autocommit = False
     connection.execute(f"INSERT INTO far.{table} VALUES (1, 'gone')")
-    same((ask(connection, f"SELECT count(*) FROM far.{table}"), ask(there, f"SELECT count(*) FROM {table}")), ([(1,)], [(0,)]), "before the rollback")
+    same(
+        (ask(connection, f"SELECT count(*) FROM far.{table}"), ask(there, f"SELECT count(*) FROM {table}")),
+        ([(1,)], [(0,)]),
+        "before the rollback",
+    )
     connection.rollback()
     same(ask(connection, f"SELECT count(*) FROM far.{table}"), [(0,)], "after it")
     connection.execute(f"INSERT INTO far.{table} VALUES (2, 'kept')")
@@ -141,10 +160,24 @@ def bulk():
 def catalog():
     statements, table, _ = client.typed("catalog")
     connection = near(statements)
-    connection.execute(f"IMPORT FOREIGN SCHEMA public LIMIT TO ({table}) FROM SERVER z INTO far OPTIONS (import_default 'true', import_generated 'true')")
-    columns = ask(connection, f"SELECT attname::text, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'far.{table}'::regclass AND attnum > 0 ORDER BY attnum")
-    same([(c[0], c[1]) for c in columns if c[0] in ("id", "name", "price", "ts", "tags")],
-         [("id", "bigint"), ("name", "character varying(20)"), ("price", "numeric(12,4)"), ("ts", "timestamp with time zone"), ("tags", "text[]")])
+    connection.execute(
+        f"IMPORT FOREIGN SCHEMA public LIMIT TO ({table}) FROM SERVER z INTO far OPTIONS (import_default 'true', import_generated 'true')"
+    )
+    columns = ask(
+        connection,
+        "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+        f"WHERE attrelid = 'far.{table}'::regclass AND attnum > 0 ORDER BY attnum",
+    )
+    same(
+        [(c[0], c[1]) for c in columns if c[0] in ("id", "name", "price", "ts", "tags")],
+        [
+            ("id", "bigint"),
+            ("name", "character varying(20)"),
+            ("price", "numeric(12,4)"),
+            ("ts", "timestamp with time zone"),
+            ("tags", "text[]"),
+        ],
+    )
     same(columns[0][2], True, "NOT NULL")
     connection.execute(f"ANALYZE far.{table}")
 

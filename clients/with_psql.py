@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import TLS, Client, Mismatch, mistakes, missing, same
+from harness import TLS, Client, Mismatch, missing, mistakes, same
 
 if not shutil.which("psql"):
     missing("psql")
@@ -24,7 +24,9 @@ client = Client(
 def psql(script, stops=True, more=()):
     """Runs a script from standard input; gives what is printed on both sides. Each is a process, and so a session."""
     stop = ["-v", "ON_ERROR_STOP=1"] if stops else []
-    done = subprocess.run(["psql", "-X", "-q", "-A", "-t", *stop, *more, "-d", client.dsn], input=script, capture_output=True, text=True)
+    done = subprocess.run(
+        ["psql", "-X", "-q", "-A", "-t", *stop, *more, "-d", client.dsn], input=script, capture_output=True, text=True
+    )
     if stops and done.returncode:
         raise Mismatch(f"psql: {done.stderr.strip()}")
     return done.stdout, done.stderr
@@ -49,14 +51,20 @@ def connect():
 def rows():
     statements, table, expected = client.typed("rows")
     make(statements)
-    got = answer(f"SET timezone = 'UTC';\nSELECT id, n, name, price, f, ok, day, seen, ts, raw, uid, tags, doc FROM {table} ORDER BY id;", more=["-P", "null=∅"])
-    same(got, [
-        "1|10|O'Neil|1.5000|0.5|t|2024-02-29|2024-02-29 12:30:00.25|2024-02-29 12:30:00.25+00|\\x00ff27|"
-        '00000000-0000-0000-0000-000000000001|{a,"b c",NULL}|{"a": [1, 2]}',
-        "2|-2147483648||-99999999.9999|-1e+300|f|1969-12-31|1969-12-31 23:59:59.999999|1969-12-31 23:59:59.999999+00|\\x|"
-        "ffffffff-ffff-ffff-ffff-ffffffffffff|{}|{}",
-        "3" + "|∅" * 12,
-    ])
+    got = answer(
+        f"SET timezone = 'UTC';\nSELECT id, n, name, price, f, ok, day, seen, ts, raw, uid, tags, doc FROM {table} ORDER BY id;",
+        more=["-P", "null=∅"],
+    )
+    same(
+        got,
+        [
+            "1|10|O'Neil|1.5000|0.5|t|2024-02-29|2024-02-29 12:30:00.25|2024-02-29 12:30:00.25+00|\\x00ff27|"
+            '00000000-0000-0000-0000-000000000001|{a,"b c",NULL}|{"a": [1, 2]}',
+            "2|-2147483648||-99999999.9999|-1e+300|f|1969-12-31|1969-12-31 23:59:59.999999|1969-12-31 23:59:59.999999+00|\\x|"
+            "ffffffff-ffff-ffff-ffff-ffffffffffff|{}|{}",
+            "3" + "|∅" * 12,
+        ],
+    )
     same(answer(f"SELECT id, name FROM {table} WHERE id = 1 \\gset x_\n\\echo :x_id :x_name\n"), ["1 O'Neil"])
     same(answer(f"SELECT id, ok FROM {table} ORDER BY id \\gdesc\n"), ["id|bigint", "ok|boolean"])
     same(answer("SELECT 'row ' || g FROM generate_series(1, 3) AS s(g) \\g | tail -1\n"), ["row 3"])
@@ -66,8 +74,19 @@ def rows():
 def params():
     statements, table = client.small("params", 9)
     make(statements)
-    same(answer(f"\\set low 3\n\\set word 'name 5'\nSELECT id FROM {table} WHERE id > :low AND name = :'word' AND :\"col\" > 1;\n", more=["-v", "col=id"]), ["5"])
-    same(answer(f"PREPARE p (bigint, text) AS SELECT id FROM {table} WHERE id < $1 AND name <> $2 ORDER BY id;\nEXECUTE p(4, 'name 2');\nDEALLOCATE p;\n"), ["1", "3"])
+    same(
+        answer(
+            f"\\set low 3\n\\set word 'name 5'\nSELECT id FROM {table} WHERE id > :low AND name = :'word' AND :\"col\" > 1;\n",
+            more=["-v", "col=id"],
+        ),
+        ["5"],
+    )
+    same(
+        answer(
+            f"PREPARE p (bigint, text) AS SELECT id FROM {table} WHERE id < $1 AND name <> $2 ORDER BY id;\nEXECUTE p(4, 'name 2');\nDEALLOCATE p;\n"
+        ),
+        ["1", "3"],
+    )
 
 
 @client.feature("transactions")
@@ -93,7 +112,10 @@ def copy_out():
         psql(f"\\copy (SELECT * FROM {table} ORDER BY id) TO '{folder}/rows.csv' WITH (FORMAT csv, HEADER)\n")
         with open(f"{folder}/rows.csv") as file:
             same(file.read(), "id,name\n1,name 1\n2,name 2\n3,name 3\n")
-    same(answer(f"COPY (SELECT id, NULL FROM {table} ORDER BY id DESC) TO STDOUT;\n\\copy {table} TO STDOUT\n")[:3], ["3\t\\N", "2\t\\N", "1\t\\N"])
+    same(
+        answer(f"COPY (SELECT id, NULL FROM {table} ORDER BY id DESC) TO STDOUT;\n\\copy {table} TO STDOUT\n")[:3],
+        ["3\t\\N", "2\t\\N", "1\t\\N"],
+    )
 
 
 @client.feature("copy in")
@@ -114,17 +136,25 @@ def binary_copy():
     statements, table, _ = client.typed("binary copy")
     make(statements)
     with tempfile.TemporaryDirectory() as folder:
-        psql(f"\\copy {table} TO '{folder}/rows' WITH (FORMAT binary)\n\\copy {table} FROM '{folder}/rows' WITH (FORMAT binary)\n")
+        psql(
+            f"\\copy {table} TO '{folder}/rows' WITH (FORMAT binary)\n\\copy {table} FROM '{folder}/rows' WITH (FORMAT binary)\n"
+        )
         same(os.path.getsize(f"{folder}/rows") > 300, True, "size")
     columns = "id, n, name, note, price, f, ok, day, seen, ts, raw, uid, tags, doc"
-    same(answer(f"SELECT count(*), count(n) FROM {table};\nSELECT count(*) FROM (SELECT DISTINCT {columns} FROM {table}) AS d;"), ["6|4", "3"])
+    same(
+        answer(f"SELECT count(*), count(n) FROM {table};\nSELECT count(*) FROM (SELECT DISTINCT {columns} FROM {table}) AS d;"),
+        ["6|4", "3"],
+    )
 
 
 @client.feature("cursor")
 def cursor():
     statements, table = client.small("cursor", 2500)
     make(statements)
-    got = answer(f"BEGIN;\nDECLARE c SCROLL CURSOR FOR SELECT id FROM {table} ORDER BY id;\nFETCH 2 FROM c;\nMOVE FORWARD 100 IN c;\nFETCH PRIOR FROM c;\nFETCH LAST FROM c;\nCLOSE c;\nCOMMIT;\n")
+    got = answer(
+        f"BEGIN;\nDECLARE c SCROLL CURSOR FOR SELECT id FROM {table} ORDER BY id;\nFETCH 2 FROM c;\nMOVE FORWARD 100 IN c;\n"
+        "FETCH PRIOR FROM c;\nFETCH LAST FROM c;\nCLOSE c;\nCOMMIT;\n"
+    )
     same(got, ["1", "2", "101", "2500"])
     got = answer(f"\\set FETCH_COUNT 100\nSELECT id FROM {table} ORDER BY id;\n")
     same((len(got), got[-1]), (2500, "2500"), "FETCH_COUNT")
@@ -135,7 +165,9 @@ def errors():
     statements, table = client.small("errors", 1)
     make(statements)
     script = "".join(f"{sql};\n\\echo :SQLSTATE :ERROR\n" for _, sql in mistakes(table))
-    same(answer(script + "SELECT 'afterwards';\n", stops=False), [f"{code} true" for code, _ in mistakes(table)] + ["afterwards"])
+    same(
+        answer(script + "SELECT 'afterwards';\n", stops=False), [f"{code} true" for code, _ in mistakes(table)] + ["afterwards"]
+    )
     _, err = psql("SELECT id,\n  no_such_column\nFROM generate_series(1, 2) AS s(id);\n", stops=False)
     same("LINE 2:   no_such_column" in err, True, f"where it is: {err}")
 
@@ -154,11 +186,37 @@ def catalog():
     statements, table, _ = client.typed("catalog", rows=False)
     make(statements)
     described = answer(f"\\d {table}\n")
-    same(described[:5], ["id|bigint||not null|", "n|integer|||", "name|character varying(20)|||", "note|text|||", "price|numeric(12,4)|||"])
-    same(described[8:14], ["seen|timestamp without time zone|||", "ts|timestamp with time zone|||", "raw|bytea|||", "uid|uuid|||", "tags|text[]|||", "doc|jsonb|||"])
+    same(
+        described[:5],
+        ["id|bigint||not null|", "n|integer|||", "name|character varying(20)|||", "note|text|||", "price|numeric(12,4)|||"],
+    )
+    same(
+        described[8:14],
+        [
+            "seen|timestamp without time zone|||",
+            "ts|timestamp with time zone|||",
+            "raw|bytea|||",
+            "uid|uuid|||",
+            "tags|text[]|||",
+            "doc|jsonb|||",
+        ],
+    )
     same([line.split("|")[:3] for line in answer(f"\\dt {table}\n")], [["public", table, "table"]])
     same(any(line.startswith("zxq|") for line in answer("\\l\n")), True, "\\l")
-    commands = ("\\dn", "\\du", "\\dT", "\\df version", "\\di", "\\dv", "\\d", f"\\dt+ {table}", f"\\d+ {table}", "\\dp", "\\dx", "\\des")
+    commands = (
+        "\\dn",
+        "\\du",
+        "\\dT",
+        "\\df version",
+        "\\di",
+        "\\dv",
+        "\\d",
+        f"\\dt+ {table}",
+        f"\\d+ {table}",
+        "\\dp",
+        "\\dx",
+        "\\des",
+    )
     psql("".join(f"{command}\n" for command in commands))
 
 

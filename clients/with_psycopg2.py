@@ -97,7 +97,9 @@ def copy_out():
     text, csv = io.StringIO(), io.StringIO()
     cursor.copy_to(text, table)
     same("".join(sorted(text.getvalue().splitlines(True))), "1\tname 1\n2\tname 2\n3\tname 3\n")
-    cursor.copy_expert(f"COPY (SELECT id, name, NULL AS n FROM {table} ORDER BY id DESC) TO STDOUT WITH (FORMAT csv, HEADER)", csv)
+    cursor.copy_expert(
+        f"COPY (SELECT id, name, NULL AS n FROM {table} ORDER BY id DESC) TO STDOUT WITH (FORMAT csv, HEADER)", csv
+    )
     same(csv.getvalue(), "id,name,n\n3,name 3,\n2,name 2,\n1,name 1,\n")
 
 
@@ -107,7 +109,9 @@ def copy_in():
     connection, cursor = session(statements, autocommit=False)
     cursor.copy_from(io.StringIO("1\ta\\tb\n2\t\\N\n"), table, columns=("id", "name"))
     connection.commit()
-    cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv, HEADER)", io.StringIO('id,name\n3,"with ""quotes"", and more"\n'))
+    cursor.copy_expert(
+        f"COPY {table} FROM STDIN WITH (FORMAT csv, HEADER)", io.StringIO('id,name\n3,"with ""quotes"", and more"\n')
+    )
     connection.rollback()
     cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv)", io.StringIO("4,four\n"))
     bad = io.StringIO("five,5\n")
@@ -173,7 +177,9 @@ def errors():
 def bulk():
     statements, table = client.small("bulk")
     _, cursor = session(statements)
-    extras.execute_values(cursor, f"INSERT INTO {table} (id, name) VALUES %s", [(i, f"n{i}") for i in range(1, 5001)], page_size=1000)
+    extras.execute_values(
+        cursor, f"INSERT INTO {table} (id, name) VALUES %s", [(i, f"n{i}") for i in range(1, 5001)], page_size=1000
+    )
     extras.execute_batch(cursor, f"INSERT INTO {table} VALUES (%s, %s)", [(i, None) for i in range(5001, 5101)])
     same(ask(cursor, f"SELECT count(*), sum(id), count(name) FROM {table}"), [(5100, Decimal(13007550), 5000)])
 

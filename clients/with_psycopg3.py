@@ -58,7 +58,10 @@ def params():
     connection = session(statements)
     places = ", ".join(["%s"] * len(COLUMNS))
     insert = connection.cursor()
-    insert.executemany(f"INSERT INTO {table} VALUES ({places})", [[types_json.Jsonb(v) if isinstance(v, dict) else v for v in row] for row in expected])
+    insert.executemany(
+        f"INSERT INTO {table} VALUES ({places})",
+        [[types_json.Jsonb(v) if isinstance(v, dict) else v for v in row] for row in expected],
+    )
     same(insert.rowcount, 3)
     for column in ("id", "n", "name", "price", "f", "ok", "day", "seen", "ts", "uid", "raw"):
         value = expected[0][list(COLUMNS).index(column)]
@@ -68,9 +71,16 @@ def params():
     same(ask(connection, "SELECT %s::text IS NULL, %s::text || 'x'", [None, "it's 100%"]), [(True, "it's 100%x")])
     # After five executions it prepares the statement on the server.
     for number in range(12):
-        same(ask(connection, f"SELECT name, %s::int + 1 FROM {table} WHERE id = %s", [number, number % 4]), [(expected[number % 4 - 1][2], number + 1)] if number % 4 else [])
+        same(
+            ask(connection, f"SELECT name, %s::int + 1 FROM {table} WHERE id = %s", [number, number % 4]),
+            [(expected[number % 4 - 1][2], number + 1)] if number % 4 else [],
+        )
     same(ask(connection, "SELECT %s::int", [7], prepare=True), [(7,)])
-    same(ask(psycopg.connect(client.dsn, cursor_factory=psycopg.ClientCursor), "SELECT %s, %s", ["it's", uuid.UUID(int=5)]), [("it's", uuid.UUID(int=5))], "bound by the client")
+    same(
+        ask(psycopg.connect(client.dsn, cursor_factory=psycopg.ClientCursor), "SELECT %s, %s", ["it's", uuid.UUID(int=5)]),
+        [("it's", uuid.UUID(int=5))],
+        "bound by the client",
+    )
 
 
 @client.feature("transactions")
@@ -114,7 +124,9 @@ def copy_out():
     with connection.cursor().copy(f"COPY (SELECT id, name, NULL::text AS n FROM {table} ORDER BY id) TO STDOUT") as copy:
         copy.set_types(["int8", "text", "text"])
         same(list(copy.rows()), [(i, f"name {i}", None) for i in (1, 2, 3)])
-    with connection.cursor().copy(f"COPY (SELECT id, name FROM {table} WHERE id > %s ORDER BY id) TO STDOUT (FORMAT csv, HEADER)", [1]) as copy:
+    with connection.cursor().copy(
+        f"COPY (SELECT id, name FROM {table} WHERE id > %s ORDER BY id) TO STDOUT (FORMAT csv, HEADER)", [1]
+    ) as copy:
         same(b"".join(copy), b"id,name\n2,name 2\n3,name 3\n", "with a parameter, as CSV")
 
 
@@ -143,7 +155,22 @@ def copy_in():
 def binary_copy():
     statements, table, expected = client.typed("binary copy", rows=False)
     connection = session(statements)
-    types = ["int8", "int4", "varchar", "text", "numeric", "float8", "bool", "date", "timestamp", "timestamptz", "bytea", "uuid", "text[]", "jsonb"]
+    types = [
+        "int8",
+        "int4",
+        "varchar",
+        "text",
+        "numeric",
+        "float8",
+        "bool",
+        "date",
+        "timestamp",
+        "timestamptz",
+        "bytea",
+        "uuid",
+        "text[]",
+        "jsonb",
+    ]
     with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(types)
         for row in expected:
@@ -176,7 +203,9 @@ def cursor():
 
 @client.feature("pool")
 def pooled():
-    with psycopg_pool.ConnectionPool(client.dsn, min_size=2, max_size=4, check=psycopg_pool.ConnectionPool.check_connection, open=True) as source:
+    with psycopg_pool.ConnectionPool(
+        client.dsn, min_size=2, max_size=4, check=psycopg_pool.ConnectionPool.check_connection, open=True
+    ) as source:
         source.wait(10)
         for number in range(12):
             with source.connection() as connection:

@@ -49,7 +49,10 @@ def rows():
         make(engine, statements)
         reflected = Table(table, MetaData(), autoload_with=engine)
         with engine.connect() as connection:
-            got = [tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in connection.execute(select(reflected).order_by(reflected.c.id))]
+            got = [
+                tuple(bytes(v) if isinstance(v, memoryview) else v for v in row)
+                for row in connection.execute(select(reflected).order_by(reflected.c.id))
+            ]
         same(got, expected, engine.driver)
 
 
@@ -62,10 +65,24 @@ def params():
         row = dict(zip(t.c.keys(), expected[0]))
         with engine.connect() as connection:
             for column in ("id", "n", "name", "price", "f", "ok", "day", "seen", "ts", "uid"):
-                same(connection.execute(select(t.c.id).where(t.c[column] == row[column])).scalars().all(), [1], f"{engine.driver} {column}")
-            same(connection.execute(select(t.c.id).where(t.c.id.in_([3, 2, 9])).order_by(t.c.id).limit(5).offset(1)).scalars().all(), [3])
+                same(
+                    connection.execute(select(t.c.id).where(t.c[column] == row[column])).scalars().all(),
+                    [1],
+                    f"{engine.driver} {column}",
+                )
+            same(
+                connection.execute(select(t.c.id).where(t.c.id.in_([3, 2, 9])).order_by(t.c.id).limit(5).offset(1))
+                .scalars()
+                .all(),
+                [3],
+            )
             same(connection.execute(select(func.count()).where(t.c.name.ilike("%neil"))).scalar(), 1)
-            same(connection.execute(text(f"SELECT sum(id) FROM {table} WHERE day >= :day OR n IS NULL"), {"day": dt.date(2000, 1, 1)}).scalar(), Decimal(4))
+            same(
+                connection.execute(
+                    text(f"SELECT sum(id) FROM {table} WHERE day >= :day OR n IS NULL"), {"day": dt.date(2000, 1, 1)}
+                ).scalar(),
+                Decimal(4),
+            )
 
 
 @client.feature("transactions")
@@ -160,8 +177,13 @@ def bulk():
     with Session(engine) as session:
         one = session.get(Trade, 7)
         same((one.symbol, one.price, one.ts, one.note), ("S1", Decimal("1.7500"), moment, None))
-        groups = session.execute(select(Trade.symbol, func.count(), func.max(Trade.price)).group_by(Trade.symbol).order_by(Trade.symbol)).all()
-        same([tuple(g) for g in groups], [("S0", 500, Decimal("375.0000")), ("S1", 500, Decimal("374.5000")), ("S2", 500, Decimal("374.7500"))])
+        groups = session.execute(
+            select(Trade.symbol, func.count(), func.max(Trade.price)).group_by(Trade.symbol).order_by(Trade.symbol)
+        ).all()
+        same(
+            [tuple(g) for g in groups],
+            [("S0", 500, Decimal("375.0000")), ("S1", 500, Decimal("374.5000")), ("S2", 500, Decimal("374.7500"))],
+        )
         page = session.scalars(select(Trade).where(Trade.id > 10).order_by(Trade.id.desc()).limit(2)).all()
         same([trade.id for trade in page], [1500, 1499])
 
@@ -172,25 +194,65 @@ def catalog():
     statements, table, _ = client.typed("catalog")
     view = f"{table}_view"
     for engine in engines():
-        make(engine, [f"DROP VIEW IF EXISTS {view}", *statements, f"COMMENT ON TABLE {table} IS 'all types'", f"CREATE VIEW {view} AS SELECT id, price FROM {table}"])
+        make(
+            engine,
+            [
+                f"DROP VIEW IF EXISTS {view}",
+                *statements,
+                f"COMMENT ON TABLE {table} IS 'all types'",
+                f"CREATE VIEW {view} AS SELECT id, price FROM {table}",
+            ],
+        )
         about = inspect(engine)
-        same((table in about.get_table_names(), view in about.get_view_names(), about.has_table(table), about.has_table("no_such_table")), (True, True, True, False))
+        same(
+            (
+                table in about.get_table_names(),
+                view in about.get_view_names(),
+                about.has_table(table),
+                about.has_table("no_such_table"),
+            ),
+            (True, True, True, False),
+        )
         same("public" in about.get_schema_names(), True)
         columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in about.get_columns(table)}
-        same(columns, {
-            "id": ("BIGINT", False), "n": ("INTEGER", True), "name": ("VARCHAR(20)", True), "note": ("TEXT", True), "price": ("NUMERIC(12, 4)", True),
-            "f": ("DOUBLE PRECISION", True), "ok": ("BOOLEAN", True), "day": ("DATE", True), "seen": ("TIMESTAMP", True), "ts": ("TIMESTAMP", True),
-            "raw": ("BYTEA", True), "uid": ("UUID", True), "tags": ("ARRAY", True), "doc": ("JSONB", True)} if not columns["tags"][0].startswith("TEXT") else columns)
-        same((about.get_pk_constraint(table)["constrained_columns"], about.get_foreign_keys(table), about.get_indexes(table)), ([], [], []))
+        same(
+            columns,
+            {
+                "id": ("BIGINT", False),
+                "n": ("INTEGER", True),
+                "name": ("VARCHAR(20)", True),
+                "note": ("TEXT", True),
+                "price": ("NUMERIC(12, 4)", True),
+                "f": ("DOUBLE PRECISION", True),
+                "ok": ("BOOLEAN", True),
+                "day": ("DATE", True),
+                "seen": ("TIMESTAMP", True),
+                "ts": ("TIMESTAMP", True),
+                "raw": ("BYTEA", True),
+                "uid": ("UUID", True),
+                "tags": ("ARRAY", True),
+                "doc": ("JSONB", True),
+            },
+        )
+        same(
+            (about.get_pk_constraint(table)["constrained_columns"], about.get_foreign_keys(table), about.get_indexes(table)),
+            ([], [], []),
+        )
         same(about.get_table_comment(table), {"text": "all types"})
         same("price" in about.get_view_definition(view), True, "a view's definition")
         same([c["name"] for c in about.get_columns(view)], ["id", "price"], "a view's columns")
         same(about.get_multi_columns(filter_names=[table]).keys(), {(None, table): 0}.keys())
         with engine.connect() as connection:
-            result = connection.exec_driver_sql(f"SELECT * FROM (SELECT id, sum(price) AS total FROM {table} GROUP BY id) AS virtual_table LIMIT 0")
+            result = connection.exec_driver_sql(
+                f"SELECT * FROM (SELECT id, sum(price) AS total FROM {table} GROUP BY id) AS virtual_table LIMIT 0"
+            )
             same((list(result.keys()), result.fetchall()), (["id", "total"], []))
             same(len(connection.exec_driver_sql(f"EXPLAIN SELECT id FROM {table}").fetchall()) > 0, True)
-            grain = f"SELECT DATE_TRUNC('month', seen) AS month, count(*) AS n FROM {table} WHERE seen >= TO_TIMESTAMP('2024-01-01 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US') GROUP BY DATE_TRUNC('month', seen) ORDER BY n DESC LIMIT 1000"
+            grain = (
+                f"SELECT DATE_TRUNC('month', seen) AS month, count(*) AS n FROM {table} "
+                "WHERE seen >= TO_TIMESTAMP('2024-01-01 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US') "
+                "GROUP BY DATE_TRUNC('month', seen) ORDER BY n DESC LIMIT 1000"
+            )
             same([tuple(row) for row in connection.exec_driver_sql(grain)], [(dt.datetime(2024, 2, 1), 1)])
         make(engine, [f"DROP VIEW {view}"])
 

@@ -9,7 +9,7 @@ use crate::support::{Place, Run, Server, fail, psql, run_with_input};
 
 /// Makes a user through the command line.
 #[track_caller]
-fn add_user(place: &Place, name: &str, password: &str, options: &[&str]) {
+pub fn add_user(place: &Place, name: &str, password: &str, options: &[&str]) {
     let data = place.data();
     let args = [&["user", "add", name, "--password-stdin", "--data", &data], options].concat();
     let run = run_with_input(&args, format!("{password}\n").as_bytes());
@@ -17,7 +17,7 @@ fn add_user(place: &Place, name: &str, password: &str, options: &[&str]) {
 }
 
 /// A place with a user, a certificate and a configuration that says more.
-fn place_with_tls(more: &str) -> (Place, Authority, String) {
+pub fn place_with_tls(more: &str) -> (Place, Authority, String) {
     let place = Place::new();
     add_user(&place, "alice", "open sesame", &["--superuser"]);
     let authority = Authority::with_server(&place.path("tls"));
@@ -28,7 +28,7 @@ fn place_with_tls(more: &str) -> (Place, Authority, String) {
 }
 
 #[track_caller]
-fn start(place: &Place, config: &str) -> Server {
+pub fn start(place: &Place, config: &str) -> Server {
     Server::start(&["serve", "--data", &place.data(), "--config", config])
 }
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod certificates;
+mod clients;
 mod fuzzed;
 mod hostile;
 mod loading;

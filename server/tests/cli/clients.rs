@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::login::{add_user, place_with_tls, start};
-use crate::support::{Place, Server};
+use crate::support::{Place, Server, succeed};
 use target::Target;
 
 /// Of the user over TLS.
@@ -69,7 +69,10 @@ fn every_client_of_postgresql_works() {
         eprintln!("{line}");
     }
     println!("{said}");
-    // After all of that both still answer, and end as they should.
+    // After all of that both end as they should, and what they have kept is whole.
     assert_eq!(plain.end_with("TERM").code(), Some(0));
     assert_eq!(tls.end_with("TERM").code(), Some(0));
+    for place in [place, with_users] {
+        succeed(&["storage", "verify", "--data", &place.data()]);
+    }
 }

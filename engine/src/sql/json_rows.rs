@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    Ident, TableAlias, TableAliasColumnDef, TableFactor, Value,
 };
 
 use super::ident::normalise;
@@ -117,29 +117,6 @@ fn field_of(root: &Expr, access: &[AccessExpr]) -> Option<Expr> {
     let (rows, binary, argument) = called(inner)?;
     let at = rows.columns.iter().position(|(name, _)| *name == normalise(field))?;
     rows.column(at, &argument, binary)
-}
-
-/// `(json_each(j)).*` among the columns of a SELECT.
-pub(super) fn in_wildcards(select: &mut Select) {
-    let mut items = Vec::with_capacity(select.projection.len());
-    for item in select.projection.drain(..) {
-        let found = match &item {
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(Expr::Nested(inner)), _) => {
-                called(inner)
-            }
-            _ => None,
-        };
-        let Some((rows, binary, argument)) = found else {
-            items.push(item);
-            continue;
-        };
-        for (at, (name, _)) in rows.columns.iter().enumerate() {
-            if let Some(expr) = rows.column(at, &argument, binary) {
-                items.push(SelectItem::ExprWithAlias { expr, alias: Ident::new(*name) });
-            }
-        }
-    }
-    select.projection = items;
 }
 
 /// A call in FROM as a subquery. `is_named` says whether a name stands alone anywhere in the statement: an alias does so

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, SetExpr, TableAlias, TableAliasColumnDef,
-    TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableAliasColumnDef, TableFactor, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::ident::normalise;
@@ -59,11 +59,6 @@ struct Calls {
 impl VisitorMut for Calls {
     type Break = ();
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        in_wildcards(&mut query.body);
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         json_rows::in_expression(expr);
         rewrite_call(expr);
@@ -77,17 +72,6 @@ impl VisitorMut for Calls {
             *table = unnest;
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn in_wildcards(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => json_rows::in_wildcards(select),
-        SetExpr::SetOperation { left, right, .. } => {
-            in_wildcards(left);
-            in_wildcards(right);
-        }
-        _ => {}
     }
 }
 

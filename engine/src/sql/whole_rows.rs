@@ -102,19 +102,30 @@ fn relations(select: &Select) -> Vec<Relation> {
 fn relation(table: &TableFactor, may_lack: bool) -> Option<Relation> {
     let aliased = |name: &Ident| ObjectName::from(vec![name.clone()]);
     let (name, qualifier) = match table {
+        // A function whose rows are single values has no others than those.
+        TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. }
+            if !gives_rows(&normalise(name.0.last()?.as_ident()?)) =>
+        {
+            return None;
+        }
         TableFactor::Table { alias: Some(alias), .. }
         | TableFactor::Derived { alias: Some(alias), .. }
-        | TableFactor::Function { alias: Some(alias), .. }
-        | TableFactor::UNNEST { alias: Some(alias), .. } => (alias.name.clone(), aliased(&alias.name)),
-        TableFactor::Table { name, .. } => (name.0.last()?.as_ident()?.clone(), name.clone()),
-        TableFactor::Function { name, .. } => {
+        | TableFactor::Function { alias: Some(alias), .. } => (alias.name.clone(), aliased(&alias.name)),
+        TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
             let name = name.0.last()?.as_ident()?.clone();
             let qualifier = aliased(&name);
             (name, qualifier)
         }
+        TableFactor::Table { name, .. } => (name.0.last()?.as_ident()?.clone(), name.clone()),
         _ => return None,
     };
     Some(Relation { name: normalise(&name), qualifier, may_lack })
+}
+
+/// Functions whose rows have several columns.
+fn gives_rows(function: &str) -> bool {
+    let of_json = function.strip_prefix("jsonb_").or_else(|| function.strip_prefix("json_"));
+    matches!(of_json, Some("each" | "each_text" | "to_record" | "to_recordset"))
 }
 
 /// Calls in the expressions of one SELECT, not in queries within them.

@@ -28,7 +28,7 @@ impl Prepared {
         if !counts || engine.is_closed() || self.check_needs(session).is_err() {
             return None;
         }
-        let params = self.typed(params.to_vec()).ok()?;
+        let params = self.typed(params).ok()?;
         let started = engine.now_us();
         let answer = self.start_look_up(session, &params, Effort::AtOnce).ok()??.finish().ok()?;
         let entry = engine.queries.start(&self.shown(), session.who().session, started);

@@ -1,0 +1,210 @@
+//! Prepared statements being executed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::SessionConfig;
+use datafusion::scalar::ScalarValue;
+use futures::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
+
+use super::{Prepared, PreparedWork};
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::functions::times::session_zone;
+use crate::semantics::day_ranges;
+use crate::session::explain::Explained;
+use crate::session::noted::{finish, logged, note_scans};
+use crate::session::returning::{Asked, Returning};
+use crate::session::{
+    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, sequences,
+};
+use crate::sql::StatementKind;
+use crate::state::query_log::QueryEntry;
+use crate::supervisor::control::JobControl;
+use crate::write::insert_sink::{Onlooker, Onlooking};
+
+/// One execution of a plan.
+struct Execution<'a> {
+    session: &'a EngineSession,
+    params: Vec<ScalarValue>,
+    /// What RETURNING asks of the rows that it inserts.
+    asked: Option<Arc<Asked>>,
+    /// Where it is noted.
+    entry: &'a Mutex<QueryEntry>,
+    control: &'a Arc<JobControl>,
+}
+
+impl Prepared {
+    /// Runs it with values for its parameters: as it was planned, or anew where what it names has changed since.
+    ///
+    /// # Errors
+    /// What planning and running it find.
+    pub(crate) async fn execute(
+        &self,
+        session: &EngineSession,
+        params: Vec<ScalarValue>,
+        control: &Arc<JobControl>,
+    ) -> Result<Outcome> {
+        let engine = &session.engine;
+        if engine.is_closed() {
+            return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
+        }
+        if let PreparedWork::Numbered { .. } = &self.work {
+            let params = self.typed(&params)?;
+            let statement = sequences::with_numbers(session, &self.statement, &params, control).await?;
+            let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
+            let with_numbers = Box::pin(Prepared::new(session, &statement, &hints, self.light)).await?;
+            return Ok(match with_numbers.execute_now(session, params, control).await? {
+                Outcome::Rows { schema, stream } => {
+                    Outcome::Rows { schema: self.schema.clone().unwrap_or(schema), stream }
+                }
+                command => command,
+            });
+        }
+        if self.is_still_right(session)? {
+            return self.execute_now(session, params, control).await;
+        }
+        // A table was changed, or is another one by now.
+        if let Some(anew) = self.anew(session) {
+            return anew.execute_now(session, params, control).await;
+        }
+        let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
+        let anew = Arc::new(Prepared::new(session, &self.statement, &hints, self.light).await?);
+        current_plan::same_rows(self.schema.as_ref(), anew.schema.as_ref())?;
+        *self.anew.lock() = Some(Arc::clone(&anew));
+        anew.execute_now(session, params, control).await
+    }
+
+    /// The statement as it was planned after a change, where nothing has changed since.
+    pub(super) fn anew(&self, session: &EngineSession) -> Option<Arc<Prepared>> {
+        let anew = self.anew.lock().clone()?;
+        anew.is_current(session).then_some(anew)
+    }
+
+    async fn execute_now(
+        &self,
+        session: &EngineSession,
+        params: Vec<ScalarValue>,
+        control: &Arc<JobControl>,
+    ) -> Result<Outcome> {
+        let engine = &session.engine;
+        let who = session.who();
+        let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
+        let outcome = match &self.work {
+            PreparedWork::Plan { plan, optimised, returning, .. } => {
+                let ask = |returning: &Returning| returning.ask(&session.context().state(), self.typed(&params)?);
+                match returning.as_ref().map(ask).transpose() {
+                    Ok(asked) => {
+                        let execution = Execution { session, params, asked, entry: &entry, control };
+                        self.execute_plan(plan, *optimised, execution).await
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            PreparedWork::Numbered { .. } => Err(EngineError::internal("a statement without its numbers")),
+            PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
+            PreparedWork::Command => ddl::run(session, &self.statement, control).await,
+        };
+        audited::note(engine, &who, self, outcome.as_ref());
+        match outcome {
+            Ok(Outcome::Rows { schema, stream }) => {
+                let stream = match Explained::of(&self.statement) {
+                    Some(explained) => explained.shown(stream),
+                    None => stream,
+                };
+                let stream = logged(stream, Arc::clone(engine), entry);
+                Ok(Outcome::Rows { schema, stream })
+            }
+            Ok(command) => {
+                finish(&entry, engine, None);
+                Ok(command)
+            }
+            Err(error) => {
+                finish(&entry, engine, Some(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Execution { session, params, asked, entry, control } = execution;
+        self.needs.check(session)?;
+        if params.len() != self.param_types.len() {
+            return Err(EngineError::new(
+                ErrorKind::InvalidParameter,
+                format!("the statement has {} parameters, {} were given", self.param_types.len(), params.len()),
+            ));
+        }
+        let params = self.typed(&params)?;
+        if let Some(answer) = self.look_up(session, &params).await? {
+            note_scans(session, vec![answer.report], &mut entry.lock());
+            return Ok(self.outcome(answer.rows));
+        }
+        let state = session.context().state();
+        let mut plan = plan.clone();
+        if !params.is_empty() {
+            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(params))?)?;
+        }
+        if self.statement.kind() == StatementKind::Insert {
+            plan =
+                insert_statement::leave_casts_to_checker(plan, &session.engine, session_zone(state.config_options()))?;
+        }
+        // What an earlier statement left, had it failed while it was planned, is not this one's.
+        session.scan_reports.take();
+        let physical = if optimised {
+            state.query_planner().create_physical_plan(&plan, &state).await?
+        } else {
+            state.create_physical_plan(&plan).await?
+        };
+        note_scans(session, session.scan_reports.take(), &mut entry.lock());
+        if self.job_name().is_none() {
+            let stream = execute_stream(physical, Arc::new(task_context(&state, state.config().clone())))?;
+            let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
+            return Ok(Outcome::Rows { schema, stream });
+        }
+        // Whatever in the plan writes finds the job there.
+        let mut config = state.config().clone().with_extension(Arc::clone(control));
+        let onlooker = asked.clone().map(|asked| asked as Arc<dyn Onlooker>);
+        let onlooker = match &plan {
+            LogicalPlan::Dml(dml) => numbers_seen::with(session, dml, onlooker),
+            _ => onlooker,
+        };
+        if let Some(onlooker) = onlooker {
+            config.set_extension(Arc::new(Onlooking(onlooker)));
+        }
+        let stream = execute_stream(physical, Arc::new(task_context(&state, config)))?;
+        if self.statement.kind() == StatementKind::Insert {
+            let inserted = insert_outcome(stream).await?;
+            return Ok(asked.map_or(inserted, |asked| asked.outcome()));
+        }
+        // EXPLAIN ANALYZE of a statement that writes: done before its first row is handed out.
+        let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
+        let rows: Vec<RecordBatch> = stream.try_collect().await?;
+        let planned = rows.first().map_or_else(|| Arc::clone(&schema), |batch| batch.schema());
+        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
+        Ok(Outcome::Rows { schema, stream: Box::pin(stream) })
+    }
+}
+
+/// What a plan runs with. Functions are in the plan by now: it needs no list of them, which takes long to copy.
+pub(in crate::session) fn task_context(state: &SessionState, config: SessionConfig) -> TaskContext {
+    let (session, runtime) = (state.session_id().to_owned(), Arc::clone(state.runtime_env()));
+    let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+    TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime)
+}
+
+/// DataFusion's INSERT yields one row with the count.
+async fn insert_outcome(mut stream: SendableRecordBatchStream) -> Result<Outcome> {
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        let counts = batch.column(0).as_any().downcast_ref::<arrow::array::UInt64Array>();
+        rows += counts.map_or(0, |c| c.iter().flatten().sum::<u64>());
+    }
+    Ok(Outcome::Command { tag: format!("INSERT 0 {rows}") })
+}

@@ -55,7 +55,9 @@ impl Column {
             DataType::List(item) => Form::List(Box::new(Column::new(values.as_list::<i32>().values(), item, zone)?)),
             DataType::Struct(fields) => {
                 let members = fields.iter().zip(values.as_struct().columns());
-                let column = |(field, values)| Ok((Field::name(field).clone(), Column::new(values, field, zone)?));
+                let column = |(field, values): (&Arc<Field>, &ArrayRef)| {
+                    Ok((field.name().clone(), Column::new(values, field, zone)?))
+                };
                 Form::Struct(members.map(column).collect::<Result<_>>()?)
             }
             _ => Form::Text(texts(values)?),

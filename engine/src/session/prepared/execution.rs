@@ -81,7 +81,7 @@ impl Prepared {
     }
 
     /// The statement as it was planned after a change, where nothing has changed since.
-    pub(super) fn anew(&self, session: &EngineSession) -> Option<Arc<Prepared>> {
+    pub(in crate::session) fn anew(&self, session: &EngineSession) -> Option<Arc<Prepared>> {
         let anew = self.anew.lock().clone()?;
         anew.is_current(session).then_some(anew)
     }

@@ -274,6 +274,8 @@ impl Prepared {
             param_fields,
             schema,
             work: PreparedWork::Numbered { inserts, gives },
+            // It would look for the numbers that it was planned with.
+            lookup: None,
             ..planned
         }))
     }

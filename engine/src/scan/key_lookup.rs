@@ -192,8 +192,8 @@ impl KeyLookup {
             search.take(found.rows, found.ordered);
             kept.push(Arc::clone(segment));
         }
-        let wanted = candidates.elsewhere.iter().filter(|segment| search.wants(segment));
-        let elsewhere: Vec<Arc<Segment>> = wanted.map(|segment| Arc::clone(segment)).collect();
+        let wanted = candidates.elsewhere.iter().copied().filter(|segment| search.wants(segment));
+        let elsewhere: Vec<Arc<Segment>> = wanted.map(Arc::clone).collect();
         if !elsewhere.is_empty() && effort.scans() == 0 {
             return Ok(None);
         }

@@ -249,7 +249,7 @@ fn write_parameters(expr: &mut Expr, parameters: &[ScalarValue]) {
             std::ops::ControlFlow::Continue(())
         }
     }
-    let _ = expr.visit(&mut Written(parameters));
+    let _ = VisitMut::visit(expr, &mut Written(parameters));
 }
 
 async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -> Result<i64> {

@@ -190,8 +190,8 @@ async fn parameters(client: Client) {
             assert_eq!(client.query(&statement, &[value]).await.unwrap().len(), 1, "{column}");
         }
     }
-    let list = client.query("SELECT id FROM c_tokio_params WHERE id = ANY($1) LIMIT $2", &[&vec![1_i64, 7], &5_i64]);
-    assert_eq!(list.await.unwrap().len(), 1);
+    let listed = "SELECT id FROM c_tokio_params WHERE id = ANY($1) LIMIT $2";
+    assert_eq!(client.query(listed, &[&vec![1_i64, 7], &5_i64]).await.unwrap().len(), 1);
     let statement = client.prepare_typed("SELECT $1 IS NULL, $2 || 'x'", &[Type::INT4, Type::TEXT]).await.unwrap();
     let row = client.query_one(&statement, &[&None::<i32>, &"it's"]).await.unwrap();
     assert_eq!((row.get::<_, bool>(0), row.get::<_, &str>(1)), (true, "it'sx"));
@@ -302,7 +302,6 @@ async fn errors(client: Client) {
         assert_eq!(code(&client.batch_execute(sql).await.unwrap_err()), expected, "{sql}");
         assert_eq!(code(&client.query(sql, &[]).await.unwrap_err()), expected, "{sql}, prepared");
     }
-    // A cancel request goes over a connection of its own, which this one has said how to make; here: a time-out.
     must(&client, "SET statement_timeout = '300ms'").await;
     assert_eq!(code(&client.batch_execute("SELECT pg_sleep(20)").await.unwrap_err()), "57014");
     must(&client, "RESET statement_timeout").await;

@@ -342,10 +342,6 @@ impl EngineSession {
         self.context.state_ref().write().config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
     }
 
-    pub(crate) fn time_zone(&self) -> Option<String> {
-        self.context.copied_config().options().execution.time_zone.clone()
-    }
-
     /// True where that is the session's time zone.
     pub(crate) fn is_in_zone(&self, zone: Option<&str>) -> bool {
         self.context.state_ref().read().config_options().execution.time_zone.as_deref() == zone

@@ -21,6 +21,7 @@ use crate::functions::single_value::single_value;
 
 mod comparisons;
 mod dependent;
+mod early_conditions;
 mod nearest;
 
 use dependent::{Dependent, columns_of, join_on_keys, unsupported};
@@ -32,6 +33,7 @@ pub(super) struct Subqueries;
 impl AnalyzerRule for Subqueries {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let mut names = 0;
+        let plan = plan.transform_down_with_subqueries(early_conditions::ask_early)?.data;
         Ok(plan.transform_up_with_subqueries(|node| rewrite(node, &mut names))?.data)
     }
 

@@ -3,6 +3,7 @@
 //! Works on tokens and leaves everything it does not know as it is: DuckDB reads PostgreSQL's grammar.
 
 mod arrays;
+mod columns_in_order;
 mod rows;
 
 use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
@@ -136,7 +137,8 @@ impl<'a> Rewriter<'a> {
             self.oid_cast(at);
             self.oid_cast_function(at);
         }
-        Ok(self.finish())
+        let order = self.columns_in_order().unwrap_or_default();
+        Ok(self.finish() + &order)
     }
 
     fn finish(self) -> String {

@@ -95,6 +95,13 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT 1 FROM pgc.pg_class WHERE relname LIKE 'a\\_b' ESCAPE '\\' AND relname LIKE 'a_b'",
         ),
         (
+            "SELECT attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE relname LIKE 'x'",
+            "SELECT attname FROM pgc.pg_class c JOIN pgc.pg_attribute a ON a.attrelid = c.oid WHERE relname LIKE 'x' \
+             ORDER BY \"a\".attrelid, \"a\".attnum",
+        ),
+        ("SELECT count(*) FROM pg_attribute", "SELECT count(*) FROM pgc.pg_attribute"),
+        ("SELECT attname FROM pg_attribute LIMIT 1", "SELECT attname FROM pgc.pg_attribute LIMIT 1"),
+        (
             "SELECT 1 FROM \"zxq\".INFORMATION_SCHEMA.columns, zxq.pg_catalog.pg_class",
             "SELECT 1 FROM pgi.columns, pgc.pg_class",
         ),

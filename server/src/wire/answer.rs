@@ -44,9 +44,12 @@ impl Answer<'_> {
         match reply {
             Reply::Rows { columns, stream, tag } => {
                 let formats = vec![Format::Text; columns.len()];
+                // What fails before its first row has no columns to tell of either.
+                let mut cursor = RowCursor::new(stream);
+                cursor.begin(self.link, &self.guard).await?;
                 self.link.put(&row_description(&columns, &formats))?;
                 let writer = DataRows(column_encodings(&columns, &formats));
-                let rows = RowCursor::new(stream).send_all(writer, self.link, &self.guard).await?;
+                let rows = cursor.send_all(writer, self.link, &self.guard).await?;
                 self.complete(session, tag.text(rows)).await
             }
             Reply::Fetch { name, movement, skip } => {

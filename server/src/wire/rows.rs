@@ -75,6 +75,14 @@ impl RowCursor {
         RowCursor { stream: Mutex::new(stream), current: None, ended: false }
     }
 
+    /// Waits for the first row, or that there is none.
+    ///
+    /// # Errors
+    /// What the stream says, the guard's reason, or that the client is gone.
+    pub(crate) async fn begin(&mut self, link: &mut Link, guard: &Guard) -> Result<(), Stop> {
+        self.load(link, guard).await.map(drop)
+    }
+
     /// Sends up to `limit` rows.
     ///
     /// # Errors

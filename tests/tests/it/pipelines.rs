@@ -45,7 +45,7 @@ impl Raw {
         self.until(b'Z', 1).await
     }
 
-    /// Tags of commands, SQLSTATEs of errors and the states of ReadyForQuery, until so many messages of a kind have come.
+    /// `columns` for each RowDescription, tags of commands, SQLSTATEs of errors and the states of ReadyForQuery, until so many messages of a kind have come.
     async fn until(&mut self, kind: u8, count: usize) -> Vec<String> {
         let (mut found, mut seen) = (Vec::new(), 0);
         while seen < count {
@@ -61,6 +61,7 @@ impl Raw {
                     found.push(code.unwrap_or_default().to_owned());
                 }
                 b'Z' => found.push(text),
+                b'T' => found.push("columns".to_owned()),
                 _ => {}
             }
             seen += usize::from(tag == kind);
@@ -124,4 +125,14 @@ async fn a_copy_stands_or_falls_with_what_follows_before_the_sync() {
     assert_eq!(raw.until(b'Z', 1).await, ["COPY 2", "INSERT 0 1", "I"]);
     assert_eq!(count().await, "3");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_before_its_first_row_tells_of_no_columns() {
+    let server = TestServer::start().await;
+    let mut raw = Raw::connect(&server).await;
+    raw.send(&message(b"Q", b"SELECT 1; SELECT 1/0; SELECT 2\0")).await;
+    assert_eq!(raw.until(b'Z', 1).await, ["columns", "SELECT 1", "22012", "I"]);
+    raw.send(&message(b"Q", b"SELECT 1 WHERE false\0")).await;
+    assert_eq!(raw.until(b'Z', 1).await, ["columns", "SELECT 0", "I"]);
 }

@@ -5,7 +5,7 @@
 -- Names and OIDs. `…_in` read what a client writes as a literal, `…_out` show an OID by name.
 CREATE MACRO bare_name(text_) AS
     CASE WHEN regexp_matches(text_, '^".*"$') THEN replace(text_[2:-2], '""', '"') ELSE lower(text_) END;
-CREATE MACRO name_parts(text_) AS regexp_extract_all(text_, '"(?:[^"]|"")*"|[^."]+');
+CREATE MACRO name_parts(text_) AS regexp_extract_all(text_, '"(?:[^"]|"")*"|[^."\s]+');
 -- A name in quotes is exact, another one is in lower case.
 CREATE MACRO folded_name(text_) AS
     concat_ws('.', bare_name(name_parts(text_)[1]), bare_name(name_parts(text_)[2]), bare_name(name_parts(text_)[3]));

@@ -76,32 +76,27 @@ impl<'a> Groups<'a> {
         }
         let scale = i32::from(scale);
         let mut value: i128 = 0;
-        // The power of ten of the last digit that `value` has.
-        let mut power = 0;
+        // How many digits too few `value` has at the end.
+        let mut missing = 0;
+        let mut rounds_up = false;
         for at in 0..self.count() {
-            power = (self.weight - at as i32) * 4;
-            let Some(more) = value.checked_mul(10_000).and_then(|more| more.checked_add(i128::from(self.group(at))))
-            else {
-                return Unscaled::TooLong;
-            };
+            let group = i128::from(self.group(at));
+            // Of the group's last digit: how far it is from the last that is kept.
+            missing = (self.weight - at as i32) * 4 + scale;
+            let kept = (missing + 4).clamp(0, 4);
+            let rest = 10_i128.pow(4 - kept.unsigned_abs());
+            let more =
+                value.checked_mul(10_i128.pow(kept.unsigned_abs())).and_then(|more| more.checked_add(group / rest));
+            let Some(more) = more else { return Unscaled::TooLong };
             value = more;
-            // One digit more than are kept says how to round.
-            if power < -scale {
+            if missing < 0 {
+                rounds_up = missing >= -4 && (group % rest) * 2 >= rest;
                 break;
             }
         }
-        if value == 0 {
-            return Unscaled::Number(0);
-        }
-        let shift = power + scale;
-        let by = 10_i128.checked_pow(shift.unsigned_abs());
-        let value = match (shift >= 0, by) {
-            (true, by) => by.and_then(|by| value.checked_mul(by)),
-            (false, None) => Some(0),
-            (false, Some(by)) => {
-                let rest = value % by;
-                Some(value / by + i128::from(rest >= by - rest))
-            }
+        let value = match value + i128::from(rounds_up) {
+            0 => Some(0),
+            value => 10_i128.checked_pow(missing.max(0).unsigned_abs()).and_then(|by| value.checked_mul(by)),
         };
         match value {
             Some(value) if value.unsigned_abs() < MOST => Unscaled::Number(if self.negative { -value } else { value }),
@@ -140,6 +135,13 @@ mod tests {
         assert_eq!(number(&[12], -2, 2), Unscaled::Number(0));
         assert_eq!(number(&[1], 2, 0), Unscaled::Number(100_000_000));
         assert_eq!(number(&[], 0, 5), Unscaled::Number(0));
+        // 38 digits that do not fill their groups.
+        let ones = 11_111_111_111_111_111_111_111_111_111_111_111_111;
+        let groups = [1111, 1111, 1111, 1111, 1111, 1111, 1111, 1111, 1111, 1100];
+        assert_eq!(number(&groups, -1, 38), Unscaled::Number(ones));
+        assert_eq!(number(&groups, -1, 37), Unscaled::Number(ones / 10));
+        assert_eq!(number(&[4999, 9999], -2, 4), Unscaled::Number(0));
+        assert_eq!(number(&[5000], -2, 4), Unscaled::Number(1));
         assert_eq!(number(&[9999; 10], 9, 0), Unscaled::TooLong);
         assert_eq!(number(&[1], 30_000, 0), Unscaled::TooLong);
         assert_eq!(number(&[1], -30_000, 5), Unscaled::Number(0));

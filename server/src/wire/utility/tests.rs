@@ -27,7 +27,8 @@ fn settings_in_every_spelling() {
     );
     assert_eq!(parsed("SET search_path TO Cold, 'a b'"), set_to("search_path", "cold, \"a b\""));
     assert_eq!(parsed("SET SESSION AUTHORIZATION 'ann'"), set_to("session_authorization", "ann"));
-    assert_eq!(parsed("SET ROLE none"), set_to("role", "none"));
+    assert_eq!(parsed("SET ROLE ann"), set_to("role", "ann"));
+    assert_eq!(parsed("SET ROLE none"), Utility::Set { name: "role".to_owned(), value: None, local: false });
     assert_eq!(parsed("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE"), set_to("timezone", "-08"));
     assert_eq!(parsed("SET app.user_id = 42"), set_to("app.user_id", "42"));
     assert_eq!(parsed("RESET SESSION AUTHORIZATION"), Utility::Reset("session_authorization".to_owned()));

@@ -241,7 +241,7 @@ class Client:
         features = {key: run for key, run in self.features.items() if key in wanted}
         tell(client=self.name, version=self.version, call=self.call, features=list(features), **self.templates)
         waiting = list(features)
-        watch = Watch(float(os.environ.get("ZXQ_CLIENT_PATIENCE", "25")), waiting)
+        watch = Watch(float(os.environ.get("ZXQ_CLIENT_PATIENCE", "60")), waiting)
         for key, function in features.items():
             watch.begin()
             try:

@@ -147,7 +147,7 @@ def main():
     parser.add_argument("--results", metavar="FILE", help="what a client elsewhere has done: lines of JSON as `run` gives them")
     parser.add_argument("--require", action="store_true", help="fail where a client is not installed")
     parser.add_argument("--jobs", type=int, default=max(2, os.cpu_count() or 2))
-    parser.add_argument("--patience", type=float, default=120, help="seconds for one client")
+    parser.add_argument("--patience", type=float, default=300, help="seconds for one client")
     parser.add_argument("--table", metavar="FILE")
     parser.add_argument("--check", metavar="FILE")
     parser.add_argument("clients", nargs="*")

@@ -6,6 +6,7 @@
 pub mod alter_table;
 mod balanced;
 pub(crate) mod cold_format;
+mod columns_without_types;
 pub mod create_table;
 pub(crate) mod depth;
 pub mod dialect;

@@ -52,6 +52,14 @@ impl EngineSession {
         }
     }
 
+    /// Begins a query that may read no table: where all statements of the transaction read one snapshot, that is now's if it
+    /// is the first.
+    pub fn take_snapshot(&self) {
+        if let Some(transaction) = self.transaction() {
+            let _ = transaction.pin();
+        }
+    }
+
     /// True where the statements of the transaction read one snapshot, and the first has taken it.
     pub fn has_snapshot(&self) -> bool {
         self.transaction().is_some_and(|transaction| transaction.has_snapshot())

@@ -96,6 +96,19 @@ fn rewrite_once(expr: &mut Expr) -> Result<bool, EngineError> {
         }
         Expr::CompoundFieldAccess { root, access_chain } => subscripts(root, access_chain),
         Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => overlaps::overlaps(left, right),
+        // The operators that LIKE and ILIKE stand for, as postgres_fdw writes them.
+        Expr::BinaryOp {
+            left,
+            op:
+                op @ (BinaryOperator::PGLikeMatch
+                | BinaryOperator::PGNotLikeMatch
+                | BinaryOperator::PGILikeMatch
+                | BinaryOperator::PGNotILikeMatch),
+            right,
+        } => {
+            let operator = op.clone();
+            Some(Expr::Nested(Box::new(compare(take(left), &operator, take(right)))))
+        }
         _ => rows::rewrite(expr),
     };
     let changed = replaced.is_some();

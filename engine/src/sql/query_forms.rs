@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, Distinct, Expr, Fetch, FunctionArguments, Ident, JoinOperator, LimitClause,
+    BinaryOperator, CastKind, DataType, Distinct, Expr, Fetch, FunctionArguments, Ident, JoinOperator, LimitClause,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
     TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
@@ -431,8 +431,19 @@ fn row_count(expr: &mut Expr) -> Result<()> {
         )),
         Expr::Subquery(_) => Err(unsupported("a subquery in LIMIT or OFFSET")),
         Expr::Nested(inner) => row_count(inner),
+        // Clients spell the types of their parameters out; it is a bigint whatever it was.
+        Expr::Cast { expr: inner, data_type, .. } if is_integer(data_type) => {
+            row_count(inner)?;
+            *expr = std::mem::replace(inner, Expr::Value(Value::Null.into()));
+            Ok(())
+        }
         _ => Ok(()),
     }
+}
+
+fn is_integer(data_type: &DataType) -> bool {
+    use DataType::{BigInt, Int, Int2, Int4, Int8, Integer, SmallInt};
+    matches!(data_type, SmallInt(_) | Int2(_) | Int(_) | Integer(_) | Int4(_) | BigInt(_) | Int8(_))
 }
 
 /// Texts beside a cast in the same column of VALUES are cast as well.

@@ -13,7 +13,7 @@ use crate::error::{EngineError, ErrorKind, Result, type_names};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::syntax_error::{self, expected};
-use crate::sql::{depth, select_into, sequence_options, table_command, text_literals};
+use crate::sql::{columns_without_types, depth, select_into, sequence_options, table_command, text_literals};
 
 #[cfg(test)]
 mod tests;
@@ -228,6 +228,7 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     depth::check(&tokens)?;
     refuse_reserved(&tokens)?;
     table_command::unfold(&mut tokens);
+    columns_without_types::unfold(&mut tokens);
     sequence_options::order(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
@@ -391,19 +391,31 @@ fn guess(tokens: &[scan::Scanned<'_>], at: usize) -> Type {
     if before.is_some_and(|t| t.is_symbol("=")) && is_oid { Type::OID } else { Type::TEXT }
 }
 
-/// The rows with PostgreSQL's names, and with `oid` where DuckDB says UINTEGER.
+/// The rows with PostgreSQL's names, and with `oid` where DuckDB says UINTEGER, also in arrays: clients that meet an array of
+/// another type than they expect ask what that is, with this very query.
 fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
-    let fields: Vec<Field> = rows
+    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = rows
         .schema()
         .fields()
         .iter()
-        .map(|field| {
+        .zip(rows.columns())
+        .map(|(field, column)| {
             let named = field.as_ref().clone().with_name(postgres_name(field.name()));
-            match field.data_type() {
-                DataType::UInt32 => named.with_metadata([(PG_TYPE_KEY.to_owned(), "oid".to_owned())].into()),
-                _ => named,
+            match (field.data_type(), column.as_list_opt::<i32>()) {
+                (DataType::UInt32, _) => (as_oid(named), Arc::clone(column)),
+                (DataType::List(item), Some(lists)) if *item.data_type() == DataType::UInt32 => {
+                    let (_, offsets, values, nulls) = lists.clone().into_parts();
+                    let item = Arc::new(as_oid(item.as_ref().clone()));
+                    let named = named.with_data_type(DataType::List(Arc::clone(&item)));
+                    (named, Arc::new(ListArray::new(item, offsets, values, nulls)) as ArrayRef)
+                }
+                _ => (named, Arc::clone(column)),
             }
         })
-        .collect();
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), rows.columns().to_vec())?)
+        .unzip();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn as_oid(field: Field) -> Field {
+    field.with_metadata([(PG_TYPE_KEY.to_owned(), "oid".to_owned())].into())
 }

@@ -79,6 +79,9 @@ impl Session {
             self.check_may_change(&planned.words())?;
         }
         self.prepare_transaction(planned)?;
+        if matches!(planned.work, Runner::Engine(_) | Runner::Catalog(_)) && planned.columns.is_some() {
+            self.engine.take_snapshot();
+        }
         match &planned.work {
             Runner::Empty => Ok(Reply::Empty),
             Runner::Engine(prepared) => match self.engine.execute(prepared, parameters).await? {

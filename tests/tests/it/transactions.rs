@@ -170,6 +170,14 @@ async fn a_transaction_reads_one_snapshot_where_it_asks_for_that() {
     assert_eq!(fetched.iter().filter(|m| matches!(m, SimpleQueryMessage::Row(_))).count(), 4);
     must(&a, "COMMIT").await;
     assert_eq!(count(&b, "u").await, 5);
+    // So it is by a query that reads no table.
+    for first in ["SELECT 1", "SELECT current_setting('transaction_isolation')"] {
+        must(&a, &format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {first}")).await;
+        let before = count(&b, "u").await;
+        must(&b, "INSERT INTO u (id) VALUES (6)").await;
+        assert_eq!((count(&a, "u").await, count(&b, "u").await), (before, before + 1), "{first}");
+        must(&a, "COMMIT").await;
+    }
     server.stop().await;
 }
 

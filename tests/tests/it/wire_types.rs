@@ -53,6 +53,9 @@ async fn columns_have_the_types_of_postgres() {
     }
     let values = described(&client, "SELECT a, b FROM (VALUES (1, 1::bigint), (2, 2)) v(a, b)").await;
     assert_eq!(values, [("a".to_owned(), Type::INT4), ("b".to_owned(), Type::INT8)]);
+    // asyncpg asks what other arrays than these are with a query that has such columns itself.
+    let oids = described(&client, "SELECT array_agg(oid) AS x, array_agg(typname::text) AS y FROM pg_type").await;
+    assert_eq!(oids, [("x".to_owned(), Type::OID_ARRAY), ("y".to_owned(), Type::TEXT_ARRAY)]);
     for explain in ["EXPLAIN SELECT id FROM t", "EXPLAIN (ANALYZE, COSTS off) SELECT id FROM t"] {
         assert_eq!(described(&client, explain).await, [("QUERY PLAN".to_owned(), Type::TEXT)]);
         assert!(one_text(&client, explain).await.contains("Exec"), "{explain}");

@@ -103,7 +103,7 @@ fn definitions_that_cannot_be_right_are_refused_with_advice() {
         ("CREATE TABLE t (a NUMERIC)", K::InvalidDefinition, "column \"a\""),
         ("CREATE TABLE hot.t (a INT)", K::InvalidDefinition, "schema public"),
         ("CREATE TABLE t (a INT NULL NOT NULL)", K::InvalidDefinition, "both"),
-        ("CREATE TABLE t (a INT) WITH (fillfactor = 70)", K::InvalidParameter, "the options are chunk_time_interval"),
+        ("CREATE TABLE t (a INT) WITH (colour = 70)", K::InvalidParameter, "the options are chunk_time_interval"),
         ("CREATE TABLE t (a INT) WITH (sort_by = 'b')", K::UndefinedColumn, "column \"b\""),
         ("CREATE TABLE t (a INT) WITH (time_column = 'a')", K::InvalidParameter, "TIMESTAMP"),
         ("CREATE TABLE t (a INT) WITH (partition_by = 'a')", K::InvalidParameter, "DATE column"),

@@ -11,7 +11,7 @@ CREATE MACRO folded_name(text_) AS
     concat_ws('.', bare_name(name_parts(text_)[1]), bare_name(name_parts(text_)[2]), bare_name(name_parts(text_)[3]));
 CREATE MACRO to_regclass(text_) AS coalesce(
     TRY_CAST(text_ AS UINTEGER),
-    (SELECT min(n_to_regclass.oid) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = folded_name(text_))
+    (SELECT arg_min(n_to_regclass.oid, n_to_regclass.rank) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = folded_name(text_))
 );
 CREATE MACRO regclass_in(text_) AS
     coalesce(to_regclass(text_), error('relation "' || text_ || '" does not exist'))::UINTEGER;

@@ -78,19 +78,26 @@ CREATE VIEW facts.checks AS
 SELECT k.* FROM facts.stored_checks k WHERE k.relation_oid IN (SELECT s.oid FROM facts.seen s);
 CREATE VIEW facts.keys AS
 SELECT k.* FROM facts.stored_keys k WHERE k.relation_oid IN (SELECT s.oid FROM facts.seen s);
+-- Under which names relations are found: of those with the same name, the one with the least rank.
 CREATE VIEW facts.relation_names AS
-SELECT r.oid, s.name || '.' || r.name AS name
+SELECT r.oid, s.name || '.' || r.name AS name, 0 AS rank
 FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
 UNION ALL
-SELECT oid, name FROM facts.relations WHERE schema_oid IN (2200, 16000)
+SELECT r.oid, r.name, CASE WHEN r.schema_oid = 16000 THEN -2 ELSE list_position(path_schemas(), s.name) END
+FROM facts.relations r JOIN facts.schemas s ON s.oid = r.schema_oid
+WHERE r.schema_oid = 16000 OR list_contains(path_schemas(), s.name)
 UNION ALL
-SELECT index_oid, name FROM facts.keys
+-- A table's rows in one tier are the table to all who ask what it is.
+SELECT r.oid, t.tier || '.' || r.name, 1
+FROM facts.relations r CROSS JOIN (VALUES ('hot'), ('warm'), ('cold')) t(tier) WHERE r.schema_oid = 2200
 UNION ALL
-SELECT index_oid, 'public.' || name FROM facts.keys
+SELECT index_oid, name, 1000 FROM facts.keys
 UNION ALL
-SELECT oid, name FROM facts.system_relations
+SELECT index_oid, 'public.' || name, 1000 FROM facts.keys
 UNION ALL
-SELECT oid, 'pg_catalog.' || name FROM facts.system_relations;
+SELECT oid, name, -1 FROM facts.system_relations
+UNION ALL
+SELECT oid, 'pg_catalog.' || name, 0 FROM facts.system_relations;
 
 -- Roles, as everybody may look them up.
 CREATE VIEW pgc.pg_roles AS

@@ -78,7 +78,7 @@ impl Bystander {
                 tokio::spawn(connection);
                 while !ends.load(Ordering::Relaxed) {
                     let asked = Instant::now();
-                    let answer = client.query_one("SELECT count(*) FROM kept", &[]).await.unwrap();
+                    let answer = client.query_one("SELECT count(*) FROM bystanders", &[]).await.unwrap();
                     assert_eq!(answer.get::<_, i64>(0), 3);
                     assert!(asked.elapsed() < SOON, "the other client waited {:?}", asked.elapsed());
                     count.fetch_add(1, Ordering::Relaxed);
@@ -102,8 +102,8 @@ impl Bystander {
 
 /// A server with a table that the other client reads.
 fn start(place: &Place) -> Server {
-    let table = "CREATE TABLE kept (id BIGINT, trade_date DATE); \
-        INSERT INTO kept VALUES (1, '2024-01-02'), (2, '2024-01-02'), (3, '2024-01-03')";
+    let table = "CREATE TABLE bystanders (id BIGINT, trade_date DATE); \
+        INSERT INTO bystanders VALUES (1, '2024-01-02'), (2, '2024-01-02'), (3, '2024-01-03')";
     crate::support::succeed(&["sql", table, "--data", &place.data()]);
     let mut command = zxq(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0"]);
     command.stderr(File::create(place.path(LOG)).unwrap());

@@ -27,19 +27,39 @@ async fn until_queued(client: &Client, count: &str) {
     }
 }
 
-/// A server on which one statement at a time reads tables, and one that does: an open cursor.
-async fn busy() -> (TestServer, Client) {
+/// A statement that reads a table for longer than any test lasts.
+const ENDLESS: &str = "SELECT sum(t.n + s.n) FROM t, generate_series(1, 1000000000000) s(n)";
+
+/// A server on which one statement at a time reads tables, and one that does.
+async fn busy() -> (TestServer, Endless) {
     let server = TestServer::start_with(|config| config.most_statements = Some(1)).await;
     let reader = server.connect().await;
     must(&reader, "CREATE TABLE t (n BIGINT)").await;
     must(&reader, "INSERT INTO t VALUES (1), (2), (3)").await;
-    must(&reader, "BEGIN; DECLARE c NO SCROLL CURSOR FOR SELECT n FROM t; FETCH 1 FROM c").await;
-    (server, reader)
+    let cancel = reader.cancel_token();
+    let statement = tokio::spawn(async move { code(&reader, ENDLESS).await });
+    // Another that reads waits as soon as that one has its turn.
+    let other = server.connect().await;
+    must(&other, "SET statement_timeout = '50ms'").await;
+    while other.batch_execute("SELECT n FROM t").await.is_ok() {}
+    (server, Endless { cancel, statement })
+}
+
+struct Endless {
+    cancel: tokio_postgres::CancelToken,
+    statement: tokio::task::JoinHandle<String>,
+}
+
+impl Endless {
+    async fn end(self) {
+        self.cancel.cancel_query(NoTls).await.unwrap();
+        assert_eq!(self.statement.await.unwrap(), "57014");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_can_be_seen_cancelled_and_timed_out() {
-    let (server, reader) = busy().await;
+    let (server, endless) = busy().await;
     let other = server.connect().await;
     let reads = ["SELECT sum(n) FROM t", "INSERT INTO t SELECT n + 10 FROM t", "CREATE TABLE u AS SELECT n FROM t"];
     for sql in reads {
@@ -60,14 +80,14 @@ async fn who_waits_can_be_seen_cancelled_and_timed_out() {
     for sql in ["SELECT 1", "INSERT INTO t VALUES (4)", "SELECT count(*) FROM zxq.tables", "EXPLAIN SELECT n FROM t"] {
         must(&other, sql).await;
     }
-    must(&reader, "CLOSE c; COMMIT").await;
+    endless.end().await;
     assert_eq!(one_text(&other, "SELECT sum(n) FROM t").await, "10", "nothing came of what was cancelled");
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_get_their_turn() {
-    let (server, reader) = busy().await;
+    let (server, endless) = busy().await;
     let watch = server.connect().await;
     let mut waiting = Vec::new();
     for (at, sql) in
@@ -83,7 +103,7 @@ async fn all_get_their_turn() {
     until_queued(&watch, "4").await;
     leaving.abort();
     until_queued(&watch, "3").await;
-    must(&reader, "CLOSE c; COMMIT").await;
+    endless.end().await;
     for statement in waiting {
         statement.await.unwrap();
     }

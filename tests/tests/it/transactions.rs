@@ -33,7 +33,7 @@ async fn copy(client: &Client, sql: &str, data: &str) -> Result<u64, tokio_postg
 }
 
 const TABLES: &str = "CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL, name TEXT DEFAULT 'none', \
-     twice BIGINT GENERATED ALWAYS AS (id * 2), CONSTRAINT positive CHECK (id > 0)) \
+     twice BIGINT GENERATED ALWAYS AS (id * 2) STORED, CONSTRAINT positive CHECK (id > 0)) \
      WITH (partition_by = 'day', sort_by = 'id', lookup = 'name'); \
      CREATE TABLE u (id BIGINT NOT NULL, note TEXT)";
 

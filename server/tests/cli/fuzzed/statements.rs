@@ -167,7 +167,7 @@ fn changed(corpus: &[Vec<String>], random: &mut StdRng) -> String {
         }
     }
     // The table that the other client reads stays.
-    tokens.join(" ").replace("kept", "fuzzed")
+    tokens.join(" ").replace("bystanders", "fuzzed")
 }
 
 fn any<'a>(corpus: &'a [Vec<String>], random: &mut StdRng) -> &'a Vec<String> {

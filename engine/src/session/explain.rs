@@ -85,7 +85,7 @@ impl Explained {
 /// The plan of what is done; `None` where there are only others.
 fn main_plan(plans: &[(String, String)]) -> Option<&str> {
     let named = |name: &str| plans.iter().find(|(kind, _)| kind == name).map(|(_, text)| text.as_str());
-    named(PHYSICAL).or_else(|| match plans {
+    named(PHYSICAL).or(match plans {
         [(_, only)] => Some(only.as_str()),
         _ => None,
     })

@@ -39,14 +39,12 @@ fn item_declaration(item: &SelectItem) -> Option<String> {
 fn declaration(expr: &Expr) -> String {
     match expr {
         Expr::Nested(inner) => declaration(inner),
-        Expr::Cast { data_type, .. } => match data_type {
-            DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
-                match length {
-                    Some(length) => format!("varchar({length})"),
-                    None => "varchar".to_owned(),
-                }
-            }
-            _ => String::new(),
+        Expr::Cast {
+            data_type: DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length),
+            ..
+        } => match length {
+            Some(length) => format!("varchar({length})"),
+            None => "varchar".to_owned(),
         },
         _ => String::new(),
     }

@@ -6,11 +6,11 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 /// Puts the options of a CREATE SEQUENCE in order; other statements stay as they are.
 pub(super) fn order(tokens: &mut Vec<TokenWithSpan>) {
     let keywords: Vec<Option<Keyword>> = tokens.iter().map(keyword).collect();
-    let is_sequence = match keywords.as_slice() {
-        [Some(Keyword::CREATE), Some(Keyword::SEQUENCE), ..] => true,
-        [Some(Keyword::CREATE), Some(Keyword::TEMPORARY | Keyword::TEMP), Some(Keyword::SEQUENCE), ..] => true,
-        _ => false,
-    };
+    let is_sequence = matches!(
+        keywords.as_slice(),
+        [Some(Keyword::CREATE), Some(Keyword::SEQUENCE), ..]
+            | [Some(Keyword::CREATE), Some(Keyword::TEMPORARY | Keyword::TEMP), Some(Keyword::SEQUENCE), ..]
+    );
     if !is_sequence {
         return;
     }

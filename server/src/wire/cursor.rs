@@ -201,7 +201,7 @@ impl CursorRows {
     async fn backward(
         &mut self,
         count: u64,
-        mut writer: Option<&mut dyn RowWriter>,
+        writer: Option<&mut dyn RowWriter>,
         link: &mut Link,
         guard: &Guard,
     ) -> Result<u64, Stop> {
@@ -212,7 +212,7 @@ impl CursorRows {
         if met > 0 {
             self.check_back(self.at - met)?;
         }
-        if let Some(writer) = writer.as_deref_mut() {
+        if let Some(writer) = writer {
             for row in (self.at - met..self.at).rev() {
                 self.send(row, writer, link, guard).await?;
             }

@@ -127,7 +127,7 @@ impl EncodableBatch {
             .map(|(array, digits)| {
                 let values = ColumnValues::new(array.as_ref())?;
                 Ok(match digits {
-                    Some(digits) => values.as_quotients(digits),
+                    Some(digits) => values.into_quotients(digits),
                     None => values,
                 })
             })

@@ -27,7 +27,7 @@ impl Rewriter<'_> {
                 let table = self.value(first);
                 self.aliases.iter().any(|(alias, _)| *alias == table)
             }
-            false => !self.aliases.is_empty() && !(at > 0 && self.is(at - 1, "AS")),
+            false => !(self.aliases.is_empty() || at > 0 && self.is(at - 1, "AS")),
         };
         // pg_replication_slots and pg_stat_activity have such columns of their own.
         if !of_system

@@ -259,10 +259,12 @@ impl TextRows {
                     self.values.extend_from_slice(&self.null);
                     self.fields[at] = Some(start..self.values.len());
                 }
-                Some(place) if self.values[place.clone()] == *self.null => {
-                    if self.were_quoted[at] && self.also_null.contains(&self.columns[at]) {
-                        self.fields[at] = None;
-                    }
+                Some(place)
+                    if self.values[place.clone()] == *self.null
+                        && self.were_quoted[at]
+                        && self.also_null.contains(&self.columns[at]) =>
+                {
+                    self.fields[at] = None;
                 }
                 _ => {}
             }

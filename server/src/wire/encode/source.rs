@@ -135,7 +135,7 @@ impl<'a> ColumnValues<'a> {
     }
 
     /// The same values as quotients, with the digits behind the point that each of them has.
-    pub(crate) fn as_quotients(self, digits: QuotientDigits) -> Self {
+    pub(crate) fn into_quotients(self, digits: QuotientDigits) -> Self {
         match self {
             ColumnValues::Decimal128(values, scale) if scale > 0 => ColumnValues::Quotients { values, scale, digits },
             other => other,

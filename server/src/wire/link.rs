@@ -95,11 +95,17 @@ impl Link {
     /// # Errors
     /// For bytes that are no message.
     pub(crate) async fn next(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
-        if let Some((message, bytes)) = self.ahead.pop_front() {
-            self.ahead_bytes -= bytes;
+        if let Some(message) = self.take_ahead() {
             return Ok(Some(message));
         }
         Ok(self.socket.next().await.transpose()?)
+    }
+
+    /// The first of the messages that were read while a statement ran.
+    fn take_ahead(&mut self) -> Option<PgWireFrontendMessage> {
+        let (message, bytes) = self.ahead.pop_front()?;
+        self.ahead_bytes -= bytes;
+        Some(message)
     }
 
     /// The next message where it has come already, together with the one before.
@@ -107,8 +113,7 @@ impl Link {
     /// # Errors
     /// As [`Link::next`].
     pub(crate) fn at_hand(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
-        if let Some((message, bytes)) = self.ahead.pop_front() {
-            self.ahead_bytes -= bytes;
+        if let Some(message) = self.take_ahead() {
             return Ok(Some(message));
         }
         if self.socket.read_buffer().is_empty() {

@@ -119,12 +119,16 @@ impl TestServer {
     }
 }
 
-/// Connects to a server; the connection runs until the client is dropped.
+/// Connects to a server; the connection runs until the client is dropped and all it had asked is answered.
 pub async fn connect(address: SocketAddr) -> Client {
+    connect_held(address).await.0
+}
+
+/// Connects to a server; who aborts the task closes the socket without a word, whatever the client waits for.
+pub async fn connect_held(address: SocketAddr) -> (Client, JoinHandle<Result<(), tokio_postgres::Error>>) {
     let config = format!("host={} port={} user=zxq dbname=zxq", address.ip(), address.port());
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("the server accepts a connection");
-    tokio::spawn(connection);
-    client
+    (client, tokio::spawn(connection))
 }
 
 /// The first column of the first row of a query, as text.

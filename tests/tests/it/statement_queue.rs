@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
-use zxq_tests::test_server::{TestServer, error_text, one_text};
+use zxq_tests::test_server::{TestServer, connect_held, error_text, one_text};
 
 async fn must(client: &Client, sql: &str) {
     client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
@@ -22,9 +22,12 @@ async fn code(client: &Client, sql: &str) -> String {
 async fn until_queued(client: &Client, count: &str) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'IPC' AND wait_event = 'StatementQueue' \
                    AND state = 'active'";
-    while one_text(client, waiting).await != count {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let in_time = async {
+        while one_text(client, waiting).await != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), in_time).await.unwrap_or_else(|_| panic!("{count} statements never wait"));
 }
 
 /// A statement that reads a table for longer than any test lasts.
@@ -98,11 +101,12 @@ async fn all_get_their_turn() {
         until_queued(&watch, &(at + 1).to_string()).await;
     }
     // Who goes away leaves the queue.
-    let gone = server.connect().await;
+    let (gone, socket) = connect_held(server.address).await;
     let leaving = tokio::spawn(async move { gone.batch_execute("SELECT max(n) FROM t").await });
     until_queued(&watch, "4").await;
-    leaving.abort();
+    socket.abort();
     until_queued(&watch, "3").await;
+    assert!(leaving.await.unwrap().is_err(), "nobody is there to answer");
     endless.end().await;
     for statement in waiting {
         statement.await.unwrap();

@@ -35,11 +35,14 @@ fn a_missing_data_directory_is_named() {
     for command in ["status", "verify", "maintain"] {
         fail(&["storage", command, "--data", &place.data()], 1, &[&place.data(), "--data"]);
     }
+    let file = place.file("prices.csv", PRICES);
+    fail(&["load", "--table", "prices", &file, "--data", &place.data()], 1, &[&place.data(), "--create"]);
+    assert!(!place.path("data").exists(), "a mistyped name was made a directory");
 }
 
 #[test]
 fn an_unknown_table_is_named() {
-    let place = Place::new();
+    let place = Place::with_directory();
     let (data, file) = (place.data(), place.file("prices.csv", PRICES));
     fail(&["load", "--table", "nowhere", &file, "--data", &data], 1, &["nowhere"]);
     fail(&["sql", "SELECT * FROM nowhere", "--data", &data], 1, &["nowhere"]);

@@ -22,7 +22,7 @@ async fn count(client: &Client, what: &str) -> i64 {
 
 /// Memory of rows that somebody knows of.
 async fn hot_bytes(client: &Client) -> i64 {
-    one_text(client, "SELECT bytes FROM zxq.tiers WHERE tier = 'hot'").await.parse().unwrap()
+    one_text(client, "SELECT store_bytes FROM zxq.tiers WHERE tier = 'hot'").await.parse().unwrap()
 }
 
 async fn copy(client: &Client, sql: &str, data: &str) -> Result<u64, tokio_postgres::Error> {

@@ -1,5 +1,7 @@
 //! Where the catalog is kept.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::change::Change;
@@ -60,6 +62,9 @@ pub struct Commit {
     pub fences: Vec<(TableId, PartitionKey, u64)>,
     /// Lineage of the segments added.
     pub lineage: Vec<LineageEntry>,
+    /// Rows in the writer's memory alone after it, by table, for those who read the same catalog elsewhere: they learn of
+    /// rows that moved and of the rows that are left at once. `None` where nobody does.
+    pub hot: Option<BTreeMap<TableId, u64>>,
 }
 
 /// Durable home of the catalog. Implementations serialise commits: one at a time, each all or nothing, durable when

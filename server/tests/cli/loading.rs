@@ -154,7 +154,8 @@ fn a_table_that_never_ages_is_announced() {
 fn files_of_another_form_are_read_as_told() {
     const OTHER: &str = "day;price;size;note\n06/03/2024;1.5;NA;'a;b'\n07/03/2024;2.25;7;NA\n";
     for (served, from_stdin) in [(false, false), (false, true), (true, false), (true, true)] {
-        for (format, days) in [("DD/MM/YYYY", ["2024-03-06", "2024-03-07"]), ("MM/DD/YYYY", ["2024-06-03", "2024-07-03"])]
+        for (format, days) in
+            [("DD/MM/YYYY", ["2024-03-06", "2024-03-07"]), ("MM/DD/YYYY", ["2024-06-03", "2024-07-03"])]
         {
             let place = Place::new();
             let data = place.data();
@@ -168,7 +169,8 @@ fn files_of_another_form_are_read_as_told() {
             assert_eq!(loaded.code, Some(0), "served: {served}, from stdin: {from_stdin}: {}", loaded.err);
             let expected = format!("{},1.5000,,a;b\n{},2.2500,7,", days[0], days[1]);
             assert_eq!(place.answer("SELECT * FROM made ORDER BY day"), expected, "served: {served}");
-            let types = "SELECT definition LIKE '%price DECIMAL(18,4)%' AND definition LIKE '%size INTEGER%' FROM zxq.tables";
+            let types =
+                "SELECT definition LIKE '%price DECIMAL(18,4)%' AND definition LIKE '%size INTEGER%' FROM zxq.tables";
             assert_eq!(place.answer(types), "t", "served: {served}");
         }
     }

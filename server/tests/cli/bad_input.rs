@@ -151,6 +151,8 @@ fn messages_are_sentences() {
     let file = place.file("one.csv", "day,n\n2024-06-03,2\n");
     let loaded = crate::support::succeed(&["load", "--table", "days", &file, "--data", &data]);
     assert!(loaded.starts_with("days: 1 row from 1 file in "), "{loaded}");
+    let short = place.file("short.csv", "day,n\n2024-06-04\n");
+    fail(&["load", "--table", "days", &short, "--data", &data], 1, &["line 2: 1 field where the header has 2"]);
     let hidden = run(&["sql", "SET zxq.tiers = 'warm'; SELECT * FROM days WHERE n = 1", "--data", &data]);
     assert!(hidden.err.contains("2 rows of days lie in tiers that this statement does not read"), "{hidden:?}");
 }

@@ -96,8 +96,8 @@ fn moments(texts: &StringArray) -> Result<ArrayRef> {
         match parse_timestamp(text, true) {
             Some(micros) => Ok(Some(micros)),
             None => {
-                let what = format!("invalid input syntax for type timestamp with time zone: \"{text}\"");
-                Err(DataFusionError::External(Box::new(EngineError::new(ErrorKind::InvalidText, what))))
+                let error = EngineError::no_value(ErrorKind::InvalidText, "timestamp with time zone", text);
+                Err(DataFusionError::from(error))
             }
         }
     });

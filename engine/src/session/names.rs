@@ -153,12 +153,12 @@ impl EngineSession {
                 if known.is_none() || path.iter().any(|schema| schema == PUBLIC) {
                     return Ok(Meaning::AsItIs);
                 }
-                let message = format!("relation \"{table}\" does not exist");
+                let missing = EngineError::no_relation(table);
                 if !known.is_some_and(|state| self.may_know_of(&state.def)) {
-                    return Err(EngineError::new(ErrorKind::UndefinedTable, message));
+                    return Err(missing);
                 }
                 let hint = format!("There is {PUBLIC}.{table}, and {PUBLIC} is not in the search_path.");
-                Err(EngineError::new(ErrorKind::UndefinedTable, message).with_hint(hint))
+                Err(missing.with_hint(hint))
             }
             [schema, table] if is_temporary(schema) => match self.names.temporaries.view(table) {
                 Some(def) => view(&def),
@@ -253,10 +253,7 @@ impl EngineSession {
         };
         match there {
             true => Ok(()),
-            false => {
-                let message = format!("relation \"{}\" does not exist", name.join("."));
-                Err(EngineError::new(ErrorKind::UndefinedTable, message))
-            }
+            false => Err(EngineError::no_relation(&name.join("."))),
         }
     }
 

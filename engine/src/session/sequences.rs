@@ -286,9 +286,7 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         }
         ("setval", [number]) => set(session, &name, number, None, control).await,
         ("setval", [number, is_called]) => set(session, &name, number, Some(is_called), control).await,
-        _ => {
-            Err(EngineError::new(ErrorKind::UndefinedFunction, format!("function {}(…) does not exist", call.function)))
-        }
+        _ => Err(EngineError::no_function(&call.function, "…")),
     }
 }
 
@@ -349,7 +347,7 @@ impl Engine {
         }
         Err(match snapshot.table(name) {
             Some(_) => EngineError::new(ErrorKind::WrongObjectType, format!("\"{name}\" is not a sequence")),
-            None => EngineError::new(ErrorKind::UndefinedTable, format!("relation \"{name}\" does not exist")),
+            None => EngineError::no_relation(name),
         })
     }
 

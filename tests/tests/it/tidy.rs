@@ -243,6 +243,30 @@ fn documents_name_files_that_exist() {
 }
 
 #[test]
+fn every_decision_is_listed_and_says_what_it_costs() {
+    let folder = root().join("docs/decisions");
+    let lists =
+        [folder.join("README.md"), root().join("ARCHITECTURE.md")].map(|list| std::fs::read_to_string(list).unwrap());
+    let mut found = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "README.md" {
+            continue;
+        }
+        found += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for part in ["\nDate: ", "\n## Context\n", "\n## Choice\n", "\n## What it costs\n"] {
+            assert!(text.contains(part), "{name} has no {:?}", part.trim());
+        }
+        let missing: Vec<String> = named_paths(&text).into_iter().filter(|path| !root().join(path).exists()).collect();
+        assert!(missing.is_empty(), "{name} names {missing:?}");
+        assert!(lists.iter().all(|list| list.contains(&name)), "{name} is not in both lists of decisions");
+    }
+    assert!(found > 10, "only {found} decisions found");
+}
+
+#[test]
 fn real_data_stays_out_of_the_project() {
     let mut found = Vec::new();
     find_data(&root(), 0, &mut found);

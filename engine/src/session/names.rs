@@ -23,13 +23,13 @@ const SYSTEM: &str = "zxq";
 pub(crate) struct Names {
     /// Tables and views of this session alone.
     pub(crate) temporaries: Arc<Temporaries>,
-    state: RwLock<State>,
+    state: RwLock<SessionNames>,
     /// Another number whenever a name may mean something else.
     version: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct SessionNames {
     /// What the client calls the database.
     database: String,
     /// Schemas of names without one.
@@ -38,7 +38,7 @@ struct State {
 
 impl Default for Names {
     fn default() -> Self {
-        let state = State { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
+        let state = SessionNames { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
         Names { temporaries: Arc::default(), state: RwLock::new(state), version: AtomicU64::new(0) }
     }
 }

@@ -16,7 +16,7 @@ use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash
 
 /// What the suite must know about a store beside its trait.
 #[async_trait]
-pub trait Kind: Send + Sync {
+pub trait StoreKind: Send + Sync {
     /// Opens the store that lives in this folder.
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore>;
 
@@ -38,7 +38,7 @@ pub trait Kind: Send + Sync {
 
 /// A store in a folder of its own.
 pub struct Harness {
-    kind: Box<dyn Kind>,
+    kind: Box<dyn StoreKind>,
     folder: TempDir,
     pub store: Arc<dyn TierStore>,
     /// Plans and runs every scan: a store may register object stores in it while it plans.
@@ -49,7 +49,7 @@ pub struct Harness {
 struct Open(Arc<dyn TierStore>);
 
 #[async_trait]
-impl Kind for Open {
+impl StoreKind for Open {
     async fn open(&self, _folder: &Path) -> Arc<dyn TierStore> {
         Arc::clone(&self.0)
     }
@@ -61,7 +61,7 @@ pub fn session() -> SessionContext {
 }
 
 impl Harness {
-    pub async fn new(kind: impl Kind + 'static) -> Harness {
+    pub async fn new(kind: impl StoreKind + 'static) -> Harness {
         let folder = TempDir::new().unwrap();
         let store = kind.open(folder.path()).await;
         Harness { kind: Box::new(kind), folder, store, context: session(), next_id: AtomicU64::new(1) }

@@ -229,17 +229,47 @@ fn named_paths(text: &str) -> BTreeSet<String> {
 fn documents_name_files_that_exist() {
     let mut missing = Vec::new();
     let mut found = 0;
-    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/glossary.md"] {
-        let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let manuals = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let manuals = manuals.filter(|path| path.extension().is_some_and(|e| e == "md"));
+    let pages = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"].map(|page| root().join(page));
+    for document in pages.into_iter().chain(manuals) {
+        let text = std::fs::read_to_string(&document).unwrap();
         for path in named_paths(&text) {
             found += 1;
             if !root().join(&path).exists() {
-                missing.push(format!("{document}: {path}"));
+                missing.push(format!("{}: {path}", document.display()));
             }
         }
     }
     assert!(found > 100, "only {found} paths found");
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Where it says "`name` in `file`", the file has something of that name.
+#[test]
+fn entry_points_are_where_the_documents_say() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let between = "` in `";
+    let (mut found, mut wrong) = (0, Vec::new());
+    for (at, _) in text.match_indices(between) {
+        let name = text[..at].rsplit('`').next().unwrap_or_default();
+        let path = text[at + between.len()..].split('`').next().unwrap_or_default();
+        let name = name.rsplit("::").next().unwrap_or(name);
+        // Words of SQL are in capitals.
+        if !path.ends_with(".rs")
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            || name == name.to_uppercase()
+        {
+            continue;
+        }
+        found += 1;
+        let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        if !["fn", "struct", "enum", "trait"].iter().any(|kind| source.contains(&format!("{kind} {name}"))) {
+            wrong.push(format!("{name} in {path}"));
+        }
+    }
+    assert!(found > 30, "only {found} entry points found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub struct Commit {
     /// The epoch the commit makes; greater than `base_epoch`. (Hot appends advance the in-memory epoch without a
     /// catalog commit, so it may be more than one ahead of the durable epoch.)
     pub epoch: u64,
-    /// What changes.
+    /// What [`Snapshot::apply`] does to the snapshot of the base epoch.
     pub changes: Vec<Change>,
     /// Jobs whose record is inserted or replaced, as [`CatalogStore::put_job`] does.
     pub jobs: Vec<Job>,

@@ -24,9 +24,9 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// A place in the text of a statement, both counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Which line.
+    /// The line of the statement.
     pub line: u64,
-    /// Which character of it.
+    /// The character of that line.
     pub column: u64,
 }
 

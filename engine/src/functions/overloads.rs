@@ -81,7 +81,7 @@ pub(super) type Body = fn(&[ArrayRef], usize) -> Result<ArrayRef>;
 /// One form of a function.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
-    /// Its arguments.
+    /// What its arguments have to be, in their order.
     pub(super) takes: &'static [Takes],
     /// The last argument may be repeated.
     pub(super) variadic: bool,

@@ -37,7 +37,7 @@ use crate::write::insert_sink::Onlooker;
 pub(crate) struct Returning {
     /// The query, which names the table that is written where the rows will be.
     pub(crate) plan: Arc<LogicalPlan>,
-    /// Its columns.
+    /// The columns that clients get.
     pub(crate) schema: SchemaRef,
 }
 

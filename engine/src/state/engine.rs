@@ -216,7 +216,7 @@ impl Engine {
         self.node.as_ref().map_or(Ok(()), |node| node.check_write())
     }
 
-    /// The log.
+    /// The write-ahead log, which only a process that writes has.
     pub(crate) fn wal(&self) -> Result<&Arc<Wal>> {
         self.wal.as_ref().ok_or_else(|| EngineError::internal("a reader has no write-ahead log"))
     }

@@ -128,11 +128,6 @@ impl Statement {
     pub(crate) fn role(&self) -> Option<&RoleStatement> {
         self.role.as_deref()
     }
-
-    /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
-    pub fn is_explain_analyze(&self) -> bool {
-        matches!(&self.parsed, DfStatement::Explain(explain) if explain.analyze)
-    }
 }
 
 impl fmt::Display for Statement {

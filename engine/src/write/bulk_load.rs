@@ -42,8 +42,8 @@ pub struct LoadRequest {
     pub create: bool,
     /// How a table that is created is laid out: `time_column`, `partition_by`, … by name, as in `CREATE TABLE … WITH`.
     pub layout: BTreeMap<String, String>,
-    /// How CSV text is read, by the names of [`CSV_OPTIONS`](crate::CSV_OPTIONS), and `types`: columns of a table that is
-    /// created with the types they get, as in `CREATE TABLE`.
+    /// How CSV text is read: `delimiter`, `quote`, `null_text`, `header` and `date_format`; and `types`: columns of a table that
+    /// is created with the types they get, as in `CREATE TABLE`.
     pub reading: BTreeMap<String, String>,
     /// The role that owns a table that is created; `None` for superusers together.
     pub owner: Option<RoleId>,

@@ -19,43 +19,13 @@ const DAY: i32 = 19_724;
 const DAY_US: i64 = DAY as i64 * 86_400_000_000;
 
 fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        sql_type: data_type.to_string(),
-        data_type,
-        nullable,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    let sql_type = data_type.to_string();
+    ColumnDef { nullable, ..ColumnDef::new(name, data_type, sql_type) }
 }
 
 pub fn table(id: u64, granularity: Granularity) -> TableDef {
     let timestamp = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
     TableDef {
-        renamed_from: None,
-        owner: None,
-        id,
-        name: format!("every type by {}", granularity.name()),
-        columns: vec![
-            column("id", DataType::Int64, false),
-            column("trade_date", DataType::Date32, true),
-            column("asset_class", DataType::Utf8View, true),
-            column("symbol", DataType::Utf8View, false),
-            column("ts", timestamp(Some("UTC")), false),
-            column("local", timestamp(None), true),
-            column("price", DataType::Decimal128(18, 8), true),
-            column("notional", DataType::Decimal128(38, 10), true),
-            column("ticks", DataType::Decimal128(9, 0), true),
-            column("small", DataType::Int16, true),
-            column("medium", DataType::Int32, true),
-            column("single", DataType::Float32, true),
-            column("double", DataType::Float64, true),
-            column("flag", DataType::Boolean, true),
-            column("settles", DataType::Date32, true),
-            column("odd name, \"quoted\"", DataType::Utf8View, true),
-        ],
-        checks: Vec::new(),
         partitioning: Partitioning {
             date_column: Some("trade_date".to_owned()),
             granularity,
@@ -64,7 +34,28 @@ pub fn table(id: u64, granularity: Granularity) -> TableDef {
         time_column: Some("ts".to_owned()),
         sort_by: vec!["symbol".to_owned(), "ts".to_owned()],
         lookup: vec!["symbol".to_owned()],
-        options: Default::default(),
+        ..TableDef::new(
+            id,
+            format!("every type by {}", granularity.name()),
+            vec![
+                column("id", DataType::Int64, false),
+                column("trade_date", DataType::Date32, true),
+                column("asset_class", DataType::Utf8View, true),
+                column("symbol", DataType::Utf8View, false),
+                column("ts", timestamp(Some("UTC")), false),
+                column("local", timestamp(None), true),
+                column("price", DataType::Decimal128(18, 8), true),
+                column("notional", DataType::Decimal128(38, 10), true),
+                column("ticks", DataType::Decimal128(9, 0), true),
+                column("small", DataType::Int16, true),
+                column("medium", DataType::Int32, true),
+                column("single", DataType::Float32, true),
+                column("double", DataType::Float64, true),
+                column("flag", DataType::Boolean, true),
+                column("settles", DataType::Date32, true),
+                column("odd name, \"quoted\"", DataType::Utf8View, true),
+            ],
+        )
     }
 }
 

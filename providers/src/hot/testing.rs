@@ -8,12 +8,13 @@ use arrow::datatypes::{DataType, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::TableProviderFilterPushDown;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use zxq_catalog::{ColumnDef, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, Tier};
+use zxq_catalog::{ColumnDef, JobId, PartitionKey, Segment, SegmentId, TableDef, Tier};
+use zxq_test_support::segments;
 
 use super::store::{HotOptions, HotStore};
+use crate::sort;
 use crate::tier_store::TierStore;
 use crate::tier_store::testing::StoreTable;
-use crate::{row_hash, sort, stats};
 
 fn column(name: &str, data_type: DataType) -> ColumnDef {
     ColumnDef::new(name, data_type, String::new())
@@ -60,21 +61,9 @@ pub(crate) fn many(first_ts: i64, n: usize) -> RecordBatch {
 pub(crate) fn insert(store: &HotStore, table: &TableDef, id: SegmentId, rows: &RecordBatch) -> Arc<Segment> {
     let rows = sort::sort_batch(rows, &table.sort_by).unwrap();
     let written = store.insert_segment(id, table, rows.clone()).unwrap();
-    Arc::new(Segment {
-        id,
-        table: table.id,
-        partition: PartitionKey::default(),
-        tier: Tier::Hot,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: row_hash::hash_batch(&rows).unwrap(),
-        stats: stats::column_stats(std::slice::from_ref(&rows)).unwrap(),
-        sorted: true,
-        job: JobId("test".into()),
-        created_epoch: 1,
-    })
+    let (place, job) = ((written.location, written.bytes), JobId("test".into()));
+    let segment = segments::written(table, &job, id, &PartitionKey::default(), place, &rows);
+    Arc::new(Segment { tier: Tier::Hot, ..segment })
 }
 
 pub(crate) fn store() -> Arc<HotStore> {

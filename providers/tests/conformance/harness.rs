@@ -11,8 +11,9 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tempfile::TempDir;
-use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
-use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash, stats};
+use zxq_catalog::{JobId, PartitionKey, RowHash, Segment, TableDef};
+use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash};
+use zxq_test_support::segments;
 
 /// What the suite must know about a store beside its trait.
 #[async_trait]
@@ -116,21 +117,7 @@ impl Harness {
             .collect();
         let written = self.store.write_segment(table, job, id, key, batches).await.unwrap();
         assert!(written.bytes > 0, "a segment takes space");
-        Segment {
-            id,
-            table: table.id,
-            partition: key.clone(),
-            tier: Tier::Cold,
-            role: Role::Owner,
-            location: written.location,
-            rows: rows.num_rows() as u64,
-            bytes: written.bytes,
-            hash: row_hash::hash_batch(rows).unwrap(),
-            stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-            sorted: true,
-            job: job.clone(),
-            created_epoch: 1,
-        }
+        segments::written(table, job, id, key, (written.location, written.bytes), rows)
     }
 
     pub async fn publish(&self, table: &TableDef, job: &JobId, added: &[Segment], removed: &[Segment]) {

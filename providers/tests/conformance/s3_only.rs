@@ -19,6 +19,7 @@ use zxq_providers::{ProviderError, Publication};
 use crate::data::{Rows, all_types, day};
 use crate::harness::Harness;
 use zxq_test_support::s3_server::{BUCKET, Break, KEY, RequestKind, S3Server, SECRET};
+use zxq_test_support::segments;
 
 async fn open(options: &S3Options) -> Arc<DeltaStore> {
     let options = DeltaOptions {
@@ -230,21 +231,8 @@ const LARGE: usize = 200_000;
 async fn large(store: &Harness, table: &TableDef, job: &JobId) -> (Result<Segment, ProviderError>, RecordBatch) {
     let rows = Rows::new(6).batch(table, &day(0, "FX"), LARGE);
     let written = store.store.write_segment(table, job, 1, &day(0, "FX"), vec![rows.clone()]).await;
-    let segment = written.map(|written| Segment {
-        id: 1,
-        table: table.id,
-        partition: day(0, "FX"),
-        tier: zxq_catalog::Tier::Cold,
-        role: zxq_catalog::Role::Owner,
-        location: written.location,
-        rows: LARGE as u64,
-        bytes: written.bytes,
-        hash: zxq_providers::row_hash::hash_batch(&rows).unwrap(),
-        stats: zxq_providers::stats::column_stats(std::slice::from_ref(&rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    });
+    let segment = written
+        .map(|written| segments::written(table, job, 1, &day(0, "FX"), (written.location, written.bytes), &rows));
     (segment, rows)
 }
 

@@ -9,10 +9,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, TimeUnit};
 use serde_json::{Value as Json, json};
 use zxq_catalog::value::date_text;
-use zxq_catalog::{
-    ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, TableDef, Tier, Value,
-};
-use zxq_providers::{Publication, TierStore, scalar, stats};
+use zxq_catalog::{ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Segment, TableDef, Value};
+use zxq_providers::{Publication, TierStore, scalar};
+use zxq_test_support::segments;
 
 /// 2024-01-02, and its first microsecond.
 const DAY: i32 = 19_724;
@@ -115,21 +114,7 @@ pub async fn publish(
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let job = JobId::new();
     let written = store.write_segment(table, &job, id, key, vec![rows.clone()]).await.unwrap();
-    let segment = Segment {
-        id,
-        table: table.id,
-        partition: key.clone(),
-        tier: Tier::Cold,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: RowHash(0),
-        stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    };
+    let segment = segments::written(table, &job, id, key, (written.location, written.bytes), rows);
     let added = [segment.clone()];
     let data_change = removed.is_empty();
     store.publish(table, &Publication { job: &job, added: &added, removed, data_change }).await.unwrap();

@@ -16,7 +16,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use zxq_catalog::{ColumnDef, JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
+use zxq_catalog::{ColumnDef, JobId, PartitionKey, RowHash, Segment, TableDef, Tier};
+use zxq_test_support::segments;
 
 use super::{DuckDbOptions, DuckDbStore};
 use crate::database::sql::scan_exec::SqlScanExec;
@@ -56,21 +57,9 @@ impl Fixture {
         let rows =
             vec![batch.slice(0, batch.num_rows() / 2), batch.slice(batch.num_rows() / 2, batch.num_rows().div_ceil(2))];
         let written = self.store.write_segment(&self.table, &job, id, &PartitionKey::default(), rows).await.unwrap();
-        let segment = Arc::new(Segment {
-            id,
-            table: self.table.id,
-            partition: PartitionKey::default(),
-            tier: Tier::Warm,
-            role: Role::Owner,
-            location: written.location,
-            rows: batch.num_rows() as u64,
-            bytes: written.bytes,
-            hash: RowHash::default(),
-            stats: column_stats(std::slice::from_ref(batch)).unwrap(),
-            sorted: false,
-            job,
-            created_epoch: 1,
-        });
+        let place = (written.location, written.bytes);
+        let segment = segments::written(&self.table, &job, id, &PartitionKey::default(), place, batch);
+        let segment = Arc::new(Segment { tier: Tier::Warm, sorted: false, ..segment });
         self.segments.push(Arc::clone(&segment));
         segment
     }

@@ -9,13 +9,11 @@ use arrow::array::{
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{Expr, SessionConfig, SessionContext};
-use zxq_catalog::{
-    ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, SegmentId, TableDef, Tier,
-};
+use zxq_catalog::{ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Segment, SegmentId, TableDef};
+use zxq_test_support::segments;
 
 use crate::error::Result;
 use crate::lake::delta::{DeltaOptions, DeltaStore};
-use crate::stats;
 use crate::tier_store::{Publication, ScanRequest, TierStore};
 
 /// 2024-01-02.
@@ -115,21 +113,7 @@ pub(super) async fn write(
     rows: &RecordBatch,
 ) -> Result<Segment> {
     let written = store.write_segment(table, job, id, key, vec![rows.clone()]).await?;
-    Ok(Segment {
-        id,
-        table: table.id,
-        partition: key.clone(),
-        tier: Tier::Cold,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: RowHash(0),
-        stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    })
+    Ok(segments::written(table, job, id, key, (written.location, written.bytes), rows))
 }
 
 /// Writes a segment of one day and publishes it.

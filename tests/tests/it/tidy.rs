@@ -245,6 +245,17 @@ fn documents_name_files_that_exist() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
+/// What is compiled as a test of the documentation is what people copy from the README.
+#[test]
+fn the_readmes_example_compiles() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, example) = readme.split_once("```rust\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let page = std::fs::read_to_string(root().join("engine/src/lib.rs")).unwrap();
+    let compiled = example.lines().map(|line| format!("//! {line}\n")).collect::<String>();
+    assert!(page.contains(&compiled), "engine/src/lib.rs has not: {example}");
+}
+
 /// Where it says "`name` in `file`", the file has something of that name.
 #[test]
 fn entry_points_are_where_the_documents_say() {

@@ -86,7 +86,8 @@ async fn tiers_read(embedded: &Embedded, sql: &str) -> Result<String> {
         return Err(CliError::failed("zxq.queries does not hold the demo's query", "report this: it is a bug"));
     };
     let tiers = ["hot", "warm", "cold"].into_iter().filter_map(|tier| {
-        let segments = table.get(row, &format!("{tier}_segments"))?.parse().ok().filter(|segments| *segments > 0)?;
+        let segments =
+            table.get(row, &format!("{tier}_segments"))?.parse::<u64>().ok().filter(|segments| *segments > 0)?;
         Some(format!("{tier} ({})", counted(segments, "segment")))
     });
     let tiers: Vec<String> = tiers.collect();

@@ -277,7 +277,7 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         }
         ("setval", [number]) => set(session, &name, number, None, control).await,
         ("setval", [number, is_called]) => set(session, &name, number, Some(is_called), control).await,
-        _ => Err(EngineError::no_function(&call.function, "…")),
+        _ => Err(EngineError::no_function(call.function, "…")),
     }
 }
 

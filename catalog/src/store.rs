@@ -91,7 +91,7 @@ pub trait CatalogStore: MetadataPointers {
     async fn commit(&self, commit: &Commit) -> Result<()>;
 
     /// Reserves `count` consecutive segment ids and returns the first. Never returns the same id twice, also across
-    /// crashes.
+    /// crashes. It is a transaction of its own: whoever needs many reserves many.
     async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId>;
 
     /// Reserves a fresh table id.

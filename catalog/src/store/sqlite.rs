@@ -62,7 +62,7 @@ impl SqliteStore {
     /// [`crate::CatalogError::Store`] when SQLite cannot finish.
     pub async fn close(self) -> Result<()> {
         let context = format!("{}: closing", self.sql.name);
-        self.sql.inner.into_inner().db.connection.close().await.map_err(|e| Sqlite::failed(context, e))
+        self.sql.db.into_inner().connection.close().await.map_err(|e| Sqlite::failed(context, e))
     }
 }
 

@@ -53,6 +53,19 @@ pub struct ColumnDef {
 }
 
 impl ColumnDef {
+    /// A column of a type, which may be NULL and of which nothing else is said.
+    pub fn new(name: impl Into<String>, data_type: DataType, sql_type: impl Into<String>) -> ColumnDef {
+        ColumnDef {
+            name: name.into(),
+            data_type,
+            sql_type: sql_type.into(),
+            nullable: true,
+            default: None,
+            generated: None,
+            max_chars: None,
+        }
+    }
+
     /// The type that queries see: [`ColumnDef::data_type`] but for times of day, intervals and arrays.
     pub fn row_type(&self) -> DataType {
         declared::row_type(&self.sql_type).unwrap_or_else(|| self.data_type.clone())
@@ -116,6 +129,23 @@ pub struct TableDef {
 }
 
 impl TableDef {
+    /// A table of these columns, of which nothing else is said: one partition, in no order. Superusers own it.
+    pub fn new(id: TableId, name: impl Into<String>, columns: Vec<ColumnDef>) -> TableDef {
+        TableDef {
+            id,
+            name: name.into(),
+            renamed_from: None,
+            owner: None,
+            columns,
+            checks: Vec::new(),
+            partitioning: Partitioning::none(),
+            time_column: None,
+            sort_by: Vec::new(),
+            lookup: Vec::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
     /// The canonical Arrow schema: what every tier's scan must return.
     pub fn schema(&self) -> SchemaRef {
         let fields: Vec<Field> = self.columns.iter().map(|c| c.field(c.data_type.clone())).collect();

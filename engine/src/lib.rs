@@ -24,6 +24,20 @@
 //! }
 //! ```
 //!
+//! With Arrow batches, as in the README:
+//!
+//! ```no_run
+//! # async fn example(batches: Vec<arrow::record_batch::RecordBatch>) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = zxq_engine::Engine::open(zxq_engine::EngineConfig::at("./zxq-data")).await?;
+//! engine.ingest("ticks", batches).await?;                   // Arrow record batches; durable when it returns
+//! let newest = engine.get("ticks", "AAPL").await?;          // latest row of one key
+//! let frames = engine.session_context().sql("SELECT count(*) FROM ticks").await?.collect().await?;
+//! engine.shutdown().await?;
+//! # drop((newest, frames));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `examples/embedded.rs` is a longer program.
 //!
 //! The modules are wings, each using those before it only: `error`, `durable_file`, `values` (texts of values),
@@ -66,8 +80,7 @@ pub use config::{
 };
 pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
-pub use error::{BadRow, EngineError, ErrorKind, Place, Result};
-pub use load::csv_options::CSV_OPTIONS;
+pub use error::{BadRow, EngineError, ErrorKind, Place, Result, Subject};
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};
 pub use scan::session_options::ZxqOptions;

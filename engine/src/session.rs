@@ -114,8 +114,13 @@ pub enum Outcome {
 impl Outcome {
     /// The rows of a batch that is there already.
     pub(crate) fn from_batch(batch: RecordBatch) -> Self {
-        let schema = batch.schema();
-        let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::iter([Ok(batch)]));
+        Outcome::of_rows(batch.schema(), vec![batch])
+    }
+
+    /// Rows that are there already; clients know the columns by this schema.
+    pub(crate) fn of_rows(schema: SchemaRef, rows: Vec<RecordBatch>) -> Self {
+        let planned = rows.first().map_or_else(|| Arc::clone(&schema), RecordBatch::schema);
+        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
         Outcome::Rows { schema, stream: Box::pin(stream) }
     }
 

@@ -43,7 +43,7 @@ impl MadeTexts {
         Ok(())
     }
 
-    /// All texts.
+    /// The texts that were put, in their order.
     pub(super) fn finish(mut self) -> ArrayRef {
         Arc::new(self.made.finish())
     }

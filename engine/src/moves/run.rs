@@ -12,6 +12,7 @@ use crate::moves::retention;
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
+use crate::values::counted::counted;
 use crate::write::ingest::hot_lsn;
 
 impl Engine {
@@ -121,7 +122,10 @@ impl Engine {
         }
         Err(EngineError::new(
             ErrorKind::DataCorrupted,
-            format!("the copy reads back as {rows_read} rows with hash {hash_read}; {rows} with {hash} were written"),
+            format!(
+                "the copy reads back as {} with hash {hash_read}; {rows} with {hash} were written",
+                counted(rows_read, "row")
+            ),
         ))
     }
 

@@ -46,10 +46,7 @@ fn things(snapshot: &Snapshot, on: &GrantTarget) -> Result<Vec<Thing>> {
             .iter()
             .map(|name| match snapshot.table(name) {
                 Some(table) => Ok(Thing::table(&table.def)),
-                None => {
-                    let message = format!("relation \"{name}\" does not exist");
-                    Err(EngineError::new(ErrorKind::UndefinedTable, message))
-                }
+                None => Err(EngineError::no_relation(name)),
             })
             .collect(),
         GrantTarget::AllTables => Ok(snapshot.tables.values().map(|table| Thing::table(&table.def)).collect()),

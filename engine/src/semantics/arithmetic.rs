@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 
 pub(crate) use self::decimals::{power_of_ten, rounded, rounded_wide};
 use super::number_types::{Class, result_type};
+use crate::error::{EngineError, type_names};
 
 /// What is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -214,7 +215,10 @@ impl ScalarUDFImpl for Arithmetic {
         match (result_type(self.operation, both.0, both.1), self.digits) {
             (Some(DataType::Decimal128(precision, _)), Some(digits)) => Ok(DataType::Decimal128(precision, digits)),
             (Some(data_type), _) => Ok(data_type),
-            (None, _) => plan_err!("operator does not exist: {} {} {}", both.0, self.name(), both.1),
+            (None, _) => {
+                let (left, right) = (type_names::of(both.0), type_names::of(both.1));
+                Err(EngineError::no_operator(format!("{left} {} {right}", self.name())).into())
+            }
         }
     }
 

@@ -23,13 +23,13 @@ const SYSTEM: &str = "zxq";
 pub(crate) struct Names {
     /// Tables and views of this session alone.
     pub(crate) temporaries: Arc<Temporaries>,
-    state: RwLock<State>,
+    state: RwLock<SessionNames>,
     /// Another number whenever a name may mean something else.
     version: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct SessionNames {
     /// What the client calls the database.
     database: String,
     /// Schemas of names without one.
@@ -38,7 +38,7 @@ struct State {
 
 impl Default for Names {
     fn default() -> Self {
-        let state = State { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
+        let state = SessionNames { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
         Names { temporaries: Arc::default(), state: RwLock::new(state), version: AtomicU64::new(0) }
     }
 }
@@ -153,12 +153,12 @@ impl EngineSession {
                 if known.is_none() || path.iter().any(|schema| schema == PUBLIC) {
                     return Ok(Meaning::AsItIs);
                 }
-                let message = format!("relation \"{table}\" does not exist");
+                let missing = EngineError::no_relation(table);
                 if !known.is_some_and(|state| self.may_know_of(&state.def)) {
-                    return Err(EngineError::new(ErrorKind::UndefinedTable, message));
+                    return Err(missing);
                 }
                 let hint = format!("There is {PUBLIC}.{table}, and {PUBLIC} is not in the search_path.");
-                Err(EngineError::new(ErrorKind::UndefinedTable, message).with_hint(hint))
+                Err(missing.with_hint(hint))
             }
             [schema, table] if is_temporary(schema) => match self.names.temporaries.view(table) {
                 Some(def) => view(&def),
@@ -253,10 +253,7 @@ impl EngineSession {
         };
         match there {
             true => Ok(()),
-            false => {
-                let message = format!("relation \"{}\" does not exist", name.join("."));
-                Err(EngineError::new(ErrorKind::UndefinedTable, message))
-            }
+            false => Err(EngineError::no_relation(&name.join("."))),
         }
     }
 

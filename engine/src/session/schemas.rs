@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{ObjectName, SchemaName};
-use zxq_catalog::{ColumnDef, Partitioning, SCHEMA_OF_ITS_OWN, TableDef, VIEW_QUERY};
+use zxq_catalog::{ColumnDef, SCHEMA_OF_ITS_OWN, TableDef, VIEW_QUERY};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
@@ -54,29 +54,14 @@ pub(crate) async fn create(
         return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
     }
     let options = [(VIEW_QUERY, "SELECT true AS is_schema"), (SCHEMA_OF_ITS_OWN, "true")];
+    let column = ColumnDef::new("is_schema", DataType::Boolean, "BOOLEAN");
     let def = TableDef {
-        id: 0,
-        name: inside,
-        renamed_from: None,
         owner: session.owner_of_new_tables(),
-        columns: vec![ColumnDef {
-            name: "is_schema".to_owned(),
-            data_type: DataType::Boolean,
-            sql_type: "BOOLEAN".to_owned(),
-            nullable: true,
-            default: None,
-            generated: None,
-            max_chars: None,
-        }],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
         options: options
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
             .collect::<BTreeMap<_, _>>(),
+        ..TableDef::new(0, inside, vec![column])
     };
     match session.transaction() {
         Some(transaction) => engine.create_table_within(&transaction, def, control).await.map(drop),

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, SequenceOptions, Value, Visit,
     VisitMut, Visitor, VisitorMut,
 };
-use zxq_catalog::{Change, ColumnDef, Partitioning, SEQUENCE, TableDef, TableState, VIEW_QUERY};
+use zxq_catalog::{Change, ColumnDef, SEQUENCE, TableDef, TableState, VIEW_QUERY};
 
 use crate::constraints::numbers::Numbers;
 use crate::error::{EngineError, ErrorKind, Result};
@@ -65,30 +65,21 @@ pub(crate) async fn create(
         return Err(EngineError::new(ErrorKind::DuplicateTable, format!("relation \"{name}\" already exists")));
     }
     let column = |name: &str, data_type: DataType, sql_type: &str| ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: sql_type.to_owned(),
         nullable: false,
-        default: None,
-        generated: None,
-        max_chars: None,
+        ..ColumnDef::new(name, data_type, sql_type)
     };
     let def = TableDef {
-        id: 0,
-        name,
-        renamed_from: None,
         owner: session.owner_of_new_tables(),
-        columns: vec![
-            column("last_value", DataType::Int64, "BIGINT"),
-            column("log_cnt", DataType::Int64, "BIGINT"),
-            column("is_called", DataType::Boolean, "BOOLEAN"),
-        ],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
         options: kept(&sequence),
+        ..TableDef::new(
+            0,
+            name,
+            vec![
+                column("last_value", DataType::Int64, "BIGINT"),
+                column("log_cnt", DataType::Int64, "BIGINT"),
+                column("is_called", DataType::Boolean, "BOOLEAN"),
+            ],
+        )
     };
     match session.transaction() {
         Some(transaction) => engine.create_table_within(&transaction, def, control).await.map(drop),
@@ -286,9 +277,7 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         }
         ("setval", [number]) => set(session, &name, number, None, control).await,
         ("setval", [number, is_called]) => set(session, &name, number, Some(is_called), control).await,
-        _ => {
-            Err(EngineError::new(ErrorKind::UndefinedFunction, format!("function {}(…) does not exist", call.function)))
-        }
+        _ => Err(EngineError::no_function(call.function, "…")),
     }
 }
 
@@ -349,7 +338,7 @@ impl Engine {
         }
         Err(match snapshot.table(name) {
             Some(_) => EngineError::new(ErrorKind::WrongObjectType, format!("\"{name}\" is not a sequence")),
-            None => EngineError::new(ErrorKind::UndefinedTable, format!("relation \"{name}\" does not exist")),
+            None => EngineError::no_relation(name),
         })
     }
 

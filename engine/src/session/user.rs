@@ -122,7 +122,7 @@ impl EngineSession {
         if self.engine.snapshot().table(table).is_some() || self.rights()?.sees_all() {
             return Ok(());
         }
-        Err(EngineError::new(ErrorKind::UndefinedTable, format!("relation \"{table}\" does not exist")))
+        Err(EngineError::no_relation(table))
     }
 
     pub(crate) fn who(&self) -> Who {

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
     CreateTableOptions, CreateView, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as Ast,
 };
-use zxq_catalog::{Change, ColumnDef, Partitioning, Snapshot, TableDef, VIEW_QUERY};
+use zxq_catalog::{Change, ColumnDef, Snapshot, TableDef, VIEW_QUERY};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::names::query_of;
@@ -37,17 +37,9 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateView, control
     // What is read back later has to be what is planned now.
     query_of(&text)?;
     let mut def = TableDef {
-        renamed_from: None,
         owner: session.owner_of_new_tables(),
-        id: 0,
-        name: name.clone(),
-        columns,
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
         options: BTreeMap::from([(VIEW_QUERY.to_owned(), text)]),
+        ..TableDef::new(0, name.clone(), columns)
     };
     if temporary {
         def.id = Temporaries::next_id();

@@ -176,15 +176,8 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
     let of_column = |e: EngineError| e.context(format!("column \"{name}\""));
     let kind = column_type(&column.data_type).map_err(of_column)?;
     let mut checks = Vec::new();
-    let mut def = ColumnDef {
-        name: name.clone(),
-        data_type: kind.data_type,
-        sql_type: kind.sql_type,
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: kind.max_chars,
-    };
+    let mut def =
+        ColumnDef { max_chars: kind.max_chars, ..ColumnDef::new(name.clone(), kind.data_type, kind.sql_type) };
     let mut said_null = false;
     let mut numbered = is_serial(&column.data_type);
     for option in &column.options {

@@ -85,17 +85,11 @@ fn table_of_columns(name: &str, columns: Vec<ColumnDef>, layout: &BTreeMap<Strin
     check_columns(name, &columns)?;
     let layout = TableLayout::with_options(&columns, layout)?;
     Ok(TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 0,
-        name: name.to_owned(),
-        columns,
-        checks: Vec::new(),
         partitioning: layout.partitioning,
         time_column: layout.time_column,
         sort_by: layout.sort_by,
         lookup: layout.lookup,
-        options: Default::default(),
+        ..TableDef::new(0, name, columns)
     })
 }
 
@@ -126,13 +120,9 @@ fn columns_with(schema: &Schema, type_of: impl Fn(&Field) -> Option<ColumnType>)
                 )
             })?;
             Ok(ColumnDef {
-                name: field.name().clone(),
-                data_type: kind.data_type,
-                sql_type: kind.sql_type,
                 nullable: field.is_nullable(),
-                default: None,
-                generated: None,
                 max_chars: kind.max_chars,
+                ..ColumnDef::new(field.name().clone(), kind.data_type, kind.sql_type)
             })
         })
         .collect()

@@ -184,7 +184,7 @@ fn check_collation(collation: &ObjectName) -> Result<(), EngineError> {
         ErrorKind::UndefinedObject,
         format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
     );
-    Err(error.with_hint("Texts are ordered by their bytes: COLLATE \"C\" says so"))
+    Err(error.about_name(name).with_hint("Texts are ordered by their bytes: COLLATE \"C\" says so"))
 }
 
 fn is_known(name: &str) -> bool {

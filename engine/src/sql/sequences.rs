@@ -13,7 +13,7 @@ use super::ident::{normalise, quote_ident};
 use super::statement::parse_expression;
 use crate::error::{EngineError, ErrorKind, Result};
 
-/// The functions.
+/// The functions that ask or set a sequence.
 const FUNCTIONS: [&str; 4] = ["nextval", "currval", "setval", "lastval"];
 
 /// A sequence as its definition keeps it.

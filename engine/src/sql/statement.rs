@@ -54,10 +54,6 @@ pub enum StatementKind {
     CreateView,
     /// `DROP VIEW`.
     DropView,
-    /// `CREATE INDEX`.
-    CreateIndex,
-    /// `DROP INDEX`.
-    DropIndex,
     /// `CALL`.
     Call,
     /// `SET`, every form but `SET TRANSACTION` and its like.
@@ -70,7 +66,7 @@ pub enum StatementKind {
     Describe,
     /// `CREATE ROLE`, `GRANT` and all others about roles and privileges.
     Role,
-    /// Anything else that parses: what the server does by itself, and what zxq refuses.
+    /// Anything else that parses: indexes, comments and other objects, what the server does by itself, and what zxq refuses.
     Other,
 }
 
@@ -127,11 +123,6 @@ impl Statement {
     /// What it says about roles and privileges, where it is about them.
     pub(crate) fn role(&self) -> Option<&RoleStatement> {
         self.role.as_deref()
-    }
-
-    /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
-    pub fn is_explain_analyze(&self) -> bool {
-        matches!(&self.parsed, DfStatement::Explain(explain) if explain.analyze)
     }
 }
 
@@ -403,11 +394,9 @@ fn classify_ast(ast: &Ast) -> StatementKind {
         Ast::CreateTable(_) => StatementKind::CreateTable,
         Ast::AlterTable(_) => StatementKind::AlterTable,
         Ast::CreateView(_) => StatementKind::CreateView,
-        Ast::CreateIndex(_) => StatementKind::CreateIndex,
         Ast::Drop { object_type, .. } => match object_type {
             ObjectType::Table => StatementKind::DropTable,
             ObjectType::View => StatementKind::DropView,
-            ObjectType::Index => StatementKind::DropIndex,
             _ => StatementKind::Other,
         },
         Ast::Call(_) => StatementKind::Call,

@@ -201,7 +201,8 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
         _ => Err(EngineError::new(
             ErrorKind::UndefinedObject,
             format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),
-        )),
+        )
+        .about_name(name)),
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
-use zxq_catalog::{CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, Tier};
+use zxq_catalog::{
+    CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, TableState, Tier,
+};
 
 use crate::error::{EngineError, Result};
+use crate::nodes::hot_rows;
 use crate::state::engine::Engine;
 
 /// What commits leave behind in memory.
@@ -69,6 +72,7 @@ impl Engine {
             jobs: record.jobs,
             fences: record.fences,
             lineage: record.lineage,
+            hot: self.node.as_ref().map(|_| hot_rows(&next)),
         };
         if let Err(error) = self.catalog.commit(&commit).await {
             if let (Some(node), CatalogError::NotWriter { .. }) = (&self.node, &error) {
@@ -108,8 +112,23 @@ impl Engine {
             }
         }
         self.pins.publish(Arc::clone(&next));
+        if let Some(node) = &self.node
+            && hot_came_or_went(current, &next)
+        {
+            node.hot_changed.notify_one();
+        }
         Ok(next)
     }
+}
+
+/// True where a table has rows in hot that had none, or the other way round: readers elsewhere must not wait for the next
+/// heartbeat to learn of it.
+fn hot_came_or_went(before: &Snapshot, after: &Snapshot) -> bool {
+    let has_rows = |table: &TableState| table.tier(Tier::Hot).iter().any(|segment| segment.is_owner());
+    after.tables.iter().any(|(id, table)| match before.tables.get(id) {
+        Some(earlier) if Arc::ptr_eq(&earlier.segments[0], &table.segments[0]) => false,
+        earlier => earlier.is_some_and(|earlier| has_rows(earlier)) != has_rows(table),
+    })
 }
 
 fn is_definition(change: &Change) -> bool {

@@ -125,7 +125,8 @@ impl Engine {
             let mut names: Vec<&str> = snapshot.tables.values().map(|t| t.def.name.as_str()).collect();
             names.sort_unstable();
             let known = if names.is_empty() { "there are no tables yet".to_owned() } else { names.join(", ") };
-            EngineError::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist (tables: {known})"))
+            let message = format!("table \"{name}\" does not exist (tables: {known})");
+            EngineError::new(ErrorKind::UndefinedTable, message).about_name(name)
         })
     }
 
@@ -215,7 +216,7 @@ impl Engine {
         self.node.as_ref().map_or(Ok(()), |node| node.check_write())
     }
 
-    /// The log.
+    /// The write-ahead log, which only a process that writes has.
     pub(crate) fn wal(&self) -> Result<&Arc<Wal>> {
         self.wal.as_ref().ok_or_else(|| EngineError::internal("a reader has no write-ahead log"))
     }

@@ -42,8 +42,8 @@ pub struct LoadRequest {
     pub create: bool,
     /// How a table that is created is laid out: `time_column`, `partition_by`, … by name, as in `CREATE TABLE … WITH`.
     pub layout: BTreeMap<String, String>,
-    /// How CSV text is read, by the names of [`CSV_OPTIONS`](crate::CSV_OPTIONS), and `types`: columns of a table that is
-    /// created with the types they get, as in `CREATE TABLE`.
+    /// How CSV text is read: `delimiter`, `quote`, `null_text`, `header` and `date_format`; and `types`: columns of a table that
+    /// is created with the types they get, as in `CREATE TABLE`.
     pub reading: BTreeMap<String, String>,
     /// The role that owns a table that is created; `None` for superusers together.
     pub owner: Option<RoleId>,
@@ -80,7 +80,7 @@ pub struct LoadReport {
     pub segments: usize,
     /// How long it took.
     pub elapsed: Duration,
-    /// The load made the table, which has no date to be partitioned by.
+    /// The load made the table, which is not partitioned by a date.
     pub undated: bool,
     /// Times had digits beyond the microsecond, which were cut.
     pub digits_cut: bool,
@@ -91,7 +91,7 @@ impl LoadReport {
     pub fn notices(&self, table: &str) -> Vec<String> {
         let undated = self.undated.then(|| {
             format!(
-                "{table} has no date to be partitioned by: all its rows are one partition, which never ages; name a DATE \
+                "{table} is not partitioned by a date: all its rows are one partition, which never ages; name a DATE \
                  column with partition_by (zxq load --partition-by)"
             )
         });

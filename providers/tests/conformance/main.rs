@@ -1,7 +1,7 @@
 //! The conformance suite: what every tier store must do, run against each of them.
 //!
 //! A case is a function that takes a fresh store. Add a case to its module and to [`suite`]; add a store by adding a
-//! [`harness::Kind`] to `stores` and one line at the end of this file.
+//! [`harness::StoreKind`] to `stores` and one line at the end of this file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod aggregates;
@@ -26,7 +26,7 @@ macro_rules! suite {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    if crate::harness::Kind::is_available(&$kind) {
+                    if crate::harness::StoreKind::is_available(&$kind) {
                         crate::$module::$case(crate::harness::Harness::new($kind).await).await;
                     }
                 }

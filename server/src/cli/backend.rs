@@ -56,7 +56,7 @@ impl Backend {
         if !data.data.is_dir() {
             return Err(CliError::failed(
                 format!("there is no data directory {}", data.data.display()),
-                "name it with --data DIR, or load something first: zxq load --help",
+                "name it with --data DIR, or load something first: zxq load --create",
             ));
         }
         Backend::open(data).await

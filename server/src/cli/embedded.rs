@@ -31,7 +31,7 @@ impl Embedded {
         Embedded { engine, session }
     }
 
-    /// The engine.
+    /// The engine of this process.
     pub(super) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }

@@ -207,7 +207,11 @@ pub(super) async fn run(args: LoadArgs) -> Result<()> {
         ));
     }
     let files = if reads_stdin { Vec::new() } else { existing(&args.files)? };
-    let backend = Backend::open(&args.data).await?;
+    let backend = match args.create {
+        true => Backend::open(&args.data).await?,
+        // Without a directory there is no table to load into, and perhaps it is somewhere else.
+        false => Backend::open_existing(&args.data).await?,
+    };
     let outcome = match (&backend, reads_stdin) {
         (Backend::Embedded(embedded), _) => load_here(embedded, &args, files).await,
         (Backend::Remote(remote), true) => copy_stdin(remote, &args).await,

@@ -22,7 +22,7 @@ pub(crate) enum Effect {
     /// Sends a notification.
     Notify {
         channel: String,
-        /// The text.
+        /// What listeners get with it.
         payload: String,
     },
     /// Takes or gives back an advisory lock.

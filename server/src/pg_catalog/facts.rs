@@ -271,13 +271,8 @@ fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
     rows.add("stored_relations", &[head.as_slice(), unknown.as_slice()].concat());
     for (at, field) in view.schema.fields().iter().enumerate() {
         let column = ColumnDef {
-            name: field.name().clone(),
-            data_type: field.data_type().clone(),
-            sql_type: String::new(),
             nullable: field.is_nullable(),
-            default: None,
-            generated: None,
-            max_chars: None,
+            ..ColumnDef::new(field.name().clone(), field.data_type().clone(), String::new())
         };
         insert_column(rows, oid, at + 1, &column, None);
     }

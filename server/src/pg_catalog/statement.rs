@@ -98,7 +98,7 @@ impl CatalogStatement {
         self.columns.clone()
     }
 
-    /// Its text.
+    /// The statement as the client wrote it.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

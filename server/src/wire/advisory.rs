@@ -16,7 +16,7 @@ const MOST_LOCKS: usize = 100_000;
 /// What a call of such a function does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AdvisoryCall {
-    kind: Kind,
+    kind: LockCall,
     /// Others may hold it too, if they share it.
     shared: bool,
     /// Until the end of the transaction.
@@ -26,7 +26,7 @@ pub(crate) struct AdvisoryCall {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum LockCall {
     Lock,
     TryLock,
     Unlock,
@@ -38,17 +38,17 @@ impl AdvisoryCall {
     pub(crate) fn named(name: &str) -> Option<Self> {
         let call = |kind, shared, transaction| Some(AdvisoryCall { kind, shared, transaction, key: String::new() });
         match name {
-            "pg_advisory_lock" => call(Kind::Lock, false, false),
-            "pg_advisory_lock_shared" => call(Kind::Lock, true, false),
-            "pg_advisory_xact_lock" => call(Kind::Lock, false, true),
-            "pg_advisory_xact_lock_shared" => call(Kind::Lock, true, true),
-            "pg_try_advisory_lock" => call(Kind::TryLock, false, false),
-            "pg_try_advisory_lock_shared" => call(Kind::TryLock, true, false),
-            "pg_try_advisory_xact_lock" => call(Kind::TryLock, false, true),
-            "pg_try_advisory_xact_lock_shared" => call(Kind::TryLock, true, true),
-            "pg_advisory_unlock" => call(Kind::Unlock, false, false),
-            "pg_advisory_unlock_shared" => call(Kind::Unlock, true, false),
-            "pg_advisory_unlock_all" => call(Kind::UnlockAll, false, false),
+            "pg_advisory_lock" => call(LockCall::Lock, false, false),
+            "pg_advisory_lock_shared" => call(LockCall::Lock, true, false),
+            "pg_advisory_xact_lock" => call(LockCall::Lock, false, true),
+            "pg_advisory_xact_lock_shared" => call(LockCall::Lock, true, true),
+            "pg_try_advisory_lock" => call(LockCall::TryLock, false, false),
+            "pg_try_advisory_lock_shared" => call(LockCall::TryLock, true, false),
+            "pg_try_advisory_xact_lock" => call(LockCall::TryLock, false, true),
+            "pg_try_advisory_xact_lock_shared" => call(LockCall::TryLock, true, true),
+            "pg_advisory_unlock" => call(LockCall::Unlock, false, false),
+            "pg_advisory_unlock_shared" => call(LockCall::Unlock, true, false),
+            "pg_advisory_unlock_all" => call(LockCall::UnlockAll, false, false),
             _ => None,
         }
     }
@@ -181,7 +181,7 @@ impl Session {
         let locks = self.seat.connections().advisory();
         let given = |truth: bool| if truth { "true" } else { "false" }.to_owned();
         match call.kind {
-            Kind::Lock => loop {
+            LockCall::Lock => loop {
                 let freed = locks.freed.notified();
                 tokio::pin!(freed);
                 // From here on nothing that is given back is missed.
@@ -194,14 +194,14 @@ impl Session {
                 }
                 freed.await;
             },
-            Kind::TryLock => {
+            LockCall::TryLock => {
                 let taken = locks.try_lock(pid, &call)?;
                 if call.transaction && !self.in_block() {
                     locks.end_transaction(pid);
                 }
                 Ok(given(taken))
             }
-            Kind::Unlock => {
+            LockCall::Unlock => {
                 let had = locks.unlock(pid, &call);
                 if !had {
                     let kind = if call.shared { "ShareLock" } else { "ExclusiveLock" };
@@ -210,7 +210,7 @@ impl Session {
                 }
                 Ok(given(had))
             }
-            Kind::UnlockAll => {
+            LockCall::UnlockAll => {
                 locks.release_session(pid);
                 Ok("''".to_owned())
             }

@@ -19,14 +19,14 @@ const LONGEST_PAYLOAD: usize = 7_999;
 /// Longest name of a channel, likewise.
 const LONGEST_CHANNEL: usize = 63;
 
-/// A notification.
+/// What `NOTIFY` sends to those who listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notification {
     /// Process id of who sent it.
     pub(crate) pid: i32,
     /// Where to.
     pub(crate) channel: String,
-    /// The text.
+    /// The text that goes with it; empty where none does.
     pub(crate) payload: String,
 }
 

@@ -326,7 +326,7 @@ fn located(error: EngineError, text: &str) -> WireError {
             WireError { message, ..WireError::from(error).at(offset) }
         }
         None => {
-            let place = place_of(error.kind(), error.message(), text);
+            let place = error.subject().and_then(|subject| place_of(subject, text));
             let error = WireError::from(error);
             match place {
                 Some(offset) => error.at(offset),

@@ -89,7 +89,8 @@ impl Session {
     /// For an unknown name, a value it cannot have, or a setting that is refused.
     pub(crate) async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), WireError> {
         if local && !self.in_block() {
-            self.notice(WireError::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+            let message = "SET LOCAL can only be used in transaction blocks";
+            self.notice(WireError::warning(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
             return Ok(());
         }
         if let Some(user) = [ROLE, SESSION_AUTHORIZATION].into_iter().find(|user| name.eq_ignore_ascii_case(user)) {

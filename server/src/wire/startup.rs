@@ -36,7 +36,7 @@ const SECRET: &str = "zxq.local";
 /// What the server's connections share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    /// The engine.
+    /// The engine that all connections ask.
     pub(crate) engine: Arc<Engine>,
     /// The introspection tables.
     pub(crate) catalog: Arc<Introspection>,

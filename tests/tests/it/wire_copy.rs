@@ -8,14 +8,10 @@ use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
-use zxq_tests::test_server::{TestServer, error_text, one_text};
+use zxq_tests::test_server::{TestServer, error_text, must, one_text};
 
 /// What binary data begins with.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
 
 /// Sends data in small pieces; the rows that were loaded.
 async fn send(client: &Client, sql: &str, data: &[u8]) -> Result<u64, tokio_postgres::Error> {

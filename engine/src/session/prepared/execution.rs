@@ -7,7 +7,6 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
@@ -97,9 +96,8 @@ impl Prepared {
         let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
             PreparedWork::Plan { plan, optimised, returning, .. } => {
-                let ask = |returning: &Returning| returning.ask(&session.context().state(), self.typed(&params)?);
-                match returning.as_ref().map(ask).transpose() {
-                    Ok(asked) => {
+                match self.ready(session, &params, returning.as_ref()) {
+                    Ok((params, asked)) => {
                         let execution = Execution { session, params, asked, entry: &entry, control };
                         self.execute_plan(plan, *optimised, execution).await
                     }
@@ -131,8 +129,16 @@ impl Prepared {
         }
     }
 
-    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
-        let Execution { session, params, asked, entry, control } = execution;
+    /// The parameters as the plan takes them, and what RETURNING asks with them.
+    ///
+    /// # Errors
+    /// Where the session may not do it, and for parameters that are not those of the statement.
+    fn ready(
+        &self,
+        session: &EngineSession,
+        params: &[ScalarValue],
+        returning: Option<&Returning>,
+    ) -> Result<(Vec<ScalarValue>, Option<Arc<Asked>>)> {
         self.needs.check(session)?;
         if params.len() != self.param_types.len() {
             return Err(EngineError::new(
@@ -140,7 +146,14 @@ impl Prepared {
                 format!("the statement has {} parameters, {} were given", self.param_types.len(), params.len()),
             ));
         }
-        let params = self.typed(&params)?;
+        let params = self.typed(params)?;
+        let ask = |returning: &Returning| returning.ask(&session.context().state(), params.clone());
+        let asked = returning.map(ask).transpose()?;
+        Ok((params, asked))
+    }
+
+    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Execution { session, params, asked, entry, control } = execution;
         if let Some(answer) = self.look_up(session, &params).await? {
             note_scans(session, vec![answer.report], &mut entry.lock());
             return Ok(self.outcome(answer.rows));
@@ -185,9 +198,7 @@ impl Prepared {
         // EXPLAIN ANALYZE of a statement that writes: done before its first row is handed out.
         let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
         let rows: Vec<RecordBatch> = stream.try_collect().await?;
-        let planned = rows.first().map_or_else(|| Arc::clone(&schema), |batch| batch.schema());
-        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
-        Ok(Outcome::Rows { schema, stream: Box::pin(stream) })
+        Ok(Outcome::of_rows(schema, rows))
     }
 }
 

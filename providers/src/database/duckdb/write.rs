@@ -104,7 +104,7 @@ fn fill(
         return Err(ProviderError::Corrupt {
             store: NAME,
             what: format!("segment {schema}.{name}"),
-            reason: format!("{expected} rows were appended and {found} are there"),
+            reason: format!("rows that were appended: {expected}, rows that are there: {found}"),
         });
     }
     Ok(bytes)

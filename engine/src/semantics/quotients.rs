@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use super::arithmetic::{Arithmetic, power_of_ten, rounded};
-use crate::values::quotient_digits::base_10000;
+use crate::values::quotient_digits::{base_10000, quotient_digits};
 
 /// Key of a column's metadata: a [`QuotientDigits`].
 pub const QUOTIENT_DIGITS: &str = "zxq.quotient_digits";
@@ -95,6 +95,10 @@ impl QuotientDigits {
     pub fn of(self, unscaled: i128, scale: i8) -> i8 {
         if unscaled == 0 && self.by != QuotientKind::Division {
             return 0;
+        }
+        if let (0, Some(divisor)) = (unscaled, self.divisor) {
+            let digits = quotient_digits((0, 0), divisor).max(i32::from(self.least));
+            return i8::try_from(digits).unwrap_or(i8::MAX).min(scale);
         }
         let size = unscaled.unsigned_abs();
         // A root has half the digits before its point that its square has.
@@ -306,6 +310,8 @@ mod tests {
         assert_eq!(by((400, 0)).of(10_025 * 10_i128.pow(16), 20), 16, "401 / 400");
         assert_eq!(by((4000, 0)).of(100_002 * 10_i128.pow(15), 20), 20, "4000.08 / 4000");
         assert_eq!(by((1, 0)).of(2 * one_and_a_half, 20), 16, "3 / 1");
+        assert_eq!(by((-5, 1)).of(0, 20), 16, "0 / -0.5");
+        assert_eq!(by((3, 0)).of(0, 20), 20, "0 / 3");
     }
 
     #[test]

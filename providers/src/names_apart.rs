@@ -75,7 +75,7 @@ pub(crate) fn kept_rows(table: &TableDef, rows: Vec<RecordBatch>) -> Result<Vec<
     if kept.is_empty() {
         return Ok(rows);
     }
-    let renamed = |batch: RecordBatch| {
+    let renamed = |batch: RecordBatch| -> Result<RecordBatch> {
         let schema = batch.schema();
         let fields = schema.fields().iter().map(|field| match kept.get(field.name()) {
             Some(name) => Arc::new(field.as_ref().clone().with_name(name)),

@@ -66,7 +66,7 @@ pub(super) fn plan_columns(
         })?;
         names.push(column.generated.is_none().then(|| column.name.clone()));
     }
-    refuse_duplicates(source, columns, |name| find(table, name).map_or(name, |column| &column.name))?;
+    refuse_duplicates(source, columns, |name| find(table, name).map_or(name, |column| column.name.as_str()))?;
     for column in &table.columns {
         let supplied = names.iter().flatten().any(|name| *name == column.name)
             || constant.as_ref().is_some_and(|c| c.name == column.name);

@@ -386,10 +386,11 @@ fn schema_actions(delta: &DeltaTable, table: &TableDef) -> Result<Vec<Action>> {
     let mut has_changed = false;
     for field in schema::fields(table)? {
         let added = || StructField::nullable(field.name(), field.data_type().clone());
-        match fields.iter_mut().find(|known| known.name().to_lowercase() == field.name().to_lowercase()) {
-            Some(known) if known.name() == field.name() => continue,
+        let folded = field.name().to_lowercase();
+        match fields.iter().position(|known| known.name().to_lowercase() == folded) {
+            Some(at) if fields[at].name() == field.name() => continue,
             // Of a column that had another name, or went, while the table was empty.
-            Some(known) => *known = added(),
+            Some(at) => fields[at] = added(),
             None => fields.push(added()),
         }
         has_changed = true;

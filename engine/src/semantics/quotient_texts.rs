@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_has_digits_of_its_own() {
-        let digits = QuotientDigits { least: 0, by: QuotientKind::Division, divisor: None };
+        let digits = QuotientDigits { least: 0, by: QuotientKind::Division, divisor: None, factor: None };
         let function = QuotientText { digits, to: DataType::Utf8, signature: Signature::any(1, Volatility::Immutable) };
         let third = 33_333_333_333_333_333_333_i128;
         let values = [Some(third), None, Some(5 * third), Some(20_000 * third), Some(-3 * third)];

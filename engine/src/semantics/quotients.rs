@@ -34,6 +34,8 @@ pub struct QuotientDigits {
     pub by: QuotientKind,
     /// What all are divided by, where that is one number: its digits without the point, and how many stand behind it.
     pub divisor: Option<(i128, i8)>,
+    /// The whole number that all are multiplied by once they have their digits.
+    pub factor: Option<i128>,
 }
 
 /// How a quotient comes about.
@@ -55,8 +57,11 @@ impl std::fmt::Display for QuotientDigits {
             QuotientKind::Root => "r",
         };
         write!(f, "{kind}{}", self.least)?;
-        match self.divisor {
-            Some((value, scale)) => write!(f, "/{value}/{scale}"),
+        if let Some((value, scale)) = self.divisor {
+            write!(f, "/{value}/{scale}")?;
+        }
+        match self.factor {
+            Some(factor) => write!(f, "*{factor}"),
             None => Ok(()),
         }
     }
@@ -65,6 +70,10 @@ impl std::fmt::Display for QuotientDigits {
 impl QuotientDigits {
     /// From the metadata of a column.
     pub fn parse(text: &str) -> Option<QuotientDigits> {
+        let (text, factor) = match text.split_once('*') {
+            Some((text, factor)) => (text, Some(factor.parse().ok()?)),
+            None => (text, None),
+        };
         let (by, digits) = match (text.strip_prefix('v'), text.strip_prefix('r')) {
             (Some(digits), _) => (QuotientKind::Variance, digits),
             (None, Some(digits)) => (QuotientKind::Root, digits),
@@ -77,11 +86,16 @@ impl QuotientDigits {
             }
             None => (digits, None),
         };
-        Some(QuotientDigits { least: digits.parse().ok()?, by, divisor })
+        Some(QuotientDigits { least: digits.parse().ok()?, by, divisor, factor })
     }
 
     /// A value with the digits behind the point that are shown of it, rounded half away from zero, and how many those are.
     pub fn shown(self, unscaled: i128, scale: i8) -> (i128, i8) {
+        if let Some(factor) = self.factor.filter(|factor| *factor != 0) {
+            let (value, digits) = QuotientDigits { factor: None, ..self }.shown(unscaled / factor, scale);
+            let whole = unscaled % factor == 0;
+            return value.checked_mul(factor).filter(|_| whole).map_or((unscaled, scale), |value| (value, digits));
+        }
         let digits = self.of(unscaled, scale);
         match power_of_ten(scale.saturating_sub(digits)) {
             Some(by) if by > 1 => (rounded(unscaled, by), digits),
@@ -92,7 +106,7 @@ impl QuotientDigits {
     /// The digits behind the point that a value shows, as PostgreSQL has them (`select_div_scale`), as far as the value and the
     /// divisor tell. Where a group of digits begins with a one, the operands decide; those values have been rounded to what
     /// they said, so that digits behind the sixteenth say that there are more.
-    pub fn of(self, unscaled: i128, scale: i8) -> i8 {
+    fn of(self, unscaled: i128, scale: i8) -> i8 {
         if unscaled == 0 && self.by != QuotientKind::Division {
             return 0;
         }
@@ -207,10 +221,16 @@ pub(super) fn expression(expr: &Expr, input: &LogicalPlan) -> Option<QuotientDig
             if call.args.iter().all(|arg| matches!(arg, Expr::Literal(_, _))) {
                 return None;
             }
+            if let (true, [left, right]) = (arithmetic.multiplies(), call.args.as_slice()) {
+                let (quotient, by) = if is_constant(left) { (right, left) } else { (left, right) };
+                let factor = constant(by).filter(|(_, scale)| *scale == 0).map(|(value, _)| value);
+                let digits = expression(quotient, input).filter(|digits| digits.factor.is_none());
+                return digits.zip(factor).map(|(digits, factor)| QuotientDigits { factor: Some(factor), ..digits });
+            }
             let operands = call.args.iter().map(|arg| scale(arg, schema));
             let least = arithmetic.gives_quotients().then(|| operands.collect::<Option<Vec<i8>>>()).flatten()?;
             let divisor = call.args.get(1).and_then(constant);
-            Some(QuotientDigits { least: least.into_iter().max()?, by: QuotientKind::Division, divisor })
+            Some(QuotientDigits { least: least.into_iter().max()?, by: QuotientKind::Division, divisor, factor: None })
         }
         Expr::AggregateFunction(call) => match (call.func.name(), call.params.args.as_slice()) {
             (name, [arg]) if AVERAGES.contains(&name) => averaged(name, scale(arg, schema)?),
@@ -248,12 +268,12 @@ fn is_constant(expr: &Expr) -> bool {
 /// The digits of an aggregate over values with this scale.
 fn averaged(name: &str, scale: i8) -> Option<QuotientDigits> {
     Some(match name {
-        "avg" => QuotientDigits { least: scale, by: QuotientKind::Division, divisor: None },
+        "avg" => QuotientDigits { least: scale, by: QuotientKind::Division, divisor: None, factor: None },
         // Squares have twice the digits behind the point.
         root if root.starts_with("stddev") => {
-            QuotientDigits { least: scale.checked_mul(2)?, by: QuotientKind::Root, divisor: None }
+            QuotientDigits { least: scale.checked_mul(2)?, by: QuotientKind::Root, divisor: None, factor: None }
         }
-        _ => QuotientDigits { least: scale.checked_mul(2)?, by: QuotientKind::Variance, divisor: None },
+        _ => QuotientDigits { least: scale.checked_mul(2)?, by: QuotientKind::Variance, divisor: None, factor: None },
     })
 }
 
@@ -284,7 +304,7 @@ mod tests {
 
     #[test]
     fn sixteen_digits_count() {
-        let quotient = |least| QuotientDigits { least, by: QuotientKind::Division, divisor: None };
+        let quotient = |least| QuotientDigits { least, by: QuotientKind::Division, divisor: None, factor: None };
         let digits = |unscaled: i128| quotient(2).of(unscaled, 20);
         let one = 10_i128.pow(20);
         assert_eq!(digits(one / 3), 20, "0.33333333333333333333");
@@ -301,7 +321,8 @@ mod tests {
 
     #[test]
     fn a_divisor_tells_what_an_exact_quotient_does_not() {
-        let by = |divisor| QuotientDigits { least: 1, by: QuotientKind::Division, divisor: Some(divisor) };
+        let by =
+            |divisor| QuotientDigits { least: 1, by: QuotientKind::Division, divisor: Some(divisor), factor: None };
         let one_and_a_half = 15 * 10_i128.pow(19);
         assert_eq!(by((1, 0)).shown(one_and_a_half, 20), (one_and_a_half, 20), "1.5 / 1");
         assert_eq!(by((2, 0)).shown(one_and_a_half, 20), (15 * 10_i128.pow(15), 16), "3 / 2");
@@ -315,9 +336,17 @@ mod tests {
     }
 
     #[test]
+    fn a_multiple_has_the_digits_of_its_quotient() {
+        let digits = QuotientDigits { least: 0, by: QuotientKind::Division, divisor: None, factor: Some(100) };
+        let third = 33_333_333_333_333_333_333_i128;
+        assert_eq!(digits.shown(500 * third, 20), (1_666_666_666_666_666_700, 16), "5 / 3.0 * 100");
+        assert_eq!(digits.shown(200 * third, 20), (200 * third, 20), "2 / 3.0 * 100, of which each digit counts");
+    }
+
+    #[test]
     fn roots_have_the_digits_of_their_squares() {
         let one = 10_i128.pow(20);
-        let digits = |by, unscaled| QuotientDigits { least: 0, by, divisor: None }.of(unscaled, 20);
+        let digits = |by, unscaled| QuotientDigits { least: 0, by, divisor: None, factor: None }.of(unscaled, 20);
         assert_eq!(digits(QuotientKind::Root, 57_735_026_918_962_576_451), 20, "of a third");
         assert_eq!(digits(QuotientKind::Root, one * 141), 12, "of 19881");
         assert_eq!(digits(QuotientKind::Root, one * 99), 16, "of 9801");
@@ -329,8 +358,9 @@ mod tests {
     #[test]
     fn what_is_noted_is_read_again() {
         for by in [QuotientKind::Division, QuotientKind::Variance, QuotientKind::Root] {
-            for divisor in [None, Some((-25, 1))] {
-                let digits = QuotientDigits { least: 6, by, divisor };
+            for (divisor, factor) in [(None, None), (Some((-25, 1)), None), (Some((3, 0)), Some(-100)), (None, Some(2))]
+            {
+                let digits = QuotientDigits { least: 6, by, divisor, factor };
                 assert_eq!(QuotientDigits::parse(&digits.to_string()), Some(digits));
             }
         }

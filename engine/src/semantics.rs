@@ -9,6 +9,7 @@
 //! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), and by `wrapped` DataFusion's with
 //!   another part: [`frames`] (doubles in windows that move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles
 //!   with NaN).
+//! - [`quotients`]: how many digits quotients and averages show; [`quotient_texts`] gives them to texts.
 //! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
 //! - [`zeros`]: -0 and 0 are one number.
 //! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
@@ -29,6 +30,7 @@ pub(crate) mod guards;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 pub(crate) mod operators;
+pub(crate) mod quotient_texts;
 pub(crate) mod quotients;
 pub(crate) mod type_names;
 pub(crate) mod untyped_texts;

@@ -41,7 +41,7 @@ pub(crate) mod using_columns;
 pub(crate) mod whole_rows;
 
 pub use alter_table::alter_table;
-pub use create_table::{create_table, create_table_as};
+pub use create_table::{columns_read, create_table, create_table_as};
 pub use from_schema::{table_for_load, table_from_schema};
 pub(crate) use ident::quote_ident_as_postgres;
 pub use ident::{normalise, quote_ident, quoted, quoted_text, table_name};

@@ -97,6 +97,11 @@ impl Arithmetic {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
     }
 
+    /// True where it multiplies.
+    pub(crate) fn multiplies(&self) -> bool {
+        self.operation == Operation::Times
+    }
+
     /// True where it divides.
     pub(crate) fn gives_quotients(&self) -> bool {
         self.operation == Operation::Divided

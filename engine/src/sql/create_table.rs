@@ -16,6 +16,7 @@ use crate::sql::ident::{check_name, normalise, quote_ident, quoted_text, table_n
 use crate::sql::keys;
 use crate::sql::options::{TableLayout, check_hypertable, check_retention, kept_options, read_options};
 use crate::sql::relations::parts;
+use crate::sql::statement::parse_expression;
 use crate::sql::types::column_type;
 
 #[cfg(test)]
@@ -119,15 +120,9 @@ pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for column in columns {
         check_name("column", &column.name)?;
-        if !seen.insert(column.name.to_lowercase()) {
-            return Err(EngineError::new(
-                ErrorKind::DuplicateColumn,
-                format!(
-                    "column \"{}\" of table \"{table}\" is there more than once (names that differ only in case count \
-                     as one: the warm and cold tiers cannot tell them apart)",
-                    column.name
-                ),
-            ));
+        if !seen.insert(&column.name) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(EngineError::new(ErrorKind::DuplicateColumn, message));
         }
     }
     Ok(())
@@ -281,6 +276,16 @@ pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<
 
 /// The column an expression reads, if it reads just one.
 fn only_column(expr: &Expr) -> Option<String> {
+    let mut names = columns_of_expression(expr);
+    if names.len() == 1 { names.pop_first() } else { None }
+}
+
+/// The columns that an expression of a table's definition reads; none for a text that is no expression.
+pub fn columns_read(expression: &str) -> BTreeSet<String> {
+    parse_expression(expression).map(|expr| columns_of_expression(&expr)).unwrap_or_default()
+}
+
+fn columns_of_expression(expr: &Expr) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let _: ControlFlow<()> = visit_expressions(expr, |part| {
         match part {
@@ -290,7 +295,7 @@ fn only_column(expr: &Expr) -> Option<String> {
         }
         ControlFlow::Continue(())
     });
-    if names.len() == 1 { names.pop_first() } else { None }
+    names
 }
 
 /// Gathers CHECK constraints and names those without a name as PostgreSQL does.

@@ -304,10 +304,13 @@ fn column_list<'a>(option: &str, text: &str, columns: &'a [ColumnDef]) -> Result
         return Ok(found);
     }
     for name in text.split(',').map(str::trim) {
-        let column = columns.iter().find(|c| c.name == name).or_else(|| {
-            let folded = name.trim_matches('"');
-            columns.iter().find(|c| c.name.eq_ignore_ascii_case(folded))
-        });
+        let bare = name.trim_matches('"');
+        let named = |column: &&ColumnDef| column.name == name;
+        let column = columns
+            .iter()
+            .find(named)
+            .or_else(|| columns.iter().find(|c| c.name == bare))
+            .or_else(|| columns.iter().find(|c| c.name.eq_ignore_ascii_case(bare)));
         let Some(column) = column else {
             let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
             return Err(EngineError::new(

@@ -39,7 +39,7 @@ macro_rules! suite {
             round_trip::{
                 every_type_and_extreme, one_row, many_rows, columns_that_are_all_null, the_bits_of_floats,
                 any_projection, the_empty_projection_counts_rows, awkward_partitions, fewer_partition_columns,
-                coarse_partitions_keep_dates, awkward_names, only_the_segments_named,
+                coarse_partitions_keep_dates, awkward_names, names_that_differ_in_case, only_the_segments_named,
             },
             filters::{
                 random_filters_lose_nothing, random_filters_over_extremes_lose_nothing,

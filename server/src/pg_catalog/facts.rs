@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableId, TableState, Tier};
 use zxq_engine::roles::ZXQ;
-use zxq_engine::sql::quoted_text;
+use zxq_engine::sql::{columns_read, quoted_text};
 
 use super::oids::Oids;
 use super::role_facts;
@@ -220,11 +220,12 @@ fn insert_table(
         rows.add("stored_keys", &values);
     }
     for check in &def.checks {
+        let read = columns_read(&check.expression);
         let mentioned: Vec<String> = def
             .columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| mentions(&check.expression, &column.name))
+            .filter(|(_, column)| read.contains(&column.name))
             .map(|(at, _)| (at + 1).to_string())
             .collect();
         let values = [
@@ -317,11 +318,6 @@ pub(super) fn of_session(tables: &[Arc<TableDef>]) -> (Vec<String>, Vec<String>)
 fn declared_type(column: &ColumnDef) -> (u32, i32) {
     let wire = column_of(&column.row_field());
     (wire.pg_type.oid(), wire.typmod)
-}
-
-/// True when the expression names the column, as a word of its own.
-fn mentions(expression: &str, column: &str) -> bool {
-    expression.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(column))
 }
 
 /// A text as SQL; an empty one is NULL.

@@ -80,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "sort",
             "adapt",
             "tier_store",
+            "names_apart",
             "hot",
             "database",
             "lake",

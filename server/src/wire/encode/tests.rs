@@ -22,7 +22,7 @@ fn encoded(array: ArrayRef, format: Format) -> Vec<Option<Vec<u8>>> {
 fn encoded_as(array: ArrayRef, format: Format, least: Option<i8>) -> Vec<Option<Vec<u8>>> {
     let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap();
-    let quotient = least.map(|least| QuotientDigits { least, by: QuotientKind::Division });
+    let quotient = least.map(|least| QuotientDigits { least, by: QuotientKind::Division, divisor: None, factor: None });
     let encoding = ColumnEncoding { pg_type: pg_type(batch.column(0).data_type()), format, quotient };
     let encodable = EncodableBatch::new(&batch).unwrap();
     let sources = encodable.sources(std::slice::from_ref(&encoding)).unwrap();

@@ -3,6 +3,7 @@
 //! Reading order: [`statement`], `postgres_forms`, `output_names`, [`types`], [`options`], [`mod@create_table`],
 //! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
+pub(crate) mod alter_sequence;
 pub mod alter_table;
 mod balanced;
 pub(crate) mod cold_format;
@@ -26,10 +27,12 @@ pub(crate) mod relations;
 pub(crate) mod role_statement;
 pub(crate) mod row_places;
 mod select_into;
+pub(crate) mod sequence_def;
 mod sequence_options;
 pub(crate) mod sequences;
 pub(crate) mod series;
 pub(crate) mod set_returning;
+pub(crate) mod set_schema;
 pub mod show_create;
 pub mod statement;
 mod syntax_error;

@@ -6,7 +6,7 @@ use zxq_catalog::{Granularity, KeyKind, TableDef, is_inner_option};
 
 use crate::sql::ident::{quote_ident, quoted_text};
 use crate::sql::options::{Age, TIMES, TableLayout, render_age};
-use crate::sql::sequences::SequenceDef;
+use crate::sql::sequence_def::SequenceDef;
 
 #[cfg(test)]
 mod tests;

@@ -7,16 +7,21 @@ use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, Statement as Ast};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::error::{EngineError, ErrorKind, Result, type_names};
+use crate::sql::alter_sequence::{self, AlterSequence};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
+use crate::sql::set_schema::{self, SetSchema};
 use crate::sql::syntax_error::{self, expected};
 use crate::sql::{columns_without_types, depth, select_into, sequence_options, table_command, text_literals};
 
 #[cfg(test)]
 mod tests;
+mod text_index;
+
+use text_index::TextIndex;
 
 /// How deeply expressions may nest. The parser grows its stack, so this only stops absurd text.
 const RECURSION_LIMIT: usize = 300;
@@ -50,6 +55,10 @@ pub enum StatementKind {
     DropTable,
     /// `ALTER TABLE`.
     AlterTable,
+    /// `ALTER SEQUENCE`.
+    AlterSequence,
+    /// `ALTER TABLE … SET SCHEMA`, also of views and sequences.
+    SetSchema,
     /// `CREATE VIEW`.
     CreateView,
     /// `DROP VIEW`.
@@ -80,7 +89,16 @@ pub struct Statement {
     parsed: DfStatement,
     text: String,
     kind: StatementKind,
-    role: Option<Box<RoleStatement>>,
+    own: Own,
+}
+
+/// What is read here, since the library's parser does not know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Own {
+    Nothing,
+    Role(Box<RoleStatement>),
+    AlterSequence(Box<AlterSequence>),
+    SetSchema(Box<SetSchema>),
 }
 
 impl Statement {
@@ -94,7 +112,8 @@ impl Statement {
         self.kind
     }
 
-    /// What DataFusion's planner takes. It has no roles: for a statement about them this is one that it refuses.
+    /// What DataFusion's planner takes. It lacks roles, ALTER SEQUENCE and SET SCHEMA: for those this is a statement that it
+    /// refuses.
     pub fn parsed(&self) -> &DfStatement {
         &self.parsed
     }
@@ -106,13 +125,13 @@ impl Statement {
 
     /// The same statement with this syntax tree.
     pub(crate) fn with_parsed(&self, parsed: DfStatement) -> Statement {
-        Statement { parsed, text: self.text.clone(), kind: self.kind, role: self.role.clone() }
+        Statement { parsed, text: self.text.clone(), kind: self.kind, own: self.own.clone() }
     }
 
     /// The statement that a query is.
     pub(crate) fn of_query(query: &ast::Query) -> Statement {
         let parsed = DfStatement::Statement(Box::new(Ast::Query(Box::new(query.clone()))));
-        Statement { text: query.to_string(), kind: classify(&parsed), parsed, role: None }
+        Statement { text: query.to_string(), kind: classify(&parsed), parsed, own: Own::Nothing }
     }
 
     /// The syntax tree, unless the statement is one of DataFusion's own (`EXPLAIN`, `COPY … TO 'file'`, `RESET`,
@@ -126,7 +145,26 @@ impl Statement {
 
     /// What it says about roles and privileges, where it is about them.
     pub(crate) fn role(&self) -> Option<&RoleStatement> {
-        self.role.as_deref()
+        match &self.own {
+            Own::Role(role) => Some(role),
+            _ => None,
+        }
+    }
+
+    /// What it changes of a sequence, where it is `ALTER SEQUENCE`.
+    pub(crate) fn alter_sequence(&self) -> Option<&AlterSequence> {
+        match &self.own {
+            Own::AlterSequence(alter) => Some(alter),
+            _ => None,
+        }
+    }
+
+    /// What goes to which schema, where it is `ALTER … SET SCHEMA`.
+    pub(crate) fn set_schema(&self) -> Option<&SetSchema> {
+        match &self.own {
+            Own::SetSchema(set) => Some(set),
+            _ => None,
+        }
     }
 
     /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
@@ -203,15 +241,23 @@ fn push_statement(
 ) -> Result<()> {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Ok(()) };
     let text = index.slice(first.span.start, last.span.end);
-    if let Some(role) = role_statement::parse(&tokens)? {
+    let own = if let Some(role) = role_statement::parse(&tokens)? {
+        Some((StatementKind::Role, Own::Role(Box::new(role))))
+    } else if let Some(set) = set_schema::parse(&tokens)? {
+        Some((StatementKind::SetSchema, Own::SetSchema(Box::new(set))))
+    } else {
+        let alter = alter_sequence::parse(&tokens)?;
+        alter.map(|alter| (StatementKind::AlterSequence, Own::AlterSequence(Box::new(alter))))
+    };
+    if let Some((kind, own)) = own {
         let parsed = DfStatement::Statement(Box::new(Ast::Raise(ast::RaiseStatement { value: None })));
-        statements.push(Statement { parsed, text, kind: StatementKind::Role, role: Some(Box::new(role)) });
+        statements.push(Statement { parsed, text, kind, own });
         return Ok(());
     }
     let mut parsed = parse_one(tokens)?;
     select_into::unfold(&mut parsed);
     let kind = classify(&parsed);
-    statements.push(Statement { parsed, text, kind, role: None });
+    statements.push(Statement { parsed, text, kind, own: Own::Nothing });
     Ok(())
 }
 
@@ -440,42 +486,5 @@ fn classify_query(query: &ast::Query) -> StatementKind {
         ast::SetExpr::Delete(_) => StatementKind::Delete,
         ast::SetExpr::Merge(_) => StatementKind::Merge,
         _ => StatementKind::Query,
-    }
-}
-
-/// Finds the text between two token locations, which count characters. Locations must be asked for in order: the
-/// text is walked once, however many statements it holds.
-struct TextIndex<'a> {
-    rest: std::iter::Peekable<std::str::CharIndices<'a>>,
-    text: &'a str,
-    line: u64,
-    column: u64,
-}
-
-impl<'a> TextIndex<'a> {
-    fn new(text: &'a str) -> Self {
-        TextIndex { rest: text.char_indices().peekable(), text, line: 1, column: 1 }
-    }
-
-    fn slice(&mut self, start: Location, end: Location) -> String {
-        let from = self.offset(start);
-        let to = self.offset(end);
-        self.text.get(from..to).unwrap_or_default().trim_end().to_owned()
-    }
-
-    fn offset(&mut self, location: Location) -> usize {
-        while let Some((offset, c)) = self.rest.peek().copied() {
-            if (self.line, self.column) >= (location.line, location.column) {
-                return offset;
-            }
-            self.rest.next();
-            if c == '\n' {
-                self.line += 1;
-                self.column = 1;
-            } else {
-                self.column += 1;
-            }
-        }
-        self.text.len()
     }
 }

@@ -20,10 +20,13 @@ use crate::semantics::day_ranges;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
+use crate::session::sequences::Asker;
 use crate::session::{
-    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, sequences,
+    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, row_numbers,
+    sequences,
 };
 use crate::sql::StatementKind;
+use crate::sql::sequences::may_call;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::write::insert_sink::{Onlooker, Onlooking};
@@ -153,6 +156,10 @@ impl Prepared {
         if self.statement.kind() == StatementKind::Insert {
             plan =
                 insert_statement::leave_casts_to_checker(plan, &session.engine, session_zone(state.config_options()))?;
+        }
+        if may_call(self.statement.text()) && row_numbers::has_some(&plan) {
+            plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            plan = row_numbers::number(plan, &Arc::new(Asker::new(session, control)))?;
         }
         // What an earlier statement left, had it failed while it was planned, is not this one's.
         session.scan_reports.take();

@@ -74,6 +74,23 @@ CREATE MACRO format_type(oid_, typmod_) AS CASE
 
 CREATE MACRO regtype_out(oid_) AS CASE WHEN oid_ = 0 THEN '-' ELSE format_type(oid_, NULL) END;
 
+-- Arrays of them.
+CREATE MACRO regtype_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regtype_out(u_regtype_array_out.oid) ORDER BY u_regtype_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regtype_array_out) END;
+CREATE MACRO regclass_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regclass_out(u_regclass_array_out.oid) ORDER BY u_regclass_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regclass_array_out) END;
+CREATE MACRO regproc_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regproc_out(u_regproc_array_out.oid) ORDER BY u_regproc_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regproc_array_out) END;
+CREATE MACRO regrole_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regrole_out(u_regrole_array_out.oid) ORDER BY u_regrole_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regrole_array_out) END;
+CREATE MACRO regnamespace_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regnamespace_out(u_regnamespace_array_out.oid) ORDER BY u_regnamespace_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regnamespace_array_out) END;
+
 CREATE MACRO pg_get_userbyid(oid_) AS
     coalesce(_zxq_role_name(oid_), 'unknown (OID=' || oid_ || ')');
 CREATE MACRO pg_table_is_visible(oid_) AS
@@ -293,6 +310,17 @@ CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
     WHEN oid_ IN (20, 21, 23, 700, 701) THEN 2 WHEN oid_ = 1700 THEN 10 END;
 CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
     WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;
+
+-- What PostgreSQL's privileges are where nothing was granted, by the letter of a kind of object.
+CREATE MACRO acldefault(kind_, owner_) AS string_split(replace(
+    CASE kind_
+        WHEN 'r' THEN '@=arwdDxt/@' WHEN 's' THEN '@=rwU/@' WHEN 'n' THEN '@=UC/@' WHEN 't' THEN '@=C/@'
+        WHEN 'd' THEN '=Tc/@ @=CTc/@' WHEN 'f' THEN '=X/@ @=X/@' WHEN 'l' THEN '=U/@ @=U/@'
+        WHEN 'T' THEN '=U/@ @=U/@' WHEN 'F' THEN '@=U/@' WHEN 'S' THEN '@=U/@' END,
+    '@', quote_ident(_zxq_role_name(owner_))), ' ');
+-- Nothing in the catalog has options of foreign tables.
+CREATE MACRO pg_options_to_table(options_) AS TABLE
+    SELECT NULL::VARCHAR AS option_name, NULL::VARCHAR AS option_value WHERE options_ IS NOT NULL AND false;
 
 -- Statistics that nothing keeps.
 CREATE MACRO pg_stat_get_numscans(oid_) AS 0::BIGINT;

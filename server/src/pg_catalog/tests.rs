@@ -122,12 +122,12 @@ fn names_casts_and_operators_are_rewritten() {
         ),
         (
             "WITH w AS (SELECT regexp_split_to_table(prosrc, ' ') AS word FROM pg_proc WHERE true GROUP BY word) SELECT word FROM w",
-            "WITH w AS (SELECT word AS word FROM pgc.pg_proc, unnest(regexp_split_to_array(prosrc , ' ')) AS \
+            "WITH w AS (SELECT word  AS word FROM pgc.pg_proc, unnest(regexp_split_to_array(prosrc , ' ')) AS \
              \"rows of word\"(word) WHERE true GROUP BY word) SELECT word FROM w",
         ),
         (
             "SELECT set_config(name, setting || 'x', false), 1 FROM pg_settings",
-            "SELECT (setting || 'x')::VARCHAR AS set_config, 1 FROM pgc.pg_settings",
+            "SELECT ( setting || 'x')::VARCHAR AS set_config , 1 FROM pgc.pg_settings",
         ),
         (
             "SELECT c.xmin, age(c.xmin) FROM pg_class c WHERE xmin::varchar <> '0'",

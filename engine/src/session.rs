@@ -49,6 +49,7 @@ mod object_ddl;
 mod origins;
 mod output_schema;
 mod parameters;
+mod plan_costs;
 mod planning;
 mod prepared;
 mod privileges;

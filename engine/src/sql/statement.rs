@@ -9,13 +9,15 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::error::{EngineError, ErrorKind, Result, type_names};
+use crate::error::{Result, type_names};
 use crate::sql::alter_sequence::{self, AlterSequence};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::set_schema::{self, SetSchema};
 use crate::sql::syntax_error::{self, expected};
-use crate::sql::{columns_without_types, depth, select_into, sequence_options, table_command, text_literals};
+use crate::sql::{
+    columns_without_types, depth, explain_options, select_into, sequence_options, table_command, text_literals,
+};
 
 #[cfg(test)]
 mod tests;
@@ -261,7 +263,7 @@ fn push_statement(
     Ok(())
 }
 
-fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
+pub(super) fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
     match tokens.get(position).map(|t| &t.token) {
         Some(Token::Word(word)) => Some(word.keyword),
         _ => None,
@@ -278,7 +280,7 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     sequence_options::order(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {
-            unfold_explain_options(&mut tokens)?;
+            explain_options::unfold(&mut tokens)?;
             if keyword_at(&tokens, 1) == Some(Keyword::COPY) {
                 return Err(expected("a query or INSERT after EXPLAIN", &tokens[1]));
             }
@@ -356,76 +358,8 @@ fn copies_to_file(tokens: &[TokenWithSpan]) -> bool {
     })
 }
 
-fn bare_word(text: &str, keyword: Keyword) -> Word {
+pub(super) fn bare_word(text: &str, keyword: Keyword) -> Word {
     Word { value: text.to_owned(), quote_style: None, keyword }
-}
-
-/// The format that `EXPLAIN (FORMAT json)` has in the syntax tree. DataFusion never plans it.
-pub(crate) const EXPLAIN_AS_JSON: &str = "json";
-
-/// Turns PostgreSQL's `EXPLAIN (ANALYZE, VERBOSE off, FORMAT text) …` into the `EXPLAIN ANALYZE …` that DataFusion
-/// parses. Options about what PostgreSQL measures (BUFFERS, COSTS, TIMING, …) change nothing here and are dropped.
-fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
-    if tokens.get(1).map(|t| &t.token) != Some(&Token::LParen) {
-        return Ok(());
-    }
-    // `EXPLAIN (SELECT …)` is a query in parentheses.
-    if matches!(keyword_at(tokens, 2), Some(Keyword::SELECT | Keyword::WITH | Keyword::VALUES) | None) {
-        return Ok(());
-    }
-    let Some(end) = tokens.iter().position(|t| t.token == Token::RParen) else { return Ok(()) };
-    let (mut analyze, mut verbose, mut json) = (None, None, false);
-    let mut of_running = Vec::new();
-    for option in tokens[2..end].split(|t| t.token == Token::Comma) {
-        let Some(name) = option.first() else { return Err(expected("an EXPLAIN option", &tokens[end])) };
-        let value = option.get(1).map(|t| t.token.to_string().trim_matches('\'').to_ascii_lowercase());
-        let on = match value.as_deref() {
-            None | Some("on" | "true" | "1") => true,
-            Some("off" | "false" | "0" | "none") => false,
-            Some(_) if name.token.to_string().eq_ignore_ascii_case("format") => true,
-            Some(_) => return Err(expected("on or off", option.last().unwrap_or(name))),
-        };
-        let word = |text: &str, keyword| Some(TokenWithSpan::new(Token::Word(bare_word(text, keyword)), name.span));
-        match name.token.to_string().to_ascii_lowercase().as_str() {
-            "analyze" => analyze = word("ANALYZE", Keyword::ANALYZE).filter(|_| on),
-            "verbose" => verbose = word("VERBOSE", Keyword::VERBOSE).filter(|_| on),
-            which @ ("timing" | "wal") if on => of_running.push(which.to_owned()),
-            "buffers" | "costs" | "timing" | "summary" | "settings" | "wal" | "memory" | "serialize"
-            | "generic_plan" => {}
-            "format" => json = explain_format(value.as_deref().unwrap_or("text"))?,
-            _ => return Err(expected("an EXPLAIN option such as ANALYZE or VERBOSE", name)),
-        }
-    }
-    if let (None, Some(option)) = (&analyze, of_running.first()) {
-        let message = format!("EXPLAIN option {} requires ANALYZE", option.to_uppercase());
-        return Err(EngineError::new(ErrorKind::InvalidParameter, message));
-    }
-    let span = tokens[1].span;
-    let format = json.then(|| {
-        [("FORMAT", Keyword::FORMAT), (EXPLAIN_AS_JSON, Keyword::JSON)]
-            .map(|(text, keyword)| TokenWithSpan::new(Token::Word(bare_word(text, keyword)), span))
-    });
-    // A plan in JSON has everything that there is to say.
-    let verbose = verbose.filter(|_| !json);
-    tokens.splice(1..=end, analyze.into_iter().chain(verbose).chain(format.into_iter().flatten()));
-    Ok(())
-}
-
-/// True for JSON, false for text.
-fn explain_format(format: &str) -> Result<bool> {
-    match format {
-        "text" => Ok(false),
-        "json" => Ok(true),
-        "xml" | "yaml" => Err(EngineError::new(
-            ErrorKind::FeatureNotSupported,
-            format!("EXPLAIN with the format {format} is not supported"),
-        )
-        .with_hint("Use the format text or json")),
-        _ => Err(EngineError::new(
-            ErrorKind::InvalidParameter,
-            format!("unrecognized value for EXPLAIN option \"format\": \"{format}\""),
-        )),
-    }
 }
 
 fn classify(statement: &DfStatement) -> StatementKind {

@@ -22,8 +22,8 @@ use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
 use crate::session::sequences::Asker;
 use crate::session::{
-    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, row_numbers,
-    sequences,
+    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, plan_costs, positional,
+    row_numbers, sequences,
 };
 use crate::sql::StatementKind;
 use crate::sql::sequences::may_call;
@@ -116,10 +116,6 @@ impl Prepared {
         audited::note(engine, &who, self, outcome.as_ref());
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
-                let stream = match Explained::of(&self.statement) {
-                    Some(explained) => explained.shown(stream),
-                    None => stream,
-                };
                 let stream = logged(stream, Arc::clone(engine), entry);
                 Ok(Outcome::Rows { schema, stream })
             }
@@ -135,6 +131,21 @@ impl Prepared {
     }
 
     async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Some(explained) = Explained::of(&self.statement) else {
+            return self.run_plan(plan, optimised, execution).await;
+        };
+        self.needs.check(execution.session)?;
+        let costs = match explained.costs {
+            true => plan_costs::of_explained(execution.session, plan, self.typed(&execution.params)?).await?,
+            false => Vec::new(),
+        };
+        Ok(match self.run_plan(plan, optimised, execution).await? {
+            Outcome::Rows { schema, stream } => Outcome::Rows { schema, stream: explained.shown(stream, costs) },
+            command => command,
+        })
+    }
+
+    async fn run_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
         let Execution { session, params, asked, entry, control } = execution;
         self.needs.check(session)?;
         if params.len() != self.param_types.len() {

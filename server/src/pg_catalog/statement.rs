@@ -383,6 +383,18 @@ fn literal(value: &ScalarValue) -> String {
     }
 }
 
+/// Columns of numbers that PostgreSQL writes without brackets.
+const VECTORS: [(&str, &str); 8] = [
+    ("indkey", "int2vector"),
+    ("indoption", "int2vector"),
+    ("tgattr", "int2vector"),
+    ("stxkeys", "int2vector"),
+    ("partattrs", "int2vector"),
+    ("indclass", "oidvector"),
+    ("indcollation", "oidvector"),
+    ("proargtypes", "oidvector"),
+];
+
 /// The rows with PostgreSQL's names, and with `oid` where DuckDB says UINTEGER, also in arrays: clients that meet an array of
 /// another type than they expect ask what that is, with this very query.
 fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
@@ -393,11 +405,15 @@ fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
         .zip(rows.columns())
         .map(|(field, column)| {
             let named = field.as_ref().clone().with_name(postgres_name(field.name()));
+            let vector = VECTORS.iter().find(|(name, _)| name == field.name() && field.data_type().is_list());
+            if let Some((_, declared)) = vector {
+                return (as_type(named, declared), Arc::clone(column));
+            }
             match (field.data_type(), column.as_list_opt::<i32>()) {
-                (DataType::UInt32, _) => (as_oid(named), Arc::clone(column)),
+                (DataType::UInt32, _) => (as_type(named, "oid"), Arc::clone(column)),
                 (DataType::List(item), Some(lists)) if *item.data_type() == DataType::UInt32 => {
                     let (_, offsets, values, nulls) = lists.clone().into_parts();
-                    let item = Arc::new(as_oid(item.as_ref().clone()));
+                    let item = Arc::new(as_type(item.as_ref().clone(), "oid"));
                     let named = named.with_data_type(DataType::List(Arc::clone(&item)));
                     (named, Arc::new(ListArray::new(item, offsets, values, nulls)) as ArrayRef)
                 }
@@ -408,6 +424,6 @@ fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-fn as_oid(field: Field) -> Field {
-    field.with_metadata([(PG_TYPE_KEY.to_owned(), "oid".to_owned())].into())
+fn as_type(field: Field, declared: &str) -> Field {
+    field.with_metadata([(PG_TYPE_KEY.to_owned(), declared.to_owned())].into())
 }

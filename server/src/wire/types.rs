@@ -71,6 +71,8 @@ pub(crate) fn field_type(field: &Field) -> Type {
         Some("varchar") => Type::VARCHAR,
         Some("bpchar") => Type::BPCHAR,
         Some("numeric") => Type::NUMERIC,
+        Some("int2vector") => Type::INT2_VECTOR,
+        Some("oidvector") => Type::OID_VECTOR,
         _ => pg_type(field.data_type()),
     }
 }

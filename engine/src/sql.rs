@@ -52,6 +52,7 @@ pub use ident::{normalise, quote_ident, quoted, quoted_text, table_name};
 pub use options::Age;
 pub(crate) use options::can_look_up;
 pub use role_statement::without_secrets;
+pub use sequence_def::{SequenceFacts, sequence_facts};
 pub use show_create::show_create_table;
 pub(crate) use statement::type_in_sql;
 pub use statement::{Statement, StatementKind, parse};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast::{DataType, Expr, SequenceOptions, UnaryOperator, Value};
+use zxq_catalog::{SEQUENCE_OWNER, TableDef, TableId};
 
 use super::alter_sequence::SequenceOptionChanges;
 use super::ident::quote_ident;
@@ -282,6 +283,43 @@ impl SequenceDef {
             "SELECT CAST('{shown}' AS BIGINT) AS last_value, CAST(0 AS BIGINT) AS log_cnt, {is_called} AS is_called"
         )
     }
+}
+
+/// What a sequence is, as catalogs tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceFacts {
+    /// `smallint`, `integer` or `bigint`.
+    pub data_type: &'static str,
+    /// Where it begins.
+    pub start: i64,
+    /// By how much it counts.
+    pub increment: i64,
+    /// The least number that it gives.
+    pub least: i64,
+    /// The greatest one.
+    pub most: i64,
+    /// It begins anew at its end.
+    pub cycles: bool,
+    /// The last number that it gave.
+    pub last: Option<i64>,
+    /// The table, and the column of it, that it goes with.
+    pub owner: Option<(TableId, String)>,
+}
+
+/// What a definition says of its sequence; `None` for tables and views.
+pub fn sequence_facts(def: &TableDef) -> Option<SequenceFacts> {
+    let sequence = SequenceDef::parse(def.sequence()?)?;
+    let owner = def.options.get(SEQUENCE_OWNER).and_then(|owner| owner.split_once(' '));
+    Some(SequenceFacts {
+        data_type: sequence.data_type.name(),
+        start: sequence.start,
+        increment: sequence.increment,
+        least: sequence.least,
+        most: sequence.most,
+        cycles: sequence.cycles,
+        last: sequence.last.filter(|_| sequence.next.is_none()),
+        owner: owner.and_then(|(table, column)| Some((table.parse().ok()?, column.to_owned()))),
+    })
 }
 
 fn invalid(message: impl Into<String>) -> EngineError {

@@ -60,6 +60,11 @@ CREATE TABLE facts.stored_keys (
     oid UINTEGER, index_oid UINTEGER, relation_oid UINTEGER, name VARCHAR, is_primary BOOLEAN, is_unique BOOLEAN,
     is_constraint BOOLEAN, columns SMALLINT[]
 );
+-- With the column that each goes with.
+CREATE TABLE facts.stored_sequences (
+    oid UINTEGER, type_oid UINTEGER, start BIGINT, increment BIGINT, most BIGINT, least BIGINT, cycles BOOLEAN, last BIGINT,
+    owner_oid UINTEGER, owner_column INTEGER
+);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
 CREATE TABLE facts.roles (
     oid UINTEGER, name VARCHAR, superuser BOOLEAN, inherit BOOLEAN, create_role BOOLEAN, create_db BOOLEAN, login BOOLEAN,

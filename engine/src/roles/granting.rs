@@ -59,7 +59,7 @@ fn there<'a>(snapshot: &'a Snapshot, schema: &str) -> Result<Option<&'a TableDef
         return Ok(None);
     }
     match snapshot.schema(schema) {
-        Some(state) => Ok(Some(&state.def)),
+        Some(state) => Ok(Some(state.def.as_ref())),
         None => {
             let message = format!("schema \"{schema}\" does not exist");
             Err(EngineError::new(ErrorKind::UndefinedSchema, message))

@@ -71,7 +71,7 @@ fn unsupported(message: &str) -> EngineError {
 
 fn call(expr: &Expr) -> Option<&[Expr]> {
     match expr {
-        Expr::ScalarFunction(function) if function.func.name() == NUMBER_OF_ROW => Some(&function.args),
+        Expr::ScalarFunction(function) if function.func.name() == NUMBER_OF_ROW => Some(function.args.as_slice()),
         _ => None,
     }
 }
@@ -106,12 +106,15 @@ struct Placed<'a> {
 
 impl Placed<'_> {
     fn place(&mut self, plan: LogicalPlan) -> DfResult<LogicalPlan> {
-        let placed = plan.transform_down(|node| match selects(&node) {
-            Some((above, projection)) => {
-                let numbered = self.numbered(&above, projection)?;
-                Ok(Transformed::new(numbered, true, TreeNodeRecursion::Jump))
-            }
-            None => Ok(Transformed::no(node)),
+        let placed = plan.transform_down(|node| {
+            let numbered = match selects(&node) {
+                Some((above, projection)) => Some(self.numbered(&above, projection)?),
+                None => None,
+            };
+            Ok(match numbered {
+                Some(numbered) => Transformed::new(numbered, true, TreeNodeRecursion::Jump),
+                None => Transformed::no(node),
+            })
         })?;
         Ok(placed.data)
     }

@@ -117,8 +117,8 @@ pub(crate) async fn move_into(session: &EngineSession, set: &SetSchema, control:
     }
     let snapshot = engine.snapshot();
     let own_name = match snapshot.schema_of(&name) {
-        Some(schema) => name.strip_prefix(schema.def.name.as_str()).unwrap_or(&name),
-        None => &name,
+        Some(schema) => name.strip_prefix(schema.def.name.as_str()).unwrap_or(name.as_str()),
+        None => name.as_str(),
     };
     let to = match set.schema.as_str() {
         PUBLIC => own_name.to_owned(),

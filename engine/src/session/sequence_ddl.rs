@@ -171,7 +171,7 @@ pub(crate) async fn alter(session: &EngineSession, alter: &AlterSequence, contro
                 return Err(of_column(&name, &table.def));
             }
             let owner = options.owned_by.as_ref().map(|owner| owner_option(session, owner)).transpose()?;
-            let change = |def: &mut TableDef| {
+            let change = |def: &mut TableDef| -> Result<SequenceDef> {
                 let sequence = def.sequence().and_then(SequenceDef::parse);
                 let mut sequence =
                     sequence.ok_or_else(|| EngineError::internal(format!("sequence {name} cannot be read")))?;

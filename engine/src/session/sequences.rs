@@ -341,7 +341,7 @@ impl Engine {
         change: impl FnOnce(&mut SequenceDef) -> Result<T>,
         control: &JobControl,
     ) -> Result<T> {
-        let change = |def: &mut TableDef| {
+        let change = |def: &mut TableDef| -> Result<T> {
             let sequence = def.sequence().and_then(SequenceDef::parse);
             let mut sequence =
                 sequence.ok_or_else(|| EngineError::internal(format!("sequence {name} cannot be read")))?;

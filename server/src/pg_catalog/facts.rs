@@ -95,7 +95,8 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let mut rows = Inserts::default();
     let mut oids = Oids::default();
     let schema = |rows: &mut Inserts, oid: u32, name: &str, about: &str| {
-        rows.add("stored_schemas", &[oid.to_string(), text(name), text(about)]);
+        let (owner, no_acl) = (ZXQ.to_string(), "NULL".to_owned());
+        rows.add("stored_schemas", &[oid.to_string(), text(name), text(about), owner, no_acl]);
         oid
     };
     schema(&mut rows, PG_CATALOG_OID, "pg_catalog", "system catalog schema");
@@ -110,7 +111,10 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let mut schemas = BTreeMap::from([("", PUBLIC_OID)]);
     for (table, oid) in snapshot.tables.values().zip(&tables) {
         if let Some(name) = table.def.name.strip_suffix('.').filter(|_| table.def.is_schema()) {
-            rows.add("stored_schemas", &[oid.to_string(), text(name), text("")]);
+            let owner = table.def.owner.unwrap_or(ZXQ).to_string();
+            let acl = role_facts::acl(&snapshot.roles, &table.def);
+            rows.add("stored_schemas", &[oid.to_string(), text(name), text(""), owner, acl]);
+            role_facts::insert_grants(&mut rows, *oid, snapshot.roles.grants(table.def.id));
             schemas.insert(name, *oid);
         }
     }

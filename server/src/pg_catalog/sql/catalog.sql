@@ -18,7 +18,7 @@ CREATE MACRO index_text(oid_) AS (
 );
 
 CREATE VIEW pgc.pg_namespace AS
-SELECT oid, name AS nspname, 10::UINTEGER AS nspowner, NULL::VARCHAR[] AS nspacl FROM facts.schemas;
+SELECT oid, name AS nspname, owner AS nspowner, acl AS nspacl FROM facts.schemas;
 
 CREATE VIEW pgc.pg_class AS
 SELECT

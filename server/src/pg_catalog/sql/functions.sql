@@ -220,12 +220,16 @@ CREATE MACRO has_column_privilege
     (relation_, column_, privilege_) AS has_table_privilege(relation_, privilege_),
     (user_, relation_, column_, privilege_) AS has_table_privilege(user_, relation_, privilege_);
 
--- Everybody may look into every schema; tables are made in public.
+-- Everybody may look into every schema.
 CREATE MACRO _zxq_on_schemas() AS ['USAGE', 'CREATE', 'USAGE WITH GRANT OPTION', 'CREATE WITH GRANT OPTION'];
 CREATE MACRO _zxq_schema_of(schema_) AS CASE
     WHEN typeof(schema_) <> 'VARCHAR' THEN TRY_CAST(schema_ AS UINTEGER) ELSE regnamespace_in(schema_::VARCHAR) END;
+CREATE MACRO _zxq_owns_schema(role_, schema_) AS EXISTS (
+    SELECT 1 FROM facts.schemas s_owns_schema JOIN facts.acts_as a_owns_schema ON a_owns_schema.of = s_owns_schema.owner
+    WHERE s_owns_schema.oid = schema_ AND a_owns_schema.role = role_
+);
 CREATE MACRO _zxq_schema_privileges(role_, schema_) AS CASE
-    WHEN _zxq_is_superuser(role_) THEN _zxq_on_schemas()
+    WHEN _zxq_is_superuser(role_) OR _zxq_owns_schema(role_, schema_) THEN _zxq_on_schemas()
     ELSE list_concat(['USAGE'], coalesce((
         SELECT list_concat(
             list(g_schema_privileges.privilege),
@@ -252,9 +256,15 @@ CREATE MACRO has_database_privilege
 CREATE MACRO has_function_privilege
     (function_, privilege_) AS true,
     (user_, function_, privilege_) AS true;
+-- The sequence of a numbered column comes with its table.
+CREATE MACRO _zxq_sequence_privilege(role_, sequence_, privilege_) AS
+    sequence_ IS NULL OR _zxq_is_superuser(role_) OR _zxq_owns(role_, sequence_)
+    OR _zxq_any(_zxq_split(privilege_), _zxq_granted(role_, sequence_));
 CREATE MACRO has_sequence_privilege
-    (sequence_, privilege_) AS true,
-    (user_, sequence_, privilege_) AS true;
+    (sequence_, privilege_) AS
+        _zxq_superuser() OR _zxq_sequence_privilege(_zxq_role(), to_regclass(sequence_::VARCHAR), privilege_),
+    (user_, sequence_, privilege_) AS
+        _zxq_sequence_privilege(_zxq_role_in(user_), to_regclass(sequence_::VARCHAR), privilege_);
 CREATE MACRO has_type_privilege
     (type_, privilege_) AS true,
     (user_, type_, privilege_) AS true;

@@ -18,11 +18,12 @@ impl Rewriter<'_> {
         if !self.is(at, "SELECT") || depth == 0 {
             return;
         }
-        let mut first = if self.is(at + 1, "DISTINCT") || self.is(at + 1, "ALL") { at + 2 } else { at + 1 };
-        if self.is(first, "ON") {
+        let begin = if self.is(at + 1, "DISTINCT") || self.is(at + 1, "ALL") { at + 2 } else { at + 1 };
+        if self.is(begin, "ON") {
             return;
         }
-        for i in first..self.tokens.len() {
+        let mut first = begin;
+        for i in begin..self.tokens.len() {
             if self.tokens[i].depth != depth {
                 continue;
             }

@@ -64,7 +64,7 @@ pub(super) async fn plan_parsed(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     if let DfStatement::Explain(explain) = &mut parsed {
-        explain.format = explain.format.take().filter(|format| ExplainFormat::of(Some(format)).is_none());
+        explain.format = explain.format.take().filter(|format| ExplainFormat::of(Some(format.as_str())).is_none());
     }
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);

@@ -25,6 +25,9 @@ pub const VIEW_QUERY: &str = "view_query";
 /// The option that makes a view one of a sequence: what it counts, and how far it has come.
 pub const SEQUENCE: &str = "sequence";
 
+/// The option that holds the table, by its id, and the column that a sequence goes with (`OWNED BY`).
+pub const SEQUENCE_OWNER: &str = "owned_by";
+
 /// The option that makes a view stand for a schema. Its name, and those of what is in it, begin with the schema's and a point.
 pub const SCHEMA_OF_ITS_OWN: &str = "schema";
 

@@ -11,6 +11,7 @@
 //!   with NaN).
 //! - [`quotients`]: how many digits quotients and averages show; [`quotient_texts`] gives them to texts.
 //! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
+//! - [`quotients`], [`computed_numbers`]: what clients are told of the digits of decimals.
 //! - [`zeros`]: -0 and 0 are one number.
 //! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
 //! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out. [`columns_first`]: which side of an
@@ -22,6 +23,7 @@ pub(crate) mod arithmetic;
 pub(crate) mod casts;
 pub(crate) mod checked_math;
 pub(crate) mod columns_first;
+pub(crate) mod computed_numbers;
 pub(crate) mod day_ranges;
 pub(crate) mod exact_sum;
 pub(crate) mod extremes;

@@ -23,7 +23,7 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateExternalTable
         return Ok(());
     }
     let rights = session.rights()?;
-    rights.check_create()?;
+    rights.check_create(None)?;
     rights.check_files()?;
     check_clauses(create)?;
     let format: ExternalFormat = create.file_type.parse()?;

@@ -359,7 +359,15 @@ pub(crate) fn name_in(schema: &str, table: &str) -> String {
 
 /// True for a schema that somebody has made.
 pub(crate) fn is_own_schema(snapshot: &Snapshot, schema: &str) -> bool {
-    snapshot.table(&name_in(schema, "")).is_some_and(|state| state.def.is_schema())
+    snapshot.schema(schema).is_some()
+}
+
+/// The name under which something is kept that is called so and is in the schema of another relation.
+pub(crate) fn beside(snapshot: &Snapshot, relation: &str, name: &str) -> String {
+    match relation.split_once('.') {
+        Some((schema, _)) if is_own_schema(snapshot, schema) => name_in(schema, name),
+        _ => name.to_owned(),
+    }
 }
 
 fn of_own_schema<'a>(snapshot: &'a Snapshot, schema: &str, table: &str) -> Option<&'a Arc<TableState>> {

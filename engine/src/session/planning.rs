@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use crate::error::Result;
 use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, insert_statement, returning};
-use crate::sql::statement::EXPLAIN_AS_JSON;
+use crate::sql::explain_options::ExplainFormat;
 use crate::sql::{
     self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
     using_columns, whole_rows,
@@ -64,7 +64,7 @@ pub(super) async fn plan_parsed(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     if let DfStatement::Explain(explain) = &mut parsed {
-        explain.format = explain.format.take().filter(|format| format != EXPLAIN_AS_JSON);
+        explain.format = explain.format.take().filter(|format| ExplainFormat::of(Some(format.as_str())).is_none());
     }
     query_forms::rewrite(&mut parsed)?;
     using_columns::rewrite(&mut parsed);

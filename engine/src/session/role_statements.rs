@@ -6,16 +6,30 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::session::{EngineSession, Outcome};
 use crate::sql;
-use crate::sql::role_statement::{RoleName, RoleStatement};
+use crate::sql::role_statement::{GrantTarget, RoleName, RoleStatement};
 use crate::supervisor::control::JobControl;
 
 /// Executes a statement about roles or privileges.
 pub(super) async fn run(session: &EngineSession, statement: &RoleStatement, control: &JobControl) -> Result<Outcome> {
+    let statement = &with_kept_names(session, statement);
     let zone = session_zone(session.context().state().config_options());
     for notice in session.engine.change_roles(&session.acting, statement, zone, control).await? {
         session.notice(notice);
     }
     Ok(Outcome::Command { tag: statement.tag().to_owned() })
+}
+
+/// The statement with the names under which its tables are kept.
+fn with_kept_names(session: &EngineSession, statement: &RoleStatement) -> RoleStatement {
+    let mut statement = statement.clone();
+    if let RoleStatement::Grant { on, .. } | RoleStatement::Revoke { on, .. } = &mut statement
+        && let GrantTarget::Tables(names) | GrantTarget::Sequences(names) = on
+    {
+        for name in names {
+            *name = session.kept_name(name);
+        }
+    }
+    statement
 }
 
 /// The role that `ALTER TABLE … OWNER TO` names; `None` where the statement does something else.

@@ -11,6 +11,8 @@ use zxq_catalog::{Change, ColumnDef, Snapshot, TableDef, VIEW_QUERY};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::names::query_of;
+use crate::session::sequence_ddl::owned_by_table;
+use crate::session::sequences::numbered_by;
 use crate::session::temporary::Temporaries;
 use crate::session::{EngineSession, Prepared};
 use crate::sql::relations::{self, Meaning};
@@ -50,7 +52,7 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateView, control
         }
         return session.names.temporaries.add_view(Arc::new(def), create.or_replace);
     }
-    session.rights()?.check_create()?;
+    session.check_create(&name)?;
     let engine = &session.engine;
     let before = engine.snapshot().table(&name).map(|state| Arc::clone(&state.def));
     match before {
@@ -139,8 +141,18 @@ pub(crate) async fn drop_with_readers(
             drop_one(session, &reader, "DROP VIEW", control).await?;
         }
     }
-    let is_view = engine.snapshot().table(name).is_some_and(|state| state.def.view().is_some());
-    drop_one(session, name, if is_view { "DROP VIEW" } else { "DROP TABLE" }, control).await
+    let snapshot = engine.snapshot();
+    let state = snapshot.table(name);
+    let is_view = state.is_some_and(|state| state.def.view().is_some());
+    let owned = state.map(|state| owned_by_table(&snapshot, state.def.id)).unwrap_or_default();
+    drop_one(session, name, if is_view { "DROP VIEW" } else { "DROP TABLE" }, control).await?;
+    for sequence in owned {
+        // Unless a column of another table takes its numbers from it.
+        if numbered_by(engine.snapshot().tables.values(), &sequence).is_none() {
+            drop_one(session, &sequence, "DROP SEQUENCE", control).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Drops a table or view, and says where a ROLLBACK would not bring it back.

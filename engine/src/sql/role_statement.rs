@@ -62,15 +62,19 @@ pub(crate) struct RoleOptions {
 /// What privileges are granted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GrantTarget {
-    /// These tables.
+    /// These tables, by the names under which they are kept.
     Tables(Vec<String>),
-    /// `ALL TABLES IN SCHEMA public`.
-    AllTables,
-    /// `SCHEMA public`.
-    Schema,
+    /// These sequences.
+    Sequences(Vec<String>),
+    /// `ALL TABLES IN SCHEMA …`, of these schemas.
+    AllTables(Vec<String>),
+    /// `ALL SEQUENCES IN SCHEMA …`.
+    AllSequences(Vec<String>),
+    /// `SCHEMA …`.
+    Schemas(Vec<String>),
     /// `DATABASE …`, of which there is one.
     Database,
-    /// `ALL SEQUENCES IN SCHEMA public` and its like: kinds of things of which there are none.
+    /// `ALL FUNCTIONS IN SCHEMA public` and its like: kinds of things of which there are none.
     NoThings,
 }
 

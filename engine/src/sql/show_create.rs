@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use zxq_catalog::{Granularity, KeyKind, TableDef, is_inner_option};
+use arrow::datatypes::DataType;
+use zxq_catalog::{ColumnDef, Granularity, KeyKind, TableDef, is_inner_option};
 
 use crate::sql::ident::{quote_ident, quoted_text};
 use crate::sql::options::{Age, TIMES, TableLayout, render_age};
-use crate::sql::sequences::SequenceDef;
+use crate::sql::sequence_def::SequenceDef;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ pub fn show_create_table(def: &TableDef) -> String {
     }
     let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
     for column in &def.columns {
-        let mut line = format!("    {} {}", quote_ident(&column.name), column.sql_type);
+        let mut line = format!("    {} {}", quote_ident(&column.name), type_of(column));
         if !column.nullable {
             line.push_str(" NOT NULL");
         }
@@ -57,6 +58,14 @@ pub fn show_create_table(def: &TableDef) -> String {
         let _ = write!(sql, " WITH (\n{}\n)", list.join(",\n"));
     }
     sql
+}
+
+/// The type of a column, in words that make one of the same digits.
+fn type_of(column: &ColumnDef) -> String {
+    match (column.sql_type.as_str(), &column.data_type) {
+        ("NUMERIC", DataType::Decimal128(precision, scale)) => format!("DECIMAL({precision},{scale})"),
+        (declared, _) => declared.to_owned(),
+    }
 }
 
 /// The options worth writing: those that are set, and those left empty on purpose where zxq would choose something.

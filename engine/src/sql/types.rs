@@ -322,6 +322,10 @@ pub fn kept_type(field: &Field) -> Option<ColumnType> {
                 Some(name @ ("UUID" | "JSON" | "JSONB" | "VARCHAR")) if kind.data_type == DataType::Utf8View => {
                     ColumnType::of(kind.data_type, name)
                 }
+                // Its digits are nothing that anybody declared.
+                Some(name @ "NUMERIC") if matches!(kind.data_type, DataType::Decimal128(..)) => {
+                    ColumnType::of(kind.data_type, name)
+                }
                 Some(name) if kind.data_type == DataType::Utf8View => with_length(name).unwrap_or(kind),
                 _ => kind,
             })

@@ -10,7 +10,8 @@ use zxq_providers::{row_hash, sort, stats};
 
 use crate::constraints::RowChecker;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::sequences::{self, SequenceDef};
+use crate::sql::sequence_def::SequenceDef;
+use crate::sql::sequences;
 use crate::state::engine::Engine;
 use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};

@@ -180,6 +180,9 @@ pub(crate) fn put_value(
     let start = buf.len();
     buf.put_i32(0);
     match encoding.format {
+        Format::Text if matches!(encoding.pg_type, Type::INT2_VECTOR | Type::OID_VECTOR) => {
+            source.write_vector_text(row, buf)?;
+        }
         Format::Text => source.write_text(row, buf)?,
         Format::Binary => source.write_binary(row, &encoding.pg_type, buf)?,
     }

@@ -98,7 +98,14 @@ impl Session {
                     results.push(self.take_effect(effect).await?);
                 }
                 let identity = self.identity(statement.text());
-                let rows = self.catalog.run(&self.engine, &identity, statement, &parameters, &results).await?;
+                let done = self.catalog.for_rows(&self.engine, &identity, statement, &parameters).await?;
+                for effect in done.effects {
+                    self.take_effect(effect).await?;
+                }
+                let rows = match done.rows {
+                    Some(rows) => rows,
+                    None => self.catalog.run(&self.engine, &identity, statement, &parameters, &results).await?,
+                };
                 Ok(Reply::Rows { columns: statement.columns(), stream: one_batch(rows), tag: planned.tag })
             }
             Runner::Utility(Utility::Declare(declare)) => {

@@ -22,6 +22,7 @@ mod privileges;
 mod s3_deploy;
 mod s3_moves;
 mod snapshot;
+mod sqlx_client;
 mod statement_queue;
 mod tidy;
 mod transactions;

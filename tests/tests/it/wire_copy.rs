@@ -230,6 +230,12 @@ async fn options_as_postgres_has_them() {
     assert_eq!(read(&format!("{quoted} (FORMAT csv, FORCE_QUOTE (b), HEADER)")).await, "a,b\n1,\"x\"\n3,\n");
     assert_eq!(read(&format!("{quoted} (FORMAT csv, FORCE_QUOTE *)")).await, "\"1\",\"x\"\n\"3\",\n");
     assert_eq!(read(&format!("{quoted} (HEADER)")).await, "a\tb\n1\tx\n3\t\\N\n");
+    // What fails at its first row is told before any data.
+    for format in ["binary", "text", "csv, HEADER"] {
+        let failing = format!("COPY (SELECT 1 / (a - a) AS x FROM t) TO STDOUT (FORMAT {format})");
+        let error = client.copy_out(failing.as_str()).await.map(drop).expect_err(format);
+        assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("22012"), "{format}");
+    }
     let error = client.copy_out("COPY t TO STDOUT (FORMAT csv, FORCE_QUOTE (z))").await.map(drop).unwrap_err();
     assert_eq!(error.code().map(|code| code.code()), Some("42703"), "{}", error_text(&error));
 

@@ -19,10 +19,13 @@ use crate::semantics::day_ranges;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
+use crate::session::sequences::Asker;
 use crate::session::{
-    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, sequences,
+    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, plan_costs, positional,
+    row_numbers, sequences,
 };
 use crate::sql::StatementKind;
+use crate::sql::sequences::may_call;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::write::insert_sink::{Onlooker, Onlooking};
@@ -111,10 +114,6 @@ impl Prepared {
         audited::note(engine, &who, self, outcome.as_ref());
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
-                let stream = match Explained::of(&self.statement) {
-                    Some(explained) => explained.shown(stream),
-                    None => stream,
-                };
                 let stream = logged(stream, Arc::clone(engine), entry);
                 Ok(Outcome::Rows { schema, stream })
             }
@@ -153,6 +152,20 @@ impl Prepared {
     }
 
     async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Some(explained) = Explained::of(&self.statement) else {
+            return self.run_plan(plan, optimised, execution).await;
+        };
+        let costs = match explained.costs {
+            true => plan_costs::of_explained(execution.session, plan, execution.params.clone()).await?,
+            false => Vec::new(),
+        };
+        Ok(match self.run_plan(plan, optimised, execution).await? {
+            Outcome::Rows { schema, stream } => Outcome::Rows { schema, stream: explained.shown(stream, costs) },
+            command => command,
+        })
+    }
+
+    async fn run_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
         let Execution { session, params, asked, entry, control } = execution;
         if let Some(answer) = self.look_up(session, &params).await? {
             note_scans(session, vec![answer.report], &mut entry.lock());
@@ -166,6 +179,10 @@ impl Prepared {
         if self.statement.kind() == StatementKind::Insert {
             plan =
                 insert_statement::leave_casts_to_checker(plan, &session.engine, session_zone(state.config_options()))?;
+        }
+        if may_call(self.statement.text()) && row_numbers::has_some(&plan) {
+            plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            plan = row_numbers::number(plan, &Arc::new(Asker::new(session, control)))?;
         }
         // What an earlier statement left, had it failed while it was planned, is not this one's.
         session.scan_reports.take();

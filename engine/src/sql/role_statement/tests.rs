@@ -73,11 +73,39 @@ fn grants_are_read() {
         ),
         (
             "grant all privileges on all tables in schema public to group desk granted by current_user",
-            grant(NamedPrivileges::All, GrantTarget::AllTables, &[Some(named("desk"))], false),
+            grant(
+                NamedPrivileges::All,
+                GrantTarget::AllTables(vec!["public".to_owned()]),
+                &[Some(named("desk"))],
+                false,
+            ),
         ),
         (
             "GRANT CREATE ON SCHEMA public TO SESSION_USER",
-            grant(these(Privileges::CREATE), GrantTarget::Schema, &[Some(RoleName::Session)], false),
+            grant(
+                these(Privileges::CREATE),
+                GrantTarget::Schemas(vec!["public".to_owned()]),
+                &[Some(RoleName::Session)],
+                false,
+            ),
+        ),
+        (
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public, desk TO ada",
+            grant(
+                these(Privileges::USAGE.with(Privileges::SELECT)),
+                GrantTarget::AllSequences(vec!["public".to_owned(), "desk".to_owned()]),
+                &[Some(named("ada"))],
+                false,
+            ),
+        ),
+        (
+            "GRANT ALL ON SEQUENCE desk.s, t TO ada",
+            grant(
+                NamedPrivileges::All,
+                GrantTarget::Sequences(vec!["desk.s".to_owned(), "t".to_owned()]),
+                &[Some(named("ada"))],
+                false,
+            ),
         ),
         (
             "GRANT CONNECT, TEMP ON DATABASE zxq TO ada",
@@ -126,6 +154,7 @@ fn what_there_is_not_is_refused_by_name() {
         ("GRANT SELECT (a) ON t TO b", ErrorKind::FeatureNotSupported, "columns"),
         ("GRANT SELECT ON hot.t TO b", ErrorKind::FeatureNotSupported, "schema hot"),
         ("GRANT SELECT ON t TO b GRANTED BY c", ErrorKind::FeatureNotSupported, "grantor must be current user"),
+        ("GRANT INSERT ON SEQUENCE t TO b", ErrorKind::InvalidGrant, "invalid privilege type INSERT for sequence"),
         ("GRANT USAGE ON t TO b", ErrorKind::InvalidGrant, "invalid privilege type USAGE for table"),
         ("GRANT fly ON t TO b", ErrorKind::Syntax, "unrecognized privilege type \"fly\""),
         ("CREATE ROLE a LOGIN NOLOGIN", ErrorKind::Syntax, "conflicting or redundant options"),

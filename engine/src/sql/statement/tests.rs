@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::sql::explain_options::ExplainFormat;
 
 fn kind(sql: &str) -> StatementKind {
     let statements = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
@@ -104,7 +105,15 @@ fn explain_options_reach_datafusion() {
         DfStatement::Explain(explain) => explain.format.clone(),
         _ => None,
     };
-    assert_eq!((format(0).as_deref(), format(1)), (Some(EXPLAIN_AS_JSON), None));
+    assert_eq!((format(0).as_deref(), format(1)), (Some("json"), None));
+    let costs = |sql: &str| match parse(sql).unwrap()[0].parsed() {
+        DfStatement::Explain(explain) => ExplainFormat::of(explain.format.as_deref()).map(|format| format.costs),
+        _ => None,
+    };
+    assert_eq!(costs("EXPLAIN SELECT 1"), Some(true));
+    assert_eq!(costs("EXPLAIN (COSTS off) SELECT 1"), Some(false));
+    assert_eq!(costs("EXPLAIN (ANALYZE, COSTS off, FORMAT json) SELECT 1"), Some(false));
+    assert_eq!(costs("EXPLAIN FORMAT TREE SELECT 1"), None);
     for (sql, kind) in [
         ("EXPLAIN (FORMAT yaml) SELECT 1", ErrorKind::FeatureNotSupported),
         ("EXPLAIN (FORMAT tabs) SELECT 1", ErrorKind::InvalidParameter),

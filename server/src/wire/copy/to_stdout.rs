@@ -20,7 +20,7 @@ const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// # Errors
 /// What the rows or their encoding say, the guard's reason, or that the client is gone.
 pub(crate) async fn send(
-    cursor: RowCursor,
+    mut cursor: RowCursor,
     columns: &[Column],
     options: &CopyOptions,
     link: &mut Link,
@@ -31,6 +31,8 @@ pub(crate) async fn send(
     let count = i16::try_from(columns.len())
         .map_err(|_| WireError::too_many(format!("a result has at most 32767 columns, not {}", columns.len())))?;
     let formats = vec![i16::from(code); columns.len()];
+    // What fails before the first row is the statement's error: amid the data, drivers tell it without its SQLSTATE.
+    cursor.begin(link, guard).await?;
     link.put(&PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(code, count, formats)))?;
     let sent = if is_binary {
         let encodings = columns.iter().map(|column| ColumnEncoding::of(column, Format::Binary)).collect();

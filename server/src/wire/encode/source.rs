@@ -214,6 +214,22 @@ impl<'a> ColumnValues<'a> {
         Ok(())
     }
 
+    /// Appends a value that is not NULL as `int2vector` and `oidvector` are written: `1 2`.
+    ///
+    /// # Errors
+    /// As [`ColumnValues::write_text`].
+    pub(crate) fn write_vector_text(&self, row: usize, buf: &mut BytesMut) -> Result<(), WireError> {
+        let ColumnValues::List { lists, items } = self else { return self.write_text(row, buf) };
+        let offsets = lists.value_offsets();
+        for (position, item) in (offsets[row] as usize..offsets[row + 1] as usize).enumerate() {
+            if position > 0 {
+                buf.put_u8(b' ');
+            }
+            items.write_text(item, buf)?;
+        }
+        Ok(())
+    }
+
     /// Appends a value that is not NULL in the binary format of `pg_type`.
     ///
     /// # Errors

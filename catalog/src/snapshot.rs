@@ -102,6 +102,13 @@ impl Snapshot {
         self.tables.values().find(|t| t.def.name == name)
     }
 
+    /// The schema that the relation of this name is in, and its name there; `None` for those outside of schemas that were made.
+    pub fn own_schema<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let (schema, within) = name.split_once('.').filter(|(_, within)| !within.is_empty())?;
+        let marker = name.get(..=schema.len())?;
+        self.table(marker).is_some_and(|state| state.def.is_schema()).then_some((schema, within))
+    }
+
     /// The live table with this id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableState>> {
         self.tables.get(&id)

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::ident::{normalise, quote_ident};
+use super::ident::normalise;
 use super::statement::parse_expression;
 use crate::error::{EngineError, ErrorKind, Result};
 
@@ -163,13 +163,12 @@ impl SequenceDef {
         Ok(())
     }
 
-    /// The statement that makes one like this.
+    /// The statement that makes one like this, called so in SQL.
     pub(crate) fn create(&self, name: &str) -> String {
         let SequenceDef { increment, least, most, start, cycles, .. } = self;
         let cycle = if *cycles { " CYCLE" } else { "" };
         format!(
-            "CREATE SEQUENCE {} INCREMENT BY {increment} MINVALUE {least} MAXVALUE {most} START WITH {start}{cycle}",
-            quote_ident(name)
+            "CREATE SEQUENCE {name} INCREMENT BY {increment} MINVALUE {least} MAXVALUE {most} START WITH {start}{cycle}"
         )
     }
 

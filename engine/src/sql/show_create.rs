@@ -11,21 +11,26 @@ use crate::sql::sequences::SequenceDef;
 #[cfg(test)]
 mod tests;
 
-/// The statement that makes a table like this one. Running it gives an equal definition.
-pub fn show_create_table(def: &TableDef) -> String {
+/// The statement that makes a table like this one. Running it gives an equal definition. `schema` is the one that it is in, where
+/// somebody has made that.
+pub fn show_create_table(def: &TableDef, schema: Option<&str>) -> String {
+    let within = schema.and_then(|schema| Some((schema, def.name.strip_prefix(schema)?.strip_prefix('.')?)));
+    let name = match within {
+        Some((schema, name)) => format!("{}.{}", quote_ident(schema), quote_ident(name)),
+        None => quote_ident(&def.name),
+    };
     if let Some((format, location)) = def.external() {
-        let name = quote_ident(&def.name);
         return format!("CREATE EXTERNAL TABLE {name} STORED AS {format} LOCATION {}", quoted_text(location));
     }
     if let Some(schema) = def.name.strip_suffix('.').filter(|_| def.is_schema()) {
         return format!("CREATE SCHEMA {}", quote_ident(schema));
     }
     if let Some(sequence) = def.sequence().and_then(SequenceDef::parse) {
-        return sequence.create(&def.name);
+        return sequence.create(&name);
     }
     if let Some(query) = def.view() {
         let columns: Vec<String> = def.columns.iter().map(|column| quote_ident(&column.name)).collect();
-        return format!("CREATE VIEW {} ({}) AS {query}", quote_ident(&def.name), columns.join(", "));
+        return format!("CREATE VIEW {name} ({}) AS {query}", columns.join(", "));
     }
     let mut lines = Vec::with_capacity(def.columns.len() + def.checks.len());
     for column in &def.columns {
@@ -49,7 +54,7 @@ pub fn show_create_table(def: &TableDef) -> String {
         let columns: Vec<String> = key.columns.iter().map(|column| quote_ident(column)).collect();
         lines.push(format!("    CONSTRAINT {} {kind} ({})", quote_ident(&key.name), columns.join(", ")));
     }
-    let mut sql = format!("CREATE TABLE {} (\n{}\n)", quote_ident(&def.name), lines.join(",\n"));
+    let mut sql = format!("CREATE TABLE {name} (\n{}\n)", lines.join(",\n"));
     let options = options(def);
     if !options.is_empty() {
         let list: Vec<String> =

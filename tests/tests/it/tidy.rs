@@ -99,6 +99,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "semantics",
             "constraints",
             "load",
+            "export",
             "nodes",
             "state",
             "roles",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use zxq_test_support::s3_server::{BUCKET, KEY, S3Server, SECRET};
 
-use crate::support::{Place, Run, Server, fail, succeed, zxq};
+use crate::support::{Place, Run, Server, fail, psql_command, succeed, zxq};
 use crate::{PRICES, PRICES_TABLE};
 
 /// A place with the prices, and a server over it where one is wanted.
@@ -51,6 +51,27 @@ fn parquet_comes_back_as_it_was() {
         assert_eq!(place.answer("SELECT count(*) FROM again"), "3");
         assert_eq!(names(data_parent(&data)), ["out.parquet"]);
     }
+}
+
+#[test]
+fn psql_writes_files_too() {
+    let (place, server) = with_prices(true);
+    let server = server.unwrap();
+    for format in ["parquet", "arrow"] {
+        let file = place.path(&format!("prices.{format}"));
+        let copy = format!("copy (select * from prices order by ts) to stdout (format {format})");
+        let mut psql = psql_command(&server, "user=zxq", None, &[], &copy);
+        let done = psql.stdout(std::fs::File::create(&file).unwrap()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let bytes = std::fs::read(&file).unwrap();
+        match format {
+            "parquet" => assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1")),
+            _ => assert!(bytes.starts_with(&[0xff; 4]) && bytes.ends_with(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])),
+        }
+    }
+    let file = place.path("prices.parquet").display().to_string();
+    succeed(&["load", "--table", "again", "--create", &file, "--data", &place.data()]);
+    assert_eq!(place.answer("SELECT count(*), sum(price) FROM again"), "3,803.18000000");
 }
 
 fn data_parent(data: &str) -> &Path {

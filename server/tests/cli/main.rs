@@ -6,6 +6,7 @@ mod bad_input;
 mod certificates;
 mod clients;
 mod exporting;
+mod external;
 mod fuzzed;
 mod hostile;
 mod loading;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
-use std::path::Path as FsPath;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::iceberg::arrow::schema_to_arrow_schema;
@@ -23,7 +23,6 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use futures::TryStreamExt;
-use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::bucket_files::{bucket_files, disk_files, key_in_bucket, on_disk};
@@ -63,7 +62,7 @@ struct Place {
 }
 
 impl IcebergFiles {
-    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&FsPath>) -> Result<Self> {
+    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&Path>) -> Result<Self> {
         let (files, place) = match location.split_once("://") {
             None | Some(("file", _)) => {
                 let store = ObjectStoreUrl::local_filesystem();

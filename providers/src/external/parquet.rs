@@ -1,6 +1,6 @@
 //! Parquet files, found by listing. They are listed for every statement; footers are kept while their files stay the same.
 
-use std::path::Path as FsPath;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -41,7 +41,7 @@ pub(super) struct ParquetFiles {
 }
 
 impl ParquetFiles {
-    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&FsPath>) -> Result<Self> {
+    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&Path>) -> Result<Self> {
         let url = address(FORMAT, location)?;
         let backend = store_of(state, FORMAT, location, &url, folder)?;
         let listing = listing::list(location, &url, &backend).await?;

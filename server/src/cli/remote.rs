@@ -57,7 +57,7 @@ impl Remote {
         if statements::streams_data(statement) {
             return Err(CliError::failed(
                 "COPY from STDIN or to STDOUT needs a client that streams, such as psql",
-                "zxq load reads files and standard input; zxq sql --format csv writes rows",
+                "zxq load reads files and standard input; zxq export writes files",
             ));
         }
         // The simple protocol gives values as text but not their types; preparing the statement tells those.
@@ -97,7 +97,7 @@ impl Remote {
     /// Begins `COPY … TO STDOUT`. The server does not say how many rows are on their way.
     pub(super) async fn copy_out(&self, statement: &str) -> Result<Copied> {
         let pieces = self.client.copy_out(statement).await?;
-        Ok(Copied { pieces: pieces.map(|piece| Ok(piece?)).boxed(), rows: None })
+        Ok(Copied { pieces: pieces.map(|piece| piece.map_err(CliError::from)).boxed(), rows: None })
     }
 
     /// Notices since the last call.

@@ -125,7 +125,7 @@ async fn parquet_files_hold_every_type_exactly() {
 async fn files_are_compressed_as_asked_and_streams_are_arrow() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    let query = "(SELECT value AS n, value::text AS t FROM generate_series(1, 300000) AS s(value))";
+    let query = "(SELECT value::bigint AS n, value::text AS t FROM generate_series(1, 300000) AS s(value))";
     let compression = |bytes: Bytes| parquet(bytes).0.metadata().row_group(0).column(0).compression();
     for (option, wanted) in [
         ("", Compression::ZSTD(Default::default())),

@@ -24,7 +24,7 @@ pub(super) enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File(path) => path.display().fmt(f),
+            Place::File(path) => write!(f, "{}", path.display()),
             Place::Object { options, name } => write!(f, "{}{name}", options.url()),
         }
     }

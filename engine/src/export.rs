@@ -9,9 +9,13 @@ mod tests;
 
 use arrow::ipc::CompressionType;
 use parquet::basic::Compression;
+use parquet::file::metadata::ParquetMetaDataReader;
 use zxq_providers::lake::parse_compression;
 
 use crate::error::{EngineError, ErrorKind, Result};
+
+/// Bytes of a Parquet file's end that say how long its footer is.
+const TRAILER: usize = 8;
 
 pub(crate) use encoder::Encoder;
 
@@ -63,4 +67,13 @@ impl ExportFormat {
             ExportFormat::Arrow(_) => "Arrow",
         }
     }
+}
+
+/// How many rows a Parquet file holds, of which these are the last bytes; `None` where its footer is not among them.
+pub fn rows_in_parquet(end: &[u8]) -> Option<u64> {
+    let (rest, trailer) = end.split_at_checked(end.len().checked_sub(TRAILER)?)?;
+    let length = u32::from_le_bytes(trailer.strip_suffix(b"PAR1")?.try_into().ok()?);
+    let footer = rest.get(rest.len().checked_sub(usize::try_from(length).ok()?)?..)?;
+    let footer = ParquetMetaDataReader::decode_metadata(footer).ok()?;
+    u64::try_from(footer.file_metadata().num_rows()).ok()
 }

@@ -68,7 +68,7 @@ pub use config::{
 pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
 pub use error::{BadRow, EngineError, ErrorKind, Place, Result};
-pub use export::ExportFormat;
+pub use export::{ExportFormat, rows_in_parquet};
 pub use load::csv_options::CSV_OPTIONS;
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};

@@ -51,6 +51,9 @@ fn encode(format: ExportFormat, batches: &[RecordBatch], pool: &Arc<dyn MemoryPo
 #[test]
 fn parquet_has_the_types_that_other_programs_read() {
     let bytes = encode(ExportFormat::parquet(None).unwrap(), &[rows()], &unlimited());
+    assert_eq!(rows_in_parquet(&bytes), Some(2));
+    assert_eq!(rows_in_parquet(&bytes[..bytes.len() - 1]), None);
+    assert_eq!(rows_in_parquet(&bytes[bytes.len() - 20..]), None, "only a part of the footer");
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
     let columns = reader.metadata().row_group(0).columns();
     assert!(columns[3].statistics().is_none(), "bounds beside a NaN");

@@ -1,5 +1,6 @@
 //! `zxq export`: a table or the rows of a query to a file that appears when it is whole.
 
+mod counter;
 mod place;
 mod target;
 
@@ -13,6 +14,7 @@ use futures::StreamExt;
 use indicatif::{HumanBytes, HumanCount};
 use zxq_engine::LoadProgress;
 
+use self::counter::Counter;
 use self::place::{Place, is_name};
 use self::target::Target;
 use super::backend::Backend;
@@ -169,7 +171,8 @@ pub(super) async fn run(args: ExportArgs) -> Result<()> {
     let statement = args.statement(format)?;
     let place = Place::of(&args.to, &args.what, format.name(), &args.data.settings()?)?;
     let backend = Backend::open_existing(&args.data).await?;
-    let outcome = export(&backend, &statement, &place, args.overwrite).await;
+    let counter = Counter::new(format, args.header.as_deref() != Some("false"));
+    let outcome = export(&backend, &statement, &place, args.overwrite, counter).await;
     backend.print_notices();
     let closed = backend.close().await;
     let summary = outcome?;
@@ -178,12 +181,18 @@ pub(super) async fn run(args: ExportArgs) -> Result<()> {
 }
 
 /// Whatever ends it early takes back what was written.
-async fn export(backend: &Backend, statement: &str, place: &Place, overwrite: bool) -> Result<Summary> {
+async fn export(
+    backend: &Backend,
+    statement: &str,
+    place: &Place,
+    overwrite: bool,
+    counter: Counter,
+) -> Result<Summary> {
     let mut target = Target::open(place, overwrite).await?;
     let started = Instant::now();
     let bar = progress_bar();
     let written = tokio::select! {
-        written = write(backend, statement, &mut target, |progress| show(&bar, progress, started)) => written,
+        written = write(backend, statement, &mut target, counter, |progress| show(&bar, progress, started)) => written,
         stopped = stop_requested() => Err(stopped.err().unwrap_or_else(|| interrupted(place))),
     };
     bar.finish_and_clear();
@@ -204,6 +213,7 @@ async fn write(
     backend: &Backend,
     statement: &str,
     target: &mut Target<'_>,
+    mut counter: Counter,
     show: impl Fn(&LoadProgress),
 ) -> Result<(Option<u64>, u64)> {
     let mut copied = backend.copy_out(statement).await?;
@@ -211,12 +221,13 @@ async fn write(
     while let Some(piece) = copied.pieces.next().await {
         let piece = piece?;
         target.write(&piece).await?;
+        counter.see(&piece);
         progress.rows = copied.rows.as_ref().map_or(0, |rows| rows.load(Ordering::Relaxed));
         progress.bytes_read += piece.len() as u64;
         show(&progress);
     }
-    let rows = copied.rows.as_ref().map(|rows| rows.load(Ordering::Relaxed));
-    Ok((rows, progress.bytes_read))
+    let known = copied.rows.as_ref().map(|rows| rows.load(Ordering::Relaxed));
+    Ok((known.or_else(|| counter.rows()), progress.bytes_read))
 }
 
 fn interrupted(place: &Place) -> CliError {

@@ -36,7 +36,7 @@ fn parquet_comes_back_as_it_was() {
         let (data, file) = (place.data(), place.path("out.parquet").display().to_string());
         let said = succeed(&["export", "prices", "--to", &file, "--data", &data]);
         assert!(said.starts_with(&format!("{file}: ")), "{said}");
-        assert_eq!(said.contains("3 rows"), !served, "{said}");
+        assert!(said.contains("3 rows, "), "{said}");
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_ne!(mode & 0o600, 0, "{mode:o}");
         succeed(&["load", "--table", "again", "--create", &file, "--data", &data]);
@@ -87,7 +87,7 @@ fn csv_is_the_same_embedded_and_through_a_server() {
         let (data, file) = (place.data(), place.path("out.csv").display().to_string());
         let options = ["--delimiter", ";", "--null", "NA", "--data", &data];
         let said = succeed(&[&["export", query, "--to", &file][..], &options].concat());
-        assert!(said.contains("out.csv: "), "{said}");
+        assert!(said.contains("out.csv: 3 rows, "), "{said}");
         written.push(std::fs::read_to_string(&file).unwrap());
         let (plain, none) =
             (place.path("plain.csv").display().to_string(), place.path("none.csv").display().to_string());
@@ -154,7 +154,7 @@ fn mistakes_are_named_with_their_fix() {
             ("SELECT 1 AS a, 2 AS a", &to("a.parquet"), &[], 1, &["\"a\"", "AS"]),
         ];
         for (what, to, options, code, words) in cases {
-            fail(&[&["export", what, "--to", to, "--data", &data], options].concat(), code, words);
+            fail(&[&["export", what, "--to", to, "--data", &data][..], options].concat(), code, words);
         }
         fail(
             &["export", "DROP TABLE prices", "--to", &to("a.csv"), "--data", &data],
@@ -213,7 +213,7 @@ fn objects_are_there_when_they_are_whole() {
         let key = format!("exports/{served}/prices.parquet");
         let to = format!("s3://{BUCKET}/{key}");
         let export = |more: &[&str]| -> Run {
-            let args = [&["export", "prices", "--to", &to, "--data", &data], more].concat();
+            let args = [&["export", "prices", "--to", &to, "--data", &data][..], more].concat();
             with_bucket(&s3, &args).output().unwrap().into()
         };
         let done = export(&[]);

@@ -9,6 +9,7 @@ fn shown_statements_make_equal_tables() {
         TRADES,
         "CREATE TABLE t (a INT)",
         "CREATE TABLE t (symbol TEXT, ts TIMESTAMP) WITH (sort_by = '', lookup = '', time_column = '')",
+        "CREATE TABLE numbered (id BIGSERIAL PRIMARY KEY, \"Other\" INT GENERATED ALWAYS AS IDENTITY, name TEXT UNIQUE)",
         "CREATE TABLE \"Odd \"\"name\" (\"order\" INT DEFAULT -1, \"Mixed\" TEXT DEFAULT 'it''s', d DATE)
          WITH (partition_by = d, granularity = year, retention = '2 years', cold_compression = 'gzip(9)')",
     ] {

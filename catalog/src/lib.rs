@@ -44,7 +44,8 @@ pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};
 pub use snapshot::{Snapshot, TableState};
 pub use store::{CatalogStore, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 pub use table::{
-    COMMENT, CheckDef, ColumnDef, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE, SEQUENCE_OWNER,
+    COMMENT, CheckDef, ColumnDef, EXTERNAL_FOLDER, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE,
+    SEQUENCE_OWNER,
     TableDef, TableId, VIEW_QUERY,
 };
 pub use tier::Tier;

@@ -112,6 +112,12 @@ impl Snapshot {
         name.split_once('.').and_then(|(schema, _)| self.schema(schema))
     }
 
+    /// The schema that the relation of this name is in, and its name there; `None` for those outside of schemas that were made.
+    pub fn own_schema<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let (schema, within) = name.split_once('.').filter(|(_, within)| !within.is_empty())?;
+        self.schema(schema).map(|_| (schema, within))
+    }
+
     /// The live table with this id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableState>> {
         self.tables.get(&id)

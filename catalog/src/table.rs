@@ -19,6 +19,9 @@ pub const EXTERNAL_FORMAT: &str = "external_format";
 /// The table option that says where a table of others lies: an absolute path, or a URL.
 pub const EXTERNAL_LOCATION: &str = "external_location";
 
+/// The table option that names the folder that all files of a table of others must lie in, links followed.
+pub const EXTERNAL_FOLDER: &str = "external_folder";
+
 /// The option that makes a definition one of a view: the query, as SQL text.
 pub const VIEW_QUERY: &str = "view_query";
 
@@ -175,6 +178,11 @@ impl TableDef {
     pub fn external(&self) -> Option<(&str, &str)> {
         let option = |name| self.options.get(name).map(String::as_str);
         Some((option(EXTERNAL_FORMAT)?, option(EXTERNAL_LOCATION)?))
+    }
+
+    /// The folder that all files of a table of others must lie in; `None` where they may lie anywhere.
+    pub fn external_folder(&self) -> Option<&str> {
+        self.options.get(EXTERNAL_FOLDER).map(String::as_str)
     }
 
     /// The query of a view, as SQL text; `None` for tables.

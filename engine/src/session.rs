@@ -37,6 +37,7 @@ mod current_plan;
 mod ddl;
 mod described;
 mod explain;
+mod exported;
 mod external_ddl;
 mod files;
 mod get;
@@ -66,6 +67,7 @@ mod transaction_statements;
 mod user;
 mod view_ddl;
 
+pub use exported::FileBytes;
 pub use origins::Origin;
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;

@@ -251,9 +251,14 @@ fn is_serial(data_type: &ast::DataType) -> bool {
 /// The DEFAULTs of numbered columns as PostgreSQL has them, which clients look for.
 pub(super) fn name_numbers(table: &str, columns: &mut [ColumnDef]) {
     for column in columns.iter_mut().filter(|column| column.default.as_deref() == Some(NUMBERED)) {
-        let sequence = quote_ident(&format!("{table}_{}_seq", column.name));
-        column.default = Some(format!("nextval({}::regclass)", quoted_text(&sequence)));
+        column.default = Some(own_numbers(table, &column.name));
     }
+}
+
+/// The DEFAULT of a column that is numbered by itself.
+pub(super) fn own_numbers(table: &str, column: &str) -> String {
+    let sequence = quote_ident(&format!("{table}_{column}_seq"));
+    format!("nextval({}::regclass)", quoted_text(&sequence))
 }
 
 fn is_byte_order(collation: &str) -> bool {

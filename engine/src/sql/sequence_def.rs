@@ -6,7 +6,6 @@ use datafusion::sql::sqlparser::ast::{DataType, Expr, SequenceOptions, UnaryOper
 use zxq_catalog::{SEQUENCE_OWNER, TableDef, TableId};
 
 use super::alter_sequence::SequenceOptionChanges;
-use super::ident::quote_ident;
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// What the numbers of a sequence are of.
@@ -260,7 +259,7 @@ impl SequenceDef {
         Ok(())
     }
 
-    /// The statement that makes one like this.
+    /// The statement that makes one like this, called so in SQL.
     pub(crate) fn create(&self, name: &str) -> String {
         let SequenceDef { data_type, increment, least, most, start, cycles, .. } = self;
         let cycle = if *cycles { " CYCLE" } else { "" };
@@ -269,9 +268,8 @@ impl SequenceDef {
             other => format!(" AS {}", other.name()),
         };
         format!(
-            "CREATE SEQUENCE {}{data_type} INCREMENT BY {increment} MINVALUE {least} MAXVALUE {most} START WITH \
-             {start}{cycle}",
-            quote_ident(name)
+            "CREATE SEQUENCE {name}{data_type} INCREMENT BY {increment} MINVALUE {least} MAXVALUE {most} START WITH \
+             {start}{cycle}"
         )
     }
 

@@ -36,6 +36,10 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
     let partitions = |state: &TableState| {
         state.owners().map(|s| &s.partition).collect::<std::collections::BTreeSet<_>>().len() as u64
     };
+    let definition = |state: &TableState| {
+        let schema = snapshot.own_schema(&state.def.name).map(|(schema, _)| schema);
+        crate::sql::show_create_table(&state.def, schema)
+    };
     Ok(RecordBatch::try_new(
         schema,
         vec![
@@ -49,7 +53,7 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
             number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
             text(states.iter().map(|s| Some(s.def.storage_name()))),
             text(states.iter().map(|s| Some(ColdFormat::of(&s.def).name()))),
-            text(states.iter().map(|s| Some(crate::sql::show_create_table(&s.def)))),
+            text(states.iter().map(|s| Some(definition(s)))),
         ],
     )?)
 }

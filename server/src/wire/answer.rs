@@ -229,7 +229,14 @@ impl Answer<'_> {
                 self.complete(session, format!("COPY {}", report.rows)).await
             }
             Reply::CopyOut { columns, stream, options } => {
-                let rows = to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, &self.guard).await?;
+                let rows = match options.file_format()? {
+                    None => to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, &self.guard).await?,
+                    Some(format) => {
+                        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+                        let file = session.engine.file_of(&names, stream, format)?;
+                        to_stdout::send_file(file, names.len(), self.link, &self.guard).await?
+                    }
+                };
                 self.complete(session, format!("COPY {rows}")).await
             }
             Reply::Rows { .. } | Reply::Fetch { .. } => {

@@ -100,6 +100,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "semantics",
             "constraints",
             "load",
+            "export",
             "nodes",
             "state",
             "roles",

@@ -27,7 +27,9 @@ async fn until_queued(client: &Client, count: &str) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), in_time).await.unwrap_or_else(|_| panic!("{count} statements never wait"));
+    tokio::time::timeout(Duration::from_secs(60), in_time)
+        .await
+        .unwrap_or_else(|_| panic!("{count} statements never wait"));
 }
 
 /// A statement that reads a table for longer than any test lasts.

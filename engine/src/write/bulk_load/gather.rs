@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{JobId, PartitionKey, Segment, TableDef, Tier};
+use zxq_providers::hot::{allocated_bytes, compact};
 use zxq_providers::sort;
 
 use crate::config::ages::{Ages, age, newest_us};
@@ -77,7 +78,9 @@ impl Gather {
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         for (key, rows) in split(&self.table, batch)? {
             let newest = newest_in(&self.table, &rows);
-            let bytes = rows.get_array_memory_size();
+            // In memory of their own: a batch of many partitions would be kept, and counted, by each of them.
+            let rows = compact(&rows)?;
+            let bytes = allocated_bytes(std::slice::from_ref(&rows)) as usize;
             let pending = self.pending.entry(key).or_default();
             pending.newest = pending.newest.max(newest);
             pending.rows += rows.num_rows();

@@ -221,7 +221,7 @@ async fn create_table_as(
                 engine.create_with_rows(&table, batches, control).await?
             }
             Beginning::Some(rows, rest) => {
-                engine.load_query(&table, true, QueryRows::new(rows, Some(rest)), control).await?
+                engine.load_query(&table, true, QueryRows::new(rows, Some(rest), None), control).await?
             }
         },
     };

@@ -159,16 +159,9 @@ mod tests {
     #[test]
     fn a_reader_keeps_what_its_epoch_shows_and_nothing_else() {
         let merged = RetiredHot { segment: 1, created: 5, retired: 8 };
-        for (epochs, shown) in [
-            (&[][..], false),
-            (&[4], false),
-            (&[5], true),
-            (&[7], true),
-            (&[8], false),
-            (&[2, 3, 4, 8, 9], false),
-            (&[2, 6, 9], true),
-        ] {
-            assert_eq!(merged.is_shown_in(epochs), shown, "{epochs:?}");
-        }
+        let none: [&[u64]; 4] = [&[], &[4], &[8], &[2, 3, 4, 8, 9]];
+        assert!(none.iter().all(|epochs| !merged.is_shown_in(epochs)));
+        let some: [&[u64]; 3] = [&[5], &[7], &[2, 6, 9]];
+        assert!(some.iter().all(|epochs| merged.is_shown_in(epochs)));
     }
 }

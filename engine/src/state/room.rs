@@ -35,6 +35,8 @@ pub(crate) struct Room {
     /// Nobody moves anything by itself.
     by_hand: bool,
     quiet_until: Mutex<Option<Instant>>,
+    /// Since when nothing can be moved, and no memory is given back.
+    stuck_since: Mutex<Option<Instant>>,
 }
 
 /// The turn of one ingest; the next one's when dropped.
@@ -60,6 +62,7 @@ impl Room {
             answers: watch::Sender::default(),
             by_hand,
             quiet_until: Mutex::default(),
+            stuck_since: Mutex::default(),
         }
     }
 
@@ -98,6 +101,16 @@ impl Room {
     pub(crate) async fn wish(&self) -> u64 {
         self.came.notified().await;
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Nothing could be moved; since when that is so, whoever found out first.
+    pub(crate) fn note_stuck(&self) -> Instant {
+        *self.stuck_since.lock().get_or_insert_with(Instant::now)
+    }
+
+    /// Something was moved, or memory given back.
+    pub(crate) fn note_progress(&self) {
+        *self.stuck_since.lock() = None;
     }
 
     /// Bytes that somebody waits for.
@@ -144,6 +157,15 @@ mod tests {
         assert!(futures::poll!(second.as_mut()).is_pending());
         drop(first);
         drop(second.await);
+    }
+
+    #[tokio::test]
+    async fn what_one_finds_stuck_is_so_for_the_next() {
+        let room = Room::new(false);
+        let since = room.note_stuck();
+        assert_eq!(room.note_stuck(), since);
+        room.note_progress();
+        assert!(room.note_stuck() >= since);
     }
 
     #[tokio::test]

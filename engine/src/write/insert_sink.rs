@@ -42,6 +42,11 @@ pub(crate) trait Onlooker: fmt::Debug + Send + Sync {
     /// The rows of the statement, as stores keep them, in the order in which they came. They may come once more, where the
     /// table was altered meanwhile.
     async fn see(&self, table: &Arc<TableDef>, rows: &[RecordBatch]) -> crate::error::Result<()>;
+
+    /// True where it may see some of the rows, then others, and not all of them at once.
+    fn takes_parts(&self) -> bool {
+        false
+    }
 }
 
 /// Where the sink finds the onlooker of its statement: in the configuration that it is run with.
@@ -114,17 +119,21 @@ impl InsertSink {
     ) -> crate::error::Result<IngestReport> {
         // A statement is all or nothing, so its rows become visible together, after the last of them has arrived.
         let engine = &self.engine;
-        let mut rows = if within.transaction.is_some() || within.onlooker.is_some() {
+        let onlooker = within.onlooker.as_ref();
+        let together = onlooker.is_some_and(|onlooker| !onlooker.0.takes_parts());
+        let mut rows = if within.transaction.is_some() || together {
             control.stoppable(gather(data, &within.pool, "INSERT")).await?
         } else {
             let most = engine.most_gathered();
             match control.stoppable(gather_up_to(most, data, &within.pool, "INSERT")).await? {
                 // It would wait for the end of what it keeps in hot itself.
                 Beginning::All(rows) if self.reads_tables && !engine.has_room_for(rows.memory.size()) => {
-                    return self.load(QueryRows::new(rows, None), control).await;
+                    return self.load(QueryRows::new(rows, None, onlooker), control).await;
                 }
                 Beginning::All(rows) => rows,
-                Beginning::Some(rows, rest) => return self.load(QueryRows::new(rows, Some(rest)), control).await,
+                Beginning::Some(rows, rest) => {
+                    return self.load(QueryRows::new(rows, Some(rest), onlooker), control).await;
+                }
             }
         };
         let batches = std::mem::take(&mut rows.batches);

@@ -28,6 +28,7 @@ impl Engine {
     /// [`crate::ErrorKind::OutOfMemory`], saying why no room can be made; at once for more than hot can ever hold.
     pub(crate) async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
         let reservation = self.room_for(wanted).await?;
+        self.room.note_progress();
         if self.hot.used() > self.hot_threshold() {
             self.room.mention();
         }
@@ -40,6 +41,7 @@ impl Engine {
     }
 
     async fn room_for(&self, wanted: u64) -> Result<HotReservation> {
+        let came = Instant::now();
         let turn = self.room.turn().await;
         let mut asked = None;
         let mut stuck: Option<Stuck> = None;
@@ -58,14 +60,16 @@ impl Engine {
                 return Err(EngineError::from(full).with_hint(ADVICE));
             }
             if let Some(Stuck { reason, until }) = &stuck {
-                let until = *until;
                 tokio::select! {
                     biased;
                     // What was moved meanwhile, or was never seen: there may be more of it.
-                    () = freed => stuck = None,
+                    () = freed => {
+                        self.room.note_progress();
+                        stuck = None;
+                    }
                     // Nothing more can be moved than before, but what was moved may be free now.
                     () = ended => {}
-                    () = at(until) => {
+                    () = at(*until) => {
                         let text = format!("no room can be made in hot: {reason}");
                         return Err(EngineError::from(full).context(text).with_hint(ADVICE));
                     }
@@ -76,12 +80,18 @@ impl Engine {
             let wish = *asked.get_or_insert_with(|| self.room.ask(&turn, wanted));
             tokio::select! {
                 biased;
-                () = freed => {}
+                () = freed => self.room.note_progress(),
                 () = ended => {}
                 problem = self.room.answer_to(wish) => {
                     asked = None;
-                    let until = Instant::now().checked_add(self.config.hot.full_wait);
-                    stuck = problem.map(|reason| Stuck { reason, until });
+                    match problem {
+                        None => self.room.note_progress(),
+                        Some(reason) => {
+                            // Those that have waited for their turn meanwhile have waited.
+                            let since = self.room.note_stuck().max(came);
+                            stuck = Some(Stuck { reason, until: since.checked_add(self.config.hot.full_wait) });
+                        }
+                    }
                 }
             }
         }

@@ -151,6 +151,14 @@ async fn what_is_asked_of_the_rows_is_answered_with_all_of_them() {
     session.run("ROLLBACK").await.unwrap();
     assert_eq!(per_tier(engine, "t").iter().sum::<u64>(), 6000);
     assert!(engine.table("made").is_err());
+    // Numbers that a column takes by itself.
+    session.run("CREATE TABLE numbered (id SERIAL, name TEXT)").await.unwrap();
+    let insert = "INSERT INTO numbered (name) SELECT repeat('n', 100) FROM generate_series(1, 6000) AS s(value)";
+    session.run(insert).await.unwrap();
+    for sql in ["SELECT lastval()", "SELECT count(DISTINCT id) FROM numbered WHERE id BETWEEN 1 AND 6000"] {
+        let rows = session.run(sql).await.unwrap().collect().await.unwrap();
+        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), 6000, "{sql}");
+    }
     verify(engine).await;
     drop(session);
     test.close().await;

@@ -14,6 +14,7 @@ use crate::constraints::RowChecker;
 use crate::error::Result;
 use crate::load::inputs::{Inputs, LoadProgress, Read};
 use crate::write::gathered::Gathered;
+use crate::write::insert_sink::Onlooking;
 
 /// Bytes of rows that a load of a query's rows may gather although its statement may have no memory at all.
 const LEAST_BYTES: usize = 1 << 20;
@@ -37,7 +38,7 @@ impl Source {
     pub(super) fn read(self, table: &Arc<TableDef>, checker: Arc<RowChecker>, now_us: i64) -> Incoming {
         match self {
             Source::Inputs(inputs) => Incoming::Read(inputs.read(Arc::clone(table), checker, now_us)),
-            Source::Query(rows) => Incoming::Query { rows, checker, taken: 0 },
+            Source::Query(rows) => Incoming::Query { rows, table: Arc::clone(table), checker, taken: 0 },
         }
     }
 }
@@ -48,11 +49,18 @@ pub(crate) struct QueryRows {
     rest: Option<SendableRecordBatchStream>,
     /// What is counted for the rows that are in memory.
     memory: MemoryReservation,
+    /// Sees some of the rows after the other.
+    onlooker: Option<Arc<Onlooking>>,
 }
 
 impl QueryRows {
-    pub(crate) fn new(gathered: Gathered, rest: Option<SendableRecordBatchStream>) -> Self {
-        QueryRows { gathered: gathered.batches.into_iter(), rest, memory: gathered.memory }
+    pub(crate) fn new(
+        gathered: Gathered,
+        rest: Option<SendableRecordBatchStream>,
+        onlooker: Option<&Arc<Onlooking>>,
+    ) -> Self {
+        let Gathered { batches, memory } = gathered;
+        QueryRows { gathered: batches.into_iter(), rest, memory, onlooker: onlooker.cloned() }
     }
 
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -72,7 +80,7 @@ impl QueryRows {
 /// Checked rows as they come.
 pub(super) enum Incoming {
     Read(Receiver<Result<Read>>),
-    Query { rows: QueryRows, checker: Arc<RowChecker>, taken: u64 },
+    Query { rows: QueryRows, table: Arc<TableDef>, checker: Arc<RowChecker>, taken: u64 },
 }
 
 impl Incoming {
@@ -88,9 +96,12 @@ impl Incoming {
     pub(super) async fn next(&mut self) -> Result<Option<Read>> {
         match self {
             Incoming::Read(reads) => reads.recv().await.transpose(),
-            Incoming::Query { rows, checker, taken } => {
+            Incoming::Query { rows, table, checker, taken } => {
                 let Some(batch) = rows.next().await? else { return Ok(None) };
                 let checked = checker.check(&batch, *taken + 1)?;
+                if let Some(Onlooking(onlooker)) = rows.onlooker.as_deref() {
+                    onlooker.see(table, std::slice::from_ref(&checked)).await?;
+                }
                 *taken += batch.num_rows() as u64;
                 let progress = LoadProgress { rows: *taken, ..LoadProgress::default() };
                 Ok(Some(Read { rows: checked, rejected: None, progress, digits_cut: false }))

@@ -21,7 +21,7 @@ const TABLE: &str = "CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL, name
 fn rows(count: u32, ages: [u32; 3]) -> String {
     let [a, b, c] = ages;
     format!(
-        "SELECT value AS id, DATE '2024-03-01' - (CASE value % 3 WHEN 0 THEN {a} WHEN 1 THEN {b} ELSE {c} END)::int AS day, \
+        "SELECT value AS id, DATE '2024-03-01' + (CASE value % 3 WHEN 0 THEN -{a} WHEN 1 THEN -{b} ELSE -{c} END)::int AS day, \
          repeat('n', 100) AS name FROM generate_series(1, {count}) AS s(value)"
     )
 }

@@ -71,21 +71,23 @@ pub(crate) fn by_policy(
     let Wishes { due, others } = wishes(snapshot, config, now_us, is_due);
     let mut moves: Vec<PlannedMove> = due.into_iter().map(|wish| wish.planned).collect();
     let leaving: u64 = moves.iter().filter(|m| m.from == Tier::Hot).map(|m| m.bytes).sum();
-    moves.extend(until_fits(others, hot_bytes.saturating_sub(leaving), allowed));
+    let mut used = hot_bytes.saturating_sub(leaving);
+    for planned in in_order(others) {
+        if used <= allowed {
+            break;
+        }
+        used = used.saturating_sub(planned.bytes);
+        moves.push(planned);
+    }
     moves
 }
 
-/// What leaves hot for `hot_bytes` in it to become `most`: copies first, then what is oldest, whether or not its age asks for it.
-pub(crate) fn for_room(
-    snapshot: &Snapshot,
-    config: &EngineConfig,
-    hot_bytes: u64,
-    most: u64,
-    now_us: i64,
-) -> Vec<PlannedMove> {
+/// All that can leave hot, in the order in which it leaves where room is needed: copies first, then what is oldest, whether or
+/// not its age asks for it.
+pub(crate) fn for_room(snapshot: &Snapshot, config: &EngineConfig, now_us: i64) -> Vec<PlannedMove> {
     let Wishes { due, others } = wishes(snapshot, config, now_us, &|_, _, _| false);
     let leaving = due.into_iter().filter(|wish| wish.planned.from == Tier::Hot);
-    until_fits(leaving.chain(others).collect(), hot_bytes, most)
+    in_order(leaving.chain(others).collect()).collect()
 }
 
 /// A move, and the age of its rows.
@@ -148,19 +150,10 @@ fn wishes(
     Wishes { due, others }
 }
 
-/// So many of the moves that hot, with so many bytes in it, is within `most`: copies first, since nothing has to be written for
-/// them, then the oldest rows.
-fn until_fits(mut wishes: Vec<Wish>, mut hot_bytes: u64, most: u64) -> Vec<PlannedMove> {
+/// Copies first, since nothing has to be written for them, then the oldest rows.
+fn in_order(mut wishes: Vec<Wish>) -> impl Iterator<Item = PlannedMove> {
     wishes.sort_by_key(|wish| (wish.planned.action != Action::DropReplica, Reverse(wish.age)));
-    let mut moves = Vec::new();
-    for Wish { planned, .. } in wishes {
-        if hot_bytes <= most {
-            break;
-        }
-        hot_bytes = hot_bytes.saturating_sub(planned.bytes);
-        moves.push(planned);
-    }
-    moves
+    wishes.into_iter().map(|wish| wish.planned)
 }
 
 /// Most partitions that a message lists.

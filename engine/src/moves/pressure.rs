@@ -44,10 +44,15 @@ impl Engine {
             return Ok(None);
         }
         let visible = self.visible_hot_bytes();
-        let mut moves = for_room(&self.snapshot(), &self.config, used, most, self.now_us());
-        // What has failed lately is tried all the same, after the others: somebody waits.
+        let mut moves = for_room(&self.snapshot(), &self.config, self.now_us());
         let now_us = self.now_us();
-        moves.sort_by_key(|planned| !self.backoff.may_try(planned.table, &planned.partition, now_us));
+        let may_try = |planned: &PlannedMove| self.backoff.may_try(planned.table, &planned.partition, now_us);
+        if self.room.wanted() == 0 {
+            moves.retain(may_try);
+        } else {
+            // Somebody waits: what has failed lately is tried all the same, after the others.
+            moves.sort_by_key(|planned| !may_try(planned));
+        }
         let problem = self.flush(&moves, most, control).await?;
         self.collect_hot().await;
         if self.hot.used() <= most || self.visible_hot_bytes() < visible {
@@ -56,12 +61,15 @@ impl Engine {
         Ok(Some(problem.unwrap_or_else(|| self.what_fills_hot())))
     }
 
-    /// Carries out moves out of hot, one after the other, until it is within `most`. Gives the last problem that there was.
+    /// Carries out moves out of hot, one after the other, until it is within `most`, or will be once readers end. Gives the last
+    /// problem that there was.
     async fn flush(self: &Arc<Self>, moves: &[PlannedMove], most: u64, control: &JobControl) -> Result<Option<String>> {
         let mut problem = None;
         let mut away = HashSet::new();
+        let too_many = self.hot.used().saturating_sub(most);
+        let mut moved = 0;
         for planned in moves {
-            if self.hot.used() <= most {
+            if self.hot.used() <= most || moved >= too_many {
                 break;
             }
             if away.contains(&planned.to) {
@@ -76,7 +84,10 @@ impl Engine {
                 continue;
             };
             match self.run_move_of(used, planned, control).await {
-                Ok(_) => self.backoff.worked(planned.table, &planned.partition),
+                Ok(_) => {
+                    self.backoff.worked(planned.table, &planned.partition);
+                    moved += planned.bytes;
+                }
                 Err(error) if ends_all(&error) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, "rows could not leave hot, which is full");

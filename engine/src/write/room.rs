@@ -43,6 +43,10 @@ impl Engine {
     async fn room_for(&self, wanted: u64) -> Result<HotReservation> {
         let came = Instant::now();
         let turn = self.room.turn().await;
+        self.collect_hot().await;
+        if let Ok(reservation) = self.hot.reserve(wanted) {
+            return Ok(reservation);
+        }
         let mut asked = None;
         let mut stuck: Option<Stuck> = None;
         loop {

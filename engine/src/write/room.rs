@@ -41,6 +41,11 @@ impl Engine {
     }
 
     async fn room_for(&self, wanted: u64) -> Result<HotReservation> {
+        if wanted > self.hot.limit()
+            && let Err(never) = self.hot.reserve(wanted)
+        {
+            return Err(EngineError::from(never).with_hint(ADVICE));
+        }
         let came = Instant::now();
         let turn = self.room.turn().await;
         self.collect_hot().await;
@@ -60,9 +65,6 @@ impl Engine {
                 Ok(reservation) => return Ok(reservation),
                 Err(full) => full,
             };
-            if wanted > self.hot.limit() {
-                return Err(EngineError::from(full).with_hint(ADVICE));
-            }
             if let Some(Stuck { reason, until }) = &stuck {
                 tokio::select! {
                     biased;

@@ -23,7 +23,8 @@ use crate::session::{
 };
 use crate::sql::{self, Statement, StatementKind, relations};
 use crate::supervisor::control::JobControl;
-use crate::write::gathered::gather;
+use crate::write::bulk_load::QueryRows;
+use crate::write::gathered::{Beginning, gather, gather_up_to};
 
 /// Runs a statement that is neither a query, an insert nor a call.
 pub(crate) async fn run(session: &EngineSession, statement: &Statement, control: &JobControl) -> Result<Outcome> {
@@ -239,12 +240,21 @@ async fn create_table_as(
         return Ok(Outcome::Command { tag: format!("SELECT {rows}") });
     }
     let table = engine.prepare_table(def).await?;
-    let mut rows =
-        control.stoppable(gather(stream, &session.context().runtime_env().memory_pool, "CREATE TABLE AS")).await?;
-    let batches = std::mem::take(&mut rows.batches);
+    let (pool, what) = (&session.context().runtime_env().memory_pool, "CREATE TABLE AS");
     let report = match session.transaction() {
-        Some(transaction) => engine.create_with_rows_within(&transaction, &table, &batches, control).await?,
-        None => engine.create_with_rows(&table, batches, control).await?,
+        Some(transaction) => {
+            let rows = control.stoppable(gather(stream, pool, what)).await?;
+            engine.create_with_rows_within(&transaction, &table, &rows.batches, control).await?
+        }
+        None => match control.stoppable(gather_up_to(engine.most_gathered(), stream, pool, what)).await? {
+            Beginning::All(mut rows) => {
+                let batches = std::mem::take(&mut rows.batches);
+                engine.create_with_rows(&table, batches, control).await?
+            }
+            Beginning::Some(rows, rest) => {
+                engine.load_query(&table, true, QueryRows::new(rows, Some(rest), None), control).await?
+            }
+        },
     };
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }

@@ -27,6 +27,7 @@ use crate::state::log_owner::LogOwner;
 use crate::state::memory_share::UserShares;
 use crate::state::pins::{Pin, Pins};
 use crate::state::query_log::QueryLog;
+use crate::state::room::Room;
 use crate::state::row_checkers::RowCheckers;
 use crate::state::statement_queue::StatementQueue;
 use crate::state::unsettled::Unsettled;
@@ -53,6 +54,10 @@ pub struct Engine {
     pub(crate) ingest_gate: tokio::sync::RwLock<()>,
     /// Partitions whose hot segments a move is reading: they are not merged meanwhile.
     pub(crate) sealed: Mutex<HashSet<(TableId, PartitionKey)>>,
+    /// Partitions whose small hot segments somebody is merging: others need not.
+    pub(crate) merging: Mutex<HashSet<(TableId, PartitionKey)>>,
+    /// Who waits for room in hot, and who makes it.
+    pub(crate) room: Arc<Room>,
     pub(crate) segment_ids: SegmentIds,
     pub(crate) checkers: RowCheckers,
     pub(crate) queries: QueryLog,

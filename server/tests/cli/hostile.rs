@@ -166,9 +166,13 @@ async fn no_connection_and_no_user_takes_all_memory() {
     let config = place.file("storage.yaml", config);
     let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0", "--config", &config]);
     let (one, two) = (connect(&server).await, connect(&server).await);
-    let copy = |name: &str, rows: u64| format!("CREATE TABLE {name} AS SELECT x FROM generate_series(1, {rows}) g(x)");
+    // In a block the rows stay in memory until it ends.
+    let copy = |name: &str, rows: u64| {
+        format!("BEGIN; CREATE TABLE {name} AS SELECT x FROM generate_series(1, {rows}) g(x); COMMIT")
+    };
     // Eight bytes a row: more than one connection has.
     let error = one.simple_query(&copy("a", 6_000_000)).await.unwrap_err();
+    one.simple_query("ROLLBACK").await.unwrap();
     let error = error.as_db_error().unwrap();
     assert_eq!(error.code().code(), "53200", "{error}");
     assert!(error.message().contains("session_memory_limit"), "{error}");
@@ -182,6 +186,11 @@ async fn no_connection_and_no_user_takes_all_memory() {
         assert_eq!(error.code().code(), "53200", "{error}");
         assert!(error.message().contains("user_memory_limit"), "{error}");
     }
+    for connection in [&one, &two] {
+        connection.simple_query("ROLLBACK").await.unwrap();
+    }
+    // Outside of one they are written out as they come.
+    one.simple_query("CREATE TABLE f AS SELECT x FROM generate_series(1, 6000000) g(x)").await.unwrap();
     // What failed gave its memory back.
     one.simple_query(&copy("e", 3_200_000)).await.unwrap();
     assert_eq!(server.end_with("TERM").code(), Some(0));

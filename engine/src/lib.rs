@@ -83,7 +83,6 @@ pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
 pub use error::{BadRow, EngineError, ErrorKind, Place, Result, Subject};
 pub use export::{ExportFormat, rows_in_parquet};
-pub use load::csv_options::CSV_OPTIONS;
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};
 pub use scan::session_options::ZxqOptions;

@@ -15,6 +15,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
+use parking_lot::Mutex;
 use zxq_catalog::roles::Privileges;
 use zxq_catalog::{Change, ColumnDef, SEQUENCE, TableDef, TableState, VIEW_QUERY};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zxq_catalog::roles::{RoleId, ZXQ};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{EngineError, Result};
 use crate::roles::acting::Who;
 use crate::roles::rights::Rights;
 use crate::session::EngineSession;
@@ -127,7 +127,7 @@ impl EngineSession {
     /// where it is looked for.
     ///
     /// # Errors
-    /// [`ErrorKind::UndefinedTable`].
+    /// [`crate::ErrorKind::UndefinedTable`].
     pub(crate) fn check_is_there(&self, table: &str) -> Result<()> {
         if self.engine.snapshot().table(table).is_some() || self.rights()?.sees_all() {
             return Ok(());

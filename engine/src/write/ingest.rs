@@ -9,7 +9,7 @@ use zxq_providers::hot::{HotReservation, allocated_bytes, compact};
 use zxq_providers::{row_hash, sort, stats};
 
 use crate::constraints::RowChecker;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::sql::sequence_def::SequenceDef;
 use crate::sql::sequences;
 use crate::state::engine::Engine;

@@ -174,12 +174,14 @@ mod tests {
     fn each_has_digits_of_its_own() {
         let digits = QuotientDigits { least: 0, by: QuotientKind::Division, divisor: None, factor: None };
         let function = QuotientText { digits, to: DataType::Utf8, signature: Signature::any(1, Volatility::Immutable) };
-        let third = 33_333_333_333_333_333_333_i128;
-        let values = [Some(third), None, Some(5 * third), Some(20_000 * third), Some(-3 * third)];
+        let one = 10_i128.pow(20);
+        let values =
+            [Some(one / 3), None, Some(16_666_666_666_666_667 * 10_000), Some(one * 20_000 / 3), Some(-one * 8 / 3)];
         let values = Decimal128Array::from(values.to_vec()).with_precision_and_scale(38, 20).unwrap();
         let texts = function.texts(&(Arc::new(values) as ArrayRef)).unwrap();
-        let texts: Vec<Option<&str>> = texts.as_string::<i32>().iter().collect();
-        let expected = ["0.33333333333333333333", "1.6666666666666667", "6666.6666666666666667", "-1.0000000000000000"];
-        assert_eq!(texts, [Some(expected[0]), None, Some(expected[1]), Some(expected[2]), Some(expected[3])]);
+        let texts: Vec<&str> = texts.as_string::<i32>().iter().map(|text| text.unwrap_or("NULL")).collect();
+        let expected =
+            ["0.33333333333333333333", "NULL", "1.6666666666666667", "6666.6666666666666667", "-2.6666666666666667"];
+        assert_eq!(texts, expected);
     }
 }

@@ -338,9 +338,11 @@ mod tests {
     #[test]
     fn a_multiple_has_the_digits_of_its_quotient() {
         let digits = QuotientDigits { least: 0, by: QuotientKind::Division, divisor: None, factor: Some(100) };
+        let quotient = 16_666_666_666_666_667 * 10_i128.pow(4);
+        assert_eq!(digits.shown(100 * quotient, 20), (1_666_666_666_666_666_700, 16), "5 / 3.0 * 100");
         let third = 33_333_333_333_333_333_333_i128;
-        assert_eq!(digits.shown(500 * third, 20), (1_666_666_666_666_666_700, 16), "5 / 3.0 * 100");
-        assert_eq!(digits.shown(200 * third, 20), (200 * third, 20), "2 / 3.0 * 100, of which each digit counts");
+        assert_eq!(digits.shown(100 * third, 20), (100 * third, 20), "1 / 3.0 * 100, of which each digit counts");
+        assert_eq!(digits.shown(100 * third + 1, 20), (100 * third + 1, 20), "no multiple");
     }
 
     #[test]

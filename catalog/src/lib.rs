@@ -45,8 +45,7 @@ pub use snapshot::{Snapshot, TableState};
 pub use store::{CatalogStore, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 pub use table::{
     COMMENT, CheckDef, ColumnDef, EXTERNAL_FOLDER, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE,
-    SEQUENCE_OWNER,
-    TableDef, TableId, VIEW_QUERY,
+    SEQUENCE_OWNER, TableDef, TableId, VIEW_QUERY,
 };
 pub use tier::Tier;
 pub use value::Value;

@@ -26,7 +26,7 @@ pub(crate) mod json;
 pub(crate) mod latest_row;
 mod lead_lag;
 mod like;
-mod made_texts;
+pub(crate) mod made_texts;
 mod number_of_row;
 mod numbers;
 mod overloads;

@@ -5,6 +5,7 @@
 //! embedded contexts all pass it. [`type_names`] says which type a name in a cast stands for.
 //!
 //! - [`operators`]: which function an operator becomes; [`arithmetic`] computes it, [`number_types`] has its type.
+//! - `joined_texts`: `a || b` within bounds.
 //! - [`casts`]: casts that round, or whose failure has a code of its own.
 //! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), and by `wrapped` DataFusion's with
 //!   another part: [`frames`] (doubles in windows that move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles
@@ -29,6 +30,7 @@ pub(crate) mod exact_sum;
 pub(crate) mod extremes;
 pub(crate) mod frames;
 pub(crate) mod guards;
+mod joined_texts;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 pub(crate) mod operators;

@@ -6,11 +6,13 @@
 pub(crate) mod alter_sequence;
 pub mod alter_table;
 mod balanced;
+pub(crate) mod budget;
 pub(crate) mod cold_format;
 mod columns_without_types;
 pub mod create_table;
 pub(crate) mod depth;
 pub mod dialect;
+pub(crate) mod expansion;
 pub(crate) mod explain_options;
 pub mod from_schema;
 mod ident;

@@ -32,11 +32,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
 
+/// Places beyond `max_connections` for those who have to put a server right: superusers, and commands on its data directory.
+const RESERVED: usize = 3;
+
+/// How long clients may take, where they do not say otherwise themselves (`SET statement_timeout = …`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a statement; `None` for as long as it takes.
+    pub statement: Option<Duration>,
+    /// To say something; `None` for ever.
+    pub idle_session: Option<Duration>,
+    /// To say something while a transaction is open.
+    pub idle_in_transaction: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The settings that they are the defaults of, with their values in milliseconds.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let all = [
+            ("statement_timeout", self.statement),
+            ("idle_session_timeout", self.idle_session),
+            ("idle_in_transaction_session_timeout", self.idle_in_transaction),
+        ];
+        all.into_iter().filter_map(|(name, time)| Some((name, time?.as_millis().to_string())))
+    }
+}
+
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Connections at once; the next one is refused with SQLSTATE 53300.
+    /// Connections at once; the next one is refused with SQLSTATE 53300. There are three more for superusers.
     pub max_connections: usize,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
     /// Folders whose files clients may load with `CALL zxq.load`.
     pub load_roots: Vec<PathBuf>,
     /// How clients have to show who they are; `None` for the usual rules.
@@ -51,6 +79,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         ServeOptions {
             max_connections: 200,
+            timeouts: Timeouts::default(),
             load_roots: Vec::new(),
             authentication: None,
             tls: None,
@@ -150,6 +179,9 @@ impl Server {
             connections: Arc::new(Connections::default()),
             load_roots: options.load_roots.clone().into(),
             places: Arc::new(Semaphore::new(options.max_connections)),
+            reserved: Arc::new(Semaphore::new(RESERVED)),
+            large_messages: Arc::default(),
+            timeouts: options.timeouts,
             gate: Arc::new(Gate {
                 rules: options.authentication.clone(),
                 needs_users: !address.ip().is_loopback(),

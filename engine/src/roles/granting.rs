@@ -7,7 +7,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::grants::Grants;
 use crate::roles::rights::Rights;
 use crate::roles::{Changed, denied, named};
-use crate::sql::role_statement::{GrantTarget, NamedPrivileges, RoleName};
+use crate::sql::role_statement::{GrantTarget, NamedPrivileges, NamedTable, RoleName};
 use crate::sql::sequences;
 
 /// How privileges are taken back.
@@ -88,25 +88,26 @@ fn things(snapshot: &Snapshot, on: &GrantTarget) -> Result<Vec<Thing>> {
     match on {
         GrantTarget::Tables(names) => names
             .iter()
-            .map(|name| match snapshot.table(name) {
-                Some(table) => Ok(Thing::table(&table.def)),
-                None => Err(EngineError::no_relation(name)),
+            .map(|named| {
+                let name = named.kept_name();
+                match snapshot.table(&name) {
+                    // What stands for a schema is no table to anybody.
+                    Some(table) if !table.def.is_schema() => Ok(Thing::table(&table.def)),
+                    _ => Err(EngineError::no_relation(&name)),
+                }
             })
             .collect(),
         GrantTarget::Sequences(names) => {
             let mut things = Vec::with_capacity(names.len());
-            for name in names {
-                match snapshot.table(name) {
+            for name in names.iter().map(NamedTable::kept_name) {
+                match snapshot.table(&name) {
                     Some(state) if state.def.sequence().is_some() => things.push(Thing::sequence(&state.def)),
                     Some(_) => {
                         let message = format!("\"{name}\" is not a sequence");
                         return Err(EngineError::new(ErrorKind::WrongObjectType, message));
                     }
-                    None if is_of_column(snapshot, name) => {}
-                    None => {
-                        let message = format!("relation \"{name}\" does not exist");
-                        return Err(EngineError::new(ErrorKind::UndefinedTable, message));
-                    }
+                    None if is_of_column(snapshot, &name) => {}
+                    None => return Err(EngineError::no_relation(&name)),
                 }
             }
             Ok(things)

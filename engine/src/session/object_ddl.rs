@@ -17,6 +17,9 @@ use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 use crate::write::transaction::Transaction;
 
+/// Longest comment, in bytes: every process on the catalog has all of them in memory.
+const LONGEST_COMMENT: usize = 64 << 10;
+
 /// Runs one of these statements and returns its tag; `None` for any other.
 ///
 /// # Errors
@@ -113,6 +116,10 @@ async fn set_comment(
         return Err(EngineError::new(ErrorKind::WrongObjectType, format!("\"{table}\" is not a {wanted}")));
     }
     let comment = comment.filter(|comment| !comment.is_empty());
+    if comment.as_ref().is_some_and(|comment| comment.len() > LONGEST_COMMENT) {
+        let message = format!("a comment has at most {} kB", LONGEST_COMMENT >> 10);
+        return Err(EngineError::new(ErrorKind::LimitExceeded, message));
+    }
     let change = |def: &mut TableDef| {
         if let Some(column) = &column
             && def.column(column).is_none()

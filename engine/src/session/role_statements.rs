@@ -11,25 +11,23 @@ use crate::supervisor::control::JobControl;
 
 /// Executes a statement about roles or privileges.
 pub(super) async fn run(session: &EngineSession, statement: &RoleStatement, control: &JobControl) -> Result<Outcome> {
-    let statement = &with_kept_names(session, statement);
     let zone = session_zone(session.context().state().config_options());
-    for notice in session.engine.change_roles(&session.acting, statement, zone, control).await? {
+    let mut statement = statement.clone();
+    if let RoleStatement::Grant { on, .. } | RoleStatement::Revoke { on, .. } = &mut statement {
+        look_up(session, on);
+    }
+    for notice in session.engine.change_roles(&session.acting, &statement, zone, control).await? {
         session.notice(notice);
     }
     Ok(Outcome::Command { tag: statement.tag().to_owned() })
 }
 
-/// The statement with the names under which its tables are kept.
-fn with_kept_names(session: &EngineSession, statement: &RoleStatement) -> RoleStatement {
-    let mut statement = statement.clone();
-    if let RoleStatement::Grant { on, .. } | RoleStatement::Revoke { on, .. } = &mut statement
-        && let GrantTarget::Tables(names) | GrantTarget::Sequences(names) = on
-    {
-        for name in names {
-            *name = session.kept_name(name);
-        }
+/// Tables and sequences that are named without a schema are looked for along the search path.
+fn look_up(session: &EngineSession, on: &mut GrantTarget) {
+    let (GrantTarget::Tables(names) | GrantTarget::Sequences(names)) = on else { return };
+    for named in names.iter_mut().filter(|named| named.schema.is_none()) {
+        named.table = session.kept_name(&named.table);
     }
-    statement
 }
 
 /// The role that `ALTER TABLE … OWNER TO` names; `None` where the statement does something else.

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use zxq_catalog::{Change, ColumnDef, SEQUENCE_OWNER, Snapshot, TableDef, TableId};
 
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::roles::rights::Rights;
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
 use crate::session::names::beside;
@@ -195,7 +196,7 @@ fn only_restarts(options: &SequenceOptionChanges) -> bool {
 }
 
 fn restart_column(session: &EngineSession, name: &str, next: i64) -> Result<()> {
-    if let Some(numbers) = session.engine.column_numbers(name)? {
+    if let Some(numbers) = session.engine.column_numbers(&session.acting, name, Rights::owns)? {
         numbers.set(next.saturating_sub(1));
     }
     Ok(())

@@ -284,10 +284,19 @@ impl Engine {
         })
     }
 
-    /// The numbers of the column that takes them from this sequence.
-    pub(super) fn column_numbers(&self, name: &str) -> Result<Option<Numbers>> {
+    /// The numbers of the column that takes them from this sequence, for a session that may do with them what `may` asks for.
+    pub(super) fn column_numbers(
+        &self,
+        acting: &Acting,
+        name: &str,
+        may: impl FnOnce(&Rights, &TableDef) -> bool,
+    ) -> Result<Option<Numbers>> {
         let snapshot = self.snapshot();
         let Some((state, column)) = numbered_by(snapshot.tables.values(), name) else { return Ok(None) };
+        if !may(&Rights::of(&snapshot, &acting.who())?, &state.def) {
+            let message = format!("permission denied for sequence {name}");
+            return Err(EngineError::new(ErrorKind::InsufficientPrivilege, message));
+        }
         Ok(self.numbering_checker(&state)?.numbers_of(&column))
     }
 
@@ -298,7 +307,9 @@ impl Engine {
         count: usize,
         control: &JobControl,
     ) -> Result<Vec<i64>> {
-        if let Some(numbers) = self.column_numbers(name)? {
+        // Who may put rows into the table is given its numbers by that, too.
+        let may = |rights: &Rights, table: &TableDef| rights.on_table(table).has(Privileges::INSERT);
+        if let Some(numbers) = self.column_numbers(acting, name, may)? {
             return (0..count).map(|_| numbers.next_one()).collect();
         }
         let may = [Privileges::USAGE, Privileges::UPDATE];
@@ -314,7 +325,7 @@ impl Engine {
         is_called: bool,
         control: &JobControl,
     ) -> Result<()> {
-        if let Some(numbers) = self.column_numbers(name)? {
+        if let Some(numbers) = self.column_numbers(acting, name, Rights::owns)? {
             numbers.set(if is_called { number } else { number.saturating_sub(1) });
             return Ok(());
         }

@@ -21,6 +21,9 @@ use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 
+/// Longest query of a view, in bytes: every process on the catalog has all of them in memory.
+const LONGEST_VIEW: usize = 1 << 20;
+
 /// Makes a view, or puts it in the place of one.
 ///
 /// # Errors
@@ -36,6 +39,10 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateView, control
     }
     let columns = columns_of(session, &name, &mut query, create, control).await?;
     let text = query.to_string();
+    if text.len() > LONGEST_VIEW {
+        let message = format!("the query of a view has at most {} MiB of text", LONGEST_VIEW >> 20);
+        return Err(EngineError::new(ErrorKind::LimitExceeded, message));
+    }
     // What is read back later has to be what is planned now.
     query_of(&text)?;
     let mut def = TableDef {

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{EngineError, ErrorKind};
+use crate::sql::budget;
 use crate::values::array_text;
 
 mod overlaps;
@@ -233,6 +234,9 @@ fn spelled_out(left: Expr, operator: &BinaryOperator, elements: Vec<Expr>, any: 
     };
     if let Some(negated) = negated {
         return Expr::Nested(Box::new(Expr::InList { expr: Box::new(left), list: elements, negated }));
+    }
+    if !budget::copy(&left, elements.len()) {
+        return left;
     }
     let joined = if any { BinaryOperator::Or } else { BinaryOperator::And };
     let compared = elements.into_iter().map(|element| compare(left.clone(), operator, element));

@@ -16,7 +16,7 @@ use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::set_schema::{self, SetSchema};
 use crate::sql::syntax_error::{self, expected};
 use crate::sql::{
-    columns_without_types, depth, explain_options, select_into, sequence_options, table_command, text_literals,
+    budget, columns_without_types, depth, explain_options, select_into, sequence_options, table_command, text_literals,
 };
 
 #[cfg(test)]
@@ -209,12 +209,14 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let tokens =
         Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|e| syntax_error::from_parser(&e.into()))?;
     depth::check(&tokens)?;
-    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
-    let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
-    match parser.peek_token().token {
-        Token::EOF => Ok(expr),
-        _ => Err(expected("end of expression", &parser.peek_token())),
-    }
+    budget::within(tokens.len(), || {
+        let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+        let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
+        match parser.peek_token().token {
+            Token::EOF => Ok(expr),
+            _ => Err(expected("end of expression", &parser.peek_token())),
+        }
+    })
 }
 
 /// A type as SQL has it in its syntax tree.
@@ -263,8 +265,12 @@ pub(super) fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Ke
 
 /// Parses the tokens of one statement: through DataFusion's parser where the statement may be one of its own, and
 /// straight through sqlparser otherwise.
-fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     depth::check(&tokens)?;
+    budget::within(tokens.len(), || parse_checked(tokens))
+}
+
+fn parse_checked(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     refuse_reserved(&tokens)?;
     table_command::unfold(&mut tokens);
     columns_without_types::unfold(&mut tokens);

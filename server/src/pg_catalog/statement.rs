@@ -21,8 +21,11 @@ use super::facts::{self, SystemView};
 use super::names::postgres_name;
 use super::parameters::parameter_oids;
 use super::rewrite::Rewriter;
-use super::{detect, scan};
+use super::{allowed, detect, scan};
+use crate::sqlstate;
 use crate::wire::error::WireError;
+use crate::wire::lexer::TokenKind;
+use crate::wire::long_work::beside_others;
 use crate::wire::types::{self, Column, PG_TYPE_KEY};
 
 /// Schema of the engine's own views.
@@ -170,13 +173,12 @@ impl Introspection {
         text: &str,
         oids: &[u32],
     ) -> Result<Option<CatalogStatement>, WireError> {
-        if !detect::may_be_catalog(text) {
-            return Ok(None);
-        }
-        let tokens = scan::scan(text)?;
-        if !detect::is_catalog(&tokens) {
-            return Ok(None);
-        }
+        let about_the_catalog = beside_others(text.len(), || {
+            let may_be = detect::may_be_catalog(text).then(|| scan::scan(text)).transpose()?;
+            Ok::<_, WireError>(may_be.filter(|tokens| detect::is_catalog(tokens)))
+        });
+        let Some(tokens) = about_the_catalog? else { return Ok(None) };
+        allowed::check_length(text)?;
         let parameters = parameter_oids(&tokens, oids)?;
         let nulls = vec![ScalarValue::Null; parameters.len()];
         let (basis, rows) = self.query(session, &identity(), text, &nulls, &[]).await?;

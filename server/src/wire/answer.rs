@@ -153,6 +153,7 @@ impl Answer<'_> {
         if sent.ended {
             self.complete(session, planned.tag.text(sent.rows)).await?;
         } else {
+            cursor.keep(&session.engine.context().runtime_env().memory_pool)?;
             portal.state = PortalState::Rows(cursor);
         }
         Ok(sent.ended)
@@ -269,7 +270,9 @@ impl Answer<'_> {
             self.end_message(session).await?;
         }
         self.tell(session)?;
-        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
+        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))?;
+        // It is done: what stops it now stops no more than the sending.
+        self.link.flush_if_full(&self.guard.of_done_work()).await
     }
 }
 

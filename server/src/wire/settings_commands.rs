@@ -95,6 +95,7 @@ impl Session {
         }
         if let Some(user) = [ROLE, SESSION_AUTHORIZATION].into_iter().find(|user| name.eq_ignore_ascii_case(user)) {
             self.set_user(user, value)?;
+            self.local_settings.retain(|name| *name != user);
             if local {
                 self.local_settings.push(user);
             }
@@ -110,8 +111,7 @@ impl Session {
             if local {
                 self.note_local_custom(name);
             }
-            self.settings.set_custom(name, value);
-            return Ok(());
+            return self.settings.set_custom(name, value);
         }
         let changed = self.settings.set(name, value)?;
         self.local_settings.retain(|name| *name != changed.name);

@@ -93,11 +93,11 @@ impl Session {
     /// A savepoint begins.
     ///
     /// # Errors
-    /// 25P01 outside a block.
+    /// 25P01 outside a block, 54000 for too many.
     pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), WireError> {
         self.require_block("SAVEPOINT")?;
+        self.mark_settings(name)?;
         self.engine.savepoint(name);
-        self.mark_settings(name);
         Ok(())
     }
 

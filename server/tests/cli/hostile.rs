@@ -1,5 +1,8 @@
 //! What clients sent that once ended, stopped or robbed a server: it ends the statement alone.
 
+mod gathered;
+mod nested;
+
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
@@ -64,6 +67,23 @@ async fn what_cannot_be_ends_the_statement_alone() {
         ("SELECT length(replace(repeat('a', 1000000), 'a', repeat('b', 1000000)))".to_owned(), "54000"),
         ("SELECT length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 1000000), 'g'))".to_owned(), "54000"),
         ("SELECT lpad('a', 2000000000)".to_owned(), "54000"),
+        (
+            format!(
+                "SELECT length(a) FROM {}(SELECT 'ab' AS a) AS s{}",
+                "(SELECT a || a AS a FROM ".repeat(40),
+                ") AS s".repeat(40)
+            ),
+            "54000",
+        ),
+        ("SELECT length(format(repeat('%1$200000000s', 100), 'x'))".to_owned(), "54000"),
+        (
+            format!("SELECT length(concat(a{})) FROM (SELECT repeat('x', 90000000) AS a) AS s", ", a".repeat(100)),
+            "54000",
+        ),
+        ("SELECT length(array_to_string(array_fill(1, ARRAY[100000]), repeat('x', 100000)))".to_owned(), "54000"),
+        (format!("SELECT string_agg(x::text, '{}') FROM generate_series(1, 9) AS g(x)", "x".repeat(100_000)), "54000"),
+        ("SELECT to_char(now(), repeat('YYYY', 10000))".to_owned(), "54000"),
+        ("SELECT to_char(x, repeat('9', 100000)) FROM generate_series(1, 9) AS g(x)".to_owned(), "54000"),
         ("SET datafusion.execution.batch_size = 1000000000000".to_owned(), "22023"),
         ("SET datafusion.execution.target_partitions = 1000000".to_owned(), "22023"),
         (format!("EXPLAIN ANALYZE COPY (SELECT 'evil') TO '{file}' STORED AS CSV"), "42501"),

@@ -57,6 +57,8 @@ impl Prepared {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
         if let PreparedWork::Numbered { .. } = &self.work {
+            // Who may not run it takes no numbers either.
+            self.needs.check(session)?;
             let params = self.typed(&params)?;
             let statement = sequences::with_numbers(session, &self.statement, &params, control).await?;
             let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();

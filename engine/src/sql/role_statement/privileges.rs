@@ -5,7 +5,7 @@ use zxq_catalog::roles::Privileges;
 
 use super::parse::refused;
 use super::tokens::Tokens;
-use super::{GrantTarget, NamedPrivileges, RoleName, RoleStatement};
+use super::{GrantTarget, NamedPrivileges, NamedTable, RoleName, RoleStatement};
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// What is granted: privileges by name, or roles. Which of the two shows the word behind them.
@@ -162,8 +162,8 @@ fn schema(tokens: &mut Tokens<'_>) -> Result<String> {
     if WITHOUT_TABLES.contains(&name.as_str()) { Err(not_there(&name)) } else { Ok(name) }
 }
 
-/// `table`, `schema.table` or `database.schema.table`, as it is kept.
-fn table(tokens: &mut Tokens<'_>) -> Result<String> {
+/// `table`, `schema.table` or `database.schema.table`.
+fn table(tokens: &mut Tokens<'_>) -> Result<NamedTable> {
     let mut parts = vec![tokens.name("the name of a table")?];
     while tokens.take_token(&Token::Period) {
         parts.push(tokens.name("the name of a table")?);
@@ -171,8 +171,7 @@ fn table(tokens: &mut Tokens<'_>) -> Result<String> {
     let table = parts.pop().unwrap_or_default();
     match parts.pop() {
         Some(schema) if WITHOUT_TABLES.contains(&schema.as_str()) => Err(not_there(&schema)),
-        Some(schema) if schema != "public" => Ok(format!("{schema}.{table}")),
-        _ => Ok(table),
+        schema => Ok(NamedTable { schema, table }),
     }
 }
 

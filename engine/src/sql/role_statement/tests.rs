@@ -58,7 +58,11 @@ fn roles_are_created_with_what_they_are() {
 #[test]
 fn grants_are_read() {
     let these = |privileges| NamedPrivileges::These { privileges, of_everybody: false };
-    let tables = |names: &[&str]| GrantTarget::Tables(names.iter().map(|name| (*name).to_owned()).collect());
+    let table = |name: &str| match name.split_once('.') {
+        Some((schema, table)) => NamedTable { schema: Some(schema.to_owned()), table: table.to_owned() },
+        None => NamedTable { schema: None, table: name.to_owned() },
+    };
+    let tables = |names: &[&str]| GrantTarget::Tables(names.iter().map(|name| table(name)).collect());
     let grant = |privileges, on, to: &[Option<RoleName>], grantable| RoleStatement::Grant {
         privileges,
         on,
@@ -68,14 +72,14 @@ fn grants_are_read() {
     let both = Privileges::SELECT.with(Privileges::INSERT);
     for (text, expected) in [
         (
-            "GRANT select, INSERT ON TABLE t, public.\"T\" TO ada, PUBLIC WITH GRANT OPTION",
-            grant(these(both), tables(&["t", "T"]), &[Some(named("ada")), None], true),
+            "GRANT select, INSERT ON TABLE t, public.\"T\", zxq.desk.t TO ada, PUBLIC WITH GRANT OPTION",
+            grant(these(both), tables(&["t", "public.T", "desk.t"]), &[Some(named("ada")), None], true),
         ),
         (
-            "grant all privileges on all tables in schema public to group desk granted by current_user",
+            "grant all privileges on all tables in schema public, desk to group desk granted by current_user",
             grant(
                 NamedPrivileges::All,
-                GrantTarget::AllTables(vec!["public".to_owned()]),
+                GrantTarget::AllTables(vec!["public".to_owned(), "desk".to_owned()]),
                 &[Some(named("desk"))],
                 false,
             ),

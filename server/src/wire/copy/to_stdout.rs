@@ -7,11 +7,14 @@ use zxq_engine::FileBytes;
 
 use super::options::{CopyFormat, CopyOptions, Header};
 use super::text_lines::TextLines;
-use crate::wire::encode::{ColumnEncoding, EncodableBatch, Format, put_value, set_length};
+use crate::wire::encode::{ColumnEncoding, EncodableBatch, Format, put_value, whole_message};
 use crate::wire::error::{Stop, WireError};
 use crate::wire::link::{Guard, Link};
 use crate::wire::rows::{RowCursor, RowWriter};
 use crate::wire::types::Column;
+
+/// The kind of a `CopyData` message.
+const COPY_DATA: u8 = b'd';
 
 /// What binary COPY data begins with: signature, flags, length of the header's extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -37,21 +40,21 @@ pub(crate) async fn send(
     let sent = if is_binary {
         let encodings = columns.iter().map(|column| ColumnEncoding::of(column, Format::Binary)).collect();
         let sent = cursor.send_all(BinaryRows { encodings, begun: false }, link, guard).await?;
-        let buf = link.buffer();
-        let start = begin_message(buf);
-        if sent == 0 {
-            buf.put_slice(BINARY_HEADER);
-        }
-        buf.put_i16(-1);
-        set_length(buf, start, 0)?;
+        whole_message(link.buffer(), COPY_DATA, |buf| {
+            if sent == 0 {
+                buf.put_slice(BINARY_HEADER);
+            }
+            buf.put_i16(-1);
+            Ok(())
+        })?;
         sent
     } else {
         let lines = TextLines::new(columns, options);
         if options.header != Header::No {
-            let buf = link.buffer();
-            let start = begin_message(buf);
-            lines.put_header(buf);
-            set_length(buf, start, 0)?;
+            whole_message(link.buffer(), COPY_DATA, |buf| {
+                lines.put_header(buf);
+                Ok(())
+            })?;
         }
         cursor.send_all(TextRows(lines), link, guard).await?
     };
@@ -74,9 +77,10 @@ pub(crate) async fn send_file(
     announce(columns, true, link)?;
     while let Some(bytes) = piece {
         let mut message = BytesMut::with_capacity(bytes.len() + MESSAGE_HEAD);
-        let start = begin_message(&mut message);
-        message.put_slice(&bytes);
-        set_length(&mut message, start, 0)?;
+        whole_message(&mut message, COPY_DATA, |buf| {
+            buf.put_slice(&bytes);
+            Ok(())
+        })?;
         link.send_chunk(message, guard).await?;
         piece = link.run(guard, async { file.next().await.transpose() }).await?;
     }
@@ -90,14 +94,6 @@ fn announce(columns: usize, is_binary: bool, link: &mut Link) -> Result<(), Stop
         .map_err(|_| WireError::too_many(format!("a result has at most 32767 columns, not {columns}")))?;
     let formats = vec![i16::from(is_binary); columns];
     link.put(&PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(i8::from(is_binary), count, formats)))
-}
-
-/// Begins a `CopyData` message; returns where its length goes.
-fn begin_message(buf: &mut BytesMut) -> usize {
-    buf.put_u8(b'd');
-    let start = buf.len();
-    buf.put_i32(0);
-    start
 }
 
 /// Rows in binary. The header goes out in one message with the first row, as PostgreSQL sends it.
@@ -119,16 +115,15 @@ impl RowWriter for BinaryRows {
         let sources = batch.sources(&self.encodings)?;
         let mut row = from;
         while row < until && buf.len() < full {
-            let start = begin_message(buf);
-            if !self.begun {
-                buf.put_slice(BINARY_HEADER);
-                self.begun = true;
-            }
-            buf.put_i16(sources.len() as i16);
-            for (source, encoding) in sources.iter().zip(&self.encodings) {
-                put_value(buf, source, row, encoding)?;
-            }
-            set_length(buf, start, 0)?;
+            let begun = std::mem::replace(&mut self.begun, true);
+            whole_message(buf, COPY_DATA, |buf| {
+                if !begun {
+                    buf.put_slice(BINARY_HEADER);
+                }
+                buf.put_i16(sources.len() as i16);
+                let mut values = sources.iter().zip(&self.encodings);
+                values.try_for_each(|(source, encoding)| put_value(buf, source, row, encoding))
+            })?;
             row += 1;
         }
         Ok(row)
@@ -151,9 +146,7 @@ impl RowWriter for TextRows {
         let sources = batch.sources(self.0.encodings())?;
         let mut row = from;
         while row < until && buf.len() < full {
-            let start = begin_message(buf);
-            self.0.put_row(buf, &sources, row)?;
-            set_length(buf, start, 0)?;
+            whole_message(buf, COPY_DATA, |buf| self.0.put_row(buf, &sources, row))?;
             row += 1;
         }
         Ok(row)

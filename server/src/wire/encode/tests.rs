@@ -322,6 +322,42 @@ fn data_rows_stop_at_a_full_buffer_and_go_on() {
 }
 
 #[test]
+fn rows_that_are_kept_have_memory_of_their_own() {
+    let long = "x".repeat(1_000);
+    let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..1_000).map(|at| format!("{at} {long}"))));
+    let plain: ArrayRef = Arc::new(StringArray::from_iter_values((0..1_000).map(|at| format!("{at} {long}"))));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
+    let batch = RecordBatch::try_from_iter([("a", texts), ("b", plain), ("c", numbers)]).unwrap();
+    let all = batch.get_array_memory_size();
+    let (rest, bytes) = EncodableBatch::new(&batch).unwrap().rest(990).unwrap();
+    assert_eq!(rest.rows(), 10);
+    assert!(bytes > 20_000 && bytes < all / 20, "{bytes} of {all}");
+    assert!(rest.arrays[0].as_string_view().value(9).starts_with("999 x"));
+}
+
+#[test]
+fn texts_are_filled_up_with_blanks_within_bounds() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 200]));
+    assert_eq!(normalise::padded(&texts, Some(3)).unwrap().as_string_view().value(7), "a  ");
+    assert_eq!(normalise::padded(&texts, Some(10_000_000)).unwrap_err().code, "54000");
+}
+
+#[test]
+fn of_a_row_that_cannot_be_sent_nothing_stays() {
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..2));
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MIN + 1]));
+    let batch = RecordBatch::try_from_iter([("a", numbers), ("b", times)]).unwrap();
+    let encodable = EncodableBatch::new(&batch).unwrap();
+    let binary = |pg_type| ColumnEncoding { pg_type, format: Format::Binary, quotient: None };
+    let encodings = [binary(Type::INT4), binary(Type::TIMESTAMP)];
+    let mut buf = BytesMut::new();
+    let error = encode_data_rows(&encodable, &encodings, 0, 2, usize::MAX, &mut buf).unwrap_err();
+    assert_eq!(error.code, "22003");
+    let first = u32::from_be_bytes(buf[1..5].try_into().unwrap()) as usize;
+    assert_eq!((buf[0], buf.len()), (b'D', 1 + first), "the first row, and nothing of the second");
+}
+
+#[test]
 fn quotients_have_the_digits_that_their_size_asks_for() {
     let values = [Some(33_333_333_333_333_333_333), Some(-166_666_666_666_666_670_000), Some(0), None];
     let array: ArrayRef = Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(38, 20).unwrap());

@@ -22,9 +22,7 @@ use super::names::postgres_name;
 use super::parameters::parameter_oids;
 use super::rewrite::Rewriter;
 use super::{allowed, detect, scan};
-use crate::sqlstate;
 use crate::wire::error::WireError;
-use crate::wire::lexer::TokenKind;
 use crate::wire::long_work::beside_others;
 use crate::wire::types::{self, Column, PG_TYPE_KEY};
 

@@ -21,7 +21,7 @@ use crate::sqlstate;
 /// Messages that have come together and are answered before other connections have their turn.
 const AT_A_TIME: usize = 64;
 /// How long a client that is told why its connection ends may take to read that.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One connection.
 pub(crate) struct Connection {

@@ -106,7 +106,7 @@ fn grants_are_read() {
             "GRANT ALL ON SEQUENCE desk.s, t TO ada",
             grant(
                 NamedPrivileges::All,
-                GrantTarget::Sequences(vec!["desk.s".to_owned(), "t".to_owned()]),
+                GrantTarget::Sequences(vec![table("desk.s"), table("t")]),
                 &[Some(named("ada"))],
                 false,
             ),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use zxq_catalog::store::DroppedTable;
-use zxq_catalog::{Segment, SegmentId, Tier};
+use zxq_catalog::{Segment, Tier};
 
 use crate::error::Result;
 use crate::state::commit::is_covered;
@@ -16,17 +16,10 @@ impl Engine {
     /// Frees hot memory that no reader can see any more. Cheap; called after every ingest.
     pub(crate) async fn collect_hot(&self) {
         let oldest = self.pins.oldest();
-        let freed: Vec<SegmentId> = {
-            let mut state = self.commits.lock().await;
-            if state.retired_hot.is_empty() {
-                return;
-            }
-            let (free, keep): (Vec<_>, _) =
-                std::mem::take(&mut state.retired_hot).into_iter().partition(|(epoch, _)| *epoch <= oldest);
-            state.retired_hot = keep;
-            free.into_iter().map(|(_, id)| id).collect()
-        };
-        self.hot.forget(&freed);
+        let freed = self.commits.lock().await.take_retired_hot(oldest);
+        if !freed.is_empty() {
+            self.hot.forget(&freed);
+        }
     }
 
     /// Drops everything that is retired and that no reader can see any more, in all tiers; then cuts the write-ahead

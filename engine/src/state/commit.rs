@@ -1,10 +1,11 @@
 //! Commits: the one way anything changes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
-use zxq_catalog::{CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, Tier};
+use zxq_catalog::{
+    Applied, CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, Tier,
+};
 
 use crate::error::{EngineError, Result};
 use crate::state::engine::Engine;
@@ -14,8 +15,8 @@ use crate::state::engine::Engine;
 pub(crate) struct CommitState {
     /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
     durable_epoch: u64,
-    /// Hot segments retired and still readable by pinned readers, with the epoch that retired them.
-    pub(crate) retired_hot: Vec<(u64, SegmentId)>,
+    /// Hot segments retired and still readable by pinned readers, with the epoch that retired them, in the order of epochs.
+    retired_hot: Vec<(u64, SegmentId)>,
 }
 
 impl CommitState {
@@ -27,6 +28,12 @@ impl CommitState {
     /// The catalog's epoch.
     pub(crate) fn durable_epoch(&self) -> u64 {
         self.durable_epoch
+    }
+
+    /// Takes out the hot segments that were retired at that epoch or before.
+    pub(crate) fn take_retired_hot(&mut self, epoch: u64) -> Vec<SegmentId> {
+        let count = self.retired_hot.partition_point(|(retired, _)| *retired <= epoch);
+        self.retired_hot.drain(..count).map(|(_, id)| id).collect()
     }
 }
 
@@ -58,13 +65,14 @@ impl Engine {
     async fn commit_and_swap(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
         let mut state = self.commits.lock().await;
         let current = self.pins.current();
-        let next = current.apply(&changes)?;
+        let applied = current.apply_all(&changes)?;
+        let epoch = applied.snapshot.epoch;
         // What an older copy of the catalog would not know of, and nobody would miss. (Of moved rows, the log or the stores
         // tell; moves are many, too.)
         let is_noted = changes.iter().any(is_definition) || record.jobs.iter().any(|job| job.kind == JobKind::Load);
         let commit = Commit {
             base_epoch: state.durable_epoch.max(current.epoch),
-            epoch: next.epoch,
+            epoch,
             changes,
             jobs: record.jobs,
             fences: record.fences,
@@ -76,39 +84,29 @@ impl Engine {
             }
             return Err(error.into());
         }
-        state.durable_epoch = next.epoch;
+        state.durable_epoch = epoch;
         if is_noted
             && let Some(owner) = &self.log_owner
-            && let Err(error) = owner.raise(next.epoch)
+            && let Err(error) = owner.raise(epoch)
         {
             // Only the guard against an older copy of the catalog is weaker for it.
             tracing::warn!(%error, "the log could not note how far the catalog has come");
         }
-        self.swap(&mut state, &current, next)
+        Ok(self.swap(&mut state, applied))
     }
 
     fn publish(&self, state: &mut CommitState, changes: &[Change]) -> Result<Arc<Snapshot>> {
-        let current = self.pins.current();
-        let next = current.apply(changes)?;
-        self.swap(state, &current, next)
+        let applied = self.pins.current().apply_all(changes)?;
+        Ok(self.swap(state, applied))
     }
 
     /// The flip: remembers what became invisible and makes the new snapshot the one that readers get.
-    fn swap(&self, state: &mut CommitState, current: &Snapshot, next: Snapshot) -> Result<Arc<Snapshot>> {
-        let next = Arc::new(next);
-        for (id, table) in &current.tables {
-            let after = next.tables.get(id);
-            if after.is_some_and(|after| Arc::ptr_eq(&after.segments[0], &table.segments[0])) {
-                continue;
-            }
-            let kept: BTreeSet<SegmentId> =
-                after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
-            for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
-                state.retired_hot.push((next.epoch, segment.id));
-            }
-        }
+    fn swap(&self, state: &mut CommitState, applied: Applied) -> Arc<Snapshot> {
+        let next = Arc::new(applied.snapshot);
+        let gone = applied.gone.iter().filter(|segment| segment.tier == Tier::Hot);
+        state.retired_hot.extend(gone.map(|segment| (next.epoch, segment.id)));
         self.pins.publish(Arc::clone(&next));
-        Ok(next)
+        next
     }
 }
 

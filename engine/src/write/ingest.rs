@@ -291,8 +291,8 @@ impl Engine {
         if self.sealed.lock().contains(&(table, partition.clone())) {
             return Ok(());
         }
-        let owned: Vec<&Arc<Segment>> =
-            state.tier(Tier::Hot).iter().filter(|s| s.is_owner() && &s.partition == partition).collect();
+        let Some(there) = state.partition(partition) else { return Ok(()) };
+        let owned: Vec<&Arc<Segment>> = there.tier(Tier::Hot).owners().collect();
         let Some(chosen) = similar_run(&owned) else { return Ok(()) };
         let mut batches = Vec::with_capacity(chosen.len());
         let mut changes = Vec::with_capacity(chosen.len() + 1);

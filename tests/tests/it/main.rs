@@ -19,6 +19,7 @@ mod pipelines;
 mod places;
 mod postgres_crash;
 mod privileges;
+mod restarts;
 mod s3_deploy;
 mod s3_moves;
 mod snapshot;

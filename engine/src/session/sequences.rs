@@ -365,7 +365,7 @@ impl Engine {
             return numbers.next_one();
         }
         self.check_sequence(name)?;
-        self.change_sequence(session, name, |sequence| sequence.give(name), control).await
+        self.change_sequence(session, name, |sequence| Ok(sequence.give(name)?), control).await
     }
 
     async fn set_number(
@@ -381,7 +381,7 @@ impl Engine {
             return Ok(());
         }
         self.check_sequence(name)?;
-        self.change_sequence(session, name, |sequence| sequence.set(name, number, is_called), control).await
+        self.change_sequence(session, name, |sequence| Ok(sequence.set(name, number, is_called)?), control).await
     }
 
     /// Changes what a sequence has come to, for everybody and for good.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zxq_catalog::PostgresCatalogOptions;
+use zxq_language::sql::cold_format::ColdFormat;
 use zxq_providers::database::postgres::PostgresOptions;
 use zxq_providers::lake::iceberg::RestOptions;
 use zxq_providers::lake::objects::s3::S3Options;
 
 use crate::config::clock::{Clock, SystemClock};
-use crate::sql::cold_format::ColdFormat;
 use crate::supervisor::Probe;
 
 pub(crate) mod ages;

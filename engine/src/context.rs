@@ -8,13 +8,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use zxq_catalog::Tier;
+use zxq_language::semantics;
 
 use crate::optimizer::with_rules;
 use crate::roles::acting::Acting;
 use crate::scan::query_planner::PinningPlanner;
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::table_schema::TableSchema;
-use crate::semantics;
 use crate::state::engine::Engine;
 
 /// Name of the one catalog ("database").
@@ -30,11 +30,11 @@ pub(crate) fn expression_state(target_partitions: usize, runtime: &Arc<RuntimeEn
         .with_expr_planners(semantics::expr_planners())
         .with_type_planner(semantics::type_names::planner())
         .with_analyzer_rules(semantics::analyzer::rules())
-        .with_analyzer_rule(Arc::new(crate::functions::times::interval_order::IntervalsByLength))
+        .with_analyzer_rule(Arc::new(zxq_language::functions::times::interval_order::IntervalsByLength))
         .with_default_features()
         .build();
     let context = SessionContext::new_with_state(state);
-    crate::functions::register(&context);
+    zxq_language::functions::register(&context);
     context.state()
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn over_tables(
         .with_expr_planners(semantics::expr_planners())
         .with_type_planner(semantics::type_names::planner())
         .with_analyzer_rules(semantics::analyzer::rules())
-        .with_analyzer_rule(Arc::new(crate::functions::times::interval_order::IntervalsByLength))
+        .with_analyzer_rule(Arc::new(zxq_language::functions::times::interval_order::IntervalsByLength))
         .with_optimizer_rule(Arc::new(semantics::guards::Guards))
         .with_optimizer_rule(Arc::new(semantics::columns_first::ColumnsFirst))
         .with_optimizer_rule(Arc::new(semantics::day_ranges::DayRanges))
@@ -102,6 +102,6 @@ pub(crate) fn over_tables(
         }
     }
     context.register_catalog(CATALOG, Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
-    crate::functions::register(&context);
+    zxq_language::functions::register(&context);
     (context, catalog)
 }

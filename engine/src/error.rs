@@ -10,7 +10,7 @@ use zxq_catalog::CatalogError;
 use zxq_language::error::unwrapped::{Cause, Unwrapped, unwrapped};
 use zxq_providers::ProviderError;
 
-pub use zxq_language::error::{EngineError as LanguageError, ErrorKind, Place};
+pub use zxq_language::error::{ErrorKind, LanguageError, Place};
 
 #[cfg(test)]
 mod tests;

@@ -57,8 +57,6 @@ mod supervisor;
 mod system_views;
 mod write;
 
-use zxq_language::{semantics, values};
-
 pub use config::clock::{Clock, SystemClock};
 pub use config::{
     CatalogConfig, CatalogRole, ColdConfig, EngineConfig, HotConfig, IcebergConfig, MIB, PolicyConfig, WarmConfig,

@@ -10,16 +10,16 @@
 use std::sync::Arc;
 
 use zxq_catalog::Change;
+use zxq_language::sql::role_statement::{RoleName, RoleStatement};
+use zxq_language::values::zone::Zone;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::acting::Acting;
 use crate::roles::rights::Rights;
 use crate::roles::scram::Verifier;
-use crate::sql::role_statement::{RoleName, RoleStatement};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
-use crate::values::zone::Zone;
 
 pub(crate) mod acting;
 pub(crate) mod audit;

@@ -16,14 +16,14 @@ use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use zxq_catalog::Tier;
+use zxq_language::sql::Statement;
+use zxq_language::sql::light::is_light;
 
 use crate::context;
 use crate::error::{EngineError, Result};
 use crate::roles::acting::Acting;
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::tier_scan_exec::ScanReports;
-use crate::sql::Statement;
-use crate::sql::light::is_light;
 use crate::state::engine::Engine;
 use crate::state::memory_share::MemoryShare;
 use crate::state::statement_queue::{QueuedStatements, Turn};
@@ -189,7 +189,7 @@ impl EngineSession {
     /// # Errors
     /// [`crate::error::ErrorKind::Syntax`] with line and column.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
-        Ok(crate::sql::parse(sql)?)
+        Ok(zxq_language::sql::parse(sql)?)
     }
 
     /// As [`EngineSession::parse`]; a long text is read on the threads of statements.
@@ -201,7 +201,7 @@ impl EngineSession {
             return self.parse(sql);
         }
         let sql = sql.to_owned();
-        threads::run(self.threads(false), async move { Ok(crate::sql::parse(&sql)?) }).await
+        threads::run(self.threads(false), async move { Ok(zxq_language::sql::parse(&sql)?) }).await
     }
 
     /// Plans a statement that may have parameters `$1 …`, to be executed any number of times. `hints` are the types a

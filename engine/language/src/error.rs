@@ -1,6 +1,6 @@
 //! Errors of the language, by what the caller can do.
 //!
-//! [`EngineError`] is this crate's own. [`ErrorKind`] lists the kinds of all failures that a user can meet, those of the
+//! [`LanguageError`] is this crate's own. [`ErrorKind`] lists the kinds of all failures that a user can meet, those of the
 //! storage above too, so that one table can give each its SQLSTATE. What DataFusion and Arrow report is put into words of users
 //! by `told`; [`unwrapped`](mod@unwrapped) takes off what they wrap around the errors of others, for the crates that know those.
 
@@ -21,8 +21,8 @@ pub mod unwrapped;
 pub use kind::ErrorKind;
 use unwrapped::{Cause, Unwrapped, unwrapped};
 
-/// Result with [`EngineError`].
-pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+/// Result with [`LanguageError`].
+pub type Result<T, E = LanguageError> = std::result::Result<T, E>;
 
 /// A place in the text of a statement, both counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Place {
 
 /// One failure: its kind, a message that names the thing and the fix, and the cause.
 #[derive(Debug, thiserror::Error)]
-pub struct EngineError {
+pub struct LanguageError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
@@ -44,7 +44,7 @@ pub struct EngineError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl fmt::Display for EngineError {
+impl fmt::Display for LanguageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match self.place {
@@ -54,17 +54,17 @@ impl fmt::Display for EngineError {
     }
 }
 
-impl EngineError {
+impl LanguageError {
     /// A failure of the given kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         let hint = no_such_function::hint_of(&message).map(str::to_owned);
-        EngineError { kind, message, hint, place: None, source: None }
+        LanguageError { kind, message, hint, place: None, source: None }
     }
 
     /// A bug: something that cannot be.
     pub fn internal(message: impl Into<String>) -> Self {
-        EngineError::new(ErrorKind::Internal, message)
+        LanguageError::new(ErrorKind::Internal, message)
     }
 
     /// The same failure with its cause.
@@ -118,7 +118,7 @@ impl EngineError {
     /// A copy, for whom the failure itself does not belong to; the cause cannot be copied.
     #[must_use]
     pub fn without_source(&self) -> Self {
-        EngineError {
+        LanguageError {
             kind: self.kind,
             message: self.message.clone(),
             hint: self.hint.clone(),
@@ -129,13 +129,13 @@ impl EngineError {
 
     /// What an error was that others handed on in a box: one of this crate's, one of DataFusion's, or one that nobody knows.
     pub fn from_boxed(inner: Box<dyn Error + Send + Sync>) -> Self {
-        let inner = match inner.downcast::<EngineError>() {
+        let inner = match inner.downcast::<LanguageError>() {
             Ok(ours) => return *ours,
             Err(inner) => inner,
         };
         match inner.downcast::<DataFusionError>() {
             Ok(df) => (*df).into(),
-            Err(inner) => EngineError::new(ErrorKind::Internal, inner.to_string()).with_source(inner),
+            Err(inner) => LanguageError::new(ErrorKind::Internal, inner.to_string()).with_source(inner),
         }
     }
 
@@ -145,7 +145,7 @@ impl EngineError {
             Some(ours) => ours.without_source(),
             None => {
                 let (kind, message) = told::told(&inner);
-                EngineError::new(kind, message)
+                LanguageError::new(kind, message)
             }
         };
         error.with_source(DataFusionError::Shared(inner))
@@ -153,10 +153,10 @@ impl EngineError {
 }
 
 /// This crate's error that others were wrapped around.
-fn ours_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EngineError> {
+fn ours_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a LanguageError> {
     let mut error = Some(error);
     while let Some(this) = error {
-        if let Some(ours) = this.downcast_ref::<EngineError>() {
+        if let Some(ours) = this.downcast_ref::<LanguageError>() {
             return Some(ours);
         }
         error = this.source();
@@ -164,30 +164,30 @@ fn ours_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EngineError> 
     None
 }
 
-impl From<ArrowError> for EngineError {
+impl From<ArrowError> for LanguageError {
     fn from(error: ArrowError) -> Self {
         if let ArrowError::ExternalError(inner) = error {
-            return EngineError::from_boxed(inner);
+            return LanguageError::from_boxed(inner);
         }
         let (kind, message) = told::told_by_arrow(&error);
-        EngineError::new(kind, message).with_source(error)
+        LanguageError::new(kind, message).with_source(error)
     }
 }
 
-impl From<DataFusionError> for EngineError {
+impl From<DataFusionError> for LanguageError {
     fn from(error: DataFusionError) -> Self {
         let Unwrapped { cause, contexts } = unwrapped(error);
         let ours = match cause {
             Cause::Own(error) => error,
-            Cause::HandedOn(inner) => EngineError::from_boxed(inner),
-            Cause::Shared(inner) => EngineError::from_shared(inner),
+            Cause::HandedOn(inner) => LanguageError::from_boxed(inner),
+            Cause::Shared(inner) => LanguageError::from_shared(inner),
         };
         contexts.into_iter().fold(ours, |error, context| error.context(context))
     }
 }
 
-impl From<EngineError> for DataFusionError {
-    fn from(error: EngineError) -> Self {
+impl From<LanguageError> for DataFusionError {
+    fn from(error: LanguageError) -> Self {
         DataFusionError::External(Box::new(error))
     }
 }

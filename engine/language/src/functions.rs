@@ -60,7 +60,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 pub use version::{POSTGRES_VERSION, version_text};
 
@@ -131,7 +131,7 @@ impl TypePlanner for TypePlanners {
 
 /// A value of this type cannot hold a function's result.
 fn out_of_range(sql_type: &str) -> DataFusionError {
-    let error = EngineError::new(ErrorKind::DatetimeOutOfRange, format!("{sql_type} out of range"));
+    let error = LanguageError::new(ErrorKind::DatetimeOutOfRange, format!("{sql_type} out of range"));
     DataFusionError::External(Box::new(error))
 }
 

@@ -23,4 +23,4 @@ pub mod sql;
 mod tests;
 pub mod values;
 
-pub use error::{EngineError, ErrorKind, Place, Result};
+pub use error::{ErrorKind, LanguageError, Place, Result};

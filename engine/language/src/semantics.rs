@@ -40,7 +40,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::planner::ExprPlanner;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 #[cfg(test)]
 mod tests;
@@ -69,5 +69,5 @@ pub(crate) fn division_by_zero() -> DataFusionError {
 
 /// An error of a kind, as DataFusion carries it.
 pub(crate) fn failure(kind: ErrorKind, message: impl Into<String>) -> DataFusionError {
-    EngineError::new(kind, message).into()
+    LanguageError::new(kind, message).into()
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zxq_catalog::{Segment, TableDef, Tier, Value};
+use zxq_language::sql::options::{Age, HOT_TO_WARM_AGE, RETENTION, WARM_TO_COLD_AGE};
 
 use crate::config::EngineConfig;
-use crate::sql::options::{Age, HOT_TO_WARM_AGE, RETENTION, WARM_TO_COLD_AGE};
 
 const DAY_US: i64 = 86_400_000_000;
 

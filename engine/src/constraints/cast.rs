@@ -13,11 +13,11 @@ use arrow::datatypes::{
     IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use zxq_catalog::ColumnDef;
+use zxq_language::values::interval::parse_interval;
+use zxq_language::values::{CastProblem, text, time_of_day};
 
 use crate::constraints::declared;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::values::interval::parse_interval;
-use crate::values::{CastProblem, text, time_of_day};
 
 #[cfg(test)]
 mod tests;

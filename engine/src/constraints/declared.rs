@@ -8,10 +8,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, FieldRef};
 use zxq_catalog::ColumnDef;
+use zxq_language::values::{CastProblem, array_text, bytea, json, uuid_text};
 
 use crate::constraints::cast::{Casted, cast_column};
 use crate::error::Result;
-use crate::values::{CastProblem, array_text, bytea, json, uuid_text};
 
 /// The texts of a column as its type keeps them; what is no value of the type is reported.
 pub(super) fn in_form(casted: Casted, column: &ColumnDef) -> Casted {

@@ -17,13 +17,13 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use zxq_catalog::ColumnDef;
+use zxq_language::functions::{declared, text_forms, times};
+use zxq_language::semantics::analyzer;
+use zxq_language::sql::postgres_forms::rewrite_expression;
+use zxq_language::sql::statement::parse_expression;
 
 use crate::constraints::cast::cast_column;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::{declared, text_forms, times};
-use crate::semantics::analyzer;
-use crate::sql::postgres_forms::rewrite_expression;
-use crate::sql::statement::parse_expression;
 
 /// A DEFAULT, ready to fill a column.
 #[derive(Debug, Clone)]

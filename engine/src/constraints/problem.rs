@@ -3,9 +3,9 @@
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use zxq_catalog::TableDef;
+use zxq_language::values::CastProblem;
 
 use crate::error::{BadRow, ErrorKind};
-use crate::values::CastProblem;
 
 /// Longest value shown in a message, characters.
 const SHOWN_CHARS: usize = 120;

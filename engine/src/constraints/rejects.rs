@@ -8,9 +8,9 @@ use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::WriterBuilder;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{ColumnDef, Partitioning, TableDef};
+use zxq_language::sql::types::timestamptz;
 
 use crate::error::{EngineError, Result};
-use crate::sql::types::timestamptz;
 
 /// One row a table could not take.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, lit};
 use zxq_catalog::TableDef;
+use zxq_language::values::kept::to_kept;
 
 use crate::config::clock::Clock;
 use crate::constraints::cast::cast_column;
@@ -18,7 +19,6 @@ use crate::constraints::numbers::{Numbers, is_numbered};
 use crate::constraints::problem::Problem;
 use crate::constraints::rejects::{RejectedRow, json_rows};
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::values::kept::to_kept;
 
 #[cfg(test)]
 mod tests;

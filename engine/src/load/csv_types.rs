@@ -2,9 +2,8 @@
 
 use arrow::array::StringViewArray;
 use arrow::datatypes::DataType;
-
-use crate::sql::types::{timestamp, timestamptz};
-use crate::values::{is_date_text, timestamp_text_has_zone};
+use zxq_language::sql::types::{timestamp, timestamptz};
+use zxq_language::values::{is_date_text, timestamp_text_has_zone};
 
 #[cfg(test)]
 mod tests;

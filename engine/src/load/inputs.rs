@@ -7,12 +7,12 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use tokio::sync::mpsc;
 use zxq_catalog::TableDef;
+use zxq_language::sql::types::canonical_type;
 use zxq_providers::external::widened;
 
 use crate::constraints::{RowChecker, rejects_batch};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::load::{FileFormat, Input, ReadOptions, RowReader, format_of, next_checked, open_file};
-use crate::sql::types::canonical_type;
 
 /// Batches read ahead.
 const READ_AHEAD: usize = 4;

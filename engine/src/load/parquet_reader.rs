@@ -9,13 +9,13 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use zxq_catalog::TableDef;
+use zxq_language::sql::types::canonical_type;
 use zxq_providers::guard;
 
 use crate::constraints::{RejectedRow, check_castable};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::load::columns::{Constant, plan_columns};
 use crate::load::{BATCH_ROWS, ReadOptions, RowReader, fractions};
-use crate::sql::types::canonical_type;
 
 struct ParquetReader {
     source: String,

@@ -10,11 +10,11 @@ use arrow::datatypes::{Decimal128Type, Int8Type, Int32Type, Int64Type, Timestamp
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use parquet::arrow::ArrowWriter;
+use zxq_language::sql::{create_table, parse, table_from_schema};
 
 use super::*;
 use crate::config::clock::SystemClock;
 use crate::error::{EngineError, ErrorKind};
-use crate::sql::{create_table, parse, table_from_schema};
 
 /// A folder that goes away with the test.
 struct Folder(PathBuf);
@@ -307,7 +307,7 @@ fn parquet_is_read_from_files_and_streams() {
     assert_eq!(drain(reader.unwrap(), &def, OnError::Reject).unwrap().0[0].num_rows(), 3);
 
     let made = open_file(&path, None, &ReadOptions::default()).unwrap();
-    assert_eq!(made.schema().field(1).data_type(), &crate::sql::types::timestamptz());
+    assert_eq!(made.schema().field(1).data_type(), &zxq_language::sql::types::timestamptz());
     assert_eq!(made.bytes_total(), Some(bytes.len() as u64));
 
     let cut = folder.file("cut.parquet", &bytes[..bytes.len() - 20]);

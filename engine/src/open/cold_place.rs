@@ -7,12 +7,12 @@
 use std::path::Path;
 
 use zxq_catalog::{CatalogStore, Snapshot, Tier};
+use zxq_language::sql::cold_format::ColdFormat;
 use zxq_providers::lake::objects::{StorageRoot, owner};
 
 use crate::config::EngineConfig;
 use crate::durable_file;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::cold_format::ColdFormat;
 
 /// Name of the file in the data directory. Its text is the place.
 const FILE: &str = "cold-place";

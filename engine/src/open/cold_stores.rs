@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
 use zxq_catalog::{CatalogStore, JobId, PartitionKey, Segment, SegmentId, TableDef};
+use zxq_language::sql::cold_format::ColdFormat;
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, is_iceberg_location};
 use zxq_providers::lake::objects::StorageRoot;
@@ -17,7 +18,6 @@ use zxq_providers::{ProviderError, Publication, Pushdown, ScanRequest, TierStore
 
 use crate::config::EngineConfig;
 use crate::error::Result;
-use crate::sql::cold_format::ColdFormat;
 
 /// The folder of the Iceberg tables, inside the cold tier's.
 const ICEBERG_FOLDER: &str = "iceberg";

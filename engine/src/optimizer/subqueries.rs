@@ -16,8 +16,7 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, SubqueryAlias,
 };
 use datafusion::optimizer::AnalyzerRule;
-
-use crate::functions::single_value::single_value;
+use zxq_language::functions::single_value::single_value;
 
 mod comparisons;
 mod dependent;

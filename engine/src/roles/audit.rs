@@ -4,9 +4,9 @@
 //! The lines have the target `zxq_audit` and always the same fields, so that a filter finds them all.
 
 use zxq_catalog::roles::Roles;
+use zxq_language::sql::without_secrets;
 
 use crate::roles::acting::Who;
-use crate::sql::without_secrets;
 
 /// Most characters of a statement that a line has.
 const TEXT_CHARS: usize = 1_000;

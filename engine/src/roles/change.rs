@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use zxq_catalog::roles::{FIRST_ROLE, Membership, Role, RoleId, SCHEMA, ZXQ};
 use zxq_catalog::{Change, Snapshot};
+use zxq_language::sql::role_statement::{Password, RoleName, RoleOptions};
+use zxq_language::values::text;
+use zxq_language::values::zone::Zone;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::rights::Rights;
 use crate::roles::scram::Verifier;
 use crate::roles::{Changed, changeable, denied, membership, named, no_role};
-use crate::sql::role_statement::{Password, RoleName, RoleOptions};
-use crate::values::text;
-use crate::values::zone::Zone;
 
 /// That somebody may make such a role, and that there is none yet.
 pub(super) fn check_may_create(rights: &Rights, name: &str, options: &RoleOptions) -> Result<()> {

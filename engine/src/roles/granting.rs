@@ -2,12 +2,12 @@
 
 use zxq_catalog::roles::{Privileges, RoleId, SCHEMA, ZXQ};
 use zxq_catalog::{Change, Snapshot, TableDef, TableId};
+use zxq_language::sql::role_statement::{GrantTarget, NamedPrivileges, RoleName};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::grants::Grants;
 use crate::roles::rights::Rights;
 use crate::roles::{Changed, denied, named};
-use crate::sql::role_statement::{GrantTarget, NamedPrivileges, RoleName};
 
 /// How privileges are taken back.
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use zxq_catalog::Change;
 use zxq_catalog::roles::{Membership, Role, RoleId};
+use zxq_language::sql::role_statement::RoleName;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::rights::Rights;
 use crate::roles::{Changed, changeable, denied, named};
-use crate::sql::role_statement::RoleName;
 
 /// That somebody may put others into a role, and take them out.
 ///

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use zxq_catalog::roles::{Privileges, Role, SCHEMA, ZXQ};
 use zxq_catalog::{Change, TableDef};
+use zxq_language::sql::role_statement::RoleName;
 
 use crate::error::Result;
 use crate::roles::acting::Acting;
 use crate::roles::grants::Grants;
 use crate::roles::rights::Rights;
 use crate::roles::{denied, named};
-use crate::sql::role_statement::RoleName;
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;

@@ -11,10 +11,10 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use zxq_catalog::TableDef;
+use zxq_language::sql;
 use zxq_providers::external::{self, ExternalFormat, ExternalScan};
 
 use crate::error::{EngineError, ErrorKind};
-use crate::sql;
 
 /// A table of others as DataFusion sees it.
 #[derive(Debug)]

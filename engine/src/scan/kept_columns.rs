@@ -15,8 +15,7 @@ use datafusion::physical_plan::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::scalar::ScalarValue;
 use zxq_catalog::TableDef;
-
-use crate::values::kept::from_kept;
+use zxq_language::values::kept::from_kept;
 
 /// True for an expression over a column that stores keep in another form: it can be evaluated above the scan only.
 pub(crate) fn uses_kept_columns(table: &TableDef, expr: &Expr) -> bool {

@@ -16,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
 use zxq_catalog::{Segment, TableDef, TableState, Tier, Value};
+use zxq_language::sql::cold_format::ColdFormat;
 use zxq_providers::hot::find::{Comparison, Condition, OrderColumn, Wanted};
 use zxq_providers::scalar::from_scalar;
 
@@ -23,7 +24,6 @@ use search::{Candidates, Search};
 
 use crate::error::Result;
 use crate::scan::tier_scan_exec::ScanReport;
-use crate::sql::cold_format::ColdFormat;
 use crate::state::engine::Engine;
 use crate::state::pins::Pin;
 

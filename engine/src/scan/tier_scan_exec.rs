@@ -21,8 +21,8 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::Stream;
 use zxq_catalog::{Segment, TableId, Tier};
+use zxq_language::sql::cold_format::ColdFormat;
 
-use crate::sql::cold_format::ColdFormat;
 use crate::state::pins::Pin;
 
 /// What EXPLAIN and `zxq.queries` tell about one table's scan.

@@ -15,13 +15,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use zxq_catalog::{TableDef, Tier};
+use zxq_language::sql::cold_format::ColdFormat;
 use zxq_providers::ScanRequest;
 
 use crate::scan::kept_columns::{as_rows, uses_kept_columns};
 use crate::scan::scan_plan::{is_partition_filter, plan_scan};
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::tier_scan_exec::{ScanReport, ScanReports, TierScanExec};
-use crate::sql::cold_format::ColdFormat;
 use crate::state::engine::Engine;
 use crate::state::pins::Pin;
 use crate::write::insert_sink::insert_plan;

@@ -1,11 +1,12 @@
 //! Which statements get a line in the log: those that change roles, privileges, definitions or where rows lie, and those that
 //! are refused for want of a privilege.
 
+use zxq_language::sql::{Statement, StatementKind};
+
 use crate::error::{EngineError, ErrorKind};
 use crate::roles::acting::Who;
 use crate::roles::audit;
 use crate::session::{EngineSession, Outcome, Prepared};
-use crate::sql::{Statement, StatementKind};
 use crate::state::engine::Engine;
 
 /// Notes what became of a statement.

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use tokio::sync::watch;
 use zxq_catalog::Tier;
+use zxq_language::sql::Statement;
 
 use crate::constraints::OnError;
 use crate::error::{EngineError, ErrorKind, Result};
@@ -20,7 +21,6 @@ use crate::load::inputs::LoadSource;
 use crate::moves::plan::{self, PlannedMove};
 use crate::moves::verify::VerifyEntry;
 use crate::session::EngineSession;
-use crate::sql::Statement;
 use crate::supervisor::control::JobControl;
 use crate::write::bulk_load::LoadRequest;
 

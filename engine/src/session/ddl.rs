@@ -13,12 +13,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::StreamExt;
 use zxq_catalog::TableDef;
+use zxq_language::sql::{self, Statement, StatementKind, relations};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::session_options::ZxqOptions;
 use crate::session::temporary::{AtCommit, Temporaries, TemporaryTable};
 use crate::session::{EngineSession, Outcome, Prepared, external_ddl, object_ddl, role_statements, view_ddl};
-use crate::sql::{self, Statement, StatementKind, relations};
 use crate::supervisor::control::JobControl;
 use crate::write::gathered::gather;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{ObjectName, ShowCreateObject, Statement as Ast};
 use zxq_catalog::TableDef;
+use zxq_language::sql::{self, Statement, quoted_text};
 
 use crate::error::Result;
 use crate::session::EngineSession;
-use crate::sql::{self, Statement, quoted_text};
 
 /// The query that such a statement about a table or view is; `None` for any other.
 ///

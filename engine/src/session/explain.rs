@@ -13,9 +13,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as DfStatement;
 use futures::TryStreamExt;
 use zxq_catalog::declared::PG_TYPE;
-
-use crate::sql::Statement;
-use crate::sql::statement::EXPLAIN_AS_JSON;
+use zxq_language::sql::Statement;
+use zxq_language::sql::statement::EXPLAIN_AS_JSON;
 
 /// The name of the column.
 const COLUMN: &str = "QUERY PLAN";

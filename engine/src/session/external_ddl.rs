@@ -2,12 +2,12 @@
 
 use datafusion::sql::parser::CreateExternalTable;
 use zxq_catalog::{EXTERNAL_FORMAT, EXTERNAL_LOCATION, Partitioning};
+use zxq_language::sql;
 use zxq_providers::ProviderError;
 use zxq_providers::external::{self, ExternalFormat};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
-use crate::sql;
 use crate::supervisor::control::JobControl;
 
 /// Registers a table of others: looks at it once, and keeps its name, place and columns.

@@ -14,18 +14,18 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use zxq_catalog::TableDef;
+use zxq_language::functions::text_beside_times::value_in;
+use zxq_language::sql;
+use zxq_language::sql::relations::parts;
+use zxq_language::values::zone::Zone;
 
 use crate::constraints::RowChecker;
 use crate::constraints::numbers::is_numbered;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::text_beside_times::value_in;
 use crate::scan::tiered_table::TieredTable;
 use crate::session::EngineSession;
 use crate::session::temporary::{TEMPORARY, TemporaryTable};
-use crate::sql;
-use crate::sql::relations::parts;
 use crate::state::engine::Engine;
-use crate::values::zone::Zone;
 
 fn syntax(message: impl Into<String>) -> EngineError {
     EngineError::new(ErrorKind::Syntax, message)

@@ -7,13 +7,13 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement as Ast};
 use parking_lot::RwLock;
 use zxq_catalog::{Snapshot, TableDef, TableState, Tier};
+use zxq_language::sql::relations::{self, Meaning};
+use zxq_language::sql::{self, Statement};
 
 use crate::context::{CATALOG, PUBLIC};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::temporary::{TEMPORARY, Temporaries};
-use crate::sql::relations::{self, Meaning};
-use crate::sql::{self, Statement};
 
 /// Schema of zxq's own views.
 const SYSTEM: &str = "zxq";

@@ -7,12 +7,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parking_lot::Mutex;
+use zxq_language::values::counted::counted;
 
 use crate::scan::tier_scan_exec::ScanReport;
 use crate::session::EngineSession;
 use crate::state::engine::Engine;
 use crate::state::query_log::QueryEntry;
-use crate::values::counted::counted;
 
 fn lie(rows: u64) -> &'static str {
     if rows == 1 { "lies" } else { "lie" }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{CommentObject, CreateIndex, ObjectName, ObjectType, Statement as Ast};
 use zxq_catalog::roles::Privileges;
 use zxq_catalog::{Change, KeyDef, KeyKind, TableDef};
+use zxq_language::sql::{self, keys, relations};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
 use crate::session::{schemas, sequences};
-use crate::sql::{self, keys, relations};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;

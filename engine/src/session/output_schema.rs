@@ -5,8 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::sql::parser::Statement as DfStatement;
 use zxq_catalog::declared::PG_TYPE;
-
-use crate::sql::output_names::{lay_over, output_declarations, output_names};
+use zxq_language::sql::output_names::{lay_over, output_declarations, output_names};
 
 /// A plan's schema under the names that PostgreSQL gives the columns, with the types that a cast around them declares.
 pub(super) fn named_as_in_postgres(statement: &DfStatement, planned: &Schema) -> SchemaRef {

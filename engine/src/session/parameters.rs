@@ -13,9 +13,9 @@ use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use zxq_catalog::declared::declared;
+use zxq_language::sql::postgres_operators::{ALL_OF, ANY_OF};
 
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::postgres_operators::{ALL_OF, ANY_OF};
 
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,15 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as LogicalStatement};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
+use zxq_language::sql::statement::EXPLAIN_AS_JSON;
+use zxq_language::sql::{
+    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
+    using_columns, whole_rows,
+};
 
 use crate::error::Result;
 use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, insert_statement, returning};
-use crate::sql::statement::EXPLAIN_AS_JSON;
-use crate::sql::{
-    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
-    using_columns, whole_rows,
-};
 
 /// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
 /// another kind than the client declared, or nothing that can be planned, what the client declared.

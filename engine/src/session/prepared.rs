@@ -12,11 +12,14 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
+use zxq_language::semantics::quotients;
+use zxq_language::semantics::type_names::is_bare_numeric;
+use zxq_language::sql::sequences::may_call;
+use zxq_language::sql::{Statement, StatementKind, without_secrets};
+use zxq_language::values::zone::Zone;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::key_lookup::{KeyLookup, recognise};
-use crate::semantics::quotients;
-use crate::semantics::type_names::is_bare_numeric;
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::described;
@@ -29,9 +32,6 @@ use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{self, Returning};
 use crate::session::{EngineSession, sequences};
-use crate::sql::sequences::may_call;
-use crate::sql::{Statement, StatementKind, without_secrets};
-use crate::values::zone::Zone;
 
 pub(super) use execution::task_context;
 

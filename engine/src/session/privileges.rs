@@ -10,11 +10,11 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, TableSource, WriteOp};
 use zxq_catalog::roles::Privileges;
 use zxq_catalog::{TableDef, TableId};
+use zxq_language::sql::Statement;
 
 use crate::error::Result;
 use crate::roles::rights::Rights;
 use crate::session::{EngineSession, current_plan, described};
-use crate::sql::Statement;
 
 /// What a statement does with which tables; what it only describes needs no privilege but some.
 #[derive(Debug, Clone, Default)]

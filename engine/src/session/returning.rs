@@ -20,6 +20,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
 use parking_lot::Mutex;
 use zxq_catalog::TableDef;
+use zxq_language::sql;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::kept_columns::seen_rows;
@@ -29,7 +30,6 @@ use crate::session::output_schema::named_as_in_postgres;
 use crate::session::parameters::{Settled, settle_beside};
 use crate::session::temporary::TemporaryTable;
 use crate::session::{EngineSession, Outcome, planning, positional};
-use crate::sql;
 use crate::write::insert_sink::Onlooker;
 
 /// A planned RETURNING.

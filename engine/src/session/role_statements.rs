@@ -1,12 +1,12 @@
 //! Statements about roles, privileges and owners, on their way to `crate::roles`.
 
 use datafusion::sql::sqlparser::ast::{AlterTableOperation, Owner, Set};
+use zxq_language::functions::times::session_zone;
+use zxq_language::sql;
+use zxq_language::sql::role_statement::{RoleName, RoleStatement};
 
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::times::session_zone;
 use crate::session::{EngineSession, Outcome};
-use crate::sql;
-use crate::sql::role_statement::{RoleName, RoleStatement};
 use crate::supervisor::control::JobControl;
 
 /// Executes a statement about roles or privileges.

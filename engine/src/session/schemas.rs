@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{ObjectName, SchemaName};
 use zxq_catalog::{ColumnDef, Partitioning, SCHEMA_OF_ITS_OWN, TableDef, VIEW_QUERY};
+use zxq_language::sql::{self, relations};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
 use crate::session::names::{is_own_schema, is_schema, name_in};
 use crate::session::view_ddl::drop_with_readers;
-use crate::sql::{self, relations};
 use crate::supervisor::control::JobControl;
 
 /// Makes a schema.

@@ -15,13 +15,13 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, Visitor, VisitorMut,
 };
 use zxq_catalog::{Change, ColumnDef, Partitioning, SEQUENCE, TableDef, TableState, VIEW_QUERY};
+use zxq_language::sql::sequences::{self, Call, SequenceDef};
+use zxq_language::sql::{self, Statement, normalise};
 
 use crate::constraints::numbers::Numbers;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::ddl::check_owner;
 use crate::session::{EngineSession, Prepared};
-use crate::sql::sequences::{self, Call, SequenceDef};
-use crate::sql::{self, Statement, normalise};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;

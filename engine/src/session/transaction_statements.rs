@@ -4,11 +4,11 @@
 use datafusion::sql::sqlparser::ast::{
     Statement as Ast, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
+use zxq_language::sql::{Statement, StatementKind, normalise};
+use zxq_language::values::counted::counted;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::{EngineSession, Outcome};
-use crate::sql::{Statement, StatementKind, normalise};
-use crate::values::counted::counted;
 
 /// Runs the statement, where it is one of those.
 pub(super) async fn run(session: &EngineSession, statement: &Statement) -> Option<Result<Outcome>> {

@@ -8,13 +8,13 @@ use datafusion::sql::sqlparser::ast::{
     CreateTableOptions, CreateView, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as Ast,
 };
 use zxq_catalog::{Change, ColumnDef, Partitioning, Snapshot, TableDef, VIEW_QUERY};
+use zxq_language::sql::relations::{self, Meaning};
+use zxq_language::sql::{self, Statement, normalise};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::names::query_of;
 use crate::session::temporary::Temporaries;
 use crate::session::{EngineSession, Prepared};
-use crate::sql::relations::{self, Meaning};
-use crate::sql::{self, Statement, normalise};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;

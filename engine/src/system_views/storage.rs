@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{PartitionKey, Role, Segment, TableState, Tier};
+use zxq_language::sql::cold_format::ColdFormat;
 
 use super::ColumnKind;
 use super::columns::{flag, number, share, text, time};
 use crate::error::Result;
-use crate::sql::cold_format::ColdFormat;
 use crate::state::engine::Engine;
 
 pub(super) const TABLES: &[(&str, ColumnKind)] = &[
@@ -49,7 +49,7 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
             number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
             text(states.iter().map(|s| Some(s.def.storage_name()))),
             text(states.iter().map(|s| Some(ColdFormat::of(&s.def).name()))),
-            text(states.iter().map(|s| Some(crate::sql::show_create_table(&s.def)))),
+            text(states.iter().map(|s| Some(zxq_language::sql::show_create_table(&s.def)))),
         ],
     )?)
 }

@@ -216,7 +216,7 @@ impl Engine {
             Some(schema) => {
                 let def = {
                     let types = request.reading.get("types").map(String::as_str);
-                    crate::sql::table_for_load(&request.table, &schema, &request.layout, types)?
+                    zxq_language::sql::table_for_load(&request.table, &schema, &request.layout, types)?
                 };
                 (self.prepare_table(TableDef { owner: request.owner, ..def }).await?, true)
             }

@@ -7,11 +7,11 @@ use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::AlterTableOperation;
 use zxq_catalog::{Change, Job, JobKind, TableDef, Tier};
+use zxq_language::sql;
 use zxq_providers::scalar::constant_default;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::jobs::caught::caught;
-use crate::sql;
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, TableState, Tier, Value};
+use zxq_language::sql::sequences::{self, SequenceDef};
 use zxq_providers::hot::HotReservation;
 use zxq_providers::hot::wal::WalEntry;
 use zxq_providers::{row_hash, sort, stats};
 
 use crate::constraints::RowChecker;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::sequences::{self, SequenceDef};
 use crate::state::engine::Engine;
 use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};

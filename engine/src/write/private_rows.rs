@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use zxq_catalog::{JobPhase, Segment, SegmentId, TableDef, TableId};
+use zxq_language::values::kept::from_kept;
 use zxq_providers::sort;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
-use crate::values::kept::from_kept;
 use crate::write::ingest::{IngestReport, Prepared, SortedRows, similar_run, sort_by_partition};
 use crate::write::partition_split::concat;
 use crate::write::transaction::{PrivateRows, Transaction, rolled_back};

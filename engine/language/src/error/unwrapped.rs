@@ -10,14 +10,14 @@ use std::sync::Arc;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
-use super::EngineError;
+use super::LanguageError;
 use super::told::told;
 
 /// What one of DataFusion's errors comes from.
 #[derive(Debug)]
 pub enum Cause {
     /// DataFusion or Arrow found it; it is in words of users.
-    Own(EngineError),
+    Own(LanguageError),
     /// Somebody else's error, which was handed through them.
     HandedOn(Box<dyn Error + Send + Sync>),
     /// Several streams have it, such as those of one build side: it can be looked at, but not taken.
@@ -65,7 +65,7 @@ pub fn unwrapped(error: DataFusionError) -> Unwrapped {
         },
         other => {
             let (kind, message) = told(&other);
-            Cause::Own(EngineError::new(kind, message).with_source(other)).into()
+            Cause::Own(LanguageError::new(kind, message).with_source(other)).into()
         }
     }
 }

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use zxq_catalog::declared::{annotated, declared};
 
-use crate::error::{EngineError, ErrorKind, type_names};
+use crate::error::{ErrorKind, LanguageError, type_names};
 use crate::values::{array_text, bytea, json, uuid_text};
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ fn rewrite_member(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 }
 
 pub(super) fn failed(kind: ErrorKind, message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(EngineError::new(kind, message)))
+    DataFusionError::External(Box::new(LanguageError::new(kind, message)))
 }
 
 /// Reads texts as values of one type, or writes values as text.

@@ -8,7 +8,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::overloads::{Form, Overloaded, Takes, text};
 use super::regex::similar::escape_of;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// Makes a pattern whose escape is a backslash of one with another escape.
 pub(crate) const LIKE_ESCAPE: &str = "like_escape";
@@ -23,13 +23,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 ///
 /// # Errors
 /// An escape character at the end.
-pub(crate) fn with_backslashes(pattern: &str, escape: Option<char>) -> Result<String, EngineError> {
+pub(crate) fn with_backslashes(pattern: &str, escape: Option<char>) -> Result<String, LanguageError> {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             let Some(next) = chars.next() else {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::InvalidEscape,
                     "LIKE pattern must not end with escape character",
                 ));

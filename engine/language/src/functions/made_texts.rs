@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use datafusion::common::Result;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// Most bytes of the texts of one batch: PostgreSQL's longest text.
 const MOST_BYTES: usize = (1 << 30) - 1;
@@ -21,7 +21,7 @@ impl MadeTexts {
     ///
     /// # Errors
     /// As [`MadeTexts::room_for`].
-    pub(super) fn push(&mut self, text: &str) -> Result<(), EngineError> {
+    pub(super) fn push(&mut self, text: &str) -> Result<(), LanguageError> {
         self.room_for(text.len())?;
         self.made.append_value(text);
         Ok(())
@@ -36,9 +36,9 @@ impl MadeTexts {
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`].
-    pub(super) fn room_for(&self, bytes: usize) -> Result<(), EngineError> {
+    pub(super) fn room_for(&self, bytes: usize) -> Result<(), LanguageError> {
         if bytes > MOST_BYTES - self.made.values_slice().len() {
-            return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large"));
+            return Err(LanguageError::new(ErrorKind::LimitExceeded, "requested length too large"));
         }
         Ok(())
     }

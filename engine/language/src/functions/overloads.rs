@@ -8,7 +8,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use crate::error::type_names;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// What an argument can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,9 +167,9 @@ impl Overloaded {
 }
 
 /// `function f(text, integer) does not exist`, with what to do about it.
-pub(super) fn no_such_function(name: &str, given: &[DataType]) -> EngineError {
+pub(super) fn no_such_function(name: &str, given: &[DataType]) -> LanguageError {
     let types: Vec<String> = given.iter().map(type_names::of).collect();
-    EngineError::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
+    LanguageError::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
 }
 
 impl ScalarUDFImpl for Overloaded {
@@ -244,6 +244,6 @@ pub(super) fn as_first(given: &[DataType]) -> DataType {
 }
 
 /// A parameter that a function cannot take.
-pub(super) fn invalid_parameter(message: impl Into<String>) -> EngineError {
-    EngineError::new(ErrorKind::InvalidParameter, message)
+pub(super) fn invalid_parameter(message: impl Into<String>) -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidParameter, message)
 }

@@ -21,7 +21,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::overloads::no_such_function;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// Most values of one series; more belong into FROM, where integers are counted without an array.
 const MOST: usize = 10_000_000;
@@ -157,12 +157,12 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 fn zero_step() -> DataFusionError {
-    EngineError::new(ErrorKind::InvalidParameter, "step size cannot equal zero").into()
+    LanguageError::new(ErrorKind::InvalidParameter, "step size cannot equal zero").into()
 }
 
 fn too_many() -> DataFusionError {
     let message = format!("a series of more than {MOST} values: put it into FROM, or ask for fewer");
-    EngineError::new(ErrorKind::LimitExceeded, message).into()
+    LanguageError::new(ErrorKind::LimitExceeded, message).into()
 }
 
 /// Lists of values, one after the other.

@@ -8,7 +8,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// The one value of an expression; NULL where there is no row, an error where there are two.
 pub fn single_value(expr: Expr) -> Expr {
@@ -70,7 +70,7 @@ impl One {
         self.rows += rows;
         match self.rows {
             0 | 1 => Ok(()),
-            _ => Err(EngineError::new(
+            _ => Err(LanguageError::new(
                 ErrorKind::CardinalityViolation,
                 "more than one row returned by a subquery used as an expression",
             )

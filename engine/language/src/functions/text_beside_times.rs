@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use chrono::Utc;
 use datafusion::common::ScalarValue;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::values::zone::Zone;
 use crate::values::{CastProblem, interval, text};
 
@@ -19,7 +19,7 @@ pub fn value_of(text: &str, data_type: &DataType) -> Option<ScalarValue> {
 ///
 /// # Errors
 /// Where the text stands for no such value, as PostgreSQL says it.
-pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<ScalarValue, EngineError> {
+pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<ScalarValue, LanguageError> {
     let (name, kind) = match data_type {
         DataType::Date32 => ("date", ErrorKind::InvalidDatetime),
         DataType::Timestamp(_, None) => ("timestamp", ErrorKind::InvalidDatetime),
@@ -28,9 +28,9 @@ pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<Scala
         DataType::Interval(_) => ("interval", ErrorKind::InvalidDatetime),
         _ => ("value", ErrorKind::InvalidText),
     };
-    let invalid = || EngineError::new(kind, format!("invalid input syntax for type {name}: \"{written}\""));
+    let invalid = || LanguageError::new(kind, format!("invalid input syntax for type {name}: \"{written}\""));
     let explain = |problem| match problem {
-        CastProblem::Overflow => EngineError::new(
+        CastProblem::Overflow => LanguageError::new(
             ErrorKind::DatetimeOutOfRange,
             format!("date/time field value out of range: \"{written}\""),
         ),
@@ -57,7 +57,11 @@ pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<Scala
                 None => text::timestamp_in(written, label.is_some(), zone).map_err(explain)?,
             };
             let value = ScalarValue::TimestampMicrosecond(Some(micros), label.clone());
-            if *unit == TimeUnit::Microsecond { Ok(value) } else { value.cast_to(data_type).map_err(EngineError::from) }
+            if *unit == TimeUnit::Microsecond {
+                Ok(value)
+            } else {
+                value.cast_to(data_type).map_err(LanguageError::from)
+            }
         }
         DataType::Time64(TimeUnit::Microsecond) => {
             text::time_of_day(written).map(|micros| ScalarValue::Time64Microsecond(Some(micros))).map_err(explain)

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::numbers::powers::{DECIMAL_POWER, DECIMAL_SQRT};
 use super::regex::matching::{MATCHES, MATCHES_ANY_CASE, SIMILAR_TO_ESCAPE};
-use crate::error::{EngineError, ErrorKind, type_names};
+use crate::error::{ErrorKind, LanguageError, type_names};
 
 mod mixed_types;
 
@@ -53,7 +53,7 @@ impl TextForms {
 
     fn call(&self, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
         let Some(function) = self.ours.get(name) else {
-            return Err(EngineError::internal(format!("function {name} is not registered")).into());
+            return Err(LanguageError::internal(format!("function {name} is not registered")).into());
         };
         Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments)))
     }
@@ -85,7 +85,7 @@ impl TextForms {
                 }
             }),
             Expr::Negative(inner) if inner.get_type(schema).is_ok_and(|given| is_text(&given) && !given.is_null()) => {
-                Err(EngineError::new(ErrorKind::UndefinedFunction, "operator does not exist: - text").into())
+                Err(LanguageError::new(ErrorKind::UndefinedFunction, "operator does not exist: - text").into())
             }
             other => {
                 mixed_types::check(&other, schema)?;
@@ -193,13 +193,13 @@ fn text_of(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn no_such_operator(binary: &BinaryExpr, schema: &DFSchema) -> EngineError {
+fn no_such_operator(binary: &BinaryExpr, schema: &DFSchema) -> LanguageError {
     let name = |side: &Expr| side.get_type(schema).map_or_else(|_| "unknown".to_owned(), |t| type_names::of(&t));
     let symbol = match binary.op {
         Operator::BitwiseXor => "#".to_owned(),
         other => other.to_string(),
     };
-    EngineError::new(
+    LanguageError::new(
         ErrorKind::UndefinedFunction,
         format!("operator does not exist: {} {symbol} {}", name(&binary.left), name(&binary.right)),
     )

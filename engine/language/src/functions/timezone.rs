@@ -12,7 +12,7 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::values::interval::NANOS_PER_SECOND;
 use crate::values::parse_timestamp;
 use crate::values::zone::Zone;
@@ -96,7 +96,7 @@ fn moments(texts: &StringArray) -> Result<ArrayRef> {
             Some(micros) => Ok(Some(micros)),
             None => {
                 let what = format!("invalid input syntax for type timestamp with time zone: \"{text}\"");
-                Err(DataFusionError::External(Box::new(EngineError::new(ErrorKind::InvalidText, what))))
+                Err(DataFusionError::External(Box::new(LanguageError::new(ErrorKind::InvalidText, what))))
             }
         }
     });
@@ -175,5 +175,5 @@ fn of_interval(interval: IntervalMonthDayNano) -> Result<Zone> {
 }
 
 fn invalid(message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(EngineError::new(ErrorKind::InvalidParameter, message)))
+    DataFusionError::External(Box::new(LanguageError::new(ErrorKind::InvalidParameter, message)))
 }

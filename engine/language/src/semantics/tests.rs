@@ -6,7 +6,7 @@ use arrow::util::display::array_value_to_string;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 fn context() -> SessionContext {
     let mut config = SessionConfig::new();
@@ -30,7 +30,7 @@ fn context() -> SessionContext {
 /// The first value of the first row, as text.
 async fn value(sql: &str) -> Result<String, ErrorKind> {
     let gathered = async { context().sql(sql).await?.collect().await }.await;
-    let batches = gathered.map_err(|error| EngineError::from(error).kind())?;
+    let batches = gathered.map_err(|error| LanguageError::from(error).kind())?;
     let batch = batches.iter().find(|batch| batch.num_rows() > 0).unwrap();
     let column = batch.column(0);
     Ok(if column.is_null(0) { "NULL".to_owned() } else { array_value_to_string(column, 0).unwrap() })

@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::{self, AlterTableOperation, ColumnOption, RenameTableNameKind, SqlOption};
 use zxq_catalog::TableDef;
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::cold_format::ColdFormat;
 use crate::sql::create_table::{Checks, check_columns, name_numbers, read_column, read_constraint};
 use crate::sql::ident::{normalise, table_name};
@@ -47,7 +47,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             if keys::declare_constraint(def, constraint)? {
                 let tightened = def.columns.iter().zip(nullable).find(|(now, before)| *before && !now.nullable);
                 return match tightened.filter(|_| has_rows) {
-                    Some((column, _)) => Err(EngineError::new(
+                    Some((column, _)) => Err(LanguageError::new(
                         ErrorKind::FeatureNotSupported,
                         format!(
                             "column \"{}\" of a primary key has to be NOT NULL before the table holds rows",
@@ -58,7 +58,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
                 };
             }
             if has_rows {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::FeatureNotSupported,
                     "a CHECK cannot be added to a table that holds rows: they may break it; make a new table and \
                      INSERT INTO it SELECT from this one",
@@ -75,7 +75,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             let before = def.checks.len();
             def.checks.retain(|check| check.name != name);
             if def.checks.len() == before && !def.remove_key(&name) && !if_exists {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::UndefinedObject,
                     format!("constraint \"{name}\" of relation \"{}\" does not exist", def.name),
                 ));
@@ -90,7 +90,7 @@ fn apply(def: &mut TableDef, operation: &AlterTableOperation, has_rows: bool) ->
             empty_for(has_rows, "a column cannot be dropped")?;
             column_names.iter().try_for_each(|column| columns::remove(def, &normalise(column), *if_exists))
         }
-        other => Err(EngineError::new(
+        other => Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "{other} is not supported: ALTER TABLE can ADD COLUMN, SET (option = value), ADD and DROP CONSTRAINT \
@@ -104,7 +104,7 @@ fn empty_for(has_rows: bool, what: &str) -> Result<()> {
     if !has_rows {
         return Ok(());
     }
-    Err(EngineError::new(
+    Err(LanguageError::new(
         ErrorKind::FeatureNotSupported,
         format!(
             "{what} while the table holds rows, which lie in files under that name: make a new table with CREATE TABLE … AS \
@@ -119,20 +119,20 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
         if if_not_exists {
             return Ok(());
         }
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::DuplicateColumn,
             format!("column \"{name}\" of relation \"{}\" already exists", def.name),
         ));
     }
     let (added, checks) = read_column(column)?;
     if column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_))) {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!("column \"{name}\": add the column first, then the key with ADD CONSTRAINT"),
         ));
     }
     if has_rows && added.default.as_deref().is_some_and(|default| default.starts_with("nextval(")) {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "column \"{name}\": a numbered column cannot be added to a table that holds rows, which have no number"
@@ -155,7 +155,7 @@ fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, 
             ""
         };
         if !problem.is_empty() {
-            return Err(EngineError::new(kind, format!("column \"{name}\": {problem}")));
+            return Err(LanguageError::new(kind, format!("column \"{name}\": {problem}")));
         }
     }
     let mut all = Checks::with(&def.name, def.checks.clone());
@@ -176,7 +176,7 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
     if has_rows
         && let Some(name) = ["partition_by", "granularity", "sort_by"].iter().find(|name| options.contains_key(**name))
     {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "{name} cannot be changed on a table that holds rows, which lie as it said: make a new table and \
@@ -200,7 +200,7 @@ fn set_options(def: &mut TableDef, options: &[SqlOption], has_rows: bool) -> Res
     if let Some(wanted) = kept.get(COLD_FORMAT)
         && wanted != format.name()
     {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "cold_format cannot be changed from '{format}' to '{wanted}': make a new table WITH (cold_format = \

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use zxq_catalog::TableDef;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::sql::options::COLD_FORMAT;
 
 /// A table format of the cold tier. A table keeps the one it was created with.
@@ -47,13 +47,13 @@ impl fmt::Display for ColdFormat {
 }
 
 impl FromStr for ColdFormat {
-    type Err = EngineError;
+    type Err = LanguageError;
 
-    fn from_str(text: &str) -> Result<Self, EngineError> {
+    fn from_str(text: &str) -> Result<Self, LanguageError> {
         match text.trim().to_ascii_lowercase().as_str() {
             "delta" => Ok(ColdFormat::Delta),
             "iceberg" => Ok(ColdFormat::Iceberg),
-            _ => Err(EngineError::new(
+            _ => Err(LanguageError::new(
                 ErrorKind::InvalidParameter,
                 format!("{text:?} is no table format; use 'delta' or 'iceberg'"),
             )),

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use zxq_catalog::{CheckDef, ColumnDef, TableDef};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::from_schema::columns_of;
 use crate::sql::ident::{check_name, normalise, quote_ident, quoted_text, table_name};
 use crate::sql::keys;
@@ -32,7 +32,7 @@ pub(in crate::sql) mod tests;
 pub fn create_table(create: &CreateTable) -> Result<TableDef> {
     refuse_unsupported(create)?;
     if create.query.is_some() {
-        return Err(EngineError::internal("CREATE TABLE AS has no column list"));
+        return Err(LanguageError::internal("CREATE TABLE AS has no column list"));
     }
     let name = new_name(create)?;
     let mut columns = Vec::with_capacity(create.columns.len());
@@ -61,7 +61,7 @@ pub fn create_table_as(create: &CreateTable, schema: &Schema) -> Result<TableDef
     refuse_unsupported(create)?;
     let mut columns = columns_of(schema)?;
     if create.columns.len() > columns.len() {
-        return Err(EngineError::new(ErrorKind::Syntax, "too many column names were specified"));
+        return Err(LanguageError::new(ErrorKind::Syntax, "too many column names were specified"));
     }
     for (column, named) in columns.iter_mut().zip(&create.columns) {
         column.name = normalise(&named.name);
@@ -111,7 +111,7 @@ fn build(name: String, mut columns: Vec<ColumnDef>, checks: Vec<CheckDef>, creat
 /// Refuses column lists that no tier could keep.
 pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
     if columns.is_empty() {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::InvalidDefinition,
             format!("table \"{table}\" has no columns: give it at least one"),
         ));
@@ -120,7 +120,7 @@ pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
     for column in columns {
         check_name("column", &column.name)?;
         if !seen.insert(column.name.to_lowercase()) {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::DuplicateColumn,
                 format!(
                     "column \"{}\" of table \"{table}\" is there more than once (names that differ only in case count \
@@ -133,8 +133,8 @@ pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
     Ok(())
 }
 
-fn unsupported(what: &str, instead: &str) -> EngineError {
-    EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported: {instead}"))
+fn unsupported(what: &str, instead: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported: {instead}"))
 }
 
 fn refuse_unsupported(create: &CreateTable) -> Result<()> {
@@ -173,7 +173,7 @@ pub(super) struct WrittenCheck {
 /// A column, and the CHECKs written beside it.
 pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<WrittenCheck>)> {
     let name = normalise(&column.name);
-    let of_column = |e: EngineError| e.context(format!("column \"{name}\""));
+    let of_column = |e: LanguageError| e.context(format!("column \"{name}\""));
     let kind = column_type(&column.data_type).map_err(of_column)?;
     let mut checks = Vec::new();
     let mut def = ColumnDef {
@@ -232,11 +232,11 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
     if numbered {
         if !def.data_type.is_signed_integer() {
             let message = "identity column type must be smallint, integer, or bigint";
-            return Err(of_column(EngineError::new(ErrorKind::InvalidParameter, message)));
+            return Err(of_column(LanguageError::new(ErrorKind::InvalidParameter, message)));
         }
         if def.default.is_some() || def.generated.is_some() {
             let message = "both default and identity specified";
-            return Err(of_column(EngineError::new(ErrorKind::Syntax, message)));
+            return Err(of_column(LanguageError::new(ErrorKind::Syntax, message)));
         }
         def.nullable = false;
         def.default = Some(NUMBERED.to_owned());
@@ -248,7 +248,7 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
     } else {
         return Ok((def, checks));
     };
-    Err(of_column(EngineError::new(ErrorKind::InvalidDefinition, contradiction)))
+    Err(of_column(LanguageError::new(ErrorKind::InvalidDefinition, contradiction)))
 }
 
 /// The DEFAULT of a numbered column, until its table is known.
@@ -321,7 +321,7 @@ impl<'a> Checks<'a> {
         let taken = |name: &str| self.found.iter().any(|c| c.name == name);
         let name = match check.name {
             Some(name) if taken(&name) => {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::InvalidDefinition,
                     format!("constraint \"{name}\" of table \"{}\" is there already: choose another name", self.table),
                 ));

@@ -5,7 +5,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// Most operators of one chain.
 const MOST_OPERATORS: usize = 2_000;
@@ -132,10 +132,10 @@ pub(crate) fn check_calls(operands: &[Expr]) -> Result<()> {
     Ok(())
 }
 
-fn too_many() -> EngineError {
+fn too_many() -> LanguageError {
     let message = "the statement is too complex: too many operators in one chain";
     let hint = "Put many values into one list: x = ANY ($1), or x IN (1, 2, 3)";
-    EngineError::new(ErrorKind::LimitExceeded, message).with_hint(hint)
+    LanguageError::new(ErrorKind::LimitExceeded, message).with_hint(hint)
 }
 
 #[cfg(test)]

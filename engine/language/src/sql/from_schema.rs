@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use zxq_catalog::{ColumnDef, TableDef};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::create_table::{check_columns, read_column};
 use crate::sql::ident::normalise;
 use crate::sql::options::TableLayout;
@@ -49,7 +49,7 @@ pub fn table_for_load(
 /// Gives columns the types that a text such as `price DECIMAL(18,4), qty BIGINT` names.
 fn apply_types(columns: &mut [ColumnDef], types: &str) -> Result<()> {
     let wrong = |e: ParserError| {
-        EngineError::new(
+        LanguageError::new(
             ErrorKind::InvalidParameter,
             format!("types cannot be \"{types}\": write columns and types, as price DECIMAL(18,4), qty BIGINT ({e})"),
         )
@@ -61,14 +61,14 @@ fn apply_types(columns: &mut [ColumnDef], types: &str) -> Result<()> {
         let name = normalise(&column.name);
         let known = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
         let Some(place) = columns.iter_mut().find(|c| c.name.eq_ignore_ascii_case(&name)) else {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::UndefinedColumn,
                 format!("types names column \"{name}\", which the source does not have; it has {known}"),
             ));
         };
         let (typed, checks) = read_column(&column)?;
         if !checks.is_empty() || typed.generated.is_some() {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::FeatureNotSupported,
                 format!(
                     "types gives column \"{name}\" more than a type: create the table first, with what it shall check"
@@ -116,7 +116,7 @@ fn columns_with(schema: &Schema, type_of: impl Fn(&Field) -> Option<ColumnType>)
         .iter()
         .map(|field| {
             let kind = type_of(field).filter(|_| !is_doubtful(field.data_type())).ok_or_else(|| {
-                EngineError::new(
+                LanguageError::new(
                     ErrorKind::FeatureNotSupported,
                     format!(
                         "column \"{}\" is of type {}, which a table cannot hold: leave the column out or cast it",

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 pub use zxq_catalog::quoting::{quoted, quoted_text};
 
 use super::keywords;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// Longest name, in bytes; PostgreSQL's limit, which clients rely on.
 const MAX_NAME: usize = 63;
@@ -28,7 +28,7 @@ pub fn table_name(name: &ObjectName) -> Result<String> {
         [schema, table] if schema == "public" => table,
         [_, schema, table] if schema == "public" => table,
         _ => {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::InvalidDefinition,
                 format!(
                     "cannot make or change a table called {name}: tables live in schema public, write just the \
@@ -52,7 +52,10 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(EngineError::new(ErrorKind::InvalidDefinition, format!("{what} name {name:?} {problem}: choose another name")))
+    Err(LanguageError::new(
+        ErrorKind::InvalidDefinition,
+        format!("{what} name {name:?} {problem}: choose another name"),
+    ))
 }
 
 /// A name as it must be written in SQL: quoted when it would otherwise be folded or read as a keyword.

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Expr, Ident, Inde
 use zxq_catalog::{KeyDef, KeyKind, TableDef};
 
 use super::ident::normalise;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// Adds the keys that columns and constraints declare to a definition.
 ///
@@ -44,7 +44,7 @@ pub(super) fn declare_constraint(def: &mut TableDef, constraint: &TableConstrain
 fn add(def: &mut TableDef, kind: KeyKind, name: Option<&Ident>, columns: Vec<String>) -> Result<()> {
     if kind == KeyKind::Primary && def.keys().iter().any(|key| key.kind == KeyKind::Primary) {
         let message = format!("multiple primary keys for table \"{}\" are not allowed", def.name);
-        return Err(EngineError::new(ErrorKind::InvalidDefinition, message));
+        return Err(LanguageError::new(ErrorKind::InvalidDefinition, message));
     }
     check_columns(def, &columns)?;
     if kind == KeyKind::Primary {
@@ -58,7 +58,7 @@ fn add(def: &mut TableDef, kind: KeyKind, name: Option<&Ident>, columns: Vec<Str
     };
     if def.keys().iter().any(|key| key.name == name) || def.checks.iter().any(|check| check.name == name) {
         let message = format!("constraint \"{name}\" for relation \"{}\" already exists", def.name);
-        return Err(EngineError::new(ErrorKind::DuplicateObject, message));
+        return Err(LanguageError::new(ErrorKind::DuplicateObject, message));
     }
     def.add_key(&KeyDef { name, kind, columns });
     Ok(())
@@ -82,7 +82,7 @@ pub fn check_columns(def: &TableDef, columns: &[String]) -> Result<()> {
         None => Ok(()),
         Some(column) => {
             let message = format!("column \"{column}\" named in key does not exist");
-            Err(EngineError::new(ErrorKind::UndefinedColumn, message))
+            Err(LanguageError::new(ErrorKind::UndefinedColumn, message))
         }
     }
 }
@@ -94,7 +94,7 @@ pub fn check_columns(def: &TableDef, columns: &[String]) -> Result<()> {
 pub fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
     let name = |column: &IndexColumn| match &column.column.expr {
         Expr::Identifier(ident) => Ok(normalise(ident)),
-        other => Err(EngineError::new(
+        other => Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!("an index on the expression {other} is not supported: name a column"),
         )),

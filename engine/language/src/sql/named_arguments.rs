@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 const MAKE_INTERVAL: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
 const TIME_BUCKET: [&str; 5] = ["bucket_width", "ts", "timezone", "origin", "offset"];
@@ -12,7 +12,7 @@ const TIME_BUCKET: [&str; 5] = ["bucket_width", "ts", "timezone", "origin", "off
 ///
 /// # Errors
 /// A name that it does not have, or one given twice.
-pub(super) fn order(function: &mut Function) -> Result<(), EngineError> {
+pub(super) fn order(function: &mut Function) -> Result<(), LanguageError> {
     let name = function.name.to_string().to_ascii_lowercase();
     let (names, missing): (&[&str], Value) = match name.as_str() {
         "make_interval" => (&MAKE_INTERVAL, Value::Number("0".to_owned(), false)),
@@ -24,7 +24,7 @@ pub(super) fn order(function: &mut Function) -> Result<(), EngineError> {
         return Ok(());
     }
     let mut places: Vec<Option<FunctionArgExpr>> = vec![None; names.len()];
-    let wrong = |what: String| EngineError::new(ErrorKind::UndefinedFunction, format!("function {name}: {what}"));
+    let wrong = |what: String| LanguageError::new(ErrorKind::UndefinedFunction, format!("function {name}: {what}"));
     for (position, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Named { name: given, arg, .. } => {

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{Expr, SqlOption, UnaryOperator, Value};
 use zxq_catalog::hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE};
 use zxq_catalog::{ColumnDef, Granularity, Partitioning, TableDef};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::cold_format::ColdFormat;
 use crate::sql::ident::normalise;
 use crate::values::interval::{approximate_duration, parse_interval};
@@ -82,7 +82,7 @@ pub fn parse_age(text: &str) -> Result<Age> {
     };
     match age {
         Some(age) => Ok(Age::After(age)),
-        None => Err(EngineError::new(
+        None => Err(LanguageError::new(
             ErrorKind::InvalidParameter,
             format!("{text:?} is not an age: write '7 days', '12 hours', '1h', a number of seconds, or 'never'"),
         )),
@@ -134,17 +134,17 @@ pub(super) fn read_options(options: &[SqlOption]) -> Result<BTreeMap<String, Str
     Ok(found)
 }
 
-fn unknown(name: &str) -> EngineError {
+fn unknown(name: &str) -> LanguageError {
     let mut known: Vec<&str> = LAYOUT.iter().chain(KEPT.iter()).copied().collect();
     known.sort_unstable();
-    EngineError::new(
+    LanguageError::new(
         ErrorKind::InvalidParameter,
         format!("unknown table option \"{name}\"; the options are {}", known.join(", ")),
     )
 }
 
-fn invalid(name: &str, why: &str) -> EngineError {
-    EngineError::new(ErrorKind::InvalidParameter, format!("table option \"{name}\": {why}"))
+fn invalid(name: &str, why: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidParameter, format!("table option \"{name}\": {why}"))
 }
 
 /// A literal, a name, or a list of names in parentheses, as text.
@@ -310,7 +310,7 @@ fn column_list<'a>(option: &str, text: &str, columns: &'a [ColumnDef]) -> Result
         });
         let Some(column) = column else {
             let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::UndefinedColumn,
                 format!(
                     "table option \"{option}\" names column \"{name}\", which the table does not have; it has {}",
@@ -402,7 +402,7 @@ pub(super) fn kept_options(options: &BTreeMap<String, String>) -> Result<BTreeMa
 }
 
 fn cold_format(text: &str) -> Result<String> {
-    let format: ColdFormat = text.parse().map_err(|e: EngineError| invalid(COLD_FORMAT, &e.to_string()))?;
+    let format: ColdFormat = text.parse().map_err(|e: LanguageError| invalid(COLD_FORMAT, &e.to_string()))?;
     Ok(format.name().to_owned())
 }
 

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::sql::postgres_operators::{self, call};
 use crate::sql::{balanced, named_arguments, text_literals};
 use crate::values::interval;
@@ -27,7 +27,7 @@ const MAX_DIGITS: i64 = 38;
 ///
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
-pub fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
+pub fn rewrite(statement: &mut DfStatement) -> Result<(), LanguageError> {
     visit(statement, &mut Forms)
 }
 
@@ -35,7 +35,7 @@ pub fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// As [`rewrite`].
-pub fn rewrite_expression(expr: &mut Expr) -> Result<(), EngineError> {
+pub fn rewrite_expression(expr: &mut Expr) -> Result<(), LanguageError> {
     match expr.visit(&mut Forms) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -47,7 +47,7 @@ pub fn rewrite_expression(expr: &mut Expr) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// None that there are today: it goes through a statement as [`rewrite`] does, and refuses nothing.
-pub fn tell_columns_apart(statement: &mut DfStatement) -> Result<(), EngineError> {
+pub fn tell_columns_apart(statement: &mut DfStatement) -> Result<(), LanguageError> {
     let top = match statement {
         DfStatement::Statement(ast) => match ast.as_mut() {
             datafusion::sql::sqlparser::ast::Statement::Query(query) => select_of(query),
@@ -63,7 +63,10 @@ pub fn tell_columns_apart(statement: &mut DfStatement) -> Result<(), EngineError
     visit(statement, &mut Repeated)
 }
 
-fn visit<V: VisitorMut<Break = EngineError>>(statement: &mut DfStatement, visitor: &mut V) -> Result<(), EngineError> {
+fn visit<V: VisitorMut<Break = LanguageError>>(
+    statement: &mut DfStatement,
+    visitor: &mut V,
+) -> Result<(), LanguageError> {
     let flow = match statement {
         DfStatement::Statement(ast) => ast.visit(visitor),
         DfStatement::Explain(explain) => return visit(&mut explain.statement, visitor),
@@ -78,12 +81,12 @@ fn visit<V: VisitorMut<Break = EngineError>>(statement: &mut DfStatement, visito
 struct Forms;
 
 impl VisitorMut for Forms {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<LanguageError> {
         let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
         if fetch.with_ties || fetch.percent {
-            return ControlFlow::Break(EngineError::new(
+            return ControlFlow::Break(LanguageError::new(
                 ErrorKind::FeatureNotSupported,
                 "FETCH FIRST is supported as FETCH FIRST n ROWS ONLY: use rank() in a subquery instead",
             ));
@@ -99,7 +102,7 @@ impl VisitorMut for Forms {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<LanguageError> {
         let alias = match table {
             TableFactor::Table { name, args: Some(_), alias: Some(alias), .. }
             | TableFactor::Function { name, alias: Some(alias), .. }
@@ -118,7 +121,7 @@ impl VisitorMut for Forms {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<LanguageError> {
         balanced::rewrite(expr);
         if let Err(error) = text_literals::rewrite(expr).and_then(|()| postgres_operators::rewrite(expr)) {
             return ControlFlow::Break(error);
@@ -229,9 +232,9 @@ fn fits_decimal(literal: &str) -> bool {
 struct Repeated;
 
 impl VisitorMut for Repeated {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<LanguageError> {
         if let Some(select) = select_of(query) {
             name_repeated(select, false);
         }

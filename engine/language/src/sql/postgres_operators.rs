@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript, UnaryOperator, Value,
 };
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::values::array_text;
 
 mod overlaps;
@@ -40,13 +40,13 @@ pub(crate) fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Exp
 ///
 /// # Errors
 /// Collations that are not known.
-pub(crate) fn rewrite(expr: &mut Expr) -> Result<(), EngineError> {
+pub(crate) fn rewrite(expr: &mut Expr) -> Result<(), LanguageError> {
     while rewrite_once(expr)? {}
     Ok(())
 }
 
 /// True where something was put in the place of the node.
-fn rewrite_once(expr: &mut Expr) -> Result<bool, EngineError> {
+fn rewrite_once(expr: &mut Expr) -> Result<bool, LanguageError> {
     let replaced = match expr {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => bind_minus(inner),
         Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
@@ -73,7 +73,7 @@ fn rewrite_once(expr: &mut Expr) -> Result<bool, EngineError> {
         }
         Expr::Like { escape_char: Some(escape), .. } | Expr::ILike { escape_char: Some(escape), .. } if matches!(&escape.value, Value::SingleQuotedString(text) if text.chars().count() > 1) =>
         {
-            let error = EngineError::new(ErrorKind::InvalidEscape, "invalid escape string");
+            let error = LanguageError::new(ErrorKind::InvalidEscape, "invalid escape string");
             return Err(error.with_hint("Escape string must be empty or one character."));
         }
         Expr::SimilarTo { escape_char, pattern, expr: text, negated } => {
@@ -169,7 +169,7 @@ fn unary(op: UnaryOperator, inner: &mut Expr) -> Option<Expr> {
     Some(call(name, [argument]))
 }
 
-fn check_collation(collation: &ObjectName) -> Result<(), EngineError> {
+fn check_collation(collation: &ObjectName) -> Result<(), LanguageError> {
     let parts: Vec<String> = collation.0.iter().filter_map(|part| part.as_ident()).map(super::normalise).collect();
     let known = match parts.as_slice() {
         [name] => is_known(name),
@@ -180,7 +180,7 @@ fn check_collation(collation: &ObjectName) -> Result<(), EngineError> {
         return Ok(());
     }
     let name = parts.join(".");
-    let error = EngineError::new(
+    let error = LanguageError::new(
         ErrorKind::UndefinedObject,
         format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
     );

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::ident::normalise;
 use super::statement::parse_expression;
 use super::using_columns::{Names, name_of};
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// Rewrites all queries of a statement.
 ///
@@ -41,16 +41,16 @@ pub fn rewrite(statement: &mut DfStatement) -> Result<()> {
 struct Queries;
 
 impl VisitorMut for Queries {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<LanguageError> {
         match rewrite_query(query) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<LanguageError> {
         match refuse_table(table) {
             Some(what) => ControlFlow::Break(unsupported(what)),
             None => ControlFlow::Continue(()),
@@ -58,8 +58,8 @@ impl VisitorMut for Queries {
     }
 }
 
-fn unsupported(what: &str) -> EngineError {
-    EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported"))
+fn unsupported(what: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported"))
 }
 
 fn rewrite_query(query: &mut Query) -> Result<()> {
@@ -88,7 +88,7 @@ fn rewrite_query(query: &mut Query) -> Result<()> {
             if let Expr::Value(value) = &item.expr
                 && matches!(value.value, Value::SingleQuotedString(_))
             {
-                return Err(EngineError::new(ErrorKind::Syntax, "non-integer constant in ORDER BY"));
+                return Err(LanguageError::new(ErrorKind::Syntax, "non-integer constant in ORDER BY"));
             }
         }
         distinct_on(select, order)?;
@@ -107,7 +107,7 @@ fn rewrite_query(query: &mut Query) -> Result<()> {
             }
         }
         Some(LimitClause::OffsetCommaLimit { .. }) => {
-            return Err(EngineError::new(ErrorKind::Syntax, "LIMIT #,# is not supported: use LIMIT and OFFSET"));
+            return Err(LanguageError::new(ErrorKind::Syntax, "LIMIT #,# is not supported: use LIMIT and OFFSET"));
         }
         None => {}
     }
@@ -155,7 +155,7 @@ fn refuse_clauses(select: &Select) -> Result<()> {
     for join in joins {
         match &join.join_operator {
             JoinOperator::AsOf { .. } => {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::FeatureNotSupported,
                     "ASOF JOIN is not supported: use LEFT JOIN LATERAL (SELECT … ORDER BY … DESC LIMIT 1) x ON true",
                 ));
@@ -210,19 +210,19 @@ fn inherit(spec: &mut WindowSpec, known: &[(String, WindowSpec)]) -> Result<()> 
     let Some(name) = spec.window_name.take() else { return Ok(()) };
     let name = normalise(&name);
     let Some((_, base)) = known.iter().find(|(known, _)| *known == name) else {
-        return Err(EngineError::new(ErrorKind::UndefinedObject, format!("window \"{name}\" does not exist")));
+        return Err(LanguageError::new(ErrorKind::UndefinedObject, format!("window \"{name}\" does not exist")));
     };
     if !spec.partition_by.is_empty() {
         let message = format!("cannot override PARTITION BY clause of window \"{name}\"");
-        return Err(EngineError::new(ErrorKind::Windowing, message));
+        return Err(LanguageError::new(ErrorKind::Windowing, message));
     }
     if !spec.order_by.is_empty() && !base.order_by.is_empty() {
         let message = format!("cannot override ORDER BY clause of window \"{name}\"");
-        return Err(EngineError::new(ErrorKind::Windowing, message));
+        return Err(LanguageError::new(ErrorKind::Windowing, message));
     }
     if base.window_frame.is_some() {
         let message = format!("cannot copy window \"{name}\" because it has a frame clause");
-        return Err(EngineError::new(ErrorKind::Windowing, message));
+        return Err(LanguageError::new(ErrorKind::Windowing, message));
     }
     spec.partition_by.clone_from(&base.partition_by);
     if spec.order_by.is_empty() {
@@ -238,19 +238,19 @@ struct Windows {
 }
 
 impl VisitorMut for Windows {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<LanguageError> {
         self.depth += 1;
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<EngineError> {
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<LanguageError> {
         self.depth -= 1;
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<LanguageError> {
         if self.depth == 0
             && let Expr::Function(function) = expr
             && let Some(WindowType::WindowSpec(spec)) = &mut function.over
@@ -318,7 +318,7 @@ fn of_result<'a>(expr: &'a Expr, select: &'a Select) -> Option<&'a Expr> {
 fn distinct_on(select: &mut Select, order: &mut [OrderByExpr]) -> Result<()> {
     let Some(Distinct::On(given)) = &select.distinct else { return Ok(()) };
     let wrong = || {
-        EngineError::new(
+        LanguageError::new(
             ErrorKind::InvalidColumnReference,
             "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
         )
@@ -374,7 +374,7 @@ fn input_columns(select: &Select, order: &mut [OrderByExpr]) {
 /// `FETCH FIRST n ROWS WITH TIES` as `QUALIFY rank() OVER (ORDER BY …) <= n`.
 fn with_ties(query: &mut Query) -> Result<()> {
     let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &query.order_by else {
-        return Err(EngineError::new(ErrorKind::Syntax, "WITH TIES cannot be specified without ORDER BY clause"));
+        return Err(LanguageError::new(ErrorKind::Syntax, "WITH TIES cannot be specified without ORDER BY clause"));
     };
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Err(unsupported("WITH TIES behind UNION, INTERSECT, EXCEPT or VALUES"));
@@ -419,13 +419,16 @@ fn row_count(expr: &mut Expr) -> Result<()> {
                 _ => return Ok(()),
             };
             let number: f64 = digits.parse().map_err(|_| {
-                EngineError::new(ErrorKind::InvalidText, format!("invalid input syntax for type bigint: \"{digits}\""))
+                LanguageError::new(
+                    ErrorKind::InvalidText,
+                    format!("invalid input syntax for type bigint: \"{digits}\""),
+                )
             })?;
             value.value = Value::Number(format!("{}", number.round_ties_even() as i64), false);
             Ok(())
         }
         Expr::UnaryOp { op: UnaryOperator::Minus, .. } => Ok(()),
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Err(EngineError::new(
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Err(LanguageError::new(
             ErrorKind::InvalidColumnReference,
             "argument of LIMIT or OFFSET must not contain variables",
         )),

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::ident::normalise;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// Views that one statement may name, those in views counted.
 const MOST_VIEWS: usize = 1_000;
@@ -30,7 +30,7 @@ pub enum Meaning {
 ///
 /// # Errors
 /// What `meaning` says; [`ErrorKind::LimitExceeded`] for views without an end.
-pub fn resolve<E: From<EngineError>>(
+pub fn resolve<E: From<LanguageError>>(
     statement: &mut DfStatement,
     meaning: &mut dyn FnMut(&[String]) -> Result<Meaning, E>,
 ) -> Result<(), E> {
@@ -45,7 +45,7 @@ pub fn resolve<E: From<EngineError>>(
 ///
 /// # Errors
 /// As there.
-pub fn resolve_ast<E: From<EngineError>>(
+pub fn resolve_ast<E: From<LanguageError>>(
     ast: &mut Ast,
     meaning: &mut dyn FnMut(&[String]) -> Result<Meaning, E>,
 ) -> Result<(), E> {
@@ -92,7 +92,7 @@ struct Resolver<'a, E> {
     prefixes: Vec<Vec<String>>,
 }
 
-impl<E: From<EngineError>> Resolver<'_, E> {
+impl<E: From<LanguageError>> Resolver<'_, E> {
     fn is_defined(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.names[..scope.visible].iter().any(|defined| defined == name))
     }
@@ -109,7 +109,7 @@ impl<E: From<EngineError>> Resolver<'_, E> {
             Meaning::View(..) => {
                 let view = parts.last().cloned().unwrap_or_default();
                 let message = format!("cannot insert into view \"{view}\"");
-                Err(EngineError::new(ErrorKind::WrongObjectType, message).into())
+                Err(LanguageError::new(ErrorKind::WrongObjectType, message).into())
             }
         }
     }
@@ -139,7 +139,7 @@ impl<E: From<EngineError>> Resolver<'_, E> {
                 self.views += 1;
                 if self.views > MOST_VIEWS {
                     let message = format!("a statement names at most {MOST_VIEWS} views");
-                    return Err(EngineError::new(ErrorKind::LimitExceeded, message).into());
+                    return Err(LanguageError::new(ErrorKind::LimitExceeded, message).into());
                 }
                 let mut names: Vec<String> = columns;
                 let given = alias.take();
@@ -169,7 +169,7 @@ impl<E: From<EngineError>> Resolver<'_, E> {
     }
 }
 
-impl<E: From<EngineError>> VisitorMut for Resolver<'_, E> {
+impl<E: From<LanguageError>> VisitorMut for Resolver<'_, E> {
     type Break = E;
 
     fn pre_visit_statement(&mut self, statement: &mut Ast) -> ControlFlow<E> {

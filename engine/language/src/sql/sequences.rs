@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::ident::{normalise, quote_ident};
 use super::statement::parse_expression;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// The functions.
 const FUNCTIONS: [&str; 4] = ["nextval", "currval", "setval", "lastval"];
@@ -136,7 +136,7 @@ impl SequenceDef {
                     }
                     None => {
                         let (word, bound) = if up { ("maximum", self.most) } else { ("minimum", self.least) };
-                        return Err(EngineError::new(
+                        return Err(LanguageError::new(
                             ErrorKind::SequenceExhausted,
                             format!("nextval: reached {word} value of sequence \"{name}\" ({bound})"),
                         ));
@@ -155,7 +155,7 @@ impl SequenceDef {
     pub fn set(&mut self, name: &str, number: i64, is_called: bool) -> Result<()> {
         if !(self.least..=self.most).contains(&number) {
             let (least, most) = (self.least, self.most);
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::NumericOutOfRange,
                 format!("setval: value {number} is out of bounds for sequence \"{name}\" ({least}..{most})"),
             ));
@@ -184,8 +184,8 @@ impl SequenceDef {
     }
 }
 
-fn invalid(message: impl Into<String>) -> EngineError {
-    EngineError::new(ErrorKind::InvalidParameter, message)
+fn invalid(message: impl Into<String>) -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidParameter, message)
 }
 
 fn integer(expr: &Expr) -> Result<i64> {
@@ -201,7 +201,7 @@ fn integer(expr: &Expr) -> Result<i64> {
         }
     }
     let number = digits(expr).and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| EngineError::new(ErrorKind::Syntax, format!("an integer was expected, not {expr}")))
+    number.ok_or_else(|| LanguageError::new(ErrorKind::Syntax, format!("an integer was expected, not {expr}")))
 }
 
 /// The sequence that a DEFAULT such as `nextval('t_a_seq'::regclass)` takes numbers from.
@@ -268,7 +268,7 @@ pub fn calls(statement: &DfStatement) -> Result<Vec<Call>> {
     let mut found = Calls::default();
     let _: ControlFlow<()> = Visit::visit(ast.as_ref(), &mut found);
     if !found.calls.is_empty() && found.over_rows {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             "nextval and its like are not supported in queries that read rows",
         )

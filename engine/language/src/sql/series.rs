@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::postgres_operators::{call, take};
 use super::query_forms::has_arguments;
 use super::statement::parse_expression;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// The function that gives a series as an array.
 const ARRAY: &str = "series_array";
@@ -39,13 +39,13 @@ pub fn rewrite(statement: &mut DfStatement) -> Result<()> {
 struct Series;
 
 impl VisitorMut for Series {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<LanguageError> {
         for_each_select(&mut query.body, &mut select_list)
     }
 
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<LanguageError> {
         if let Some(rows) = as_subquery(table) {
             *table = rows;
         }
@@ -53,7 +53,7 @@ impl VisitorMut for Series {
     }
 }
 
-type Flow = ControlFlow<EngineError>;
+type Flow = ControlFlow<LanguageError>;
 
 fn for_each_select(body: &mut SetExpr, each: &mut impl FnMut(&mut Select) -> Flow) -> Flow {
     match body {
@@ -89,7 +89,7 @@ struct Calls {
 }
 
 impl VisitorMut for Calls {
-    type Break = EngineError;
+    type Break = LanguageError;
 
     fn pre_visit_query(&mut self, _: &mut Query) -> Flow {
         self.depth += 1;
@@ -112,7 +112,7 @@ impl VisitorMut for Calls {
             && let Some(place) = self.refused.or(self.inside.last().copied())
         {
             let message = format!("set-returning functions are not allowed in {place}");
-            return ControlFlow::Break(EngineError::new(ErrorKind::FeatureNotSupported, message));
+            return ControlFlow::Break(LanguageError::new(ErrorKind::FeatureNotSupported, message));
         }
         ControlFlow::Continue(())
     }

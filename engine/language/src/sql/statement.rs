@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::error::{EngineError, ErrorKind, Result, type_names};
+use crate::error::{ErrorKind, LanguageError, Result, type_names};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
 use crate::sql::syntax_error::{self, expected};
@@ -352,7 +352,7 @@ fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
     }
     if let (None, Some(option)) = (&analyze, of_running.first()) {
         let message = format!("EXPLAIN option {} requires ANALYZE", option.to_uppercase());
-        return Err(EngineError::new(ErrorKind::InvalidParameter, message));
+        return Err(LanguageError::new(ErrorKind::InvalidParameter, message));
     }
     let span = tokens[1].span;
     let format = json.then(|| {
@@ -370,12 +370,12 @@ fn explain_format(format: &str) -> Result<bool> {
     match format {
         "text" => Ok(false),
         "json" => Ok(true),
-        "xml" | "yaml" => Err(EngineError::new(
+        "xml" | "yaml" => Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!("EXPLAIN with the format {format} is not supported"),
         )
         .with_hint("Use the format text or json")),
-        _ => Err(EngineError::new(
+        _ => Err(LanguageError::new(
             ErrorKind::InvalidParameter,
             format!("unrecognized value for EXPLAIN option \"format\": \"{format}\""),
         )),

@@ -4,10 +4,10 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::error::{EngineError, ErrorKind, Place};
+use crate::error::{ErrorKind, LanguageError, Place};
 
 /// The error for a token that cannot stand where it stands.
-pub(super) fn expected(what: &str, found: &TokenWithSpan) -> EngineError {
+pub(super) fn expected(what: &str, found: &TokenWithSpan) -> LanguageError {
     let start = found.span.start;
     let (message, place) = match &found.token {
         Token::EOF => (format!("syntax error at end of input: expected {what}"), None),
@@ -16,28 +16,27 @@ pub(super) fn expected(what: &str, found: &TokenWithSpan) -> EngineError {
             (format!("syntax error at or near \"{token}\": expected {what}"), place)
         }
     };
-    EngineError::new(ErrorKind::Syntax, message).at(place)
+    LanguageError::new(ErrorKind::Syntax, message).at(place)
 }
 
 /// Rewords what sqlparser says.
-pub(super) fn from_parser(error: &ParserError) -> EngineError {
+pub(super) fn from_parser(error: &ParserError) -> LanguageError {
     let (message, place) = match error {
         ParserError::RecursionLimitExceeded => {
-            return EngineError::new(ErrorKind::LimitExceeded, "the statement is nested too deeply");
+            return LanguageError::new(ErrorKind::LimitExceeded, "the statement is nested too deeply");
         }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => reword(text),
     };
-    EngineError::new(ErrorKind::Syntax, message).at(place)
+    LanguageError::new(ErrorKind::Syntax, message).at(place)
 }
 
 /// Rewords what DataFusion's parser says.
-pub(super) fn from_datafusion(error: DataFusionError) -> EngineError {
+pub(super) fn from_datafusion(error: DataFusionError) -> LanguageError {
     match error {
         DataFusionError::SQL(inner, _) => from_parser(&inner),
         DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => from_datafusion(*inner),
-        other => {
-            EngineError::new(ErrorKind::Syntax, format!("syntax error: {}", other.strip_backtrace())).with_source(other)
-        }
+        other => LanguageError::new(ErrorKind::Syntax, format!("syntax error: {}", other.strip_backtrace()))
+            .with_source(other),
     }
 }
 

@@ -4,13 +4,13 @@
 use datafusion::sql::sqlparser::ast::{DataType, Expr, Value};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// Rewrites one node of an expression; what it does not know stays as it is.
 ///
 /// # Errors
 /// Digits of a `B'…'` that are neither 0 nor 1.
-pub(super) fn rewrite(expr: &mut Expr) -> Result<(), EngineError> {
+pub(super) fn rewrite(expr: &mut Expr) -> Result<(), LanguageError> {
     match expr {
         Expr::Value(value) => {
             // The parser has read the escapes already.
@@ -24,7 +24,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), EngineError> {
             {
                 if let Some(other) = bits.chars().find(|bit| !matches!(bit, '0' | '1')) {
                     let message = format!("\"{other}\" is not a valid binary digit");
-                    return Err(EngineError::new(ErrorKind::InvalidText, message));
+                    return Err(LanguageError::new(ErrorKind::InvalidText, message));
                 }
                 value.value = Value::SingleQuotedString(std::mem::take(bits));
             }

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use zxq_catalog::declared;
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 #[cfg(test)]
 mod tests;
@@ -99,7 +99,7 @@ fn array(element: &SqlType) -> Result<ColumnType> {
     let sql_type = format!("{}[]", column_type(element)?.sql_type);
     match declared::row_type(&sql_type) {
         Some(_) => Ok(ColumnType::of(DataType::Utf8View, sql_type)),
-        None => Err(EngineError::new(
+        None => Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "columns of type {sql_type} are not supported: the elements of an array are numbers, booleans, dates, \
@@ -115,7 +115,7 @@ fn timestamp_type(precision: Option<u64>, zone: &TimezoneInfo) -> Result<ColumnT
     if let Some(digits) = precision
         && digits != 6
     {
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             format!(
                 "{name}({digits}) is not supported: timestamps are kept to the microsecond, write {name} (and keep \
@@ -134,7 +134,7 @@ fn limited(name: &str, length: &Option<CharacterLength>, default: Option<u64>) -
     };
     let Some(length) = length else { return Ok(text_named(name)) };
     let max_chars = u32::try_from(length).ok().filter(|n| (1..=10_485_760).contains(n)).ok_or_else(|| {
-        EngineError::new(
+        LanguageError::new(
             ErrorKind::InvalidDefinition,
             format!("{name}({length}): the length must be between 1 and 10485760 characters"),
         )
@@ -157,7 +157,7 @@ fn decimal(info: &ExactNumberInfo) -> Result<ColumnType> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
         ExactNumberInfo::Precision(precision) => (precision, 0),
         ExactNumberInfo::None => {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::InvalidDefinition,
                 "NUMERIC needs a precision and a scale here, for example NUMERIC(20,8): at most 38 digits, and none \
                  are rounded away unasked",
@@ -175,7 +175,7 @@ pub(super) fn decimal_type(precision: u64, scale: i64) -> Result<ColumnType> {
         (Some(p), Some(s)) if i64::from(s) <= i64::from(p) => {
             Ok(ColumnType::of(DataType::Decimal128(p, s), format!("DECIMAL({p},{s})")))
         }
-        _ => Err(EngineError::new(
+        _ => Err(LanguageError::new(
             ErrorKind::InvalidDefinition,
             format!(
                 "DECIMAL({precision},{scale}): the precision must be between 1 and {DECIMAL128_MAX_PRECISION}, the \
@@ -198,7 +198,7 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
         ("serial" | "serial4", []) => Ok(ColumnType::of(DataType::Int32, "INTEGER")),
         ("bigserial" | "serial8", []) => Ok(ColumnType::of(DataType::Int64, "BIGINT")),
         (known, _) if NOT_KEPT.contains(&known) => Err(unsupported(name)),
-        _ => Err(EngineError::new(
+        _ => Err(LanguageError::new(
             ErrorKind::UndefinedObject,
             format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),
         )),
@@ -253,7 +253,7 @@ const NOT_KEPT: [&str; 41] = [
 const KNOWN_TYPES: &str = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, \
                            TIMESTAMPTZ, TIME, INTERVAL, TEXT, VARCHAR(n), CHAR(n), UUID, JSON, JSONB, BYTEA and arrays";
 
-fn unsupported(name: &str) -> EngineError {
+fn unsupported(name: &str) -> LanguageError {
     let lower = name.to_ascii_lowercase();
     let instead = if lower.starts_with("tinyint") || lower.contains("unsigned") {
         "use SMALLINT, INTEGER or BIGINT"
@@ -266,7 +266,7 @@ fn unsupported(name: &str) -> EngineError {
     } else {
         "use one of those"
     };
-    EngineError::new(
+    LanguageError::new(
         ErrorKind::FeatureNotSupported,
         format!("columns of type {name} are not supported: zxq's types are {KNOWN_TYPES}; {instead}"),
     )

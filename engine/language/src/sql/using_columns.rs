@@ -14,13 +14,13 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::ident::normalise;
 use super::postgres_operators::call;
-use crate::error::EngineError;
+use crate::error::LanguageError;
 
 /// Rewrites all queries of a statement.
 pub fn rewrite(statement: &mut DfStatement) {
     match statement {
         DfStatement::Statement(ast) => {
-            let _: ControlFlow<EngineError> = ast.visit(&mut Queries);
+            let _: ControlFlow<LanguageError> = ast.visit(&mut Queries);
         }
         DfStatement::Explain(explain) => rewrite(&mut explain.statement),
         _ => {}
@@ -30,9 +30,9 @@ pub fn rewrite(statement: &mut DfStatement) {
 struct Queries;
 
 impl VisitorMut for Queries {
-    type Break = EngineError;
+    type Break = LanguageError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<LanguageError> {
         let order = match &mut query.order_by {
             Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) => order.as_mut_slice(),
             _ => &mut [],

@@ -5,9 +5,9 @@ use arrow::array::{
     TimestampNanosecondArray, UInt64Array,
 };
 use arrow::util::display::array_value_to_string;
+use zxq_language::sql::types::{timestamp, timestamptz};
 
 use super::*;
-use crate::sql::types::{timestamp, timestamptz};
 use CastProblem::{Invalid, Overflow, TooLong};
 
 fn column(data_type: DataType) -> ColumnDef {

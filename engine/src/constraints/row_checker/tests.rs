@@ -7,9 +7,9 @@ use arrow::array::{
 use arrow::datatypes::{Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
+use zxq_language::sql::{create_table, parse};
 
 use super::*;
-use crate::sql::{create_table, parse};
 
 /// 2024-01-02 12:00:00 UTC.
 const NOON: i64 = 1_704_196_800_000_000;

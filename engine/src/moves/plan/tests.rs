@@ -7,11 +7,11 @@ const DAY_US: i64 = 86_400_000_000;
 
 pub(crate) fn snapshot(options: &[(&str, &str)], segments: &[(Tier, i32)]) -> Snapshot {
     let sql = "CREATE TABLE t (ts TIMESTAMPTZ, symbol TEXT, trade_date DATE, asset_class TEXT)";
-    let statement = crate::sql::parse(sql).unwrap().remove(0);
+    let statement = zxq_language::sql::parse(sql).unwrap().remove(0);
     let Some(datafusion::sql::sqlparser::ast::Statement::CreateTable(create)) = statement.ast() else {
         panic!("not a CREATE TABLE");
     };
-    let mut def = crate::sql::create_table(create).unwrap();
+    let mut def = zxq_language::sql::create_table(create).unwrap();
     def.id = 1;
     def.options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let mut changes = vec![Change::CreateTable(Box::new(def))];

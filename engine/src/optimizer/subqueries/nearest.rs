@@ -13,8 +13,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, Limit, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort, Union,
     Window, lit,
 };
-
-use crate::functions::latest_row::latest_row;
+use zxq_language::functions::latest_row::latest_row;
 
 /// How rows are looked up.
 pub(super) struct Nearest<'a> {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn parse(sql: &str) -> Result<Procedure> {
-    Procedure::parse(&crate::sql::parse(sql)?.remove(0))
+    Procedure::parse(&zxq_language::sql::parse(sql)?.remove(0))
 }
 
 #[test]

@@ -12,18 +12,18 @@ use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
+use zxq_language::functions::times::session_zone;
+use zxq_language::semantics::day_ranges;
+use zxq_language::sql::StatementKind;
 
 use super::{Prepared, PreparedWork};
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::functions::times::session_zone;
-use crate::semantics::day_ranges;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
 use crate::session::{
     EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, sequences,
 };
-use crate::sql::StatementKind;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::write::insert_sink::{Onlooker, Onlooking};

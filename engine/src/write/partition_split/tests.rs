@@ -12,7 +12,7 @@ fn table(granularity: Granularity) -> TableDef {
         Field::new("asset_class", DataType::Utf8View, true),
         Field::new("n", DataType::Int64, false),
     ]);
-    let mut def = crate::sql::table_from_schema("t", &schema).unwrap();
+    let mut def = zxq_language::sql::table_from_schema("t", &schema).unwrap();
     def.partitioning = Partitioning {
         date_column: Some("trade_date".to_owned()),
         granularity,

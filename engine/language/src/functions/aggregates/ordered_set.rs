@@ -15,7 +15,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::no_such_function;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -160,7 +160,7 @@ impl Fractions {
         let one_row = RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::empty()), vec![], &options)?;
         let value = fraction.evaluate(&one_row)?.into_array(1)?;
         let checked = |fraction: Option<f64>| match fraction {
-            Some(fraction) if !(0.0..=1.0).contains(&fraction) => Err(EngineError::new(
+            Some(fraction) if !(0.0..=1.0).contains(&fraction) => Err(LanguageError::new(
                 ErrorKind::NumericOutOfRange,
                 format!("percentile value {fraction} is not between 0 and 1"),
             )),
@@ -172,7 +172,7 @@ impl Fractions {
             }
             let several = cast(&value.as_list::<i32>().value(0), &DataType::Float64)?;
             let several = several.as_primitive::<Float64Type>().iter().map(checked);
-            return Ok(Fractions::Several(several.collect::<Result<_, EngineError>>()?));
+            return Ok(Fractions::Several(several.collect::<Result<_, LanguageError>>()?));
         }
         let value = cast(&value, &DataType::Float64)?;
         let value = value.as_primitive::<Float64Type>();

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::no_such_function;
 use crate::values::quotient_digits::{base_10000, digits_by_weight};
 
@@ -168,8 +168,8 @@ struct Sums {
     squares: i256,
 }
 
-fn out_of_range() -> EngineError {
-    EngineError::new(ErrorKind::NumericOutOfRange, "numeric value out of range: it has more than 38 digits")
+fn out_of_range() -> LanguageError {
+    LanguageError::new(ErrorKind::NumericOutOfRange, "numeric value out of range: it has more than 38 digits")
 }
 
 impl Sums {
@@ -208,7 +208,7 @@ struct Finish {
 }
 
 impl Finish {
-    fn result(&self, sums: &Sums) -> Result<Option<i128>, EngineError> {
+    fn result(&self, sums: &Sums) -> Result<Option<i128>, LanguageError> {
         if sums.count == 0 || (sums.count == 1 && !self.population) {
             return Ok(None);
         }
@@ -383,7 +383,7 @@ impl Accumulator for Distinct {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Err(EngineError::new(
+        Err(LanguageError::new(
             ErrorKind::FeatureNotSupported,
             "variance and stddev of DISTINCT values are supported for one group of rows at a time",
         )
@@ -421,7 +421,7 @@ impl GroupsAccumulator for Many {
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         let sums = emit.take_needed(&mut self.sums);
         let results = sums.iter().map(|sums| self.finish.result(sums));
-        let results = results.collect::<Result<Decimal128Array, EngineError>>()?;
+        let results = results.collect::<Result<Decimal128Array, LanguageError>>()?;
         Ok(Arc::new(results.with_data_type(DataType::Decimal128(PRECISION, self.finish.shown as i8))))
     }
 

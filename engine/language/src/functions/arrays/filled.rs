@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::{item_of, list_of};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes};
 
 /// Most elements that the arrays of a batch are filled with.
@@ -51,7 +51,7 @@ impl Filled {
     fn push(&mut self, length: i64, places: impl Iterator<Item = Option<u64>>) -> Result<()> {
         let wanted = usize::try_from(length).ok().filter(|wanted| *wanted <= MOST - self.places.len());
         let Some(wanted) = wanted else {
-            return Err(EngineError::new(ErrorKind::LimitExceeded, "array size exceeds the maximum allowed").into());
+            return Err(LanguageError::new(ErrorKind::LimitExceeded, "array size exceeds the maximum allowed").into());
         };
         self.places.extend(places.take(wanted));
         self.end(true);
@@ -80,7 +80,7 @@ fn fill(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     for row in 0..rows {
         let range = lengths.value_offsets()[row] as usize..lengths.value_offsets()[row + 1] as usize;
         if lengths.is_null(row) || range.clone().any(|at| items.is_null(at)) {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::NullNotAllowed,
                 "dimension array or low bound array cannot be null",
             )
@@ -88,7 +88,7 @@ fn fill(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         }
         if range.len() > 1 {
             let message = "array_fill is supported for arrays of one dimension";
-            return Err(EngineError::new(ErrorKind::FeatureNotSupported, message).into());
+            return Err(LanguageError::new(ErrorKind::FeatureNotSupported, message).into());
         }
         let length = if range.is_empty() { 0 } else { items.value(range.start) };
         filled.push(length, std::iter::repeat(Some(row as u64)))?;

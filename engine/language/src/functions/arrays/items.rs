@@ -11,7 +11,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::{in_common, item_of, repeated};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, as_first};
 use crate::sql::postgres_operators::{ARRAY_ITEM, ARRAY_PART};
 
@@ -99,7 +99,7 @@ fn trim(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             let length = lists.value_length(row);
             if !(0..=i64::from(length)).contains(&counts.value(row)) {
                 let message = format!("number of elements to trim must be between 0 and {length}");
-                return Err(EngineError::new(ErrorKind::ArraySubscript, message).into());
+                return Err(LanguageError::new(ErrorKind::ArraySubscript, message).into());
             }
         }
     }

@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::{in_common, repeated};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, boolean};
 use crate::functions::regex::Options;
 use crate::functions::regex::pattern::Patterns;
@@ -79,7 +79,7 @@ fn compare(operator: &str, values: &ArrayRef, items: &ArrayRef) -> Result<Boolea
         "!~*" => regex(values, items, true, true)?,
         other => {
             let message = format!("operator {other} is not supported with ANY and ALL of an array");
-            return Err(EngineError::new(ErrorKind::FeatureNotSupported, message).into());
+            return Err(LanguageError::new(ErrorKind::FeatureNotSupported, message).into());
         }
     })
 }

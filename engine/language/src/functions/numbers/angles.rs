@@ -7,7 +7,7 @@ use arrow::datatypes::Float64Type;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, double};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -38,25 +38,25 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// `asin(0.5)`, which is 30 degrees exactly.
 const ASIN_HALF: f64 = std::f64::consts::FRAC_PI_6;
 
-fn out_of_range() -> EngineError {
-    EngineError::new(ErrorKind::NumericOutOfRange, "input is out of range")
+fn out_of_range() -> LanguageError {
+    LanguageError::new(ErrorKind::NumericOutOfRange, "input is out of range")
 }
 
-fn unary(args: &[ArrayRef], compute: fn(f64) -> Result<f64, EngineError>) -> Result<ArrayRef> {
+fn unary(args: &[ArrayRef], compute: fn(f64) -> Result<f64, LanguageError>) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Float64Type>();
-    Ok(Arc::new(numbers.try_unary::<_, Float64Type, EngineError>(compute)?))
+    Ok(Arc::new(numbers.try_unary::<_, Float64Type, LanguageError>(compute)?))
 }
 
 fn of_angles(args: &[ArrayRef], compute: fn(f64) -> f64) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Float64Type>();
     let checked = |x: f64| if x.is_infinite() { Err(out_of_range()) } else { Ok(compute(x)) };
-    Ok(Arc::new(numbers.try_unary::<_, Float64Type, EngineError>(checked)?))
+    Ok(Arc::new(numbers.try_unary::<_, Float64Type, LanguageError>(checked)?))
 }
 
 fn of_shares(args: &[ArrayRef], compute: fn(f64) -> f64) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Float64Type>();
     let checked = |x: f64| if x.abs() > 1.0 { Err(out_of_range()) } else { Ok(compute(x)) };
-    Ok(Arc::new(numbers.try_unary::<_, Float64Type, EngineError>(checked)?))
+    Ok(Arc::new(numbers.try_unary::<_, Float64Type, LanguageError>(checked)?))
 }
 
 /// Radians as degrees, such that a known angle comes out round.

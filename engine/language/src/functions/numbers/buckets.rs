@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::binary::type_union_resolution;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, integer};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -23,15 +23,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![Overloaded::new("width_bucket", FORMS).into()]
 }
 
-fn invalid(message: &str) -> EngineError {
-    EngineError::new(ErrorKind::InvalidWidthBucket, message)
+fn invalid(message: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidWidthBucket, message)
 }
 
-fn too_many() -> EngineError {
-    EngineError::new(ErrorKind::NumericOutOfRange, "integer out of range")
+fn too_many() -> LanguageError {
+    LanguageError::new(ErrorKind::NumericOutOfRange, "integer out of range")
 }
 
-fn count_of(count: i64) -> Result<i32, EngineError> {
+fn count_of(count: i64) -> Result<i32, LanguageError> {
     match i32::try_from(count) {
         Ok(1..) => Ok(count as i32),
         Ok(_) => Err(invalid("count must be greater than zero")),
@@ -68,7 +68,7 @@ fn of_doubles(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let share = (value - low) / (high - low);
         Ok(Some(((f64::from(count) * share).floor() as i32).min(count - 1) + 1))
     };
-    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, EngineError>>()?))
+    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, LanguageError>>()?))
 }
 
 fn of_decimals(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -101,7 +101,7 @@ fn of_decimals(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let share = share.and_then(i256::to_i128).and_then(|share| i32::try_from(share).ok());
         share.map(|share| Some(share + 1)).ok_or_else(too_many)
     };
-    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, EngineError>>()?))
+    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, LanguageError>>()?))
 }
 
 /// How many of the thresholds, which are sorted, the value reaches.
@@ -116,7 +116,7 @@ fn among_thresholds(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let values = converter.convert_columns(&[cast(&args[0], &common)?])?;
     let thresholds = converter.convert_columns(&[cast(lists.values(), &common)?])?;
     let offsets = lists.value_offsets();
-    let null = || EngineError::new(ErrorKind::NullNotAllowed, "thresholds array must not contain NULLs");
+    let null = || LanguageError::new(ErrorKind::NullNotAllowed, "thresholds array must not contain NULLs");
     let bucket = |row: usize| {
         if args[0].is_null(row) || lists.is_null(row) {
             return Ok(None);
@@ -135,5 +135,5 @@ fn among_thresholds(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         }
         i32::try_from(low - start).map(Some).map_err(|_| too_many())
     };
-    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, EngineError>>()?))
+    Ok(Arc::new((0..rows).map(bucket).collect::<Result<Int32Array, LanguageError>>()?))
 }

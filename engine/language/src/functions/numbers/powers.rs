@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Decimal128Type, i256};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes};
 
 /// The function behind `a ^ b` of decimals.
@@ -40,8 +40,8 @@ fn root_type(_: &[DataType]) -> DataType {
     DataType::Decimal128(PRECISION, SHOWN as i8 - 1)
 }
 
-fn out_of_range() -> EngineError {
-    EngineError::new(ErrorKind::NumericOutOfRange, "numeric value out of range: it has more than 38 digits")
+fn out_of_range() -> LanguageError {
+    LanguageError::new(ErrorKind::NumericOutOfRange, "numeric value out of range: it has more than 38 digits")
 }
 
 fn ten_to(exponent: u32) -> i256 {
@@ -156,8 +156,8 @@ fn exact_power((base, scale): (i128, u32), exponent: i128) -> Option<i128> {
     power.checked_add(half)?.checked_div(unit)?.to_i128()
 }
 
-fn power_of(base: (i128, u32), exponent: (i128, u32)) -> Result<i128, EngineError> {
-    let invalid = |message: &str| EngineError::new(ErrorKind::InvalidPower, message);
+fn power_of(base: (i128, u32), exponent: (i128, u32)) -> Result<i128, LanguageError> {
+    let invalid = |message: &str| LanguageError::new(ErrorKind::InvalidPower, message);
     let unit = 10_i128.pow(exponent.1);
     let is_whole = exponent.0 % unit == 0;
     if base.0 == 0 && exponent.0 < 0 {
@@ -192,7 +192,7 @@ fn power(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
         (Some(base), Some(exponent)) => power_of((base, scales.0), (exponent, scales.1)).map(Some),
         _ => Ok(None),
     });
-    let results = results.collect::<Result<Decimal128Array, EngineError>>()?;
+    let results = results.collect::<Result<Decimal128Array, LanguageError>>()?;
     Ok(Arc::new(results.with_data_type(shown(&[]))))
 }
 
@@ -231,11 +231,11 @@ fn square_root(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Decimal128Type>();
     let scale = u32::try_from(numbers.scale()).unwrap_or(0);
     let results = numbers.iter().map(|number| match number {
-        Some(..0) => Err(EngineError::new(ErrorKind::InvalidPower, "cannot take square root of a negative number")),
+        Some(..0) => Err(LanguageError::new(ErrorKind::InvalidPower, "cannot take square root of a negative number")),
         Some(number) => root_of(number, scale).map(Some).ok_or_else(out_of_range),
         None => Ok(None),
     });
-    let results = results.collect::<Result<Decimal128Array, EngineError>>()?;
+    let results = results.collect::<Result<Decimal128Array, LanguageError>>()?;
     Ok(Arc::new(results.with_data_type(root_type(&[]))))
 }
 

@@ -1,6 +1,6 @@
 //! Templates of `to_char(number, …)` and `to_number(text, …)`, read.
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// A part of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub(super) struct Template {
     pub(super) scientific: bool,
 }
 
-fn error(message: impl Into<String>) -> EngineError {
-    EngineError::new(ErrorKind::Syntax, message)
+fn error(message: impl Into<String>) -> LanguageError {
+    LanguageError::new(ErrorKind::Syntax, message)
 }
 
 /// What a template can say, the longer ones first.
@@ -107,7 +107,7 @@ impl Template {
     ///
     /// # Errors
     /// Parts that do not go together.
-    pub(super) fn parse(text: &str) -> Result<Template, EngineError> {
+    pub(super) fn parse(text: &str) -> Result<Template, LanguageError> {
         let mut template = Template {
             parts: Vec::new(),
             before: 0,
@@ -188,7 +188,7 @@ impl Template {
         ""
     }
 
-    fn add(&mut self, word: Word, upper: bool) -> Result<(), EngineError> {
+    fn add(&mut self, word: Word, upper: bool) -> Result<(), LanguageError> {
         if self.scientific {
             return Err(error("\"EEEE\" must be the last pattern used"));
         }

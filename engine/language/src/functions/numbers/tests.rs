@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, StringViewArray};
 
 use super::to_char::FORMS;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 fn templates(template: &str) -> ArrayRef {
     Arc::new(StringViewArray::from(vec![template]))
@@ -70,6 +70,6 @@ fn parts_that_do_not_go_together_are_refused() {
     for template in ["9.9.9", "SS9", "S9MI", "9PR9", "9.9V9", "FM9EEEE"] {
         let number = Decimal128Array::from(vec![1]).with_precision_and_scale(38, 0).unwrap();
         let error = (FORMS[1].body)(&[Arc::new(number), templates(template)], 1).unwrap_err();
-        assert_eq!(EngineError::from(error).kind(), ErrorKind::Syntax, "{template}");
+        assert_eq!(LanguageError::from(error).kind(), ErrorKind::Syntax, "{template}");
     }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
 use datafusion::common::Result;
 
 use super::template::{Anchor, Part, Template};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 use crate::functions::overloads::{Form, Takes, text};
 
 /// Digits that a double is good for.
@@ -43,7 +43,7 @@ fn of_doubles(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 fn each(
     args: &[ArrayRef],
     rows: usize,
-    write: impl Fn(&Template, usize) -> Result<String, EngineError>,
+    write: impl Fn(&Template, usize) -> Result<String, LanguageError>,
 ) -> Result<ArrayRef> {
     let templates = args[1].as_string_view();
     let mut results = StringBuilder::new();

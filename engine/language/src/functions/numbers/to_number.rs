@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
 };
 
 use super::template::{Anchor, Part, Template};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::no_such_function;
 
 /// Digits that a decimal holds.
@@ -97,9 +97,9 @@ impl ScalarUDFImpl for ToNumber {
     }
 }
 
-fn rescale(value: i128, digits: usize, scale: i8) -> Result<i128, EngineError> {
+fn rescale(value: i128, digits: usize, scale: i8) -> Result<i128, LanguageError> {
     let wanted = usize::try_from(scale).unwrap_or(0);
-    let out_of_range = || EngineError::new(ErrorKind::NumericOutOfRange, "numeric value out of range");
+    let out_of_range = || LanguageError::new(ErrorKind::NumericOutOfRange, "numeric value out of range");
     let power = |by: usize| u32::try_from(by).ok().and_then(|by| 10_i128.checked_pow(by)).ok_or_else(out_of_range);
     match digits <= wanted {
         true => value.checked_mul(power(wanted - digits)?).ok_or_else(out_of_range),
@@ -108,13 +108,13 @@ fn rescale(value: i128, digits: usize, scale: i8) -> Result<i128, EngineError> {
 }
 
 /// The number in a text, and how many digits of it are behind the point. `None` for an empty template.
-fn read(text: &str, template: &Template) -> Result<Option<(i128, usize)>, EngineError> {
+fn read(text: &str, template: &Template) -> Result<Option<(i128, usize)>, LanguageError> {
     if template.parts.is_empty() {
         return Ok(None);
     }
     if template.scientific || template.roman {
         let what = if template.roman { "\"RN\"" } else { "\"EEEE\"" };
-        return Err(EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} not supported for input")));
+        return Err(LanguageError::new(ErrorKind::FeatureNotSupported, format!("{what} not supported for input")));
     }
     let mut reader = Reader {
         template,
@@ -129,16 +129,16 @@ fn read(text: &str, template: &Template) -> Result<Option<(i128, usize)>, Engine
     let digits = reader.digits.trim_end_matches('.').replace('.', "");
     if digits.is_empty() {
         let shown = format!("{}{}", reader.sign, reader.digits);
-        return Err(EngineError::new(
+        return Err(LanguageError::new(
             ErrorKind::InvalidText,
             format!("invalid input syntax for type numeric: \"{shown}\""),
         ));
     }
     let value: i128 =
-        digits.parse().map_err(|_| EngineError::new(ErrorKind::NumericOutOfRange, "numeric value out of range"))?;
+        digits.parse().map_err(|_| LanguageError::new(ErrorKind::NumericOutOfRange, "numeric value out of range"))?;
     let room = template.before + if template.shifted { template.shift } else { 0 } + reader.behind;
     if digits.trim_start_matches('0').len() > room {
-        return Err(EngineError::new(ErrorKind::NumericOutOfRange, "numeric field overflow"));
+        return Err(LanguageError::new(ErrorKind::NumericOutOfRange, "numeric field overflow"));
     }
     let value = if reader.sign == '-' { -value } else { value };
     Ok(Some((value, reader.behind + if template.shifted { template.shift } else { 0 })))

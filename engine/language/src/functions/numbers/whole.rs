@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, as_first};
 
 /// Digits that a decimal holds.
@@ -57,12 +57,12 @@ fn whole(_: &[DataType]) -> DataType {
     DataType::Decimal128(PRECISION, 0)
 }
 
-fn out_of_range(what: &str) -> EngineError {
-    EngineError::new(ErrorKind::NumericOutOfRange, format!("{what} out of range"))
+fn out_of_range(what: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::NumericOutOfRange, format!("{what} out of range"))
 }
 
-fn division_by_zero() -> EngineError {
-    EngineError::new(ErrorKind::DivisionByZero, "division by zero")
+fn division_by_zero() -> LanguageError {
+    LanguageError::new(ErrorKind::DivisionByZero, "division by zero")
 }
 
 fn remainder(a: i64, b: i64) -> Option<i64> {
@@ -102,7 +102,7 @@ fn integers(args: &[ArrayRef], compute: fn(i64, i64) -> Option<i64>) -> Result<A
         },
         _ => Ok(None),
     });
-    Ok(Arc::new(results.collect::<Result<Int64Array, EngineError>>()?))
+    Ok(Arc::new(results.collect::<Result<Int64Array, LanguageError>>()?))
 }
 
 /// Brings both to the same digits behind the point; the result has those, or none where it is whole.
@@ -128,7 +128,7 @@ fn decimals(
         }
         _ => Ok(None),
     });
-    let results = results.collect::<Result<Decimal128Array, EngineError>>()?;
+    let results = results.collect::<Result<Decimal128Array, LanguageError>>()?;
     Ok(Arc::new(results.with_data_type(gives(&types))))
 }
 
@@ -136,12 +136,14 @@ fn factorial(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
     let numbers = args[0].as_primitive::<Int64Type>();
     let results = numbers.iter().map(|number| match number {
         None => Ok(None),
-        Some(..0) => Err(EngineError::new(ErrorKind::NumericOutOfRange, "factorial of a negative number is undefined")),
+        Some(..0) => {
+            Err(LanguageError::new(ErrorKind::NumericOutOfRange, "factorial of a negative number is undefined"))
+        }
         // 38 digits hold no more.
         Some(number @ 0..=33) => Ok(Some((1..=i128::from(number)).product())),
         Some(_) => Err(out_of_range("numeric value")),
     });
-    let results = results.collect::<Result<Decimal128Array, EngineError>>()?;
+    let results = results.collect::<Result<Decimal128Array, LanguageError>>()?;
     Ok(Arc::new(results.with_data_type(whole(&[]))))
 }
 

@@ -2,10 +2,10 @@
 
 use super::parse::{Parser, SPACE, WORD, class, in_set};
 use super::syntax::{Node, Place, invalid};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 
 /// What stands behind `[`.
-pub(super) fn parse(parser: &mut Parser) -> Result<Node, EngineError> {
+pub(super) fn parse(parser: &mut Parser) -> Result<Node, LanguageError> {
     if parser.eat("[:<:]]") {
         return Ok(Node::Place(Place::WordStart));
     }
@@ -57,11 +57,11 @@ enum Element {
     Class(String),
 }
 
-fn unbalanced() -> EngineError {
+fn unbalanced() -> LanguageError {
     invalid("brackets [] not balanced")
 }
 
-fn element(parser: &mut Parser, c: char) -> Result<Element, EngineError> {
+fn element(parser: &mut Parser, c: char) -> Result<Element, LanguageError> {
     match (c, parser.peek()) {
         ('[', Some(kind @ (':' | '.' | '='))) => {
             parser.at += 1;
@@ -88,7 +88,7 @@ fn element(parser: &mut Parser, c: char) -> Result<Element, EngineError> {
 }
 
 /// The name up to `:]`, `.]` or `=]`.
-fn named(parser: &mut Parser, kind: char) -> Result<String, EngineError> {
+fn named(parser: &mut Parser, kind: char) -> Result<String, LanguageError> {
     let mut name = String::new();
     loop {
         let c = parser.next().ok_or_else(unbalanced)?;
@@ -100,7 +100,7 @@ fn named(parser: &mut Parser, kind: char) -> Result<String, EngineError> {
     }
 }
 
-fn class_named(name: &str) -> Result<&'static str, EngineError> {
+fn class_named(name: &str) -> Result<&'static str, LanguageError> {
     Ok(match name {
         "alnum" => r"\p{Alphabetic}\p{Nd}",
         "alpha" => r"\p{Alphabetic}",

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::syntax::{Node, Place, Preference, Tree};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// Steps after which a search is given up: such an expression over such a text would take minutes.
 const MOST_STEPS: usize = 4_000_000;
@@ -35,7 +35,7 @@ impl<'a> Search<'a> {
     }
 
     /// The first match that begins at `from` or later.
-    pub(super) fn first(&mut self, from: usize) -> Result<Option<Spans>, EngineError> {
+    pub(super) fn first(&mut self, from: usize) -> Result<Option<Spans>, LanguageError> {
         for start in from..=self.text.len() {
             if let Some(found) = self.at(start)? {
                 return Ok(Some(found));
@@ -45,7 +45,7 @@ impl<'a> Search<'a> {
     }
 
     /// The match that begins at a place.
-    pub(super) fn at(&mut self, start: usize) -> Result<Option<Spans>, EngineError> {
+    pub(super) fn at(&mut self, start: usize) -> Result<Option<Spans>, LanguageError> {
         let ends = self.ends(self.tree.root, start)?;
         let shortest = self.tree.preferences[self.tree.root] == Preference::Shortest;
         for end in in_order(&ends, shortest) {
@@ -58,10 +58,10 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    fn step(&mut self, count: usize) -> Result<(), EngineError> {
+    fn step(&mut self, count: usize) -> Result<(), LanguageError> {
         self.steps += count;
         if self.steps > MOST_STEPS {
-            return Err(EngineError::new(
+            return Err(LanguageError::new(
                 ErrorKind::LimitExceeded,
                 "regular expression is too complex for a text of this length",
             ));
@@ -101,7 +101,7 @@ impl<'a> Search<'a> {
     }
 
     /// Where a node can end that begins at `start`, in order.
-    fn ends(&mut self, node: usize, start: usize) -> Result<Rc<Vec<usize>>, EngineError> {
+    fn ends(&mut self, node: usize, start: usize) -> Result<Rc<Vec<usize>>, LanguageError> {
         if let Some(known) = self.known.get(&(node, start)) {
             return Ok(Rc::clone(known));
         }
@@ -174,7 +174,7 @@ impl<'a> Search<'a> {
         least: usize,
         most: Option<usize>,
         start: usize,
-    ) -> Result<Vec<usize>, EngineError> {
+    ) -> Result<Vec<usize>, LanguageError> {
         let mut reached = if least == 0 { vec![start] } else { Vec::new() };
         let mut level = vec![start];
         let mut round = 0;
@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
     }
 
     /// Splits the match of a node between two places; false where it is none after all.
-    fn dissect(&mut self, node: usize, start: usize, end: usize, spans: &mut Spans) -> Result<bool, EngineError> {
+    fn dissect(&mut self, node: usize, start: usize, end: usize, spans: &mut Spans) -> Result<bool, LanguageError> {
         self.step(1)?;
         if self.ends(node, start)?.binary_search(&end).is_err() {
             return Ok(false);
@@ -272,7 +272,7 @@ impl<'a> Search<'a> {
         most: usize,
         (start, end): (usize, usize),
         spans: &mut Spans,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<bool, LanguageError> {
         let mut rounds: Vec<(usize, usize)> = Vec::new();
         // Where each round begins, and the ends not tried yet, the best one last.
         let mut open = vec![(start, self.untried(what, start)?)];
@@ -328,7 +328,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn untried(&mut self, what: usize, at: usize) -> Result<Vec<usize>, EngineError> {
+    fn untried(&mut self, what: usize, at: usize) -> Result<Vec<usize>, LanguageError> {
         let ends = self.ends(what, at)?;
         Ok(in_order(&ends, self.tree.preferences[what] != Preference::Shortest))
     }

@@ -11,7 +11,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::Options;
 use super::matching::options_of;
 use super::pattern::{Found, Matches, Pattern, Patterns};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 use crate::functions::overloads::{Form, Overloaded, Takes, integer, invalid_parameter, text, texts};
 
 /// Every match of `regexp_matches`, as one array of arrays.
@@ -60,7 +60,7 @@ fn lists_of_texts(given: &[DataType]) -> DataType {
 }
 
 /// A parameter that counts from `least`.
-pub(super) fn positive(name: &str, value: i64, least: i64) -> Result<usize, EngineError> {
+pub(super) fn positive(name: &str, value: i64, least: i64) -> Result<usize, LanguageError> {
     usize::try_from(value)
         .ok()
         .filter(|_| value >= least)
@@ -90,7 +90,7 @@ fn each_row(
     rows: usize,
     flags: usize,
     (refuses_global, hint): (&str, Option<&str>),
-    mut act: impl FnMut(usize, Option<(&str, &Pattern, Options)>) -> Result<(), EngineError>,
+    mut act: impl FnMut(usize, Option<(&str, &Pattern, Options)>) -> Result<(), LanguageError>,
 ) -> Result<()> {
     let (texts, patterns) = (args[0].as_string_view(), args[1].as_string_view());
     let flags = args.get(flags).map(|flags| flags.as_string_view());
@@ -197,7 +197,7 @@ fn count(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 /// The match of this number from `start` on.
-fn nth(text: &str, pattern: &Pattern, start: usize, n: usize) -> Result<Option<Found>, EngineError> {
+fn nth(text: &str, pattern: &Pattern, start: usize, n: usize) -> Result<Option<Found>, LanguageError> {
     let mut number = 0;
     let mut result = None;
     if let Some(from) = byte_of(text, start) {

@@ -9,7 +9,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::Options;
 use super::pattern::Patterns;
 use super::similar::{escape_of, to_regex};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 use crate::functions::overloads::{Form, Overloaded, Takes, boolean, invalid_parameter, text};
 
 /// The function behind `text ~ pattern`.
@@ -53,7 +53,7 @@ fn regexp_like(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
 fn matches(
     texts: &StringViewArray,
     patterns: &StringViewArray,
-    options: impl Fn(usize) -> Result<Option<Options>, EngineError>,
+    options: impl Fn(usize) -> Result<Option<Options>, LanguageError>,
 ) -> Result<ArrayRef> {
     let mut known = Patterns::default();
     let mut results = BooleanArray::builder(texts.len());
@@ -78,7 +78,7 @@ pub(super) fn options_of(
     row: usize,
     refuses_global: &str,
     hint: Option<&str>,
-) -> Result<Option<Options>, EngineError> {
+) -> Result<Option<Options>, LanguageError> {
     let Some(flags) = flags else { return Ok(Some(Options::default())) };
     if flags.is_null(row) {
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use super::brackets;
 use super::syntax::{Node, Options, Place, Tree, invalid};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 
 /// Most repetitions that a bound can ask for.
 const MOST_REPEATS: usize = 255;
@@ -16,7 +16,7 @@ pub(super) const WORD: &str = r"\p{Alphabetic}\p{Nd}_";
 pub(super) const SPACE: &str = r"\t-\r\x20\u{1680}\u{2000}-\u{2006}\u{2008}-\u{200A}\u{2028}\u{2029}\u{205F}\u{3000}";
 
 /// The tree of a pattern, and the options that it is read with: those given, and those it begins with.
-pub(super) fn parse(pattern: &str, mut options: Options) -> Result<(Tree, Options), EngineError> {
+pub(super) fn parse(pattern: &str, mut options: Options) -> Result<(Tree, Options), LanguageError> {
     let mut rest = pattern;
     if let Some(literal) = rest.strip_prefix("***=") {
         options.literal = true;
@@ -96,7 +96,7 @@ impl Parser {
         chain
     }
 
-    fn alternatives(&mut self) -> Result<usize, EngineError> {
+    fn alternatives(&mut self) -> Result<usize, LanguageError> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(invalid("regular expression is too complex"));
@@ -113,7 +113,7 @@ impl Parser {
         })
     }
 
-    fn branch(&mut self) -> Result<usize, EngineError> {
+    fn branch(&mut self) -> Result<usize, LanguageError> {
         let mut nodes = Vec::new();
         loop {
             self.skip_comments()?;
@@ -125,7 +125,7 @@ impl Parser {
         Ok(self.sequence(nodes))
     }
 
-    fn skip_comments(&mut self) -> Result<(), EngineError> {
+    fn skip_comments(&mut self) -> Result<(), LanguageError> {
         loop {
             if self.eat("(?#") {
                 while self.next().ok_or_else(|| invalid("parentheses () not balanced"))? != ')' {}
@@ -139,7 +139,7 @@ impl Parser {
         }
     }
 
-    fn quantified(&mut self) -> Result<usize, EngineError> {
+    fn quantified(&mut self) -> Result<usize, LanguageError> {
         let atom = self.atom()?;
         self.skip_comments()?;
         let start = self.at;
@@ -173,7 +173,7 @@ impl Parser {
     }
 
     /// The same once more, without its groups.
-    fn without_groups(&mut self, node: usize) -> Result<usize, EngineError> {
+    fn without_groups(&mut self, node: usize) -> Result<usize, LanguageError> {
         if self.tree.nodes.len() > MOST_NODES {
             return Err(invalid("regular expression is too complex"));
         }
@@ -196,7 +196,7 @@ impl Parser {
         self.peek() == Some('{') && self.chars.get(self.at + 1).is_some_and(char::is_ascii_digit)
     }
 
-    fn bounds(&mut self) -> Result<Option<(usize, Option<usize>)>, EngineError> {
+    fn bounds(&mut self) -> Result<Option<(usize, Option<usize>)>, LanguageError> {
         let bounds = match self.peek() {
             Some('*') => (0, None),
             Some('+') => (1, None),
@@ -220,7 +220,7 @@ impl Parser {
         Ok(Some(bounds))
     }
 
-    fn number(&mut self) -> Result<usize, EngineError> {
+    fn number(&mut self) -> Result<usize, LanguageError> {
         let mut value = None;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
             let more = value.unwrap_or(0) * 10 + digit as usize;
@@ -233,7 +233,7 @@ impl Parser {
         value.ok_or_else(|| invalid("invalid repetition count(s)"))
     }
 
-    fn atom(&mut self) -> Result<usize, EngineError> {
+    fn atom(&mut self) -> Result<usize, LanguageError> {
         let Some(c) = self.next() else { return Ok(self.tree.add(Node::Empty)) };
         let node = match c {
             '(' => return self.group(),
@@ -254,7 +254,7 @@ impl Parser {
         Ok(self.tree.add(node))
     }
 
-    fn group(&mut self) -> Result<usize, EngineError> {
+    fn group(&mut self) -> Result<usize, LanguageError> {
         let look = [("?<=", true, false), ("?<!", true, true), ("?=", false, false), ("?!", false, true)];
         let kind = if self.eat("?:") {
             GroupKind::Plain
@@ -286,7 +286,7 @@ impl Parser {
         })
     }
 
-    fn escape(&mut self) -> Result<Node, EngineError> {
+    fn escape(&mut self) -> Result<Node, LanguageError> {
         let c = self.next().ok_or_else(|| invalid("invalid escape \\ sequence"))?;
         Ok(match c {
             'A' => Node::Place(Place::TextStart),
@@ -305,7 +305,7 @@ impl Parser {
         })
     }
 
-    fn back_reference(&mut self, first: char) -> Result<Node, EngineError> {
+    fn back_reference(&mut self, first: char) -> Result<Node, LanguageError> {
         let start = self.at - 1;
         let mut number = first.to_digit(10).unwrap_or(0) as usize;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
@@ -328,7 +328,7 @@ impl Parser {
         Err(invalid("invalid backreference number"))
     }
 
-    fn octal(&mut self, first: char) -> Result<char, EngineError> {
+    fn octal(&mut self, first: char) -> Result<char, LanguageError> {
         let mut value = first.to_digit(8).unwrap_or(0);
         for _ in 0..2 {
             let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else { break };
@@ -339,7 +339,7 @@ impl Parser {
     }
 
     /// The character that an escape stands for, inside of brackets and outside.
-    pub(super) fn character_escape(&mut self, c: char) -> Result<char, EngineError> {
+    pub(super) fn character_escape(&mut self, c: char) -> Result<char, LanguageError> {
         Ok(match c {
             'a' => '\x07',
             'b' => '\x08',
@@ -363,7 +363,7 @@ impl Parser {
         })
     }
 
-    fn hexadecimal(&mut self, least: usize, most: usize) -> Result<char, EngineError> {
+    fn hexadecimal(&mut self, least: usize, most: usize) -> Result<char, LanguageError> {
         let mut value: u32 = 0;
         let mut digits = 0;
         while digits < most

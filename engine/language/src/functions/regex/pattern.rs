@@ -10,7 +10,7 @@ use regex_syntax::hir::{Class, HirKind};
 use super::dissect::{Ranges, Search};
 use super::syntax::{Node, Options, Tree, invalid};
 use super::{automaton, parse};
-use crate::error::EngineError;
+use crate::error::LanguageError;
 
 /// Most memory that a compiled pattern takes.
 const MOST_BYTES: usize = 16 << 20;
@@ -37,7 +37,7 @@ impl Pattern {
     ///
     /// # Errors
     /// Patterns that are not right, by PostgreSQL's words.
-    pub(crate) fn new(pattern: &str, options: Options) -> Result<Pattern, EngineError> {
+    pub(crate) fn new(pattern: &str, options: Options) -> Result<Pattern, LanguageError> {
         let (tree, options) = parse::parse(pattern, options)?;
         let too_complex = || invalid("regular expression is too complex");
         let automaton = match tree.beyond_automata {
@@ -76,7 +76,7 @@ impl Pattern {
     ///
     /// # Errors
     /// Searches that would take too long.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, EngineError> {
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool, LanguageError> {
         match &self.automaton {
             Some(automaton) => Ok(automaton.is_match(text)),
             None => Ok(Matches::new(self, text).next_from(0)?.is_some()),
@@ -117,7 +117,7 @@ impl<'a> Matches<'a> {
     ///
     /// # Errors
     /// Searches that would take too long.
-    pub(crate) fn next_from(&mut self, from: usize) -> Result<Option<Found>, EngineError> {
+    pub(crate) fn next_from(&mut self, from: usize) -> Result<Option<Found>, LanguageError> {
         if from > self.text.len() {
             return Ok(None);
         }
@@ -153,8 +153,8 @@ impl<'a> Matches<'a> {
     pub(crate) fn each(
         &mut self,
         from: usize,
-        mut act: impl FnMut(&Found) -> Result<bool, EngineError>,
-    ) -> Result<(), EngineError> {
+        mut act: impl FnMut(&Found) -> Result<bool, LanguageError>,
+    ) -> Result<(), LanguageError> {
         let mut from = from;
         while let Some(found) = self.next_from(from)? {
             let Some(Some((start, end))) = found.first().copied() else { return Ok(()) };
@@ -185,7 +185,7 @@ impl Patterns {
     ///
     /// # Errors
     /// As [`Pattern::new`].
-    pub(crate) fn get(&mut self, pattern: &str, options: Options) -> Result<Arc<Pattern>, EngineError> {
+    pub(crate) fn get(&mut self, pattern: &str, options: Options) -> Result<Arc<Pattern>, LanguageError> {
         if let Some((text, with, last)) = &self.last
             && text == pattern
             && *with == options

@@ -1,12 +1,12 @@
 //! Patterns of `SIMILAR TO` and `substring(… SIMILAR … ESCAPE …)`, as regular expressions.
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// The regular expression of a pattern: PostgreSQL's `similar_to_escape`. `None` for `escape` means that nothing escapes.
 ///
 /// # Errors
 /// More than two separators.
-pub(crate) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, EngineError> {
+pub(crate) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, LanguageError> {
     let mut out = String::with_capacity(pattern.len() + 8);
     out.push_str("^(?:");
     let mut separators = 0;
@@ -21,7 +21,7 @@ pub(crate) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, En
                     1 => out.push_str("){1,1}?("),
                     2 => out.push_str("){1,1}(?:"),
                     _ => {
-                        return Err(EngineError::new(
+                        return Err(LanguageError::new(
                             ErrorKind::InvalidParameter,
                             "SQL regular expression may not contain more than two escape-double-quote separators",
                         ));
@@ -64,12 +64,13 @@ pub(crate) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, En
 ///
 /// # Errors
 /// More than one character.
-pub(crate) fn escape_of(text: &str) -> Result<Option<char>, EngineError> {
+pub(crate) fn escape_of(text: &str) -> Result<Option<char>, LanguageError> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (only, None) => Ok(only),
-        _ => {
-            Err(EngineError::new(ErrorKind::InvalidEscape, "invalid escape string: it must be empty or one character"))
-        }
+        _ => Err(LanguageError::new(
+            ErrorKind::InvalidEscape,
+            "invalid escape string: it must be empty or one character",
+        )),
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of a regular expression as PostgreSQL reads it.
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// A node of the tree; nodes know each other by their place in [`Tree::nodes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Takes a letter in; false for one that has no meaning. `g` has one for functions only.
-    pub(super) fn take(&mut self, letter: char) -> Result<bool, EngineError> {
+    pub(super) fn take(&mut self, letter: char) -> Result<bool, LanguageError> {
         match letter {
             'i' => self.ignore_case = true,
             'c' => self.ignore_case = false,
@@ -146,14 +146,14 @@ impl Options {
     ///
     /// # Errors
     /// Letters without a meaning.
-    pub(crate) fn parse(flags: &str) -> Result<Options, EngineError> {
+    pub(crate) fn parse(flags: &str) -> Result<Options, LanguageError> {
         let mut options = Options::default();
         for letter in flags.chars() {
             if letter == 'g' {
                 options.global = true;
             } else if !options.take(letter)? {
                 let message = format!("invalid regular expression option: \"{letter}\"");
-                return Err(EngineError::new(ErrorKind::InvalidParameter, message));
+                return Err(LanguageError::new(ErrorKind::InvalidParameter, message));
             }
         }
         Ok(options)
@@ -161,6 +161,6 @@ impl Options {
 }
 
 /// A pattern that cannot be read.
-pub(super) fn invalid(what: &str) -> EngineError {
-    EngineError::new(ErrorKind::InvalidRegex, format!("invalid regular expression: {what}"))
+pub(super) fn invalid(what: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidRegex, format!("invalid regular expression: {what}"))
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, invalid_parameter, text};
 use crate::values::bytea;
 
@@ -41,14 +41,14 @@ fn encode_literal(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let text = texts.value(row);
         bytea::parse(text)
             .map(|bytes| bytes.to_vec())
-            .ok_or_else(|| EngineError::new(ErrorKind::InvalidText, "invalid input syntax for type bytea"))
+            .ok_or_else(|| LanguageError::new(ErrorKind::InvalidText, "invalid input syntax for type bytea"))
     })
 }
 
 fn encode_each(
     args: &[ArrayRef],
     rows: usize,
-    bytes: impl Fn(usize) -> Result<Vec<u8>, EngineError>,
+    bytes: impl Fn(usize) -> Result<Vec<u8>, LanguageError>,
 ) -> Result<ArrayRef> {
     let formats = args[1].as_string_view();
     let mut results = StringBuilder::new();
@@ -92,7 +92,7 @@ enum Format {
 }
 
 impl Format {
-    fn of(name: &str) -> Result<Format, EngineError> {
+    fn of(name: &str) -> Result<Format, LanguageError> {
         match name.to_ascii_lowercase().as_str() {
             "hex" => Ok(Format::Hex),
             "base64" => Ok(Format::Base64),
@@ -110,7 +110,7 @@ fn hex(bytes: &[u8]) -> String {
     out
 }
 
-fn from_hex(text: &str) -> Result<Vec<u8>, EngineError> {
+fn from_hex(text: &str) -> Result<Vec<u8>, LanguageError> {
     let mut digits = Vec::with_capacity(text.len());
     for c in text.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')) {
         let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -141,7 +141,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-fn from_base64(text: &str) -> Result<Vec<u8>, EngineError> {
+fn from_base64(text: &str) -> Result<Vec<u8>, LanguageError> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count, mut padding) = (0_u32, 0_u32, 0);
     for c in text.chars().filter(|c| !c.is_ascii_whitespace()) {
@@ -190,8 +190,8 @@ fn escaped(bytes: &[u8]) -> String {
     out
 }
 
-fn from_escaped(text: &str) -> Result<Vec<u8>, EngineError> {
-    let invalid = || EngineError::new(ErrorKind::InvalidText, "invalid input syntax for type bytea");
+fn from_escaped(text: &str) -> Result<Vec<u8>, LanguageError> {
+    let invalid = || LanguageError::new(ErrorKind::InvalidText, "invalid input syntax for type bytea");
     let mut out = Vec::with_capacity(text.len());
     let bytes = text.as_bytes();
     let mut at = 0;

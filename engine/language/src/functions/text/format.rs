@@ -8,7 +8,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::quoting::literal;
 use super::shown;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, invalid_parameter, text};
 use crate::sql::quote_ident_as_postgres;
 
@@ -44,7 +44,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&mut self, out: &mut String) -> Result<(), EngineError> {
+    fn write(&mut self, out: &mut String) -> Result<(), LanguageError> {
         while let Some(at) = self.rest.find('%') {
             out.push_str(&self.rest[..at]);
             self.rest = &self.rest[at + 1..];
@@ -59,7 +59,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn specifier(&mut self, out: &mut String) -> Result<(), EngineError> {
+    fn specifier(&mut self, out: &mut String) -> Result<(), LanguageError> {
         let mut position = None;
         let before = self.rest;
         if let Some(number) = self.number()? {
@@ -110,7 +110,7 @@ impl Writer<'_> {
             ('s', value) => value.unwrap_or_default().to_owned(),
             ('I', Some(value)) => quote_ident_as_postgres(value),
             ('I', None) => {
-                return Err(EngineError::new(
+                return Err(LanguageError::new(
                     ErrorKind::NullNotAllowed,
                     "null values cannot be formatted as an SQL identifier",
                 ));
@@ -121,7 +121,7 @@ impl Writer<'_> {
         pad(&text, usize::try_from(width).unwrap_or(0), left, out)
     }
 
-    fn number(&mut self) -> Result<Option<usize>, EngineError> {
+    fn number(&mut self) -> Result<Option<usize>, LanguageError> {
         let digits = self.rest.len() - self.rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         if digits == 0 {
             return Ok(None);
@@ -130,12 +130,12 @@ impl Writer<'_> {
         self.rest = &self.rest[digits..];
         match number {
             Some(number) => Ok(Some(number)),
-            None => Err(EngineError::new(ErrorKind::NumericOutOfRange, "number is out of range")),
+            None => Err(LanguageError::new(ErrorKind::NumericOutOfRange, "number is out of range")),
         }
     }
 
     /// The value of the argument with this number, or of the next one.
-    fn argument(&mut self, position: Option<usize>) -> Result<Option<&str>, EngineError> {
+    fn argument(&mut self, position: Option<usize>) -> Result<Option<&str>, LanguageError> {
         let at = position.unwrap_or(self.next + 1);
         self.next = at;
         match self.values.get(at - 1) {
@@ -145,21 +145,21 @@ impl Writer<'_> {
     }
 }
 
-fn checked(position: usize) -> Result<usize, EngineError> {
+fn checked(position: usize) -> Result<usize, LanguageError> {
     match position {
         0 => Err(invalid_parameter("format specifies argument 0, but arguments are numbered from 1")),
         position => Ok(position),
     }
 }
 
-fn hinted(message: &str) -> EngineError {
+fn hinted(message: &str) -> LanguageError {
     invalid_parameter(message).with_hint("For a single \"%\" use \"%%\".")
 }
 
-fn pad(text: &str, width: usize, left: bool, out: &mut String) -> Result<(), EngineError> {
+fn pad(text: &str, width: usize, left: bool, out: &mut String) -> Result<(), LanguageError> {
     const MOST: usize = 1 << 28;
     if width > MOST {
-        return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large"));
+        return Err(LanguageError::new(ErrorKind::LimitExceeded, "requested length too large"));
     }
     let missing = width.saturating_sub(text.chars().count());
     if left {

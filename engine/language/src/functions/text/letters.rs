@@ -7,7 +7,7 @@ use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::overloads::{Form, Overloaded, Takes, integer, invalid_parameter, text};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -95,7 +95,7 @@ fn bits_of_bytes(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
 
 fn chr(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
     let codes = args[0].as_primitive::<Int64Type>();
-    let limit = |message: String| EngineError::new(ErrorKind::LimitExceeded, message);
+    let limit = |message: String| LanguageError::new(ErrorKind::LimitExceeded, message);
     let mut results = StringBuilder::new();
     for code in codes {
         let Some(code) = code else {

@@ -7,7 +7,7 @@ use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 use crate::functions::made_texts::MadeTexts;
 use crate::functions::overloads::{Form, Overloaded, Takes, text};
 use crate::functions::regex::Options;
@@ -45,12 +45,12 @@ fn any_null(args: &[ArrayRef], row: usize) -> bool {
     args.iter().any(|arg| arg.is_null(row))
 }
 
-fn negative_length() -> EngineError {
-    EngineError::new(ErrorKind::InvalidSubstring, "negative substring length not allowed")
+fn negative_length() -> LanguageError {
+    LanguageError::new(ErrorKind::InvalidSubstring, "negative substring length not allowed")
 }
 
 /// The characters from `start` on, counted from one, `length` of them.
-fn part(text: &str, start: i64, length: Option<i64>) -> Result<&str, EngineError> {
+fn part(text: &str, start: i64, length: Option<i64>) -> Result<&str, LanguageError> {
     let end = match length {
         Some(length) if length < 0 => return Err(negative_length()),
         Some(length) => start.saturating_add(length),
@@ -87,7 +87,7 @@ fn substring(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 fn matched(
     args: &[ArrayRef],
     rows: usize,
-    pattern_of: impl Fn(usize) -> Result<String, EngineError>,
+    pattern_of: impl Fn(usize) -> Result<String, LanguageError>,
 ) -> Result<ArrayRef> {
     let texts = args[0].as_string_view();
     let mut known = Patterns::default();
@@ -201,7 +201,7 @@ fn pad(args: &[ArrayRef], rows: usize, put: fn(&str, &mut dyn Iterator<Item = ch
         }
         let (text, length) = (texts.value(row), lengths.value(row).max(0));
         if length > LONGEST {
-            return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large").into());
+            return Err(LanguageError::new(ErrorKind::LimitExceeded, "requested length too large").into());
         }
         let text = part(text, 1, Some(length))?;
         let missing = usize::try_from(length).unwrap_or(0).saturating_sub(text.chars().count());

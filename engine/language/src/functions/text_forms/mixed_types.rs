@@ -6,7 +6,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
-use crate::error::{EngineError, ErrorKind, type_names};
+use crate::error::{ErrorKind, LanguageError, type_names};
 
 /// Kinds of values that go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +56,8 @@ fn first_mix<'a>(exprs: impl Iterator<Item = &'a Expr>, schema: &DFSchema) -> Op
     None
 }
 
-fn no_operator(left: &DataType, symbol: &str, right: &DataType) -> EngineError {
-    EngineError::new(
+fn no_operator(left: &DataType, symbol: &str, right: &DataType) -> LanguageError {
+    LanguageError::new(
         ErrorKind::UndefinedFunction,
         format!("operator does not exist: {} {symbol} {}", type_names::of(left), type_names::of(right)),
     )
@@ -124,7 +124,7 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
 
 fn cannot_be_matched(what: &str, mix: Option<(DataType, DataType)>) -> Result<()> {
     match mix {
-        Some((left, right)) => Err(EngineError::new(
+        Some((left, right)) => Err(LanguageError::new(
             ErrorKind::DatatypeMismatch,
             format!("{what} types {} and {} cannot be matched", type_names::of(&left), type_names::of(&right)),
         )

@@ -11,7 +11,7 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{ErrorKind, LanguageError};
 
 /// A function by its parts.
 #[derive(Debug)]
@@ -164,5 +164,5 @@ pub(super) fn type_name(data_type: &DataType) -> String {
 
 /// An error of a kind of ours, from where DataFusion wants its own.
 pub(crate) fn failed(kind: ErrorKind, message: impl Into<String>) -> DataFusionError {
-    DataFusionError::External(Box::new(EngineError::new(kind, message)))
+    DataFusionError::External(Box::new(LanguageError::new(kind, message)))
 }

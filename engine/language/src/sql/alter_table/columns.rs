@@ -2,7 +2,7 @@
 
 use zxq_catalog::TableDef;
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::create_table::check_columns;
 
 /// Gives a column another name.
@@ -64,14 +64,14 @@ fn check_unneeded(def: &TableDef, name: &str, what: &str) -> Result<()> {
     };
     match user {
         None => Ok(()),
-        Some(user) => Err(EngineError::new(
+        Some(user) => Err(LanguageError::new(
             ErrorKind::DependentObjects,
             format!("column \"{name}\" of table \"{}\" cannot be {what}: {user}", def.name),
         )),
     }
 }
 
-fn missing(def: &TableDef, name: &str) -> EngineError {
+fn missing(def: &TableDef, name: &str) -> LanguageError {
     let message = format!("column \"{name}\" of relation \"{}\" does not exist", def.name);
-    EngineError::new(ErrorKind::UndefinedColumn, message)
+    LanguageError::new(ErrorKind::UndefinedColumn, message)
 }

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use super::privileges;
 use super::tokens::Tokens;
 use super::{Password, RoleName, RoleOptions, RoleStatement};
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::ident::check_name;
 
 /// Words for a role; as a user it may log in.
@@ -41,8 +41,8 @@ pub(in crate::sql) fn parse(tokens: &[TokenWithSpan]) -> Result<Option<RoleState
     Ok(Some(statement))
 }
 
-pub(super) fn refused(what: &str, instead: &str) -> EngineError {
-    EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported: {instead}"))
+pub(super) fn refused(what: &str, instead: &str) -> LanguageError {
+    LanguageError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported: {instead}"))
 }
 
 /// `CREATE ROLE` and its like: the verb, then what a role is called.
@@ -65,7 +65,7 @@ fn new_name(tokens: &mut Tokens<'_>) -> Result<String> {
     check_name("role", &name)?;
     if name == "zxq" || name == "public" || name == "none" || name.starts_with("zxq_") || name.starts_with("pg_") {
         let message = format!("role name \"{name}\" is reserved");
-        return Err(EngineError::new(ErrorKind::ReservedName, message)
+        return Err(LanguageError::new(ErrorKind::ReservedName, message)
             .with_hint("zxq, and names that begin with zxq_ or pg_, are those of built-in roles"));
     }
     Ok(name)
@@ -89,12 +89,12 @@ fn alter(tokens: &mut Tokens<'_>, word: &str) -> Result<RoleStatement> {
     let options = options(tokens)?;
     if !(options.in_roles.is_empty() && options.members.is_empty() && options.admins.is_empty()) {
         let message = "ALTER ROLE changes no memberships: GRANT role TO role";
-        return Err(EngineError::new(ErrorKind::Syntax, message));
+        return Err(LanguageError::new(ErrorKind::Syntax, message));
     }
     Ok(RoleStatement::Alter { role, options })
 }
 
-fn settings_refused() -> EngineError {
+fn settings_refused() -> LanguageError {
     refused("ALTER ROLE … SET", "settings are those of a connection: give them when connecting, or SET them there")
 }
 
@@ -143,7 +143,7 @@ fn options(tokens: &mut Tokens<'_>) -> Result<RoleOptions> {
             "ADMIN" => options.admins.extend(tokens.list(Tokens::role)?),
             other => {
                 let message = format!("unrecognized role option \"{}\"", other.to_ascii_lowercase());
-                return Err(EngineError::new(ErrorKind::Syntax, message));
+                return Err(LanguageError::new(ErrorKind::Syntax, message));
             }
         }
     }
@@ -153,16 +153,16 @@ fn options(tokens: &mut Tokens<'_>) -> Result<RoleOptions> {
 fn once<T>(option: &mut Option<T>, value: T) -> Result<()> {
     match option.replace(value) {
         None => Ok(()),
-        Some(_) => Err(EngineError::new(ErrorKind::Syntax, "conflicting or redundant options")),
+        Some(_) => Err(LanguageError::new(ErrorKind::Syntax, "conflicting or redundant options")),
     }
 }
 
 fn connection_limit(number: i64) -> Result<Option<u32>> {
     match number {
         -1 => Ok(None),
-        number => u32::try_from(number)
-            .map(Some)
-            .map_err(|_| EngineError::new(ErrorKind::InvalidParameter, format!("invalid connection limit: {number}"))),
+        number => u32::try_from(number).map(Some).map_err(|_| {
+            LanguageError::new(ErrorKind::InvalidParameter, format!("invalid connection limit: {number}"))
+        }),
     }
 }
 

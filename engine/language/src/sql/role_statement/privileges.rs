@@ -6,7 +6,7 @@ use zxq_catalog::roles::Privileges;
 use super::parse::refused;
 use super::tokens::Tokens;
 use super::{GrantTarget, NamedPrivileges, RoleName, RoleStatement};
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 
 /// What is granted: privileges by name, or roles. Which of the two shows the word behind them.
 enum Granted {
@@ -76,7 +76,7 @@ fn columns_refused(tokens: &Tokens<'_>) -> Result<()> {
 
 fn role_names(granted: Granted) -> Result<Vec<RoleName>> {
     match granted {
-        Granted::All => Err(EngineError::new(ErrorKind::Syntax, "syntax error: expected ON behind ALL PRIVILEGES")),
+        Granted::All => Err(LanguageError::new(ErrorKind::Syntax, "syntax error: expected ON behind ALL PRIVILEGES")),
         Granted::Names(names) => Ok(names.into_iter().map(RoleName::Named).collect()),
     }
 }
@@ -89,7 +89,7 @@ fn grantee(tokens: &mut Tokens<'_>) -> Result<Option<RoleName>> {
 /// Grants are by who makes them, as in PostgreSQL.
 fn granted_by(tokens: &mut Tokens<'_>) -> Result<()> {
     if tokens.take_all(&["GRANTED", "BY"]) && tokens.role()? != RoleName::Current {
-        return Err(EngineError::new(ErrorKind::FeatureNotSupported, "grantor must be current user"));
+        return Err(LanguageError::new(ErrorKind::FeatureNotSupported, "grantor must be current user"));
     }
     Ok(())
 }
@@ -139,11 +139,11 @@ fn privileges(granted: Granted, possible: Privileges, target: &GrantTarget, kind
             Some(known) => {
                 let known = known.names().next().unwrap_or_default();
                 let message = format!("invalid privilege type {known} for {kind}");
-                return Err(EngineError::new(ErrorKind::InvalidGrant, message));
+                return Err(LanguageError::new(ErrorKind::InvalidGrant, message));
             }
             None => {
                 let message = format!("unrecognized privilege type \"{name}\"");
-                return Err(EngineError::new(ErrorKind::Syntax, message));
+                return Err(LanguageError::new(ErrorKind::Syntax, message));
             }
         }
     }
@@ -169,7 +169,7 @@ fn table(tokens: &mut Tokens<'_>) -> Result<String> {
     }
 }
 
-fn only_in_public(schema: &str) -> EngineError {
+fn only_in_public(schema: &str) -> LanguageError {
     refused(
         &format!("a privilege in schema {schema}"),
         "privileges are given on the tables of schema public; those in hot, warm and cold are the same tables",

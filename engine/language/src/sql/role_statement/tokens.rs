@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::RoleName;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, LanguageError, Result};
 use crate::sql::syntax_error::expected;
 
 /// Takes tokens from the front.
@@ -125,7 +125,7 @@ impl<'a> Tokens<'a> {
     pub(super) fn role_name(&mut self) -> Result<String> {
         if self.is("PUBLIC") || self.is("NONE") {
             let name = self.name("the name of a role")?;
-            return Err(EngineError::new(ErrorKind::ReservedName, format!("role name \"{name}\" is reserved")));
+            return Err(LanguageError::new(ErrorKind::ReservedName, format!("role name \"{name}\" is reserved")));
         }
         self.name("the name of a role")
     }
@@ -149,13 +149,14 @@ impl<'a> Tokens<'a> {
     }
 
     /// The error for a token that cannot stand here. A text is not shown: it may be a password.
-    pub(super) fn unexpected(&self, what: &str) -> EngineError {
+    pub(super) fn unexpected(&self, what: &str) -> LanguageError {
         let Some(found) = self.tokens.get(self.at) else { return expected(what, &TokenWithSpan::wrap(Token::EOF)) };
         match found.token {
             Token::Word(_) | Token::Comma | Token::LParen | Token::RParen => expected(what, found),
-            _ => {
-                EngineError::new(ErrorKind::Syntax, format!("syntax error in a statement about roles: expected {what}"))
-            }
+            _ => LanguageError::new(
+                ErrorKind::Syntax,
+                format!("syntax error in a statement about roles: expected {what}"),
+            ),
         }
     }
 }

@@ -21,6 +21,7 @@ fn statements() -> Vec<String> {
         format!("SELECT {}", "interval ".repeat(50_000)),
         format!("{}SELECT 1", "EXPLAIN ".repeat(100_000)),
         format!("SELECT {}", "CASE WHEN true THEN ".repeat(100_000)),
+        format!("SELECT 1 FROM (SELECT 1 AS a) AS s GROUP BY CUBE({})", vec!["a"; 30].join(", ")),
         format!("SELECT 1{}", " BETWEEN SYMMETRIC 0 AND 1".repeat(40)),
         nested("(", &format!(" LIKE ANY (ARRAY[{listed}]))::text"), 12),
         nested("((", ", 2)::text, 1) < ('3', 2)", 40),

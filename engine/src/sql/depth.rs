@@ -196,6 +196,10 @@ fn read_word(links: &mut Links, word: Keyword, before: Before) {
     match word {
         Keyword::AND | Keyword::OR => links.condition(),
         Keyword::AT => links.step(),
+        // The parser reads what follows as its text, whatever that is, and counts no level for it.
+        // Statements within statements, each of which is read within the one before.
+        Keyword::EXPLAIN if before != Before::Operator => links.step(),
+        Keyword::INTERVAL if before == Before::Word(Keyword::INTERVAL) => links.step(),
         Keyword::NOT
         | Keyword::IS
         | Keyword::COLLATE
@@ -306,6 +310,10 @@ mod tests {
         };
         is_refused(&nested(1_900, 200));
         is_refused(&nested(1, 301));
+        is_refused(&format!("SELECT {}'1 day'", "interval ".repeat(300)));
+        is_refused(&format!("{}SELECT 1", "EXPLAIN ".repeat(100_000)));
+        is_refused(&format!("{}SELECT 1", "EXPLAIN ANALYZE ".repeat(100_000)));
+        assert!(parse("SELECT interval '1 day'").is_ok());
         // Words of clauses that are names of columns here.
         for chain in [" + where", " || from", " * from", " LIKE union", " LIKE join", " - limit"] {
             is_refused(&format!("SELECT 1{}", chain.repeat(100_000)));

@@ -4,14 +4,16 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Query, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
 
 use super::ident::normalise;
 use super::relations::parts;
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// Most of them: a plan over so many takes seconds to make.
-const MOST: usize = 5_000;
+const MOST: usize = 1_000;
+/// Most columns of a CUBE, as in PostgreSQL: it groups by each set of them.
+const MOST_OF_A_CUBE: usize = 12;
 
 /// Checks a statement, its views resolved.
 ///
@@ -25,13 +27,23 @@ pub(crate) fn check(statement: &DfStatement) -> Result<()> {
     };
     match ast.visit(&mut Sizes::default()) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => {
+        ControlFlow::Break(TooMany::Columns) => {
+            let message = format!("CUBE is limited to {MOST_OF_A_CUBE} elements");
+            Err(EngineError::new(ErrorKind::LimitExceeded, message))
+        }
+        ControlFlow::Break(TooMany::Relations) => {
             let message =
                 format!("a statement reads at most {MOST} relations, those in what WITH defines wherever it is named");
             let hint = "Put what is named often into a temporary table";
             Err(EngineError::new(ErrorKind::LimitExceeded, message).with_hint(hint))
         }
     }
+}
+
+/// What there is too much of.
+enum TooMany {
+    Relations,
+    Columns,
 }
 
 #[derive(Default)]
@@ -52,10 +64,10 @@ struct Counted {
 }
 
 impl Sizes {
-    fn read(&mut self, relations: usize) -> ControlFlow<()> {
+    fn read(&mut self, relations: usize) -> ControlFlow<TooMany> {
         let Some(query) = self.queries.last_mut() else { return ControlFlow::Continue(()) };
         query.relations = query.relations.saturating_add(relations);
-        if query.relations > MOST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if query.relations > MOST { ControlFlow::Break(TooMany::Relations) } else { ControlFlow::Continue(()) }
     }
 
     /// How many relations stand behind a name: one, or those of what WITH has defined under it.
@@ -66,9 +78,9 @@ impl Sizes {
 }
 
 impl Visitor for Sizes {
-    type Break = ();
+    type Break = TooMany;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<TooMany> {
         let is_defined = self.queries.last().is_some_and(|outer| outer.known < outer.defined.len());
         let defined = query.with.iter().flat_map(|with| &with.cte_tables);
         let defined = defined.map(|table| (normalise(&table.alias.name), 1)).collect();
@@ -76,7 +88,7 @@ impl Visitor for Sizes {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<TooMany> {
         let Some(ended) = self.queries.pop() else { return ControlFlow::Continue(()) };
         match self.queries.last_mut() {
             Some(outer) if ended.is_defined => {
@@ -90,7 +102,14 @@ impl Visitor for Sizes {
         }
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<TooMany> {
+        match expr {
+            Expr::Cube(columns) if columns.len() > MOST_OF_A_CUBE => ControlFlow::Break(TooMany::Columns),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<TooMany> {
         let TableFactor::Table { name, .. } = factor else { return ControlFlow::Continue(()) };
         let relations = match parts(name).as_slice() {
             [name] => self.behind(name),
@@ -127,14 +146,21 @@ mod tests {
 
     #[test]
     fn what_is_named_once_counts_once() {
-        let lines: Vec<String> = (1..2_000).map(|at| format!("c{at} AS (SELECT a FROM c{})", at - 1)).collect();
-        assert!(checked(&format!("WITH c0 AS (SELECT 1 AS a), {} SELECT a FROM c1999", lines.join(", "))).is_ok());
-        let beside: Vec<String> = (0..1_000).map(|at| format!("(SELECT a FROM t WHERE a = {at})")).collect();
+        let lines: Vec<String> = (1..800).map(|at| format!("c{at} AS (SELECT a FROM c{})", at - 1)).collect();
+        assert!(checked(&format!("WITH c0 AS (SELECT 1 AS a), {} SELECT a FROM c799", lines.join(", "))).is_ok());
+        let beside: Vec<String> = (0..400).map(|at| format!("(SELECT a FROM t WHERE a = {at})")).collect();
         assert!(checked(&format!("SELECT {}", beside.join(", "))).is_ok());
         // A name of an inner WITH hides one of an outer.
         let hiding = format!("SELECT a FROM (WITH c8 AS (SELECT 1 AS a) SELECT {} FROM c8) AS s", "x.a");
         let hiding = hiding.replace("x.a", &vec!["(SELECT a FROM c8)"; 100].join(", "));
         assert!(checked(&doubling(8).replace("SELECT a FROM c8", &hiding)).is_ok());
+    }
+
+    #[test]
+    fn a_cube_has_so_many_columns() {
+        let cube = |columns: usize| format!("SELECT 1 FROM t GROUP BY CUBE({})", vec!["a"; columns].join(", "));
+        assert!(checked(&cube(12)).is_ok());
+        assert_eq!(checked(&cube(13)).unwrap_err().kind(), ErrorKind::LimitExceeded);
     }
 
     #[test]

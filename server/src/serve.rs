@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -224,7 +225,7 @@ async fn serve_clients(listener: TcpListener, stop_wait: Duration, shared: Share
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE) {
             tracing::debug!(%error, "a client's socket takes no keepalive");
         }
-        clients.spawn(client(stream, shared.clone(), starting.enter(), draining.clone(), abort.clone()));
+        clients.spawn(boxed_client(stream, shared.clone(), starting.enter(), draining.clone(), abort.clone()));
     }
     drop(listener);
     draining.cancel();
@@ -236,6 +237,18 @@ async fn serve_clients(listener: TcpListener, stop_wait: Duration, shared: Share
         let _ = tokio::time::timeout(Duration::from_secs(1), all_gone).await;
         clients.shutdown().await;
     }
+}
+
+/// One client as a future of which programs that embed the server know no more: the compiler computes the size of all that is
+/// awaited in one piece, to a depth that this crate allows for and theirs need not.
+fn boxed_client(
+    stream: TcpStream,
+    shared: Shared,
+    starting: StartingClient,
+    draining: CancellationToken,
+    abort: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    Box::pin(client(stream, shared, starting, draining, abort))
 }
 
 /// One client, from its first byte to its last.

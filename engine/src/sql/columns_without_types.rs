@@ -27,6 +27,10 @@ fn list_of_names(tokens: &[TokenWithSpan]) -> Option<usize> {
     // LOCAL TEMPORARY at most.
     let table = (1..4).find(|at| is(*at, Keyword::TABLE))?;
     let open = tokens.iter().position(|t| t.token == Token::LParen).filter(|open| *open > table)?;
+    // What is in brackets further on is the query's: `CREATE TABLE t AS SELECT max(a) AS b …`.
+    if (table..open).any(|at| is(at, Keyword::AS)) {
+        return None;
+    }
     let close = open + tokens[open..].iter().position(|t| t.token == Token::RParen)?;
     let names = tokens[open + 1..close].chunks(2).all(|pair| {
         let comma = pair.get(1).is_none_or(|t| t.token == Token::Comma);
@@ -47,6 +51,7 @@ mod tests {
         for sql in [
             "CREATE TABLE t (a, \"B c\") AS SELECT 1, 2",
             "CREATE TEMP TABLE IF NOT EXISTS s.t (a) ON COMMIT DROP AS VALUES (1)",
+            "CREATE TABLE t AS SELECT max(a) AS b FROM u",
         ] {
             assert_eq!(parse(sql).unwrap().len(), 1, "{sql}");
         }

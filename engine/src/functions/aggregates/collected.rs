@@ -45,8 +45,8 @@ impl AggregateFront for ArrayAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(&self, ordered: bool) -> Result<Option<Self>> {
-        Ok(ordered_as(&self.inner, ordered)?.map(|inner| ArrayAgg { inner }))
+    fn with_beneficial_ordering(&self, _ordered: bool) -> Result<Option<Self>> {
+        Ok(sorting(&self.inner)?.map(|inner| ArrayAgg { inner }))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -54,8 +54,13 @@ impl AggregateFront for ArrayAgg {
     }
 }
 
-fn ordered_as(inner: &Arc<AggregateUDF>, ordered: bool) -> Result<Option<Arc<AggregateUDF>>> {
-    Ok(inner.as_ref().clone().with_beneficial_ordering(ordered)?.map(Arc::new))
+/// The function as one that puts its rows in order itself. DataFusion says that they come in order also where they come in the
+/// reverse one and the function has no reverse (`update_aggr_exprs.rs`), so that cannot be relied on.
+///
+/// # Errors
+/// The function's own.
+pub(crate) fn sorting(inner: &Arc<AggregateUDF>) -> Result<Option<Arc<AggregateUDF>>> {
+    Ok(inner.as_ref().clone().with_beneficial_ordering(false)?.map(Arc::new))
 }
 
 /// `string_agg`: with an order or without doubles it joins what `array_agg` has gathered.
@@ -105,8 +110,8 @@ impl AggregateFront for StringAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(&self, ordered: bool) -> Result<Option<Self>> {
-        let gathers = ordered_as(&self.gathers, ordered)?;
+    fn with_beneficial_ordering(&self, _ordered: bool) -> Result<Option<Self>> {
+        let gathers = sorting(&self.gathers)?;
         Ok(gathers.map(|gathers| StringAgg {
             texts: Arc::clone(&self.texts),
             gathers,

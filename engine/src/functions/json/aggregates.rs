@@ -17,6 +17,7 @@ use zxq_catalog::declared::annotated;
 use super::whole_rows::is_row;
 use super::write::Column;
 use crate::error::ErrorKind;
+use crate::functions::aggregates::collected::sorting;
 use crate::functions::declared::failed;
 use crate::values::json;
 
@@ -129,11 +130,10 @@ impl AggregateUDFImpl for JsonAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(self: Arc<Self>, ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        let gathers = self.gathers.as_ref().clone().with_beneficial_ordering(ordered)?;
-        Ok(gathers.map(|gathers| {
+    fn with_beneficial_ordering(self: Arc<Self>, _ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        Ok(sorting(&self.gathers)?.map(|gathers| {
             let (name, shape, binary, signature) = (self.name, self.shape, self.binary, self.signature.clone());
-            Arc::new(JsonAgg { name, shape, binary, gathers: Arc::new(gathers), signature }) as _
+            Arc::new(JsonAgg { name, shape, binary, gathers, signature }) as _
         }))
     }
 

@@ -184,6 +184,8 @@ impl Prepared {
         }
         if may_call(self.statement.text()) && row_numbers::has_some(&plan) {
             plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            // A query's job has ended when its rows are read: it is stopped by who reads no more of them.
+            let control = if self.job_name().is_none() { &Arc::default() } else { control };
             plan = row_numbers::number(plan, &Arc::new(Asker::new(session, control)))?;
         }
         // What an earlier statement left, had it failed while it was planned, is not this one's.

@@ -87,7 +87,8 @@ fn cast_type(tokens: &[Scanned<'_>], mut at: usize) -> Type {
 /// The type of that name, as PostgreSQL describes a parameter that is cast to it.
 fn type_named(name: &str, is_quoted: bool, is_array: bool) -> Type {
     let known = match name {
-        "oid" | "regclass" | "regtype" | "regproc" | "regnamespace" | "regrole" | "xid" => (Type::OID, Type::OID_ARRAY),
+        // `regclass` and its like are given as names, which text is.
+        "oid" | "xid" => (Type::OID, Type::OID_ARRAY),
         "int2" | "smallint" => (Type::INT2, Type::INT2_ARRAY),
         "int" | "int4" | "integer" => (Type::INT4, Type::INT4_ARRAY),
         "int8" | "bigint" => (Type::INT8, Type::INT8_ARRAY),
@@ -125,6 +126,7 @@ mod tests {
             ("SELECT quote_nullable(CAST($1 AS pg_catalog.numeric))", Type::NUMERIC),
             ("SELECT quote_nullable($1::pg_catalog.\"char\")", Type::TEXT),
             ("SELECT 1 FROM pg_class WHERE oid = ANY($1::oid[])", Type::OID_ARRAY),
+            ("SELECT 1 FROM pg_class WHERE oid = $1::regclass::oid", Type::TEXT),
             ("SELECT 1 FROM pg_class WHERE oid = $1", Type::OID),
             ("SELECT 1 FROM pg_class WHERE relname = $1", Type::TEXT),
         ] {

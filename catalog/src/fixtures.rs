@@ -11,7 +11,15 @@ use crate::{
 
 /// A column that allows NULL and has nothing special.
 pub(crate) fn column(name: &str, data_type: DataType, sql_type: &str) -> ColumnDef {
-    ColumnDef::new(name, data_type, sql_type)
+    ColumnDef {
+        name: name.to_owned(),
+        data_type,
+        sql_type: sql_type.to_owned(),
+        nullable: true,
+        default: None,
+        generated: None,
+        max_chars: None,
+    }
 }
 
 /// A table that uses everything a definition can say.

@@ -62,7 +62,7 @@ pub enum Input {
     Stream {
         /// Name for messages: `stdin`.
         name: String,
-        /// What the file would hold.
+        /// The bytes.
         reader: Box<dyn Read + Send>,
     },
 }

@@ -7,5 +7,4 @@ pub mod objects;
 pub(crate) mod parquet_files;
 mod store;
 
-pub use parquet_files::compression::parse_compression;
 pub use store::{LakeStore, TableLog};

@@ -280,7 +280,6 @@ impl RowChecker {
                 known.join(", ")
             ),
         )
-        .about_name(name)
     }
 
     fn check_input_columns(&self, batch: &RecordBatch) -> Result<()> {

@@ -4,9 +4,8 @@
 //! - [`concat`]: `concat`, `concat_ws`; [`format`](mod@format): `format`; [`quoting`]: `quote_literal` and its like.
 //! - [`letters`]: `upper`, `lower`, `length`, `chr`; [`parts`]: `substring`, `overlay`, `replace`, `repeat`,
 //!   `lpad`, `rpad`.
-//! - [`encodings`]: `encode`, `decode`; [`bytes`]: `get_byte`, `set_bit`, `convert_to` and their like.
+//! - [`encodings`]: `encode`, `decode`.
 
-mod bytes;
 mod concat;
 mod encodings;
 mod format;
@@ -20,7 +19,6 @@ use datafusion::logical_expr::ScalarUDF;
 /// All of them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let families = [
-        bytes::functions(),
         concat::functions(),
         encodings::functions(),
         format::functions(),

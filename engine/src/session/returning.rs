@@ -14,6 +14,7 @@ use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::collect;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
@@ -36,7 +37,7 @@ use crate::write::insert_sink::Onlooker;
 pub(crate) struct Returning {
     /// The query, which names the table that is written where the rows will be.
     pub(crate) plan: Arc<LogicalPlan>,
-    /// The columns that clients get.
+    /// Its columns.
     pub(crate) schema: SchemaRef,
 }
 
@@ -121,7 +122,10 @@ impl Asked {
     /// What it answered.
     pub(crate) fn outcome(&self) -> Outcome {
         let rows = std::mem::take(&mut *self.answer.lock());
-        Outcome::of_rows(Arc::clone(&self.returning.schema), rows)
+        let schema = Arc::clone(&self.returning.schema);
+        let planned = rows.first().map_or_else(|| Arc::clone(&schema), RecordBatch::schema);
+        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
+        Outcome::Rows { schema, stream: Box::pin(stream) }
     }
 }
 

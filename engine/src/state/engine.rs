@@ -27,7 +27,6 @@ use crate::state::log_owner::LogOwner;
 use crate::state::memory_share::UserShares;
 use crate::state::pins::{Pin, Pins};
 use crate::state::query_log::QueryLog;
-use crate::state::room::Room;
 use crate::state::row_checkers::RowCheckers;
 use crate::state::statement_queue::StatementQueue;
 use crate::state::unsettled::Unsettled;
@@ -54,10 +53,6 @@ pub struct Engine {
     pub(crate) ingest_gate: tokio::sync::RwLock<()>,
     /// Partitions whose hot segments a move is reading: they are not merged meanwhile.
     pub(crate) sealed: Mutex<HashSet<(TableId, PartitionKey)>>,
-    /// Partitions whose small hot segments somebody is merging: others need not.
-    pub(crate) merging: Mutex<HashSet<(TableId, PartitionKey)>>,
-    /// Who waits for room in hot, and who makes it.
-    pub(crate) room: Arc<Room>,
     pub(crate) segment_ids: SegmentIds,
     pub(crate) checkers: RowCheckers,
     pub(crate) queries: QueryLog,
@@ -130,8 +125,7 @@ impl Engine {
             let mut names: Vec<&str> = snapshot.tables.values().map(|t| t.def.name.as_str()).collect();
             names.sort_unstable();
             let known = if names.is_empty() { "there are no tables yet".to_owned() } else { names.join(", ") };
-            let message = format!("table \"{name}\" does not exist (tables: {known})");
-            EngineError::new(ErrorKind::UndefinedTable, message).about_name(name)
+            EngineError::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist (tables: {known})"))
         })
     }
 
@@ -221,7 +215,7 @@ impl Engine {
         self.node.as_ref().map_or(Ok(()), |node| node.check_write())
     }
 
-    /// The write-ahead log, which only a process that writes has.
+    /// The log.
     pub(crate) fn wal(&self) -> Result<&Arc<Wal>> {
         self.wal.as_ref().ok_or_else(|| EngineError::internal("a reader has no write-ahead log"))
     }

@@ -17,7 +17,6 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::database::sql::source::{SqlPushdown, SqlSource, plan_scan};
 use crate::error::Result;
-use crate::names_apart;
 use crate::tier_store::{Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
 
 mod database;
@@ -77,11 +76,11 @@ impl TierStore for DuckDbStore {
     }
 
     async fn create_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)
+        write::check_table(table)
     }
 
     async fn alter_table(&self, table: &TableDef) -> Result<()> {
-        self.check_table(table)
+        write::check_table(table)
     }
 
     async fn drop_table(&self, storage_name: &str) -> Result<()> {
@@ -99,8 +98,7 @@ impl TierStore for DuckDbStore {
     ) -> Result<WrittenSegment> {
         let (schema, name) = (table.storage_name(), names::segment_table(id, job));
         let location = names::location(&schema, &name);
-        let rows = names_apart::kept_rows(table, rows)?;
-        let table = names_apart::kept_table(table).into_owned();
+        let table = table.clone();
         let bytes = self
             .database
             .run(move |database, connection| write::write_segment(database, connection, &table, &schema, &name, &rows))
@@ -113,7 +111,7 @@ impl TierStore for DuckDbStore {
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        names_apart::scan(request, |request| plan_scan(Arc::clone(&self.database) as Arc<dyn SqlSource>, request))
+        plan_scan(Arc::clone(&self.database) as Arc<dyn SqlSource>, request)
     }
 
     fn pushdown(&self) -> Option<&dyn Pushdown> {

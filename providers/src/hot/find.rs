@@ -77,11 +77,11 @@ pub struct OrderColumn {
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The definition that the statement was planned with.
+    /// The table.
     pub table: &'a TableDef,
     /// Columns, as positions in it.
     pub projection: &'a [usize],
-    /// The schema of these columns, as the rows that are found have it.
+    /// Their schema.
     pub output: &'a SchemaRef,
     /// What rows have to pass: all of them.
     pub conditions: &'a [Condition],

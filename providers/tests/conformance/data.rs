@@ -40,7 +40,15 @@ pub const TEXTS: [&str; 20] = [
 ];
 
 pub fn column(name: &str, data_type: DataType, sql_type: &str) -> ColumnDef {
-    ColumnDef::new(name, data_type, sql_type)
+    ColumnDef {
+        name: name.to_owned(),
+        data_type,
+        sql_type: sql_type.to_owned(),
+        nullable: true,
+        default: None,
+        generated: None,
+        max_chars: None,
+    }
 }
 
 fn timestamp(zone: Option<&str>) -> DataType {

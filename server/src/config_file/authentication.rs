@@ -42,7 +42,7 @@ impl RawNames {
 }
 
 impl RawRule {
-    /// What the entry says, checked.
+    /// The rule.
     ///
     /// # Errors
     /// What is wrong with it.

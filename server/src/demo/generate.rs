@@ -84,7 +84,7 @@ pub enum MarketTable {
 }
 
 impl MarketTable {
-    /// All tables that are made.
+    /// All three.
     pub const ALL: [MarketTable; 3] = [MarketTable::Trades, MarketTable::Quotes, MarketTable::Bars];
 
     /// The table's name in SQL.

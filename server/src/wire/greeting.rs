@@ -29,7 +29,7 @@ const HANDSHAKE: u8 = 0x16;
 
 /// A socket whose startup message comes next.
 pub(crate) struct Greeted {
-    /// The socket, encrypted where the client asked for it.
+    /// The socket.
     pub(crate) socket: Socket,
     /// How it is encrypted, where it is.
     pub(crate) tls: Option<TlsSession>,

@@ -5,8 +5,6 @@
 mod bad_input;
 mod certificates;
 mod clients;
-mod exporting;
-mod external;
 mod fuzzed;
 mod hostile;
 mod loading;
@@ -34,12 +32,11 @@ const PRICES_TABLE: &str = "CREATE TABLE prices (symbol VARCHAR(20) NOT NULL, ts
 
 #[test]
 fn help_of_every_command_has_an_example() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["demo"],
         &["serve"],
         &["load"],
-        &["export"],
         &["sql"],
         &["storage"],
         &["storage", "status"],

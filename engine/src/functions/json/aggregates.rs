@@ -21,7 +21,7 @@ use crate::functions::aggregates::collected::sorting;
 use crate::functions::declared::failed;
 use crate::values::json;
 
-/// `json_agg` and `json_object_agg`, each of both kinds of JSON.
+/// The four.
 pub(crate) fn functions() -> Vec<AggregateUDF> {
     [
         ("json_agg", Shape::Array, false),

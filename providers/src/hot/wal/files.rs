@@ -72,6 +72,6 @@ impl Files {
 pub struct Truncated {
     /// Files deleted.
     pub files: usize,
-    /// Bytes that are free by that.
+    /// Their bytes.
     pub bytes: u64,
 }

@@ -82,8 +82,7 @@ impl Session {
     /// The block ends: its `SET LOCAL` of the client's own settings with it.
     pub(super) fn restore_local_customs(&mut self) {
         for (name, value) in std::mem::take(&mut self.local_customs) {
-            // They had room before.
-            let _ = self.settings.set_custom(&name, Some(&value));
+            self.settings.set_custom(&name, Some(&value));
         }
     }
 

@@ -73,7 +73,7 @@ fn bytes_that_are_no_value_are_told() {
         (list.clone(), None, vec![0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 23], "0A000"),
         (list, None, vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1], "08P01"),
     ] {
-        let error = read(&field(data_type.clone(), declared), &[value.clone()]).unwrap_err();
+        let error = read(&field(data_type.clone(), declared), std::slice::from_ref(&value)).unwrap_err();
         assert_eq!(error.code, code, "{data_type} {value:?}: {error}");
     }
 }

@@ -8,7 +8,7 @@
 //! PostgreSQL ([`PostgresCatalog`], for several processes). Segments of hot are never stored: the write-ahead log is their
 //! record.
 //!
-//! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], [`table`], [`declared`] (what columns were
+//! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], `table`, [`declared`] (what columns were
 //! declared as), [`partition`], [`roles`] (who may do
 //! what), [`change`], [`job`] (which load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
 //! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`quoting`] (names and texts in SQL).

@@ -258,6 +258,46 @@ class Client:
         os._exit(0)
 
 
+class DbApi:
+    """What every driver of Python's DB API is tried with in the same steps. `connect(autocommit, ...)` gives a connection."""
+
+    def __init__(self, client, connect, sqlstate):
+        self.client, self.connect, self.sqlstate = client, connect, sqlstate
+
+    def session(self, statements=(), autocommit=True, **more):
+        connection = self.connect(autocommit, **more)
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        return connection, cursor
+
+    @staticmethod
+    def ask(cursor, sql, *parameters):
+        cursor.execute(sql, *parameters)
+        return [tuple(row) for row in cursor.fetchall()]
+
+    def transactions(self, savepoints=True):
+        """A rollback, a commit, what others see before it, and with savepoints a block that fails; gives the session, another
+        one's cursor and the table, in which one row was left."""
+        statements, table = self.client.small("transactions")
+        _, beside = self.session(statements)
+        connection, cursor = self.session(autocommit=False)
+        count = lambda k: self.ask(k, f"SELECT count(*) FROM {table}")[0][0]
+        cursor.execute(f"INSERT INTO {table} VALUES (1, 'gone')")
+        same((count(cursor), count(beside)), (1, 0), "before the rollback")
+        connection.rollback()
+        same(count(cursor), 0, "after it")
+        cursor.execute(f"INSERT INTO {table} VALUES (2, 'kept')")
+        if savepoints:
+            cursor.execute("SAVEPOINT s")
+            must_fail("22012", lambda: cursor.execute("SELECT 1/0"), self.sqlstate)
+            must_fail("25P02", lambda: cursor.execute("SELECT 1"), self.sqlstate)
+            cursor.execute("ROLLBACK TO SAVEPOINT s")
+        connection.commit()
+        same(self.ask(beside, f"SELECT id, name FROM {table}"), [(2, "kept")])
+        return connection, cursor, beside, table
+
+
 class Watch(threading.Thread):
     """Ends the script where one feature takes too long: a driver that waits in C hears no signal."""
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from decimal import Decimal
 
-from harness import ROWS, USER, Client, must_fail, require, same
+from harness import ROWS, USER, Client, DbApi, must_fail, require, same
 
 _, pa, adbc_driver_postgresql = require("adbc_driver_postgresql.dbapi", "pyarrow", "adbc_driver_postgresql")
 from adbc_driver_postgresql import StatementOptions
@@ -20,17 +20,12 @@ TYPED = ("id", "n", "name", "note", "price", "f", "ok", "day", "seen", "ts", "ra
 sqlstate = lambda error: error.sqlstate
 
 
-def session(statements=(), autocommit=True):
-    connection = eval(client.call.format(dsn=client.dsn)[:-1] + f", autocommit={autocommit})", globals())
-    cursor = connection.cursor()
-    for statement in statements:
-        cursor.execute(statement)
-    return connection, cursor
+def opened(autocommit):
+    return eval(client.call.format(dsn=client.dsn)[:-1] + f", autocommit={autocommit})", globals())
 
 
-def ask(cursor, sql, parameters=None):
-    cursor.execute(sql, parameters)
-    return cursor.fetchall()
+driver = DbApi(client, opened, sqlstate)
+session, ask = driver.session, driver.ask
 
 
 def table_of(cursor, sql, copy=True):
@@ -93,17 +88,7 @@ def params():
 
 @client.feature("transactions")
 def transactions():
-    statements, table = client.small("transactions")
-    _, beside = session(statements)
-    connection, cursor = session(autocommit=False)
-    count = lambda k: ask(k, f"SELECT count(*) FROM {table}")[0][0]
-    cursor.execute(f"INSERT INTO {table} VALUES (1, 'gone')")
-    same((count(cursor), count(beside)), (1, 0), "before the rollback")
-    connection.rollback()
-    same(count(cursor), 0, "after it")
-    cursor.execute(f"INSERT INTO {table} VALUES (2, 'kept')")
-    connection.commit()
-    same(ask(beside, f"SELECT id, name FROM {table}"), [(2, "kept")])
+    connection, *_ = driver.transactions(savepoints=False)
     connection.rollback()
 
 

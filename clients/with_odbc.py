@@ -3,7 +3,7 @@
 import glob
 from decimal import Decimal
 
-from harness import USER, Client, missing, mistakes, must_fail, require, same
+from harness import USER, Client, DbApi, missing, mistakes, must_fail, require, same
 
 (pyodbc,) = require("pyodbc")
 DRIVERS = glob.glob("/usr/lib/*/odbc/psqlodbcw.so")
@@ -22,16 +22,12 @@ TYPED = ("id", "n", "name", "note", "price", "f", "ok", "day", "seen")
 sqlstate = lambda error: error.args[0]
 
 
-def session(statements=(), autocommit=True, more=""):
-    connection = pyodbc.connect(client.dsn.replace("psqlodbcw.so", DRIVERS[0]) + more, autocommit=autocommit, timeout=10)
-    cursor = connection.cursor()
-    for statement in statements:
-        cursor.execute(statement)
-    return connection, cursor
+def opened(autocommit, more=""):
+    return pyodbc.connect(client.dsn.replace("psqlodbcw.so", DRIVERS[0]) + more, autocommit=autocommit, timeout=10)
 
 
-def ask(cursor, sql, *parameters):
-    return [tuple(row) for row in cursor.execute(sql, *parameters).fetchall()]
+driver = DbApi(client, opened, sqlstate)
+session, ask = driver.session, driver.ask
 
 
 @client.feature("connect")
@@ -64,19 +60,12 @@ def params():
 
 @client.feature("transactions")
 def transactions():
-    statements, table = client.small("transactions")
-    _, beside = session(statements)
-    connection, cursor = session(autocommit=False)
-    count = lambda k: ask(k, f"SELECT count(*) FROM {table}")[0][0]
-    cursor.execute(f"INSERT INTO {table} VALUES (1, 'gone')")
-    same((count(cursor), count(beside)), (1, 0), "before the rollback")
-    connection.rollback()
-    same(count(cursor), 0, "after it")
-    cursor.execute(f"INSERT INTO {table} VALUES (2, 'kept')")
     # The driver puts savepoints around statements: a mistake does not end the transaction.
+    connection, cursor, beside, table = driver.transactions(savepoints=False)
+    cursor.execute(f"INSERT INTO {table} VALUES (3, 'kept too')")
     must_fail("22012", lambda: cursor.execute("SELECT 1/0"), sqlstate)
     connection.commit()
-    same(ask(beside, f"SELECT id, name FROM {table}"), [(2, "kept")])
+    same(ask(beside, f"SELECT count(*) FROM {table}"), [(2,)], "after a mistake")
 
 
 @client.feature("cursor")

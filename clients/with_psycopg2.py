@@ -3,7 +3,7 @@
 import io
 from decimal import Decimal
 
-from harness import COLUMNS, Client, mistakes, must_fail, require, same
+from harness import COLUMNS, Client, DbApi, mistakes, must_fail, require, same
 
 psycopg2, extras, pool = require("psycopg2", "psycopg2.extras", "psycopg2.pool")
 
@@ -19,18 +19,14 @@ client = Client(
 sqlstate = lambda error: error.pgcode
 
 
-def session(statements=(), autocommit=True):
+def opened(autocommit):
     connection = client.connect()
     connection.autocommit = autocommit
-    cursor = connection.cursor()
-    for statement in statements:
-        cursor.execute(statement)
-    return connection, cursor
+    return connection
 
 
-def ask(cursor, sql, *parameters):
-    cursor.execute(sql, *parameters)
-    return cursor.fetchall()
+driver = DbApi(client, opened, sqlstate)
+session, ask = driver.session, driver.ask
 
 
 @client.feature("connect")
@@ -70,24 +66,10 @@ def params():
 
 @client.feature("transactions")
 def transactions():
-    statements, table = client.small("transactions")
-    other, beside = session(statements)
-    connection, cursor = session(autocommit=False)
-    count = lambda k: ask(k, f"SELECT count(*) FROM {table}")[0][0]
-    cursor.execute(f"INSERT INTO {table} VALUES (1, 'gone')")
-    same((count(cursor), count(beside)), (1, 0), "before the rollback")
-    connection.rollback()
-    same(count(cursor), 0, "after it")
-    cursor.execute(f"INSERT INTO {table} VALUES (2, 'kept')")
-    cursor.execute("SAVEPOINT s")
-    must_fail("22012", lambda: cursor.execute("SELECT 1/0"), sqlstate)
-    must_fail("25P02", lambda: cursor.execute("SELECT 1"), sqlstate)
-    cursor.execute("ROLLBACK TO s")
-    connection.commit()
-    same(ask(beside, f"SELECT id, name FROM {table}"), [(2, "kept")])
+    connection, cursor, beside, table = driver.transactions()
     with connection:
         cursor.execute(f"INSERT INTO {table} VALUES (3, 'kept too')")
-    same(count(beside), 2, "after a block")
+    same(ask(beside, f"SELECT count(*) FROM {table}"), [(2,)], "after a block")
 
 
 @client.feature("copy out")

@@ -33,9 +33,9 @@ pub enum Change {
     /// All write-ahead-log records of this partition up to this log sequence number are durable outside hot (or were
     /// deleted): replay skips them.
     CoverWal {
-        /// The table.
+        /// Whose rows they are.
         table: TableId,
-        /// The partition.
+        /// The partition that they belong to.
         partition: PartitionKey,
         /// The newest covered log sequence number.
         lsn: u64,
@@ -46,7 +46,7 @@ pub enum Change {
     DropRole(RoleId),
     /// What is granted on a table, or on [`SCHEMA`], from now on.
     SetGrants {
-        /// The table.
+        /// The table, or [`SCHEMA`].
         on: TableId,
         /// All grants on it.
         grants: Vec<Grant>,

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 
-/// Key of a field's metadata: the PostgreSQL type of a text, such as `uuid`, `jsonb`, `varchar(20)` or `bpchar(3)`.
+/// Key of a field's metadata: the PostgreSQL type of a text, such as `uuid`, `jsonb`, `varchar(20)` or `bpchar(3)`; and `numeric` of
+/// a decimal whose digits nobody declared.
 pub const PG_TYPE: &str = "zxq.pg_type";
 
 /// The value of [`PG_TYPE`] for a declared type; `None` where the Arrow type tells.
@@ -22,6 +23,8 @@ pub fn annotation(sql_type: &str) -> Option<String> {
         "UUID" => Some("uuid".to_owned()),
         "JSON" => Some("json".to_owned()),
         "JSONB" => Some("jsonb".to_owned()),
+        // With digits, the Arrow type tells.
+        "NUMERIC" if length.is_empty() => Some("numeric".to_owned()),
         "VARCHAR" if !sql_type.ends_with("[]") => Some(format!("varchar{length}")),
         "CHAR" if !sql_type.ends_with("[]") => Some(format!("bpchar{length}")),
         _ => None,
@@ -99,6 +102,7 @@ mod tests {
     fn texts_are_annotated_with_what_they_are() {
         assert_eq!(annotation("VARCHAR(20)").as_deref(), Some("varchar(20)"));
         assert_eq!(annotation("CHAR(3)").as_deref(), Some("bpchar(3)"));
+        assert_eq!(annotation("NUMERIC").as_deref(), Some("numeric"));
         assert_eq!(annotation("TEXT"), None);
         assert_eq!(declared(&annotated(DataType::Utf8View, "bpchar(3)")), Some("bpchar"));
     }

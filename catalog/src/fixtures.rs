@@ -11,15 +11,7 @@ use crate::{
 
 /// A column that allows NULL and has nothing special.
 pub(crate) fn column(name: &str, data_type: DataType, sql_type: &str) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: sql_type.to_owned(),
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    ColumnDef::new(name, data_type, sql_type)
 }
 
 /// A table that uses everything a definition can say.

@@ -41,7 +41,7 @@ impl KeyKind {
 /// A declared key or index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyDef {
-    /// Its name.
+    /// The name of the constraint or index, unique among the table's.
     pub name: String,
     /// What it was declared as.
     pub kind: KeyKind,

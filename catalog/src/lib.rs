@@ -11,7 +11,8 @@
 //! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], `table`, [`declared`] (what columns were
 //! declared as), [`partition`], [`roles`] (who may do
 //! what), [`change`], [`job`] (which load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
-//! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`quoting`] (names and texts in SQL).
+//! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`postgres_address`] (URLs of PostgreSQL
+//! servers, for the catalog and for warm), [`quoting`] (names and texts in SQL).
 
 pub mod change;
 pub mod declared;
@@ -22,7 +23,8 @@ pub mod iceberg_pointers;
 pub mod job;
 pub mod keys;
 pub mod partition;
-pub mod passfile;
+mod passfile;
+pub mod postgres_address;
 pub mod quoting;
 pub mod roles;
 pub mod segment;
@@ -42,8 +44,8 @@ pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};
 pub use snapshot::{Snapshot, TableState};
 pub use store::{CatalogStore, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 pub use table::{
-    COMMENT, CheckDef, ColumnDef, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE, TableDef, TableId,
-    VIEW_QUERY,
+    COMMENT, CheckDef, ColumnDef, EXTERNAL_FOLDER, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE,
+    SEQUENCE_OWNER, TableDef, TableId, VIEW_QUERY,
 };
 pub use tier::Tier;
 pub use value::Value;

@@ -43,7 +43,7 @@ pub const SCHEMA: TableId = 0;
 /// A role: a user, or a group of them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
-    /// Its id.
+    /// What grants and owners name it by: a rename keeps it, and no later role gets it.
     pub id: RoleId,
     /// Its name, unique among roles.
     pub name: String,

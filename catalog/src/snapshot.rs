@@ -102,6 +102,22 @@ impl Snapshot {
         self.tables.values().find(|t| t.def.name == name)
     }
 
+    /// What stands for the schema of this name, which somebody has made.
+    pub fn schema(&self, name: &str) -> Option<&Arc<TableState>> {
+        self.table(&format!("{name}.")).filter(|state| state.def.is_schema())
+    }
+
+    /// What stands for the schema that something of this name is in; `None` where that is `public`.
+    pub fn schema_of(&self, name: &str) -> Option<&Arc<TableState>> {
+        name.split_once('.').and_then(|(schema, _)| self.schema(schema))
+    }
+
+    /// The schema that the relation of this name is in, and its name there; `None` for those outside of schemas that were made.
+    pub fn own_schema<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let (schema, within) = name.split_once('.').filter(|(_, within)| !within.is_empty())?;
+        self.schema(schema).map(|_| (schema, within))
+    }
+
     /// The live table with this id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableState>> {
         self.tables.get(&id)

@@ -1,5 +1,7 @@
 //! Where the catalog is kept.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::change::Change;
@@ -52,7 +54,7 @@ pub struct Commit {
     /// The epoch the commit makes; greater than `base_epoch`. (Hot appends advance the in-memory epoch without a
     /// catalog commit, so it may be more than one ahead of the durable epoch.)
     pub epoch: u64,
-    /// What changes.
+    /// What [`Snapshot::apply`] does to the snapshot of the base epoch.
     pub changes: Vec<Change>,
     /// Jobs whose record is inserted or replaced, as [`CatalogStore::put_job`] does.
     pub jobs: Vec<Job>,
@@ -60,6 +62,9 @@ pub struct Commit {
     pub fences: Vec<(TableId, PartitionKey, u64)>,
     /// Lineage of the segments added.
     pub lineage: Vec<LineageEntry>,
+    /// Rows in the writer's memory alone after it, by table, for those who read the same catalog elsewhere: they learn of
+    /// rows that moved and of the rows that are left at once. `None` where nobody does.
+    pub hot: Option<BTreeMap<TableId, u64>>,
 }
 
 /// Durable home of the catalog. Implementations serialise commits: one at a time, each all or nothing, durable when
@@ -86,7 +91,7 @@ pub trait CatalogStore: MetadataPointers {
     async fn commit(&self, commit: &Commit) -> Result<()>;
 
     /// Reserves `count` consecutive segment ids and returns the first. Never returns the same id twice, also across
-    /// crashes.
+    /// crashes. It is a transaction of its own: whoever needs many reserves many.
     async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId>;
 
     /// Reserves a fresh table id.

@@ -19,11 +19,17 @@ pub const EXTERNAL_FORMAT: &str = "external_format";
 /// The table option that says where a table of others lies: an absolute path, or a URL.
 pub const EXTERNAL_LOCATION: &str = "external_location";
 
+/// The table option that names the folder that all files of a table of others must lie in, links followed.
+pub const EXTERNAL_FOLDER: &str = "external_folder";
+
 /// The option that makes a definition one of a view: the query, as SQL text.
 pub const VIEW_QUERY: &str = "view_query";
 
 /// The option that makes a view one of a sequence: what it counts, and how far it has come.
 pub const SEQUENCE: &str = "sequence";
+
+/// The option that holds the table, by its id, and the column that a sequence goes with (`OWNED BY`).
+pub const SEQUENCE_OWNER: &str = "owned_by";
 
 /// The option that makes a view stand for a schema. Its name, and those of what is in it, begin with the schema's and a point.
 pub const SCHEMA_OF_ITS_OWN: &str = "schema";
@@ -53,6 +59,19 @@ pub struct ColumnDef {
 }
 
 impl ColumnDef {
+    /// A column of a type, which may be NULL and of which nothing else is said.
+    pub fn new(name: impl Into<String>, data_type: DataType, sql_type: impl Into<String>) -> ColumnDef {
+        ColumnDef {
+            name: name.into(),
+            data_type,
+            sql_type: sql_type.into(),
+            nullable: true,
+            default: None,
+            generated: None,
+            max_chars: None,
+        }
+    }
+
     /// The type that queries see: [`ColumnDef::data_type`] but for times of day, intervals and arrays.
     pub fn row_type(&self) -> DataType {
         declared::row_type(&self.sql_type).unwrap_or_else(|| self.data_type.clone())
@@ -116,6 +135,23 @@ pub struct TableDef {
 }
 
 impl TableDef {
+    /// A table of these columns, of which nothing else is said: one partition, in no order. Superusers own it.
+    pub fn new(id: TableId, name: impl Into<String>, columns: Vec<ColumnDef>) -> TableDef {
+        TableDef {
+            id,
+            name: name.into(),
+            renamed_from: None,
+            owner: None,
+            columns,
+            checks: Vec::new(),
+            partitioning: Partitioning::none(),
+            time_column: None,
+            sort_by: Vec::new(),
+            lookup: Vec::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
     /// The canonical Arrow schema: what every tier's scan must return.
     pub fn schema(&self) -> SchemaRef {
         let fields: Vec<Field> = self.columns.iter().map(|c| c.field(c.data_type.clone())).collect();
@@ -142,6 +178,11 @@ impl TableDef {
     pub fn external(&self) -> Option<(&str, &str)> {
         let option = |name| self.options.get(name).map(String::as_str);
         Some((option(EXTERNAL_FORMAT)?, option(EXTERNAL_LOCATION)?))
+    }
+
+    /// The folder that all files of a table of others must lie in; `None` where they may lie anywhere.
+    pub fn external_folder(&self) -> Option<&str> {
+        self.options.get(EXTERNAL_FOLDER).map(String::as_str)
     }
 
     /// The query of a view, as SQL text; `None` for tables.

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use zxq_catalog::store::postgres::writer::{Claim, Claimed};
 use zxq_catalog::store::{Commit, DroppedTable};
 use zxq_catalog::{
-    CatalogStore, Change, ColumnDef, JobId, PartitionKey, Partitioning, PostgresCatalog, PostgresCatalogOptions, Role,
-    RowHash, Segment, SegmentId, Snapshot, SqliteStore, TableDef, TableId, Tier,
+    CatalogStore, Change, ColumnDef, JobId, PartitionKey, PostgresCatalog, PostgresCatalogOptions, Role, RowHash,
+    Segment, SegmentId, Snapshot, SqliteStore, TableDef, TableId, Tier,
 };
 use zxq_test_support::postgres_server;
 
@@ -181,28 +181,8 @@ impl Model {
 }
 
 fn table() -> TableDef {
-    let column = ColumnDef {
-        name: "x".to_owned(),
-        data_type: DataType::Int64,
-        sql_type: "BIGINT".to_owned(),
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    };
-    TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 1,
-        name: "t".to_owned(),
-        columns: vec![column],
-        checks: vec![],
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: vec![],
-        lookup: vec![],
-        options: BTreeMap::new(),
-    }
+    let column = ColumnDef::new("x", DataType::Int64, "BIGINT");
+    TableDef::new(1, "t", vec![column])
 }
 
 fn create() -> Vec<Change> {

@@ -82,10 +82,13 @@ pub enum CatalogRole {
 /// Hot tier settings.
 #[derive(Debug, Clone)]
 pub struct HotConfig {
-    /// Bytes of Arrow memory; ingest above it waits, then is refused.
+    /// Bytes of Arrow memory; ingest above it waits while rows are moved out.
     pub memory_limit_bytes: u64,
-    /// How long ingest waits for space before it is refused.
+    /// How long ingest that finds it full waits, where nothing can be moved out, before it is refused.
     pub full_wait: Duration,
+    /// Bytes of rows that a statement gathers for hot, at most; one with more (`INSERT … SELECT`, `CREATE TABLE AS`) is taken
+    /// in as a load is. Less than this where hot or statements have little memory.
+    pub gathered_bytes: u64,
     /// Size at which a write-ahead-log file is closed and the next begun, bytes.
     pub wal_segment_bytes: u64,
     /// fsync before an ingest is acknowledged. Turn off only where losing the last moments is fine.
@@ -158,6 +161,7 @@ impl EngineConfig {
             hot: HotConfig {
                 memory_limit_bytes: 2048 * MIB,
                 full_wait: Duration::from_secs(10),
+                gathered_bytes: 64 * MIB,
                 wal_segment_bytes: 64 * MIB,
                 wal_sync: true,
             },

@@ -1,8 +1,5 @@
 //! Errors of the engine, by what the caller can do.
 
-mod no_such_function;
-pub(crate) mod type_names;
-
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,11 +9,14 @@ use datafusion::error::DataFusionError;
 use zxq_catalog::CatalogError;
 use zxq_providers::ProviderError;
 
-mod plain_words;
-
 mod kind;
+mod no_such_function;
+mod plain_words;
+mod subject;
+pub(crate) mod type_names;
 
 pub use kind::ErrorKind;
+pub use subject::Subject;
 
 /// Result with [`EngineError`].
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
@@ -24,9 +24,9 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// A place in the text of a statement, both counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Which line.
+    /// The line of the statement.
     pub line: u64,
-    /// Which character of it.
+    /// The character of that line.
     pub column: u64,
 }
 
@@ -48,6 +48,7 @@ pub struct EngineError {
     message: String,
     hint: Option<String>,
     place: Option<Place>,
+    subject: Option<Box<Subject>>,
     bad_row: Option<Box<BadRow>>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -67,8 +68,7 @@ impl EngineError {
     /// A failure of the given kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        let hint = no_such_function::hint_of(&message).map(str::to_owned);
-        EngineError { kind, message, hint, place: None, bad_row: None, source: None }
+        EngineError { kind, message, hint: None, place: None, subject: None, bad_row: None, source: None }
     }
 
     /// The same failure with its cause.
@@ -205,14 +205,13 @@ impl From<ArrowError> for EngineError {
         if let ArrowError::ExternalError(inner) = error {
             return from_boxed(inner);
         }
-        let (kind, message) = told_by_arrow(&error);
-        EngineError::new(kind, message).with_source(error)
+        told_by_arrow(&error).with_source(error)
     }
 }
 
-/// The kind of one of Arrow's own errors, and what is said of it.
-fn told_by_arrow(error: &ArrowError) -> (ErrorKind, String) {
-    match error {
+/// What is said of one of Arrow's own errors.
+fn told_by_arrow(error: &ArrowError) -> EngineError {
+    let (kind, message) = match error {
         ArrowError::DivideByZero => (ErrorKind::DivisionByZero, "division by zero".to_owned()),
         ArrowError::ArithmeticOverflow(text) => (ErrorKind::NumericOutOfRange, format!("number out of range: {text}")),
         ArrowError::CastError(text) | ArrowError::InvalidArgumentError(text) if is_too_many_digits(text) => {
@@ -222,7 +221,8 @@ fn told_by_arrow(error: &ArrowError) -> (ErrorKind, String) {
         ArrowError::CastError(text) | ArrowError::ParseError(text) => (ErrorKind::InvalidText, text.clone()),
         ArrowError::InvalidArgumentError(text) => (ErrorKind::InvalidParameter, text.clone()),
         other => (ErrorKind::Internal, other.to_string()),
-    }
+    };
+    EngineError::new(kind, message)
 }
 
 /// A decimal that its type, the widest there is, does not hold.
@@ -269,10 +269,7 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::Diagnostic(_, inner) => (*inner).into(),
             DataFusionError::Collection(mut errors) if !errors.is_empty() => errors.swap_remove(0).into(),
             DataFusionError::Shared(inner) => shared(inner),
-            other => {
-                let (kind, message) = told(&other);
-                EngineError::new(kind, message).with_source(other)
-            }
+            other => told(&other).with_source(other),
         }
     }
 }
@@ -284,18 +281,16 @@ fn shared(inner: Arc<DataFusionError>) -> EngineError {
         Err(inner) => inner,
     };
     let error = match ours_within(inner.as_ref()) {
-        Some(EngineError { kind, message, hint, place, bad_row, .. }) => EngineError {
+        Some(EngineError { kind, message, hint, place, subject, bad_row, .. }) => EngineError {
             kind: *kind,
             message: message.clone(),
             hint: hint.clone(),
             place: *place,
+            subject: subject.clone(),
             bad_row: bad_row.clone(),
             source: None,
         },
-        None => {
-            let (kind, message) = told(&inner);
-            EngineError::new(kind, message)
-        }
+        None => told(&inner),
     };
     error.with_source(DataFusionError::Shared(inner))
 }
@@ -318,21 +313,27 @@ impl From<EngineError> for DataFusionError {
     }
 }
 
-/// The kind of one of DataFusion's errors, and what is said of it.
-fn told(error: &DataFusionError) -> (ErrorKind, String) {
-    // Several streams share it, so that it cannot be taken out.
-    if let DataFusionError::ArrowError(inner, _) = error {
-        return told_by_arrow(inner);
+/// What is said of one of DataFusion's errors.
+fn told(error: &DataFusionError) -> EngineError {
+    match error {
+        // Several streams share it, so that it cannot be taken out.
+        DataFusionError::ArrowError(inner, _) => return told_by_arrow(inner),
+        DataFusionError::SchemaError(inner, _) => return told_by_schema(inner),
+        DataFusionError::Shared(inner) => match inner.find_root() {
+            DataFusionError::Shared(_) | DataFusionError::External(_) => {}
+            root => return told(root),
+        },
+        _ => {}
     }
     if let Some(told) = plain_words::reworded(error) {
         return told;
     }
     if let DataFusionError::Plan(text) = error
-        && let Some(told) = no_such_function::in_words_of_postgres(text)
+        && let Some(told) = missing_in_plan(text)
     {
         return told;
     }
-    (kind_of(error), message_of(error))
+    EngineError::new(kind_of(error), message_of(error))
 }
 
 fn kind_of(error: &DataFusionError) -> ErrorKind {
@@ -340,33 +341,17 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
         DataFusionError::SQL(_, _) => ErrorKind::Syntax,
         DataFusionError::NotImplemented(_) => ErrorKind::FeatureNotSupported,
         DataFusionError::ResourcesExhausted(_) => ErrorKind::OutOfMemory,
-        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
-            SchemaError::AmbiguousReference { .. } => ErrorKind::AmbiguousColumn,
-            SchemaError::DuplicateQualifiedField { .. } => ErrorKind::DuplicateAlias,
-            SchemaError::DuplicateUnqualifiedField { .. } => ErrorKind::DuplicateColumn,
-            SchemaError::FieldNotFound { field, valid_fields } if missing_relation(field, valid_fields).is_some() => {
-                ErrorKind::UndefinedTable
-            }
-            SchemaError::FieldNotFound { .. } => ErrorKind::UndefinedColumn,
-        },
         DataFusionError::Plan(text) => kind_of_plan_text(text),
         DataFusionError::Execution(text) if text.contains("ivide by zero") => ErrorKind::DivisionByZero,
         DataFusionError::Execution(_) | DataFusionError::Configuration(_) => ErrorKind::InvalidParameter,
         DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Io,
         DataFusionError::ParquetError(_) => ErrorKind::DataCorrupted,
-        DataFusionError::Shared(inner) => match inner.find_root() {
-            DataFusionError::Shared(_) | DataFusionError::External(_) => ErrorKind::Internal,
-            root => told(root).0,
-        },
         _ => ErrorKind::Internal,
     }
 }
 
 /// DataFusion's planner reports most mistakes as text; these are the ones that have a code of their own in Postgres.
 fn kind_of_plan_text(text: &str) -> ErrorKind {
-    if let Some((kind, _)) = no_such_function::in_words_of_postgres(text) {
-        return kind;
-    }
     let lower = text.to_ascii_lowercase();
     if lower.contains("table") && lower.contains("not found") {
         ErrorKind::UndefinedTable
@@ -385,15 +370,8 @@ fn kind_of_plan_text(text: &str) -> ErrorKind {
 }
 
 fn message_of(error: &DataFusionError) -> String {
-    match error {
-        DataFusionError::SchemaError(inner, _) => return message_of_schema(inner),
-        DataFusionError::Plan(text) => {
-            if let Some(message) = in_words_of_postgres(text) {
-                return message;
-            }
-        }
-        DataFusionError::Shared(inner) => return told(inner).1,
-        _ => {}
+    if let DataFusionError::Shared(inner) = error {
+        return message_of(inner);
     }
     let text = error.strip_backtrace();
     for prefix in [
@@ -418,27 +396,39 @@ fn missing_relation<'a>(field: &'a Column, valid_fields: &[Column]) -> Option<&'
     (!is_there && !valid_fields.is_empty()).then_some(relation)
 }
 
-fn message_of_schema(error: &SchemaError) -> String {
+/// What is said of columns that are not there, or there twice.
+fn told_by_schema(error: &SchemaError) -> EngineError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             if let Some(relation) = missing_relation(field, valid_fields) {
-                return format!("missing FROM-clause entry for table \"{relation}\"");
+                let message = format!("missing FROM-clause entry for table \"{relation}\"");
+                return EngineError::new(ErrorKind::UndefinedTable, message).about_name(relation);
             }
             let known: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).take(SHOWN_COLUMNS).collect();
-            let name = match &field.relation {
-                Some(relation) => format!("{}.{}", relation.table(), field.name),
-                None => format!("\"{}\"", field.name),
+            let (name, shown) = match &field.relation {
+                Some(relation) => {
+                    let name = format!("{}.{}", relation.table(), field.name);
+                    (name.clone(), name)
+                }
+                None => (field.name.clone(), format!("\"{}\"", field.name)),
             };
-            match known.is_empty() {
-                true => format!("column {name} does not exist"),
-                false => format!("column {name} does not exist; there are {}", known.join(", ")),
-            }
+            let message = match known.is_empty() {
+                true => format!("column {shown} does not exist"),
+                false => format!("column {shown} does not exist; there are {}", known.join(", ")),
+            };
+            EngineError::new(ErrorKind::UndefinedColumn, message).about_name(name)
         }
-        SchemaError::AmbiguousReference { field } => format!("column reference \"{}\" is ambiguous", field.name),
+        SchemaError::AmbiguousReference { field } => {
+            let message = format!("column reference \"{}\" is ambiguous", field.name);
+            EngineError::new(ErrorKind::AmbiguousColumn, message).about_name(&field.name)
+        }
         SchemaError::DuplicateQualifiedField { qualifier, .. } => {
-            format!("table name \"{}\" specified more than once", qualifier.table())
+            let message = format!("table name \"{}\" specified more than once", qualifier.table());
+            EngineError::new(ErrorKind::DuplicateAlias, message)
         }
-        other => other.to_string(),
+        other @ SchemaError::DuplicateUnqualifiedField { .. } => {
+            EngineError::new(ErrorKind::DuplicateColumn, other.to_string())
+        }
     }
 }
 
@@ -446,16 +436,16 @@ fn message_of_schema(error: &SchemaError) -> String {
 const SHOWN_COLUMNS: usize = 20;
 
 /// `table 'zxq.public.x' not found` as `relation "x" does not exist`, and its like.
-fn in_words_of_postgres(text: &str) -> Option<String> {
+fn missing_in_plan(text: &str) -> Option<EngineError> {
     if let Some((name, _)) = text.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
         let name = name.strip_prefix("zxq.").unwrap_or(name);
-        let name = name.strip_prefix("public.").unwrap_or(name);
-        return Some(format!("relation \"{name}\" does not exist"));
+        return Some(EngineError::no_relation(name.strip_prefix("public.").unwrap_or(name)));
     }
     if let Some((name, rest)) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
         let hint = rest.trim_start_matches('.').trim();
         let gap = if hint.is_empty() { "" } else { ": " };
-        return Some(format!("function {name} does not exist{gap}{hint}"));
+        let message = format!("function {name} does not exist{gap}{hint}");
+        return Some(EngineError::new(ErrorKind::UndefinedFunction, message).about_name(name));
     }
     None
 }

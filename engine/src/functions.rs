@@ -26,7 +26,8 @@ pub(crate) mod json;
 pub(crate) mod latest_row;
 mod lead_lag;
 mod like;
-mod made_texts;
+pub(crate) mod made_texts;
+mod number_of_row;
 mod numbers;
 mod overloads;
 mod pg_sleep;
@@ -81,6 +82,7 @@ pub fn register(context: &SessionContext) {
     }
     context.register_udf(series::SeriesArray::with_its_end().into());
     context.register_udf(series::SeriesArray::before_its_end().into());
+    context.register_udf(number_of_row::NumberOfRow::default().into());
     let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 4] = [
         Arc::new(json::WholeRows),
         Arc::new(text_forms::TextForms::new(&own_functions())),

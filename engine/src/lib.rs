@@ -24,12 +24,26 @@
 //! }
 //! ```
 //!
+//! With Arrow batches, as in the README:
+//!
+//! ```no_run
+//! # async fn example(batches: Vec<arrow::record_batch::RecordBatch>) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = zxq_engine::Engine::open(zxq_engine::EngineConfig::at("./zxq-data")).await?;
+//! engine.ingest("ticks", batches).await?;                   // Arrow record batches; durable when it returns
+//! let newest = engine.get("ticks", "AAPL").await?;          // latest row of one key
+//! let frames = engine.session_context().sql("SELECT count(*) FROM ticks").await?.collect().await?;
+//! engine.shutdown().await?;
+//! # drop((newest, frames));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `examples/embedded.rs` is a longer program.
 //!
 //! The modules are wings, each using those before it only: `error`, `durable_file`, `values` (texts of values),
 //! `supervisor` (who owns what runs), `sql` (text to statements and definitions), `config`, `functions`, `semantics` (PostgreSQL's
 //! numbers), `constraints` (rows are
-//! checked), `load` (files to rows), `nodes` (several processes), `state` (the engine and its commits), `roles` (who
+//! checked), `load` (files to rows), `export` (rows to files), `nodes` (several processes), `state` (the engine and its commits), `roles` (who
 //! may do what), `jobs` and `write` (rows in), `scan`, `optimizer` and `context` (rows out), `moves` (rows change tier), `system_views`, `session` (statements) and
 //! `open` (a directory becomes an engine).
 //!
@@ -42,6 +56,7 @@ mod constraints;
 mod context;
 mod durable_file;
 pub mod error;
+mod export;
 pub mod functions;
 mod jobs;
 pub mod load;
@@ -66,15 +81,15 @@ pub use config::{
 };
 pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
-pub use error::{BadRow, EngineError, ErrorKind, Place, Result};
-pub use load::csv_options::CSV_OPTIONS;
+pub use error::{BadRow, EngineError, ErrorKind, Place, Result, Subject};
+pub use export::{ExportFormat, rows_in_parquet};
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};
 pub use scan::session_options::ZxqOptions;
 pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
 pub use scan::tiered_table::TieredTable;
 pub use semantics::quotients::{QUOTIENT_DIGITS, QuotientDigits, QuotientKind};
-pub use session::{EngineSession, MOST_PARAMETERS, Origin, Outcome, Prepared};
+pub use session::{EngineSession, FileBytes, MOST_PARAMETERS, Origin, Outcome, Prepared};
 pub use sql::cold_format::ColdFormat;
 pub use sql::{Statement, StatementKind};
 pub use state::engine::Engine;
@@ -93,4 +108,4 @@ pub use zxq_providers::database::postgres::{PoolOptions, PostgresOptions};
 pub use zxq_providers::guard::is_decoding;
 pub use zxq_providers::lake::iceberg::{RestAuth, RestOptions};
 pub use zxq_providers::lake::objects::range_cache::{DiskCacheOptions, RangeCacheOptions};
-pub use zxq_providers::lake::objects::s3::{S3Credentials, S3Encryption, S3Options, S3Retry};
+pub use zxq_providers::lake::objects::s3::{ObjectUpload, S3Credentials, S3Encryption, S3Options, S3Retry};

@@ -62,7 +62,7 @@ pub enum Input {
     Stream {
         /// Name for messages: `stdin`.
         name: String,
-        /// The bytes.
+        /// What the file would hold.
         reader: Box<dyn Read + Send>,
     },
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use zxq_catalog::store::postgres::writer::Writer;
 use zxq_catalog::{CatalogError, PostgresCatalog, Snapshot, TableId, Tier};
 
@@ -42,6 +43,8 @@ pub(crate) struct Node {
     /// No rows lay in hot alone when this process came.
     was_settled: bool,
     pub(crate) state: Mutex<NodeState>,
+    /// A table has come to have rows in hot, or has none any more (writer): the next heartbeat is due.
+    pub(crate) hot_changed: Notify,
     /// Grows when all snapshots that were pinned before are lost.
     generation: AtomicU64,
 }
@@ -68,8 +71,17 @@ impl Node {
         (was_settled, begun): (bool, Instant),
     ) -> Node {
         let state = NodeState { valid_until: begun + lease, lost: None, writer: None, address: None };
-        let generation = AtomicU64::new(0);
-        Node { role, catalog, lease, host, data_dir, was_settled, state: Mutex::new(state), generation }
+        Node {
+            role,
+            catalog,
+            lease,
+            host,
+            data_dir,
+            was_settled,
+            state: Mutex::new(state),
+            hot_changed: Notify::new(),
+            generation: AtomicU64::new(0),
+        }
     }
 
     /// Fails where this process may not change anything (now).

@@ -5,11 +5,14 @@
 //! embedded contexts all pass it. [`type_names`] says which type a name in a cast stands for.
 //!
 //! - [`operators`]: which function an operator becomes; [`arithmetic`] computes it, [`number_types`] has its type.
+//! - `joined_texts`: `a || b` within bounds.
 //! - [`casts`]: casts that round, or whose failure has a code of its own.
 //! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), and by `wrapped` DataFusion's with
 //!   another part: [`frames`] (doubles in windows that move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles
 //!   with NaN).
+//! - [`quotients`]: how many digits quotients and averages show; [`quotient_texts`] gives them to texts.
 //! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
+//! - [`quotients`], [`computed_numbers`]: what clients are told of the digits of decimals.
 //! - [`zeros`]: -0 and 0 are one number.
 //! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
 //! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out. [`columns_first`]: which side of an
@@ -21,14 +24,17 @@ pub(crate) mod arithmetic;
 pub(crate) mod casts;
 pub(crate) mod checked_math;
 pub(crate) mod columns_first;
+pub(crate) mod computed_numbers;
 pub(crate) mod day_ranges;
 pub(crate) mod exact_sum;
 pub(crate) mod extremes;
 pub(crate) mod frames;
 pub(crate) mod guards;
+mod joined_texts;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 pub(crate) mod operators;
+pub(crate) mod quotient_texts;
 pub(crate) mod quotients;
 pub(crate) mod type_names;
 pub(crate) mod untyped_texts;

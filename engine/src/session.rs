@@ -37,6 +37,7 @@ mod current_plan;
 mod ddl;
 mod described;
 mod explain;
+mod exported;
 mod external_ddl;
 mod files;
 mod get;
@@ -49,12 +50,15 @@ mod object_ddl;
 mod origins;
 mod output_schema;
 mod parameters;
+mod plan_costs;
 mod planning;
 mod prepared;
 mod privileges;
 mod returning;
 mod role_statements;
+mod row_numbers;
 mod schemas;
+mod sequence_ddl;
 mod sequences;
 mod temporary;
 mod threads;
@@ -63,6 +67,7 @@ mod transaction_statements;
 mod user;
 mod view_ddl;
 
+pub use exported::FileBytes;
 pub use origins::Origin;
 pub use parameters::MOST_PARAMETERS;
 pub use prepared::Prepared;
@@ -114,8 +119,13 @@ pub enum Outcome {
 impl Outcome {
     /// The rows of a batch that is there already.
     pub(crate) fn from_batch(batch: RecordBatch) -> Self {
-        let schema = batch.schema();
-        let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::iter([Ok(batch)]));
+        Outcome::of_rows(batch.schema(), vec![batch])
+    }
+
+    /// Rows that are there already; clients know the columns by this schema.
+    pub(crate) fn of_rows(schema: SchemaRef, rows: Vec<RecordBatch>) -> Self {
+        let planned = rows.first().map_or_else(|| Arc::clone(&schema), RecordBatch::schema);
+        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
         Outcome::Rows { schema, stream: Box::pin(stream) }
     }
 

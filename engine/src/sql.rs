@@ -3,13 +3,17 @@
 //! Reading order: [`statement`], `postgres_forms`, `output_names`, [`types`], [`options`], [`mod@create_table`],
 //! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
+pub(crate) mod alter_sequence;
 pub mod alter_table;
 mod balanced;
+pub(crate) mod budget;
 pub(crate) mod cold_format;
 mod columns_without_types;
 pub mod create_table;
 pub(crate) mod depth;
 pub mod dialect;
+pub(crate) mod expansion;
+pub(crate) mod explain_options;
 pub mod from_schema;
 mod ident;
 mod json_rows;
@@ -26,10 +30,12 @@ pub(crate) mod relations;
 pub(crate) mod role_statement;
 pub(crate) mod row_places;
 mod select_into;
+pub(crate) mod sequence_def;
 mod sequence_options;
 pub(crate) mod sequences;
 pub(crate) mod series;
 pub(crate) mod set_returning;
+pub(crate) mod set_schema;
 pub mod show_create;
 pub mod statement;
 mod syntax_error;
@@ -41,13 +47,14 @@ pub(crate) mod using_columns;
 pub(crate) mod whole_rows;
 
 pub use alter_table::alter_table;
-pub use create_table::{create_table, create_table_as};
+pub use create_table::{columns_read, create_table, create_table_as};
 pub use from_schema::{table_for_load, table_from_schema};
 pub(crate) use ident::quote_ident_as_postgres;
 pub use ident::{normalise, quote_ident, quoted, quoted_text, table_name};
 pub use options::Age;
 pub(crate) use options::can_look_up;
 pub use role_statement::without_secrets;
+pub use sequence_def::{SequenceFacts, sequence_facts};
 pub use show_create::show_create_table;
 pub(crate) use statement::type_in_sql;
 pub use statement::{Statement, StatementKind, parse};

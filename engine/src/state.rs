@@ -13,6 +13,7 @@ pub(crate) mod log_owner;
 pub(crate) mod memory_share;
 pub(crate) mod pins;
 pub(crate) mod query_log;
+pub(crate) mod room;
 pub(crate) mod row_checkers;
 pub(crate) mod statement_queue;
 pub(crate) mod unsettled;

@@ -1,4 +1,4 @@
-//! Rows in: [`ingest`] takes them into hot, [`bulk_load`] straight into warm or cold;
+//! Rows in: [`ingest`] takes them into hot, where [`room`] is made for them, [`bulk_load`] straight into warm or cold;
 //! [`definitions`] makes, changes and drops the tables that they go to. Within a [`transaction`] they stay with it until its
 //! COMMIT: [`private_rows`], [`private_tables`].
 
@@ -10,4 +10,5 @@ pub(crate) mod insert_sink;
 mod partition_split;
 pub(crate) mod private_rows;
 pub(crate) mod private_tables;
+mod room;
 pub(crate) mod transaction;

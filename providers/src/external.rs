@@ -5,6 +5,7 @@
 //! wrong rows to whoever ignores them.
 
 use std::fmt::{self, Debug};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::guard;
 
 mod bucket_files;
 mod columns;
+mod confined;
 mod delta;
 mod file_scan;
 mod files;
@@ -111,11 +113,25 @@ pub trait ExternalTable: Debug + Send + Sync {
 /// [`ProviderError::Missing`] when nothing is there, [`ProviderError::Unsupported`] for a table that zxq cannot read
 /// exactly, naming what it uses; else what goes wrong while reading.
 pub async fn open(state: &dyn Session, format: ExternalFormat, location: &str) -> Result<Arc<dyn ExternalTable>> {
+    open_within(state, format, location, None).await
+}
+
+/// As [`open`], of a table of this machine's disk all whose files must lie in that folder, links followed. Its name holds no
+/// links.
+///
+/// # Errors
+/// As [`open`]; also for files outside of the folder, here or while they are read.
+pub async fn open_within(
+    state: &dyn Session,
+    format: ExternalFormat,
+    location: &str,
+    folder: Option<&Path>,
+) -> Result<Arc<dyn ExternalTable>> {
     let opened = async {
         let table: Arc<dyn ExternalTable> = match format {
-            ExternalFormat::Parquet => Arc::new(parquet::ParquetFiles::open(state, location).await?),
-            ExternalFormat::Delta => Arc::new(delta::DeltaFiles::open(state, location).await?),
-            ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(state, location).await?),
+            ExternalFormat::Parquet => Arc::new(parquet::ParquetFiles::open(state, location, folder).await?),
+            ExternalFormat::Delta => Arc::new(delta::DeltaFiles::open(state, location, folder).await?),
+            ExternalFormat::Iceberg => Arc::new(iceberg::IcebergFiles::open(state, location, folder).await?),
         };
         Ok(table)
     };
@@ -149,19 +165,25 @@ fn address(format: ExternalFormat, location: &str) -> Result<ListingTableUrl> {
     ListingTableUrl::try_new(url, None).map_err(|e| failed(format, "understand", location, e))
 }
 
-/// The store that a location names, where this session can reach it.
+/// The store that a location names, where this session can reach it; of a folder of this machine where one is given.
 fn store_of(
     state: &dyn Session,
     format: ExternalFormat,
     location: &str,
     url: &ListingTableUrl,
+    folder: Option<&Path>,
 ) -> Result<Arc<dyn ObjectStore>> {
     let place = url.object_store();
-    state.runtime_env().object_store(&place).map_err(|_| {
+    let store = state.runtime_env().object_store(&place).map_err(|_| {
         let what =
             format!("zxq has no access to {place}: only the bucket of cold.url, and this machine's disk, can be read");
         refused(format, location, &what)
-    })
+    })?;
+    match folder {
+        None => Ok(store),
+        Some(folder) if place.as_str().starts_with("file:") => Ok(confined::within(store, folder)),
+        Some(folder) => Err(refused(format, location, &format!("it does not lie in {}", folder.display()))),
+    }
 }
 
 fn missing(format: ExternalFormat, location: &str) -> ProviderError {

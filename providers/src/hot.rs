@@ -18,7 +18,7 @@ mod stream;
 mod testing;
 pub mod wal;
 
-pub use memory::HotReservation;
+pub use memory::{HotReservation, allocated_bytes, compact};
 pub use scan_exec::HotScanExec;
 pub use segment::{HotSegment, RowSet};
 pub use store::{HotOptions, HotStore};

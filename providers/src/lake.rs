@@ -7,4 +7,5 @@ pub mod objects;
 pub(crate) mod parquet_files;
 mod store;
 
+pub use parquet_files::compression::parse_compression;
 pub use store::{LakeStore, TableLog};

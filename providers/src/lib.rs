@@ -5,7 +5,7 @@
 //! then published; scans plan and read nothing; every call that changes something can be repeated.
 //!
 //! Read first: [`tier_store`], the trait with its promises. Then what all stores share ([`row_hash`], [`stats`], [`sort`],
-//! [`scalar`], [`pruning`], [`adapt`], [`guard`]), then one store: [`hot`] (memory, with its write-ahead log); [`database`] (DuckDB,
+//! [`scalar`], [`pruning`], [`adapt`], [`guard`], `names_apart`), then one store: [`hot`] (memory, with its write-ahead log); [`database`] (DuckDB,
 //! PostgreSQL); [`lake`] (Delta Lake, Iceberg). [`external`] reads tables that others keep.
 //!
 //! Each module uses only those below it; the test `tidy` has the order. One suite, `tests/conformance`, runs against every
@@ -18,6 +18,7 @@ pub mod external;
 pub mod guard;
 pub mod hot;
 pub mod lake;
+mod names_apart;
 pub mod pruning;
 pub mod row_hash;
 pub mod scalar;

@@ -1,4 +1,4 @@
-//! The command line: `zxq demo | serve | load | sql | storage | user`.
+//! The command line: `zxq demo | serve | load | export | sql | storage | user`.
 //!
 //! The CLI is SQL. Where a server holds the data directory a command runs through it; otherwise this process opens the
 //! directory itself. Either way it is the same statement, so both give the same answer.
@@ -6,8 +6,10 @@
 mod backend;
 mod embedded;
 mod error;
+mod export;
 mod load;
 mod output;
+mod progress;
 mod remote;
 mod reply;
 mod serve;
@@ -32,6 +34,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config_file::Settings;
 use crate::demo::DemoArgs;
 pub(crate) use error::CliError;
+use export::ExportArgs;
 use load::LoadArgs;
 use serve::ServeArgs;
 pub(crate) use serve::bind;
@@ -73,6 +76,8 @@ enum Command {
     Serve(ServeArgs),
     /// Load Parquet or CSV files into a table
     Load(LoadArgs),
+    /// Write a table or the rows of a query to a Parquet, CSV or Arrow file, here or in a bucket
+    Export(ExportArgs),
     /// Run SQL and print the result
     Sql(SqlArgs),
     /// Look at the tiers and move data between them
@@ -150,6 +155,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Demo(args) => crate::demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Load(args) => load::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Storage(args) => storage::run(args).await,
         Command::User(args) => user::run(args).await,

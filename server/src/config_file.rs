@@ -21,7 +21,7 @@ use serde::Deserialize;
 use zxq_engine::EngineConfig;
 use zxq_engine::sql::options::Age;
 
-use crate::serve::{Rule, TlsOptions};
+use crate::serve::{Rule, Timeouts, TlsOptions};
 use authentication::RawRule;
 use catalog::RawCatalog;
 use cold::RawCold;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub listen: Option<String>,
     /// Connections at once; the next one is refused.
     pub max_connections: usize,
+    /// How long clients may take, where they do not say otherwise.
+    pub timeouts: Timeouts,
     /// Folders whose files clients may load.
     pub load_roots: Vec<PathBuf>,
     /// How clients have to show who they are; `None` for the usual rules.
@@ -51,6 +53,9 @@ const MAX_CONNECTIONS: usize = 200;
 
 /// Statements that read tables at once unless the file says otherwise.
 const MAX_RUNNING_STATEMENTS: usize = 64;
+
+/// Longest timeout: what PostgreSQL's settings hold, in milliseconds, is a little more.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +101,9 @@ struct RawConfig {
     listen: Option<String>,
     max_connections: Option<usize>,
     max_running_statements: Option<usize>,
+    statement_timeout: Option<Span>,
+    idle_session_timeout: Option<Span>,
+    idle_in_transaction_session_timeout: Option<Span>,
     #[serde(default)]
     load_roots: Vec<PathBuf>,
     authentication: Option<Vec<RawRule>>,
@@ -135,6 +143,7 @@ impl Settings {
             engine: EngineConfig { most_statements: Some(MAX_RUNNING_STATEMENTS), ..EngineConfig::at(data_dir) },
             listen: None,
             max_connections: MAX_CONNECTIONS,
+            timeouts: Timeouts::default(),
             load_roots: Vec::new(),
             authentication: None,
             tls: None,
@@ -246,6 +255,27 @@ impl RawConfig {
         if let Some(folder) = self.load_roots.iter().find(|folder| !folder.is_absolute()) {
             return invalid("load_roots", format!("{} is no absolute path", folder.display()));
         }
+        let mut timeouts = Timeouts::default();
+        for (key, target, value) in [
+            ("statement_timeout", &mut timeouts.statement, self.statement_timeout),
+            ("idle_session_timeout", &mut timeouts.idle_session, self.idle_session_timeout),
+            (
+                "idle_in_transaction_session_timeout",
+                &mut timeouts.idle_in_transaction,
+                self.idle_in_transaction_session_timeout,
+            ),
+        ] {
+            match value {
+                Some(Span(Age::After(time))) if time > LONGEST_TIMEOUT => {
+                    return invalid(key, "must not be longer than 24 days: write never".to_owned());
+                }
+                Some(Span(Age::After(time))) if !time.is_zero() && time < Duration::from_millis(1) => {
+                    return invalid(key, "must be at least 1 ms: write 0 for none".to_owned());
+                }
+                Some(Span(Age::After(time))) => *target = Some(time).filter(|time| !time.is_zero()),
+                Some(Span(Age::Never)) | None => {}
+            }
+        }
         let rules = self.authentication.map(|rules| rules.into_iter().map(RawRule::read).collect());
         let authentication = match rules.transpose() {
             Ok(rules) => rules,
@@ -257,6 +287,7 @@ impl RawConfig {
             engine,
             listen: self.listen,
             max_connections: self.max_connections.unwrap_or(MAX_CONNECTIONS),
+            timeouts,
             load_roots: self.load_roots,
             authentication,
             tls: self.tls.map(|tls| tls.read(folder)),

@@ -6,7 +6,8 @@
 //! what comes here cannot reach files or user tables.
 //!
 //! Reading order: [`scan`] and [`detect`] (is this statement about the catalog?), [`rewrite`] (PostgreSQL's SQL to
-//! DuckDB's), [`allowed`] (what it may run), [`facts`] (what there is), [`role_facts`] (who there is), [`database`] (the DuckDB), [`statement`] (one statement's life).
+//! DuckDB's), [`allowed`] (what it may run), [`facts`] (what there is), [`role_facts`] (who there is), [`database`] (the DuckDB), [`parameters`] (what clients put in),
+//! [`statement`] (one statement's life).
 
 mod allowed;
 mod database;
@@ -15,6 +16,7 @@ mod effects;
 mod facts;
 mod names;
 mod oids;
+mod parameters;
 mod rewrite;
 mod role_facts;
 mod scan;

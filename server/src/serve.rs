@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -32,11 +33,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
 
+/// Places beyond `max_connections` for those who have to put a server right: superusers, and commands on its data directory.
+const RESERVED: usize = 3;
+
+/// How long clients may take, where they do not say otherwise themselves (`SET statement_timeout = …`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a statement; `None` for as long as it takes.
+    pub statement: Option<Duration>,
+    /// To say something; `None` for ever.
+    pub idle_session: Option<Duration>,
+    /// To say something while a transaction is open.
+    pub idle_in_transaction: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The settings that they are the defaults of, with their values in milliseconds.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let all = [
+            ("statement_timeout", self.statement),
+            ("idle_session_timeout", self.idle_session),
+            ("idle_in_transaction_session_timeout", self.idle_in_transaction),
+        ];
+        all.into_iter().filter_map(|(name, time)| Some((name, time?.as_millis().to_string())))
+    }
+}
+
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Connections at once; the next one is refused with SQLSTATE 53300.
+    /// Connections at once; the next one is refused with SQLSTATE 53300. There are three more for superusers.
     pub max_connections: usize,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
     /// Folders whose files clients may load with `CALL zxq.load`.
     pub load_roots: Vec<PathBuf>,
     /// How clients have to show who they are; `None` for the usual rules.
@@ -51,6 +80,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         ServeOptions {
             max_connections: 200,
+            timeouts: Timeouts::default(),
             load_roots: Vec::new(),
             authentication: None,
             tls: None,
@@ -150,6 +180,9 @@ impl Server {
             connections: Arc::new(Connections::default()),
             load_roots: options.load_roots.clone().into(),
             places: Arc::new(Semaphore::new(options.max_connections)),
+            reserved: Arc::new(Semaphore::new(RESERVED)),
+            large_messages: Arc::default(),
+            timeouts: options.timeouts,
             gate: Arc::new(Gate {
                 rules: options.authentication.clone(),
                 needs_users: !address.ip().is_loopback(),
@@ -192,7 +225,7 @@ async fn serve_clients(listener: TcpListener, stop_wait: Duration, shared: Share
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE) {
             tracing::debug!(%error, "a client's socket takes no keepalive");
         }
-        clients.spawn(client(stream, shared.clone(), starting.enter(), draining.clone(), abort.clone()));
+        clients.spawn(boxed_client(stream, shared.clone(), starting.enter(), draining.clone(), abort.clone()));
     }
     drop(listener);
     draining.cancel();
@@ -204,6 +237,18 @@ async fn serve_clients(listener: TcpListener, stop_wait: Duration, shared: Share
         let _ = tokio::time::timeout(Duration::from_secs(1), all_gone).await;
         clients.shutdown().await;
     }
+}
+
+/// One client as a future of which programs that embed the server know no more: the compiler computes the size of all that is
+/// awaited in one piece, to a depth that this crate allows for and theirs need not.
+fn boxed_client(
+    stream: TcpStream,
+    shared: Shared,
+    starting: StartingClient,
+    draining: CancellationToken,
+    abort: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    Box::pin(client(stream, shared, starting, draining, abort))
 }
 
 /// One client, from its first byte to its last.

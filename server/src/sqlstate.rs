@@ -101,6 +101,7 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::InvalidDatetime => "22007",
         ErrorKind::StringTooLong => "22001",
         ErrorKind::InvalidText => INVALID_TEXT_REPRESENTATION,
+        ErrorKind::InvalidEncoding => CHARACTER_NOT_IN_REPERTOIRE,
         ErrorKind::InvalidParameter => INVALID_PARAMETER_VALUE,
         ErrorKind::InvalidRegex => "2201B",
         ErrorKind::InvalidPower => "2201F",

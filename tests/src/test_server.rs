@@ -143,6 +143,11 @@ pub async fn one_text(client: &Client, sql: &str) -> String {
         .unwrap_or_else(|| panic!("{sql}: no row"))
 }
 
+/// Runs statements that must not fail.
+pub async fn must(client: &Client, sql: &str) {
+    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
+}
+
 /// An error as `SQLSTATE: message`, or what the client says when the server did not.
 pub fn error_text(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {

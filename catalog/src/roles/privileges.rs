@@ -25,11 +25,11 @@ const NAMES: [(Privileges, &str, char); 9] = [
 impl Privileges {
     /// None.
     pub const NONE: Privileges = Privileges(0);
-    /// To read a table.
+    /// To read a table, or where a sequence has come to.
     pub const SELECT: Privileges = Privileges(1);
     /// To add rows to a table.
     pub const INSERT: Privileges = Privileges(1 << 1);
-    /// To change rows of a table.
+    /// To change rows of a table, to set a sequence.
     pub const UPDATE: Privileges = Privileges(1 << 2);
     /// To delete rows of a table.
     pub const DELETE: Privileges = Privileges(1 << 3);
@@ -41,10 +41,12 @@ impl Privileges {
     pub const TRIGGER: Privileges = Privileges(1 << 6);
     /// To make tables in a schema.
     pub const CREATE: Privileges = Privileges(1 << 7);
-    /// To find the tables of a schema: everybody has it.
+    /// To find the tables of a schema, which everybody has; to take numbers of a sequence.
     pub const USAGE: Privileges = Privileges(1 << 8);
     /// All that there are on a table.
     pub const ON_TABLE: Privileges = Privileges(0x7f);
+    /// All that there are on a sequence.
+    pub const ON_SEQUENCE: Privileges = Privileges(0x105);
     /// All that there are on a schema.
     pub const ON_SCHEMA: Privileges = Privileges(0x180);
 

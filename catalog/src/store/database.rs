@@ -1,12 +1,15 @@
 //! What a SQL database has to offer to hold a catalog. Statements and rows are the same for all of them; the few
 //! differences are the methods of [`SqlDatabase`].
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::{CatalogError, Result};
+use crate::table::TableId;
 
 /// Whether a transaction will change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,9 @@ pub(super) trait SqlDatabase: Send + 'static {
     /// # Errors
     /// Any but [`CatalogError::OutcomeUnknown`] says that nothing was changed.
     async fn commit_epoch(&mut self) -> Result<()>;
+
+    /// Notes within the transaction which rows only the writer has, where other processes read the catalog too.
+    async fn note_hot(&mut self, hot: &BTreeMap<TableId, u64>) -> Result<()>;
 
     /// Undoes the transaction.
     async fn rollback(&mut self);

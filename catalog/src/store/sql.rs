@@ -21,7 +21,7 @@ use crate::table::TableId;
 /// Begins a transaction, does something in it, ends it.
 macro_rules! transaction {
     ($store:expr, $access:expr, $function:path $(, $argument:expr)*) => {{
-        let db = &mut $store.sql().inner.lock().await.db;
+        let db = &mut *$store.sql().db.lock().await;
         db.begin($access).await?;
         let outcome = $function(db $(, $argument)*).await;
         end(db, outcome).await
@@ -37,24 +37,17 @@ mod read;
 mod roles;
 pub(super) mod stored;
 
-use ids::SegmentIdBlock;
-
 /// The state of a store in a SQL database.
 pub(super) struct SqlStore<D> {
     /// The file or server, for messages.
     pub(super) name: String,
-    pub(super) inner: Mutex<Inner<D>>,
-}
-
-pub(super) struct Inner<D> {
-    pub(super) db: D,
-    segment_ids: SegmentIdBlock,
+    pub(super) db: Mutex<D>,
 }
 
 impl<D> SqlStore<D> {
     /// A store in a database that has the catalog's tables.
     pub(super) fn new(name: String, db: D) -> Self {
-        SqlStore { name, inner: Mutex::new(Inner { db, segment_ids: SegmentIdBlock::default() }) }
+        SqlStore { name, db: Mutex::new(db) }
     }
 }
 
@@ -87,7 +80,7 @@ impl<T: SqlBacked> CatalogStore for T {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<()> {
-        let db = &mut self.sql().inner.lock().await.db;
+        let db = &mut *self.sql().db.lock().await;
         db.begin(TransactionAccess::Write).await?;
         match commit::run(db, commit).await {
             Ok(()) => db.commit_epoch().await,
@@ -99,8 +92,7 @@ impl<T: SqlBacked> CatalogStore for T {
     }
 
     async fn reserve_segment_ids(&self, count: u64) -> Result<SegmentId> {
-        let inner = &mut *self.sql().inner.lock().await;
-        inner.segment_ids.take(&mut inner.db, count).await
+        transaction!(self, TransactionAccess::Write, ids::advance, ids::NEXT_SEGMENT_ID, count.max(1))
     }
 
     async fn reserve_table_id(&self) -> Result<TableId> {

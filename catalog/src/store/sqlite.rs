@@ -3,6 +3,7 @@
 //! The file is in write-ahead-log mode with `synchronous = FULL`, so a commit that returned survives a power cut, and
 //! the `sqlite3` shell can look at a live catalog.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::database::{Param, Row, SqlDatabase, TransactionAccess};
 use super::sql::meta::meta;
 use super::sql::{SqlBacked, SqlStore};
 use crate::error::{CatalogError, Result};
+use crate::table::TableId;
 
 mod schema;
 
@@ -60,7 +62,7 @@ impl SqliteStore {
     /// [`crate::CatalogError::Store`] when SQLite cannot finish.
     pub async fn close(self) -> Result<()> {
         let context = format!("{}: closing", self.sql.name);
-        self.sql.inner.into_inner().db.connection.close().await.map_err(|e| Sqlite::failed(context, e))
+        self.sql.db.into_inner().connection.close().await.map_err(|e| Sqlite::failed(context, e))
     }
 }
 
@@ -103,6 +105,11 @@ impl SqlDatabase for Sqlite {
 
     async fn commit_epoch(&mut self) -> Result<()> {
         self.commit().await
+    }
+
+    async fn note_hot(&mut self, _hot: &BTreeMap<TableId, u64>) -> Result<()> {
+        // No other process reads the catalog.
+        Ok(())
     }
 
     async fn rollback(&mut self) {

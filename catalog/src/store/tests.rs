@@ -13,7 +13,7 @@ mod roles;
 
 use dropped::{an_older_catalog_learns_which_tables_it_had_dropped, dropped_tables_wait_until_they_are_forgotten};
 use harness::Catalog;
-pub(super) use harness::{Kind, claim, fresh_schema, open_writer, options, raw_in_schema};
+pub(super) use harness::{StoreKind, claim, fresh_schema, open_writer, options, raw_in_schema};
 use roles::{
     an_older_catalog_has_no_roles, roles_and_grants_are_back_after_reopening,
     roles_that_do_not_fit_leave_nothing_behind,
@@ -25,7 +25,7 @@ macro_rules! on_both_stores {
         mod sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::Kind::Sqlite).await;
+                super::$name(super::StoreKind::Sqlite).await;
             })*
         }
 
@@ -33,7 +33,7 @@ macro_rules! on_both_stores {
             $(#[tokio::test]
             async fn $name() {
                 if zxq_test_support::postgres_server::shared().is_some() {
-                    super::$name(super::Kind::Postgres).await;
+                    super::$name(super::StoreKind::Postgres).await;
                 }
             })*
         }
@@ -93,7 +93,7 @@ fn job(id: &str, phase: JobPhase, started_us: i64) -> Job {
     }
 }
 
-async fn a_new_catalog_is_empty_and_at_epoch_zero(kind: Kind) {
+async fn a_new_catalog_is_empty_and_at_epoch_zero(kind: StoreKind) {
     let catalog = Catalog::empty(kind).await;
     assert_eq!(catalog.store.load().await.unwrap(), Snapshot::default());
     assert!(catalog.store.jobs(10).await.unwrap().is_empty());
@@ -102,7 +102,7 @@ async fn a_new_catalog_is_empty_and_at_epoch_zero(kind: Kind) {
     assert_eq!(catalog.store.newest_table_id().await.unwrap(), 0);
 }
 
-async fn everything_is_back_after_reopening(kind: Kind) {
+async fn everything_is_back_after_reopening(kind: StoreKind) {
     let catalog = Catalog::empty(kind).await;
     let null_key = PartitionKey::default();
     let changes = vec![
@@ -140,7 +140,7 @@ async fn everything_is_back_after_reopening(kind: Kind) {
     assert!(catalog.store.lineage(2).await.unwrap().is_empty());
 }
 
-async fn hot_segments_are_not_stored(kind: Kind) {
+async fn hot_segments_are_not_stored(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let changes = vec![add(segment(10, 1, Tier::Hot)), add(segment(11, 1, Tier::Warm)), retire(10)];
     catalog.commit(1, changes).await.unwrap();
@@ -149,7 +149,7 @@ async fn hot_segments_are_not_stored(kind: Kind) {
     catalog.commit(2, vec![retire(999)]).await.unwrap();
 }
 
-async fn retired_segments_wait_until_they_are_forgotten(kind: Kind) {
+async fn retired_segments_wait_until_they_are_forgotten(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let segments = (10..14).map(|id| add(segment(id, 1, Tier::Cold))).collect();
     catalog.commit(1, segments).await.unwrap();
@@ -167,7 +167,7 @@ async fn retired_segments_wait_until_they_are_forgotten(kind: Kind) {
     assert_eq!(catalog.retired_ids().await, [12]);
 }
 
-async fn retiring_an_owner_retires_its_stored_replicas(kind: Kind) {
+async fn retiring_an_owner_retires_its_stored_replicas(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let changes = vec![
         add(segment(10, 1, Tier::Cold)),
@@ -181,7 +181,7 @@ async fn retiring_an_owner_retires_its_stored_replicas(kind: Kind) {
     assert_eq!(catalog.retired_ids().await, [11, 12]);
 }
 
-async fn dropping_a_table_retires_its_segments_and_keeps_its_history(kind: Kind) {
+async fn dropping_a_table_retires_its_segments_and_keeps_its_history(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let lineage = LineageEntry {
         segment: 10,
@@ -216,7 +216,7 @@ async fn dropping_a_table_retires_its_segments_and_keeps_its_history(kind: Kind)
     assert!(matches!(&error, CatalogError::Fenced { job, current: 0, .. } if job == "late"), "{error}");
 }
 
-async fn a_commit_against_an_old_epoch_is_refused(kind: Kind) {
+async fn a_commit_against_an_old_epoch_is_refused(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let stale = Commit { base_epoch: 0, epoch: 5, changes: vec![Change::DropTable(1)], ..Commit::default() };
     assert!(matches!(catalog.store.commit(&stale).await, Err(CatalogError::Conflict(_))));
@@ -229,7 +229,7 @@ async fn a_commit_against_an_old_epoch_is_refused(kind: Kind) {
     assert_eq!(catalog.store.load().await.unwrap().epoch, 41);
 }
 
-async fn changes_that_do_not_fit_leave_nothing_behind(kind: Kind) {
+async fn changes_that_do_not_fit_leave_nothing_behind(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     catalog.commit(1, vec![add(segment(10, 1, Tier::Cold)), add(segment(11, 1, Tier::Cold))]).await.unwrap();
     catalog.commit(2, vec![retire(11)]).await.unwrap();
@@ -276,7 +276,7 @@ async fn changes_that_do_not_fit_leave_nothing_behind(kind: Kind) {
     assert!(matches!(taken, Err(CatalogError::TableExists(_))));
 }
 
-async fn a_newer_lease_fences_the_older_job_off(kind: Kind) {
+async fn a_newer_lease_fences_the_older_job_off(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), 0);
     let old = catalog.store.lease(1, &partition("FX")).await.unwrap();
@@ -309,7 +309,7 @@ async fn a_newer_lease_fences_the_older_job_off(kind: Kind) {
     assert!(matches!(catalog.store.lease(9, &partition("FX")).await, Err(CatalogError::Conflict(_))));
 }
 
-async fn ids_are_never_handed_out_twice(kind: Kind) {
+async fn ids_are_never_handed_out_twice(kind: StoreKind) {
     let mut catalog = Catalog::empty(kind).await;
     let mut seen = std::collections::BTreeSet::new();
     for count in [1, 5, 1, 4096, 10_000, 1, 4095, 2] {
@@ -331,7 +331,7 @@ async fn ids_are_never_handed_out_twice(kind: Kind) {
     assert!(catalog.store.reserve_segment_ids(u64::MAX).await.is_err());
 }
 
-async fn jobs_are_replaced_and_listed_newest_first(kind: Kind) {
+async fn jobs_are_replaced_and_listed_newest_first(kind: StoreKind) {
     let catalog = Catalog::empty(kind).await;
     for (id, phase, at) in
         [("a", JobPhase::Copying, 1), ("b", JobPhase::Failed, 3), ("c", JobPhase::Durable, 2), ("d", JobPhase::Done, 3)]
@@ -349,7 +349,7 @@ async fn jobs_are_replaced_and_listed_newest_first(kind: Kind) {
     assert_eq!(catalog.store.job(&JobId("nobody".to_owned())).await.unwrap(), None);
 }
 
-async fn a_job_that_has_ended_is_final(kind: Kind) {
+async fn a_job_that_has_ended_is_final(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     for (id, ended) in [("done", JobPhase::Done), ("failed", JobPhase::Failed)] {
         let last = job(id, ended, 1);
@@ -391,14 +391,14 @@ async fn a_job_that_has_ended_is_final(kind: Kind) {
     assert_eq!(catalog.ids().await, [10]);
 }
 
-async fn lineage_of_a_segment_nobody_adds_is_refused(kind: Kind) {
+async fn lineage_of_a_segment_nobody_adds_is_refused(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let lineage = LineageEntry { segment: 10, job: JobId::new(), from_segments: vec![], from_files: vec![], at_us: 0 };
     let commit = Commit { base_epoch: 1, epoch: 2, lineage: vec![lineage], ..Commit::default() };
     assert!(matches!(catalog.store.commit(&commit).await, Err(CatalogError::Conflict(_))));
 }
 
-async fn a_commit_may_hold_thousands_of_segments(kind: Kind) {
+async fn a_commit_may_hold_thousands_of_segments(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let added: Vec<_> = (1..=3000).map(|id| add(segment(id, 1, Tier::Cold))).collect();
     catalog.commit(1, added).await.unwrap();
@@ -410,7 +410,7 @@ async fn a_commit_may_hold_thousands_of_segments(kind: Kind) {
     assert!(catalog.retired_ids().await.is_empty());
 }
 
-async fn a_damaged_catalog_names_what_is_damaged(kind: Kind) {
+async fn a_damaged_catalog_names_what_is_damaged(kind: StoreKind) {
     for (sql, names) in [
         ("UPDATE tables SET body = '{\"v1\": 3}'", "table 1"),
         ("UPDATE tables SET body = '{\"v9\": {}}'", "table 1"),
@@ -438,14 +438,14 @@ async fn a_damaged_catalog_names_what_is_damaged(kind: Kind) {
     }
 }
 
-async fn a_catalog_of_a_newer_program_is_refused(kind: Kind) {
+async fn a_catalog_of_a_newer_program_is_refused(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     catalog.raw("UPDATE meta SET value = 1000 WHERE key = 'schema_version'").await;
     let error = catalog.open_again().await.unwrap_err();
     assert!(matches!(error, CatalogError::NewerSchema { found: 1000, .. }), "{error}");
 }
 
-async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
+async fn iceberg_pointers_change_only_from_what_they_are(kind: StoreKind) {
     let catalog = Catalog::empty(kind).await;
     let at = async |table: &str| catalog.store.metadata_location(table).await.unwrap();
     assert_eq!(at("trades_1").await, None);
@@ -466,7 +466,7 @@ async fn iceberg_pointers_change_only_from_what_they_are(kind: Kind) {
 
 /// A catalog from before there were Iceberg tables gets theirs and what came later, and one without a name of its own
 /// gets one.
-async fn an_older_catalog_is_brought_up_to_date(kind: Kind) {
+async fn an_older_catalog_is_brought_up_to_date(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     catalog
         .raw(

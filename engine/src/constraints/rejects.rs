@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::WriterBuilder;
 use arrow::record_batch::RecordBatch;
-use zxq_catalog::{ColumnDef, Partitioning, TableDef};
+use zxq_catalog::{ColumnDef, TableDef};
 
 use crate::error::{EngineError, Result};
 use crate::sql::types::timestamptz;
@@ -31,32 +31,21 @@ pub fn rejects_table_name(table: &str) -> String {
 /// The definition of `<table>_rejects`; its id is 0.
 pub fn rejects_table_def(def: &TableDef) -> TableDef {
     let column = |name: &str, data_type: DataType, sql_type: &str| ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: sql_type.to_owned(),
         nullable: false,
-        default: None,
-        generated: None,
-        max_chars: None,
+        ..ColumnDef::new(name, data_type, sql_type)
     };
+    let columns = vec![
+        column("rejected_at", timestamptz(), "TIMESTAMPTZ"),
+        column("source", DataType::Utf8View, "TEXT"),
+        column("row_number", DataType::Int64, "BIGINT"),
+        column("reason", DataType::Utf8View, "TEXT"),
+        column("row", DataType::Utf8View, "TEXT"),
+    ];
     TableDef {
-        renamed_from: None,
         owner: def.owner,
-        id: 0,
-        name: rejects_table_name(&def.name),
-        columns: vec![
-            column("rejected_at", timestamptz(), "TIMESTAMPTZ"),
-            column("source", DataType::Utf8View, "TEXT"),
-            column("row_number", DataType::Int64, "BIGINT"),
-            column("reason", DataType::Utf8View, "TEXT"),
-            column("row", DataType::Utf8View, "TEXT"),
-        ],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
         time_column: Some("rejected_at".to_owned()),
         sort_by: vec!["rejected_at".to_owned(), "source".to_owned(), "row_number".to_owned()],
-        lookup: Vec::new(),
-        options: Default::default(),
+        ..TableDef::new(0, rejects_table_name(&def.name), columns)
     }
 }
 

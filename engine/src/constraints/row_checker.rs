@@ -280,6 +280,7 @@ impl RowChecker {
                 known.join(", ")
             ),
         )
+        .about_name(name)
     }
 
     fn check_input_columns(&self, batch: &RecordBatch) -> Result<()> {

@@ -40,6 +40,8 @@ pub enum ErrorKind {
     StringTooLong,
     /// A text is no value of its column's type.
     InvalidText,
+    /// Bytes that are no text in the encoding that they are said to be in.
+    InvalidEncoding,
     /// An option or argument has a value it cannot have.
     InvalidParameter,
     /// A regular expression cannot be read, or asks for what cannot be done.

@@ -1,55 +1,30 @@
 //! What DataFusion says of functions and operators that do not fit their arguments, in PostgreSQL's words.
 
-use super::ErrorKind;
 use super::type_names::of_shown;
+use super::{EngineError, ErrorKind};
 
-/// What to do about a function that there is not.
-pub(super) const FUNCTION_HINT: &str =
-    "No function matches the given name and argument types. You might need to add explicit type casts.";
-/// What to do about an operator that there is not.
-pub(super) const OPERATOR_HINT: &str =
-    "No operator matches the given name and argument types. You might need to add explicit type casts.";
-
-/// The hint that belongs to a message.
-pub(super) fn hint_of(message: &str) -> Option<&'static str> {
-    if message.starts_with("operator does not exist") {
-        Some(OPERATOR_HINT)
-    } else if message.starts_with("function ") && message.ends_with(" does not exist") {
-        Some(FUNCTION_HINT)
-    } else {
-        None
-    }
+/// What an error that says that types do not fit says to users.
+pub(super) fn in_words_of_postgres(text: &str) -> Option<EngineError> {
+    own_words(text).or_else(|| function(text)).or_else(|| operator(text)).or_else(|| not_boolean(text))
 }
 
-/// The kind and the words of an error of DataFusion's planner that says that types do not fit.
-pub(super) fn in_words_of_postgres(text: &str) -> Option<(ErrorKind, String)> {
-    if let Some(message) = own_words(text).or_else(|| function(text)) {
-        return Some((ErrorKind::UndefinedFunction, message));
-    }
-    if let Some(message) = operator(text) {
-        return Some((ErrorKind::UndefinedFunction, message));
-    }
-    not_boolean(text).map(|message| (ErrorKind::DatatypeMismatch, message))
-}
-
-/// `function lpad(bigint) does not exist`, which one of our functions said, inside of what DataFusion makes of it.
-fn own_words(text: &str) -> Option<String> {
-    let start = text.match_indices("function ").map(|(at, _)| at).find(|at| {
-        let rest = &text[*at..];
-        rest.find(" does not exist").is_some_and(|end| !rest[..end].contains('\'') && rest[..end].ends_with(')'))
-    })?;
-    let rest = &text[start..];
-    let end = rest.find(" does not exist")?;
-    Some(format!("{} does not exist", &rest[..end]))
+/// `function lpad(bigint) does not exist`, which one of our functions said, inside of what DataFusion makes of it: a text, of
+/// which nothing else can be had.
+fn own_words(text: &str) -> Option<EngineError> {
+    text.match_indices("function ").find_map(|(at, word)| {
+        let (call, _) = text[at + word.len()..].split_once(" does not exist")?;
+        let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
+        (!call.contains('\'')).then(|| EngineError::no_function(name, arguments))
+    })
 }
 
 /// From `No function matches the given name and argument types 'gcd(Decimal128(3, 1), Int64)'`.
-fn function(text: &str) -> Option<String> {
+fn function(text: &str) -> Option<EngineError> {
     let (_, call) = text.split_once("argument types '")?;
     let (call, _) = call.split_once('\'')?;
     let (name, arguments) = call.split_once('(')?;
     let types: Vec<String> = split(arguments.strip_suffix(')')?).into_iter().map(of_shown).collect();
-    Some(format!("function {name}({}) does not exist", types.join(", ")))
+    Some(EngineError::no_function(name, &types.join(", ")))
 }
 
 /// Arguments at their commas, but not at those inside of a type.
@@ -74,27 +49,27 @@ fn split(arguments: &str) -> Vec<&str> {
     parts
 }
 
-/// `operator does not exist: date + date`
-fn operator(text: &str) -> Option<String> {
+/// From `Cannot coerce arithmetic expression Date32 + Date32 to valid types` and its like.
+fn operator(text: &str) -> Option<EngineError> {
     if let Some((_, rest)) = text.split_once("Cannot coerce arithmetic expression ") {
-        let (expression, _) = rest.split_once(" to valid types")?;
-        return Some(format!("operator does not exist: {}", with_names(expression)?));
+        let (expression, _) = rest.split_once(" to valid types").unwrap_or((first_line(rest), ""));
+        return Some(EngineError::no_operator(with_names(expression)));
     }
     if let Some((_, rest)) = text.split_once("Cannot infer common argument type for ") {
         let (kind, expression) = rest.split_once(" operation ")?;
         let of_texts = matches!(kind, "comparison" | "regex" | "string" | "bitwise" | "Bitwise" | "like");
         if of_texts && !expression.contains(" IS DISTINCT FROM Boolean") {
-            return Some(format!("operator does not exist: {}", with_names(first_line(expression))?));
+            return Some(EngineError::no_operator(with_names(first_line(expression))));
         }
     }
     if let Some((_, rest)) = text.split_once("Cannot infer common string type for string concat operation ") {
-        return Some(format!("operator does not exist: {}", with_names(first_line(rest))?));
+        return Some(EngineError::no_operator(with_names(first_line(rest))));
     }
     if let Some((_, rest)) = text.split_once("There isn't a common type to coerce ") {
         let (types, what) = rest.split_once(" in ")?;
         let (left, right) = types.split_once(" and ")?;
         let symbol = if what.starts_with("ILIKE") { "~~*" } else { "~~" };
-        return Some(format!("operator does not exist: {} {symbol} {}", of_shown(left), of_shown(right)));
+        return Some(EngineError::no_operator(format!("{} {symbol} {}", of_shown(left), of_shown(right))));
     }
     None
 }
@@ -104,7 +79,7 @@ fn first_line(text: &str) -> &str {
 }
 
 /// `Date32 + Date32` as `date + date`.
-fn with_names(expression: &str) -> Option<String> {
+fn with_names(expression: &str) -> String {
     let symbols = [
         " IS NOT DISTINCT FROM ",
         " IS DISTINCT FROM ",
@@ -132,18 +107,18 @@ fn with_names(expression: &str) -> Option<String> {
         " # ",
         " ^ ",
     ];
-    let symbol = symbols.into_iter().find(|symbol| expression.contains(symbol))?;
-    let (left, right) = expression.split_once(symbol)?;
+    let sides = symbols.into_iter().find_map(|symbol| Some((symbol, expression.split_once(symbol)?)));
+    let Some((symbol, (left, right))) = sides else { return "for values of these types".to_owned() };
     let shown = match symbol.trim() {
         "!=" => "<>",
         "IS DISTINCT FROM" | "IS NOT DISTINCT FROM" => "=",
         other => other,
     };
-    Some(format!("{} {shown} {}", of_shown(left), of_shown(right)))
+    format!("{} {shown} {}", of_shown(left), of_shown(right))
 }
 
 /// `argument of WHERE must be type boolean, not type bigint`
-fn not_boolean(text: &str) -> Option<String> {
+fn not_boolean(text: &str) -> Option<EngineError> {
     if let Some((_, rest)) = text.split_once("Cannot create filter with non-boolean predicate '") {
         let (_, returned) = rest.split_once("' returning ")?;
         return Some(must_be_boolean("WHERE", returned));
@@ -163,8 +138,9 @@ fn not_boolean(text: &str) -> Option<String> {
     None
 }
 
-fn must_be_boolean(word: &str, shown: &str) -> String {
-    format!("argument of {word} must be type boolean, not type {}", of_shown(shown))
+fn must_be_boolean(word: &str, shown: &str) -> EngineError {
+    let message = format!("argument of {word} must be type boolean, not type {}", of_shown(shown));
+    EngineError::new(ErrorKind::DatatypeMismatch, message)
 }
 
 #[cfg(test)]
@@ -175,7 +151,7 @@ mod tests {
 
     #[test]
     fn types_have_their_names_in_sql() {
-        let said = |text: &str| in_words_of_postgres(text).unwrap().1;
+        let said = |text: &str| in_words_of_postgres(text).unwrap().message().to_owned();
         assert_eq!(
             said(
                 "Failed to coerce arguments to satisfy a call to 'gcd' function: coercion from Decimal128(3, 1), Int64 to \
@@ -202,7 +178,11 @@ mod tests {
             said("There isn't a common type to coerce Int64 and Utf8 in LIKE expression"),
             "operator does not exist: bigint ~~ text"
         );
-        let kind = |text: &str| in_words_of_postgres(text).map(|(kind, _)| kind);
+        assert_eq!(
+            said("Cannot coerce arithmetic expression Utf8View + Decimal128(12, 2) to valid types"),
+            "operator does not exist: text + numeric"
+        );
+        let kind = |text: &str| in_words_of_postgres(text).map(|error| error.kind());
         assert_eq!(
             kind("Cannot create filter with non-boolean predicate 't.i' returning Int64"),
             Some(ErrorKind::DatatypeMismatch)

@@ -2,7 +2,7 @@
 
 use datafusion::error::DataFusionError;
 
-use super::ErrorKind;
+use super::{EngineError, ErrorKind, no_such_function};
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +25,8 @@ const NOTATION: [&str; 14] = [
     "ObjectName(",
 ];
 
-/// The kind and the message of an error that is reworded; `None` where it can be shown as it is.
-pub(super) fn reworded(error: &DataFusionError) -> Option<(ErrorKind, String)> {
+/// An error that is reworded; `None` where it can be shown as it is.
+pub(super) fn reworded(error: &DataFusionError) -> Option<EngineError> {
     match error {
         DataFusionError::Plan(text)
         | DataFusionError::NotImplemented(text)
@@ -35,7 +35,9 @@ pub(super) fn reworded(error: &DataFusionError) -> Option<(ErrorKind, String)> {
             let text = text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
             let unsupported = matches!(error, DataFusionError::NotImplemented(_));
             let kind = if unsupported { ErrorKind::FeatureNotSupported } else { super::kind_of_plan_text(text) };
-            of_text(text).or_else(|| without_notation(text, kind))
+            no_such_function::in_words_of_postgres(text)
+                .or_else(|| of_text(text))
+                .or_else(|| without_notation(text, kind))
         }
         _ => None,
     }
@@ -88,13 +90,17 @@ fn is_no_type(name: &str) -> bool {
     !bare.is_empty() && is_name && !OF_POSTGRES.contains(&bare.as_str())
 }
 
-fn of_text(text: &str) -> Option<(ErrorKind, String)> {
-    let plain = |kind: ErrorKind, message: &str| Some((kind, message.to_owned()));
+fn of_text(text: &str) -> Option<EngineError> {
+    let plain = |kind: ErrorKind, message: &str| Some(EngineError::new(kind, message));
     if text.contains("must appear in the GROUP BY clause") || text.contains("must be in GROUP BY") {
         let column = text.split_once("column \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name);
         let what = column.map_or_else(|| "a column".to_owned(), |name| format!("column \"{name}\""));
         let message = format!("{what} must appear in the GROUP BY clause or be used in an aggregate function");
-        return Some((ErrorKind::Grouping, message));
+        let error = EngineError::new(ErrorKind::Grouping, message);
+        return Some(match column {
+            Some(name) => error.about_name(name),
+            None => error,
+        });
     }
     if text.starts_with("Aggregate functions are not allowed in the WHERE clause") {
         return plain(ErrorKind::Grouping, "aggregate functions are not allowed in WHERE");
@@ -124,7 +130,8 @@ fn of_text(text: &str) -> Option<(ErrorKind, String)> {
     if let Some(name) = text.strip_prefix("Unsupported SQL type ").map(|name| name.split(' ').next().unwrap_or(name))
         && is_no_type(name)
     {
-        return Some((ErrorKind::UndefinedObject, format!("type \"{name}\" does not exist")));
+        let message = format!("type \"{name}\" does not exist");
+        return Some(EngineError::new(ErrorKind::UndefinedObject, message).about_name(name));
     }
     if text.starts_with("Unsupported LIMIT expression") || text.starts_with("Unsupported OFFSET expression") {
         return plain(ErrorKind::FeatureNotSupported, "LIMIT and OFFSET take a number or a parameter");
@@ -138,7 +145,7 @@ fn of_text(text: &str) -> Option<(ErrorKind, String)> {
     if let Some(rest) = text.strip_prefix("Order by column out of bounds, specified: ") {
         let position = rest.split(',').next().unwrap_or_default();
         let message = format!("ORDER BY position {position} is not in select list");
-        return Some((ErrorKind::InvalidColumnReference, message));
+        return Some(EngineError::new(ErrorKind::InvalidColumnReference, message));
     }
     if text.starts_with("SELECT DISTINCT ON expressions must match") {
         return plain(
@@ -152,31 +159,17 @@ fn of_text(text: &str) -> Option<(ErrorKind, String)> {
     if text.starts_with("Too many columns! The subquery") {
         return plain(ErrorKind::Syntax, "subquery has too many columns");
     }
-    if text.starts_with("Cannot create filter with non-boolean predicate") {
-        return plain(ErrorKind::DatatypeMismatch, "argument of WHERE must be type boolean");
-    }
     if text.contains("queries have different number of columns") {
         let operation = text.split(' ').next().unwrap_or_default();
-        return Some((ErrorKind::Syntax, format!("each {operation} query must have the same number of columns")));
-    }
-    for beginning in [
-        "Cannot coerce arithmetic expression ",
-        "Cannot infer common argument type for comparison operation ",
-        "Cannot infer common string type for string concat operation ",
-        "Cannot infer common argument type for logical boolean operation ",
-        "Cannot infer common argument type for regex operation ",
-    ] {
-        if let Some((_, rest)) = text.split_once(beginning) {
-            let operation = rest.split(" to valid types").next().unwrap_or(rest);
-            return Some((ErrorKind::UndefinedFunction, format!("operator does not exist: {}", sql_types(operation))));
-        }
+        let message = format!("each {operation} query must have the same number of columns");
+        return Some(EngineError::new(ErrorKind::Syntax, message));
     }
     if let Some(rest) = text.strip_prefix("Function '").or_else(|| text.strip_prefix("Internal error: Function '"))
         && text.contains("failed to match any signature")
     {
         let name = rest.split('\'').next().unwrap_or_default();
         let message = format!("function {name} does not exist for arguments of these types");
-        return Some((ErrorKind::UndefinedFunction, message));
+        return Some(EngineError::new(ErrorKind::UndefinedFunction, message).about_name(name));
     }
     if text.contains("does not satisfy order requirements")
         || text.contains("does not satisfy distribution requirements")
@@ -190,41 +183,12 @@ fn of_text(text: &str) -> Option<(ErrorKind, String)> {
 }
 
 /// The words before Rust's notation begins.
-fn without_notation(text: &str, kind: ErrorKind) -> Option<(ErrorKind, String)> {
+fn without_notation(text: &str, kind: ErrorKind) -> Option<EngineError> {
     let start = NOTATION.iter().filter_map(|notation| text.find(notation)).min()?;
     let words = text[..start].trim_end_matches(|c: char| !c.is_alphanumeric());
     let message = match words.is_empty() {
         true => "this form is not supported".to_owned(),
         false => words.to_owned(),
     };
-    Some((kind, message))
-}
-
-/// Names of Arrow's types in a text, as SQL's.
-fn sql_types(text: &str) -> String {
-    const NAMES: [(&str, &str); 14] = [
-        ("Utf8View", "text"),
-        ("LargeUtf8", "text"),
-        ("Utf8", "text"),
-        ("UInt64", "bigint"),
-        ("UInt32", "bigint"),
-        ("Int64", "bigint"),
-        ("Int32", "integer"),
-        ("Int16", "smallint"),
-        ("Float64", "double precision"),
-        ("Float32", "real"),
-        ("Boolean", "boolean"),
-        ("Date32", "date"),
-        ("Timestamp(µs, \"UTC\")", "timestamp with time zone"),
-        ("Timestamp(µs)", "timestamp without time zone"),
-    ];
-    let mut text = text.to_owned();
-    for (arrow, sql) in NAMES {
-        text = text.replace(arrow, sql);
-    }
-    while let Some(start) = text.find("Decimal128(") {
-        let Some(length) = text[start..].find(')') else { break };
-        text.replace_range(start..=start + length, "numeric");
-    }
-    text
+    Some(EngineError::new(kind, message))
 }

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use super::time_bucket::{Width, bucket_all};
 use super::times::failed;
 use crate::error::ErrorKind;
+use crate::values::counted::counted;
 use crate::values::zone::Zone;
 
 const SECOND: i64 = 1_000_000;
@@ -51,7 +52,7 @@ impl ScalarUDFImpl for DateTrunc {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let [field, time, zone @ ..] = given else {
-            return plan_err!("date_trunc takes a field and a time, not {} arguments", given.len());
+            return plan_err!("date_trunc takes a field and a time, not {}", counted(given.len() as u64, "argument"));
         };
         if !(is_text(field) || field.is_null()) || zone.len() > 1 || !zone.iter().all(|t| is_text(t) || t.is_null()) {
             return plan_err!("date_trunc takes the name of a field, a time and perhaps a time zone");

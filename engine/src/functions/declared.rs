@@ -175,7 +175,7 @@ fn rewrite_texts_beside(expr: Expr, schema: &DFSchema) -> Result<Transformed<Exp
     })?;
     let Some(reading) = reading else { return Ok(Transformed::no(expr)) };
     if reading == Reading::Json {
-        return Err(failed(ErrorKind::UndefinedFunction, "operator does not exist: json = unknown".to_owned()));
+        return Err(EngineError::no_operator("json = unknown").into());
     }
     expr.map_children(|child| {
         Ok(match &child {
@@ -284,12 +284,14 @@ impl Read {
         }
         let values = cast(values, &DataType::Utf8View)?;
         let texts = values.as_string_view();
-        let invalid = |text: &str| {
-            let message = match self.reading {
-                Reading::Array(_) => format!("malformed array literal: \"{text}\""),
-                _ => format!("invalid input syntax for type {}: \"{text}\"", self.reading.type_name()),
-            };
-            failed(ErrorKind::InvalidText, message)
+        let invalid = |text: &str| -> DataFusionError {
+            match self.reading {
+                Reading::Array(_) => {
+                    let message = format!("malformed array literal: \"{text}\"");
+                    EngineError::new(ErrorKind::InvalidText, message).about_value(text).into()
+                }
+                _ => EngineError::no_value(ErrorKind::InvalidText, self.reading.type_name(), text).into(),
+            }
         };
         let each = |read: &dyn Fn(&str) -> Option<String>| -> Result<ArrayRef> {
             let mut out = StringViewBuilder::with_capacity(texts.len());
@@ -344,7 +346,7 @@ fn oid(text: &str) -> Result<i64> {
     match text.trim().parse::<i64>() {
         Ok(oid) if u32::try_from(oid).is_ok() => Ok(oid),
         Ok(_) => Err(failed(ErrorKind::NumericOutOfRange, "OID out of range".to_owned())),
-        Err(_) => Err(failed(ErrorKind::InvalidText, format!("invalid input syntax for type oid: \"{text}\""))),
+        Err(_) => Err(EngineError::no_value(ErrorKind::InvalidText, "oid", text).into()),
     }
 }
 

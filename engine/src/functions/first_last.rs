@@ -16,6 +16,8 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 
 use values::GroupValues;
 
+use crate::values::counted::counted;
+
 /// Implements `first` and `last`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ValueAtTime {
@@ -66,7 +68,11 @@ impl AggregateUDFImpl for ValueAtTime {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let [value, time] = given else {
-            return plan_err!("{} takes a value and a time, not {} arguments", self.name(), given.len());
+            return plan_err!(
+                "{} takes a value and a time, not {}",
+                self.name(),
+                counted(given.len() as u64, "argument")
+            );
         };
         match time {
             DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => {}

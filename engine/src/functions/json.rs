@@ -26,7 +26,7 @@ use zxq_catalog::declared::{annotated, declared};
 
 use crate::error::ErrorKind;
 use crate::functions::declared::failed;
-use crate::values::json::{self, Kind};
+use crate::values::json::{self, JsonKind};
 
 pub(crate) use operators::JsonOperators;
 pub(crate) use whole_rows::WholeRows;
@@ -249,7 +249,7 @@ fn flags(rows: usize, flag: impl Fn(usize) -> Option<bool>) -> ArrayRef {
 fn array_length(json: &str) -> Result<i32> {
     match json::elements(json) {
         Some(elements) => Ok(elements.len() as i32),
-        None if json::kind(json) == Kind::Object => {
+        None if json::kind(json) == JsonKind::Object => {
             Err(failed(ErrorKind::InvalidParameter, "cannot get array length of a non-array".to_owned()))
         }
         None => Err(failed(ErrorKind::InvalidParameter, "cannot get array length of a scalar".to_owned())),
@@ -259,10 +259,10 @@ fn array_length(json: &str) -> Result<i32> {
 /// `?`: a member of that name, or that text among the elements, or the text itself.
 fn has(json: &str, name: &str) -> bool {
     let is_name =
-        |value: &str| json::kind(value) == Kind::String && json::as_text(value).is_some_and(|text| text == name);
+        |value: &str| json::kind(value) == JsonKind::String && json::as_text(value).is_some_and(|text| text == name);
     match json::kind(json) {
-        Kind::Object => json::member(json, name).is_some(),
-        Kind::Array => json::elements(json).unwrap_or_default().into_iter().any(is_name),
+        JsonKind::Object => json::member(json, name).is_some(),
+        JsonKind::Array => json::elements(json).unwrap_or_default().into_iter().any(is_name),
         _ => is_name(json),
     }
 }

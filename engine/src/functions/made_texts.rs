@@ -8,11 +8,11 @@ use datafusion::common::Result;
 use crate::error::{EngineError, ErrorKind};
 
 /// Most bytes of the texts of one batch: PostgreSQL's longest text.
-const MOST_BYTES: usize = (1 << 30) - 1;
+pub(crate) const MOST_BYTES: usize = (1 << 30) - 1;
 
 /// Texts, one per row, that together stay within what a batch may have. What would be too long is refused before it is made.
 #[derive(Debug, Default)]
-pub(super) struct MadeTexts {
+pub(crate) struct MadeTexts {
     made: StringBuilder,
 }
 
@@ -21,14 +21,14 @@ impl MadeTexts {
     ///
     /// # Errors
     /// As [`MadeTexts::room_for`].
-    pub(super) fn push(&mut self, text: &str) -> Result<(), EngineError> {
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), EngineError> {
         self.room_for(text.len())?;
         self.made.append_value(text);
         Ok(())
     }
 
     /// Puts NULL for the next row.
-    pub(super) fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         self.made.append_null();
     }
 
@@ -36,15 +36,23 @@ impl MadeTexts {
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`].
-    pub(super) fn room_for(&self, bytes: usize) -> Result<(), EngineError> {
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<(), EngineError> {
         if bytes > MOST_BYTES - self.made.values_slice().len() {
             return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large"));
         }
         Ok(())
     }
 
-    /// All texts.
-    pub(super) fn finish(mut self) -> ArrayRef {
+    /// Checks that the text of the next row, made so far, can grow by so many bytes.
+    ///
+    /// # Errors
+    /// As [`MadeTexts::room_for`].
+    pub(crate) fn room_to_grow(&self, made: &str, more: usize) -> Result<(), EngineError> {
+        self.room_for(made.len().saturating_add(more))
+    }
+
+    /// The texts that were put, in their order.
+    pub(crate) fn finish(mut self) -> ArrayRef {
         Arc::new(self.made.finish())
     }
 }
@@ -63,6 +71,8 @@ mod tests {
         assert!(texts.room_for(MOST_BYTES - 3).is_ok());
         assert_eq!(texts.room_for(MOST_BYTES - 2).unwrap_err().kind(), ErrorKind::LimitExceeded);
         assert_eq!(texts.room_for(usize::MAX).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert!(texts.room_to_grow("abc", MOST_BYTES - 6).is_ok());
+        assert_eq!(texts.room_to_grow("abc", MOST_BYTES - 5).unwrap_err().kind(), ErrorKind::LimitExceeded);
         assert_eq!(texts.finish().len(), 2);
     }
 }

@@ -81,7 +81,7 @@ pub(super) type Body = fn(&[ArrayRef], usize) -> Result<ArrayRef>;
 /// One form of a function.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
-    /// Its arguments.
+    /// What its arguments have to be, in their order.
     pub(super) takes: &'static [Takes],
     /// The last argument may be repeated.
     pub(super) variadic: bool,
@@ -169,7 +169,7 @@ impl Overloaded {
 /// `function f(text, integer) does not exist`, with what to do about it.
 pub(super) fn no_such_function(name: &str, given: &[DataType]) -> EngineError {
     let types: Vec<String> = given.iter().map(type_names::of).collect();
-    EngineError::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
+    EngineError::no_function(name, &types.join(", "))
 }
 
 impl ScalarUDFImpl for Overloaded {

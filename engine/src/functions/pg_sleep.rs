@@ -13,7 +13,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 /// Longest time, in seconds: some thirty years.
 const MOST: f64 = 1e9;
 
-/// The function.
+/// `pg_sleep(seconds)`.
 pub(super) fn function() -> ScalarUDF {
     let signature = Signature::exact(vec![DataType::Float64], Volatility::Volatile);
     AsyncScalarUDF::new(Arc::new(PgSleep { signature })).into_scalar_udf()

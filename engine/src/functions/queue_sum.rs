@@ -50,7 +50,7 @@ impl<const N: usize> QueueSum<N> {
         self.recent.len() + self.older.len()
     }
 
-    /// Their sum.
+    /// The sum of what is in the queue.
     pub(crate) fn sum(&self) -> [f64; N] {
         self.older.last().map_or(self.recent_sum, |older| plus(*older, self.recent_sum))
     }

@@ -4,8 +4,9 @@
 //! - [`concat`]: `concat`, `concat_ws`; [`format`](mod@format): `format`; [`quoting`]: `quote_literal` and its like.
 //! - [`letters`]: `upper`, `lower`, `length`, `chr`; [`parts`]: `substring`, `overlay`, `replace`, `repeat`,
 //!   `lpad`, `rpad`.
-//! - [`encodings`]: `encode`, `decode`.
+//! - [`encodings`]: `encode`, `decode`; [`bytes`]: `get_byte`, `set_bit`, `convert_to` and their like.
 
+mod bytes;
 mod concat;
 mod encodings;
 mod format;
@@ -19,6 +20,7 @@ use datafusion::logical_expr::ScalarUDF;
 /// All of them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let families = [
+        bytes::functions(),
         concat::functions(),
         encodings::functions(),
         format::functions(),

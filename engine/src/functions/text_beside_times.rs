@@ -28,12 +28,12 @@ pub fn value_in(written: &str, data_type: &DataType, zone: Zone) -> Result<Scala
         DataType::Interval(_) => ("interval", ErrorKind::InvalidDatetime),
         _ => ("value", ErrorKind::InvalidText),
     };
-    let invalid = || EngineError::new(kind, format!("invalid input syntax for type {name}: \"{written}\""));
+    let invalid = || EngineError::no_value(kind, name, written);
     let explain = |problem| match problem {
-        CastProblem::Overflow => EngineError::new(
-            ErrorKind::DatetimeOutOfRange,
-            format!("date/time field value out of range: \"{written}\""),
-        ),
+        CastProblem::Overflow => {
+            let message = format!("date/time field value out of range: \"{written}\"");
+            EngineError::new(ErrorKind::DatetimeOutOfRange, message).about_value(written)
+        }
         _ => invalid(),
     };
     match data_type {

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::numbers::powers::{DECIMAL_POWER, DECIMAL_SQRT};
 use super::regex::matching::{MATCHES, MATCHES_ANY_CASE, SIMILAR_TO_ESCAPE};
-use crate::error::{EngineError, ErrorKind, type_names};
+use crate::error::{EngineError, type_names};
 
 mod mixed_types;
 
@@ -85,7 +85,7 @@ impl TextForms {
                 }
             }),
             Expr::Negative(inner) if inner.get_type(schema).is_ok_and(|given| is_text(&given) && !given.is_null()) => {
-                Err(EngineError::new(ErrorKind::UndefinedFunction, "operator does not exist: - text").into())
+                Err(EngineError::no_operator("- text").into())
             }
             other => {
                 mixed_types::check(&other, schema)?;
@@ -199,10 +199,7 @@ fn no_such_operator(binary: &BinaryExpr, schema: &DFSchema) -> EngineError {
         Operator::BitwiseXor => "#".to_owned(),
         other => other.to_string(),
     };
-    EngineError::new(
-        ErrorKind::UndefinedFunction,
-        format!("operator does not exist: {} {symbol} {}", name(&binary.left), name(&binary.right)),
-    )
+    EngineError::no_operator(format!("{} {symbol} {}", name(&binary.left), name(&binary.right)))
 }
 
 /// The `LIKE` of a regular expression that is plain text, but for `^` and `$` at its ends: segments can be left out by it.

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use crate::error::ErrorKind;
 use crate::values::civil::{add_months, civil};
+use crate::values::counted::counted;
 use crate::values::interval::parse_interval;
 use crate::values::zone::Zone;
 
@@ -52,8 +53,8 @@ impl ScalarUDFImpl for TimeBucket {
         let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if !(2..=5).contains(&given.len()) {
             return plan_err!(
-                "time_bucket takes a width, a time and perhaps a time zone and an origin, not {} arguments",
-                given.len()
+                "time_bucket takes a width, a time and perhaps a time zone and an origin, not {}",
+                counted(given.len() as u64, "argument")
             );
         }
         let width = match &given[0] {

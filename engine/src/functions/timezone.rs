@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use crate::error::{EngineError, ErrorKind};
+use crate::values::counted::counted;
 use crate::values::interval::NANOS_PER_SECOND;
 use crate::values::parse_timestamp;
 use crate::values::zone::Zone;
@@ -40,7 +41,7 @@ impl ScalarUDFImpl for Timezone {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let [zone, time] = given else {
-            return plan_err!("timezone takes a zone and a time, not {} arguments", given.len());
+            return plan_err!("timezone takes a zone and a time, not {}", counted(given.len() as u64, "argument"));
         };
         let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let zone = match zone {
@@ -95,8 +96,8 @@ fn moments(texts: &StringArray) -> Result<ArrayRef> {
         match parse_timestamp(text, true) {
             Some(micros) => Ok(Some(micros)),
             None => {
-                let what = format!("invalid input syntax for type timestamp with time zone: \"{text}\"");
-                Err(DataFusionError::External(Box::new(EngineError::new(ErrorKind::InvalidText, what))))
+                let error = EngineError::no_value(ErrorKind::InvalidText, "timestamp with time zone", text);
+                Err(DataFusionError::from(error))
             }
         }
     });

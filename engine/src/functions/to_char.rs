@@ -15,7 +15,11 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::error::{EngineError, ErrorKind};
 use crate::values::zone::Zone;
+
+/// Longest template, in bytes.
+pub(super) const LONGEST_TEMPLATE: usize = 16 << 10;
 use template::{Shown, Template};
 
 mod template;
@@ -83,6 +87,7 @@ impl ScalarUDFImpl for ToChar {
         if matches!(times.data_type(), DataType::Duration(_)) {
             return self.general.invoke_with_args(args);
         }
+        check_length(template)?;
         match template {
             ColumnarValue::Scalar(text) => match text.try_as_str().flatten() {
                 Some(text) if !text.contains('%') => {
@@ -110,6 +115,18 @@ impl ScalarUDFImpl for ToChar {
 
     fn documentation(&self) -> Option<&Documentation> {
         self.general.documentation()
+    }
+}
+
+/// Refuses templates that are longer than anybody writes: each row is as long as its template.
+fn check_length(templates: &ColumnarValue) -> Result<()> {
+    let longest = match templates {
+        ColumnarValue::Scalar(text) => text.try_as_str().flatten().map_or(0, str::len),
+        ColumnarValue::Array(texts) => texts.as_string::<i32>().iter().flatten().map(str::len).max().unwrap_or(0),
+    };
+    match longest > LONGEST_TEMPLATE {
+        true => Err(EngineError::new(ErrorKind::LimitExceeded, "the template of to_char is too long").into()),
+        false => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use crate::sql::told_apart::NAME;
 
-/// The function.
+/// The function, which gives its argument.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToldApart {
     signature: Signature,

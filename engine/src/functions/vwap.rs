@@ -10,6 +10,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
 use crate::functions::queue_sum::QueueSum;
+use crate::values::counted::counted;
 
 /// Implements `vwap`. The result is DOUBLE PRECISION: an average has no exact decimal form. Rows where either argument
 /// is NULL do not count; no size at all gives NULL.
@@ -37,7 +38,7 @@ impl AggregateUDFImpl for Vwap {
         match given {
             [price, size] if is_number(price) && is_number(size) => Ok(vec![price.clone(), size.clone()]),
             [price, size] => plan_err!("vwap takes two numbers, a price and a size, not {price} and {size}"),
-            _ => plan_err!("vwap takes a price and a size, not {} arguments", given.len()),
+            _ => plan_err!("vwap takes a price and a size, not {}", counted(given.len() as u64, "argument")),
         }
     }
 

@@ -15,16 +15,17 @@ use crate::state::engine::Engine;
 impl Engine {
     /// Frees hot memory that no reader can see any more. Cheap; called after every ingest.
     pub(crate) async fn collect_hot(&self) {
-        let oldest = self.pins.oldest();
         let freed: Vec<SegmentId> = {
             let mut state = self.commits.lock().await;
             if state.retired_hot.is_empty() {
                 return;
             }
-            let (free, keep): (Vec<_>, _) =
-                std::mem::take(&mut state.retired_hot).into_iter().partition(|(epoch, _)| *epoch <= oldest);
+            // All that is retired is so at the current epoch: who reads from now on sees none of it.
+            let held = self.pins.held();
+            let (keep, free): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut state.retired_hot).into_iter().partition(|retired| retired.is_shown_in(&held));
             state.retired_hot = keep;
-            free.into_iter().map(|(_, id)| id).collect()
+            free.into_iter().map(|retired| retired.segment).collect()
         };
         self.hot.forget(&freed);
     }

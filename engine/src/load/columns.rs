@@ -38,14 +38,14 @@ impl Constant {
     }
 }
 
-/// Matches a source's columns to the table's by name, whatever their case. Values of generated columns are not read.
+/// Matches a source's columns to the table's by name; where none is called exactly so, whatever the case. Values of generated columns are not read.
 pub(super) fn plan_columns(
     source: &str,
     columns: &[String],
     table: Option<&TableDef>,
     options: &ReadOptions,
 ) -> Result<ColumnPlan> {
-    refuse_duplicates(source, columns)?;
+    refuse_duplicates(source, columns, |name| name)?;
     let constant = constant_column(source, columns, table, options)?;
     let Some(table) = table else {
         let names = columns.iter().map(|name| Some(name.clone())).collect();
@@ -66,6 +66,7 @@ pub(super) fn plan_columns(
         })?;
         names.push(column.generated.is_none().then(|| column.name.clone()));
     }
+    refuse_duplicates(source, columns, |name| find(table, name).map_or(name, |column| column.name.as_str()))?;
     for column in &table.columns {
         let supplied = names.iter().flatten().any(|name| *name == column.name)
             || constant.as_ref().is_some_and(|c| c.name == column.name);
@@ -86,7 +87,9 @@ pub(super) fn plan_columns(
 }
 
 fn find<'a>(table: &'a TableDef, name: &str) -> Option<&'a ColumnDef> {
-    table.column(name).or_else(|| table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name.trim())))
+    let trimmed = name.trim();
+    let exact = table.column(name).or_else(|| table.column(trimmed));
+    exact.or_else(|| table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(trimmed)))
 }
 
 /// True when nothing but the source can give the column its values.
@@ -98,9 +101,10 @@ fn is_required(table: &TableDef, column: &ColumnDef, supplied: &[Option<String>]
     !column.nullable && column.default.is_none() && column.generated.is_none() && !from_time && !from_nanoseconds
 }
 
-fn refuse_duplicates(source: &str, columns: &[String]) -> Result<()> {
+/// Refuses two columns of a source that mean the same one.
+fn refuse_duplicates<'a>(source: &str, columns: &'a [String], meant: impl Fn(&'a str) -> &'a str) -> Result<()> {
     for (i, name) in columns.iter().enumerate() {
-        if columns.iter().take(i).any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+        if columns.iter().take(i).any(|earlier| meant(earlier) == meant(name)) {
             return Err(EngineError::new(
                 ErrorKind::DuplicateColumn,
                 format!("{source}: column \"{name}\" is there more than once: name each column once"),

@@ -7,9 +7,6 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::error::{EngineError, ErrorKind, Result};
 
-/// The options by name, as the command line, `CALL zxq.load` and COPY have them.
-pub const CSV_OPTIONS: [&str; 5] = ["delimiter", "quote", "null_text", "header", "date_format"];
-
 /// A CSV file's layout. What is not said is found out, or is as PostgreSQL has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -26,7 +23,8 @@ pub struct CsvOptions {
 }
 
 impl CsvOptions {
-    /// Reads the options among these.
+    /// Reads those among these options that are about text: `delimiter`, `quote`, `null_text`, `header` and `date_format`, as the
+    /// command line, `CALL zxq.load` and COPY call them.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidParameter`] naming an option and what it can be.

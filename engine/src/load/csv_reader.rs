@@ -19,6 +19,7 @@ use crate::load::csv_types::guess;
 use crate::load::fractions;
 use crate::load::source::TextSource;
 use crate::load::{BATCH_ROWS, FileFormat, ReadOptions, RowReader};
+use crate::values::counted::counted;
 
 /// Bytes asked of the source at a time.
 const READ_BYTES: usize = 1024 * 1024;
@@ -176,7 +177,8 @@ impl CsvReader {
         let names = table.columns.iter().filter(|c| c.generated.is_none()).map(|c| c.name.clone()).take(found);
         let names: Vec<String> = names.collect();
         if names.len() < found {
-            let what = format!("{found} fields where table \"{}\" has {} columns", table.name, names.len());
+            let (fields, columns) = (counted(found as u64, "field"), counted(names.len() as u64, "column"));
+            let what = format!("{fields} where table \"{}\" has {columns}", table.name);
             return Err(self.failure(record.line, &what));
         }
         Ok(Some(names))
@@ -280,7 +282,8 @@ impl CsvReader {
                 Some(column) => format!("missing data for column \"{column}\""),
                 None => "extra data after the last column".to_owned(),
             };
-            return Err(format!("{found} fields where the header has {wanted}: {hint}"));
+            let found = counted(found as u64, "field");
+            return Err(format!("{found} where the header has {wanted}: {hint}"));
         }
         let raw = self.buffer.get(record.start..record.end).unwrap_or_default();
         let text = std::str::from_utf8(raw).map_err(|_| "it is not UTF-8 text".to_owned())?;

@@ -192,7 +192,8 @@ impl Inputs {
 /// Columns of the first file with what another one has in them.
 fn widen(columns: &mut [FieldRef], first: &Path, other: &Path, schema: &Schema) -> Result<()> {
     for column in columns {
-        let same = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(column.name()));
+        let exact = schema.fields().iter().find(|field| field.name() == column.name());
+        let same = exact.or_else(|| schema.fields().iter().find(|f| f.name().eq_ignore_ascii_case(column.name())));
         let Some(field) = same.filter(|field| field.data_type() != column.data_type()) else { continue };
         let wide = widened(column.data_type(), field.data_type()).ok_or_else(|| {
             let shown =

@@ -333,3 +333,31 @@ fn parquet_columns_of_unfit_types_are_refused() {
     let error = failure(load(&folder.file("bad.parquet", &bytes), &def, &ReadOptions::default()));
     assert!(error.to_string().ends_with("bad.parquet row 1)"), "{error}");
 }
+
+#[test]
+fn csv_and_parquet_make_the_same_table() {
+    let folder = Folder::new();
+    let csv = "ts,day,symbol,price,qty,epoch,ok\n\
+               2024-01-02T00:00:00.5Z,2024-01-02,A,1.5,3,1704153600500000000,true\n";
+    let csv = folder.file("t.csv", csv.as_bytes());
+    let bytes = parquet(vec![
+        ("ts", Arc::new(TimestampNanosecondArray::from(vec![1_704_153_600_500_000_000]).with_timezone("UTC"))),
+        ("day", Arc::new(arrow::array::Date32Array::from(vec![19_724]))),
+        ("symbol", Arc::new(StringArray::from(vec!["A"]))),
+        ("price", Arc::new(arrow::array::Float64Array::from(vec![1.5]))),
+        ("qty", Arc::new(Int64Array::from(vec![3]))),
+        ("epoch", Arc::new(Int64Array::from(vec![1_704_153_600_500_000_000]))),
+        ("ok", Arc::new(arrow::array::BooleanArray::from(vec![true]))),
+    ]);
+    let typed = folder.file("t.parquet", &bytes);
+    let types_of = |path: &Path, types: Option<&str>| -> Vec<(String, String)> {
+        let schema = open_file(path, None, &ReadOptions::default()).unwrap().schema();
+        let def = crate::sql::table_for_load("t", &schema, &Default::default(), types).unwrap();
+        def.columns.into_iter().map(|column| (column.name, column.sql_type)).collect()
+    };
+    let named = Some("price DECIMAL(20,8)");
+    assert_eq!(types_of(&typed, named), types_of(&csv, named));
+    // A file that says DOUBLE says that its digits are not exact.
+    assert_eq!(types_of(&csv, None), types_of(&csv, named));
+    assert_eq!(types_of(&typed, None)[3].1, "DOUBLE PRECISION");
+}

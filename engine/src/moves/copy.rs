@@ -18,6 +18,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::jobs::segment_writers::SegmentWriters;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
+use crate::values::counted::counted;
 
 /// What was copied.
 pub(crate) struct Copied {
@@ -152,7 +153,7 @@ fn check_copy(table: &TableDef, sources: &[Arc<Segment>], copied: &Copied) -> Re
     if rows != copied.rows {
         return Err(EngineError::new(
             ErrorKind::DataCorrupted,
-            format!("{}: the source segments should hold {rows} rows and gave {}", table.name, copied.rows),
+            format!("{}: the source segments gave {} of {}", table.name, copied.rows, counted(rows, "row")),
         ));
     }
     // A column added later with a default is filled in while reading, and was not part of the source's hash.

@@ -1,6 +1,7 @@
 //! What should move, pure: from a snapshot, the policy and the time to a list of moves. A dry run prints this list, a
 //! real run carries it out.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +58,8 @@ pub(crate) struct PlannedMove {
     pub(crate) reason: String,
 }
 
-/// Moves that the age policy asks for, and, where hot is fuller than its threshold, the oldest hot partitions too. `is_due`
-/// says what [`zxq_providers::TierStore::is_due`] says of a segment in its tier.
+/// Moves that the age policy asks for, and, where hot is fuller than its threshold, copies in it and the oldest hot partitions
+/// too. `is_due` says what [`zxq_providers::TierStore::is_due`] says of a segment in its tier.
 pub(crate) fn by_policy(
     snapshot: &Snapshot,
     config: &EngineConfig,
@@ -66,8 +67,50 @@ pub(crate) fn by_policy(
     now_us: i64,
     is_due: &dyn Fn(&TableDef, &Segment, Duration) -> bool,
 ) -> Vec<PlannedMove> {
-    let mut moves = Vec::new();
-    let mut staying_hot: Vec<(Option<Duration>, PlannedMove)> = Vec::new();
+    let allowed = (config.hot.memory_limit_bytes as f64 * config.policy.hot_usage_threshold) as u64;
+    let Wishes { due, others } = wishes(snapshot, config, now_us, is_due);
+    let mut moves: Vec<PlannedMove> = due.into_iter().map(|wish| wish.planned).collect();
+    let leaving: u64 = moves.iter().filter(|m| m.from == Tier::Hot).map(|m| m.bytes).sum();
+    let mut used = hot_bytes.saturating_sub(leaving);
+    for planned in in_order(others) {
+        if used <= allowed {
+            break;
+        }
+        used = used.saturating_sub(planned.bytes);
+        moves.push(planned);
+    }
+    moves
+}
+
+/// All that can leave hot, in the order in which it leaves where room is needed: copies first, then what is oldest, whether or
+/// not its age asks for it.
+pub(crate) fn for_room(snapshot: &Snapshot, config: &EngineConfig, now_us: i64) -> Vec<PlannedMove> {
+    let Wishes { due, others } = wishes(snapshot, config, now_us, &|_, _, _| false);
+    let leaving = due.into_iter().filter(|wish| wish.planned.from == Tier::Hot);
+    in_order(leaving.chain(others).collect()).collect()
+}
+
+/// A move, and the age of its rows.
+struct Wish {
+    age: Option<Duration>,
+    planned: PlannedMove,
+}
+
+/// What could move.
+struct Wishes {
+    /// Asked for by its age.
+    due: Vec<Wish>,
+    /// What may leave hot, should it be needed.
+    others: Vec<Wish>,
+}
+
+fn wishes(
+    snapshot: &Snapshot,
+    config: &EngineConfig,
+    now_us: i64,
+    is_due: &dyn Fn(&TableDef, &Segment, Duration) -> bool,
+) -> Wishes {
+    let (mut due, mut others) = (Vec::new(), Vec::new());
     for state in snapshot.tables.values() {
         let ages = Ages::of(&state.def, config);
         let newest = newest_us(&state.def, state.owners());
@@ -79,31 +122,38 @@ pub(crate) fn by_policy(
                 if ages.is_expired(age) {
                     let reason = format!("{age_text} old, beyond its retention");
                     let delete = planned(state, &partition, &segments, tier, tier, reason);
-                    moves.push(PlannedMove { action: Action::Delete, ..delete });
+                    due.push(Wish { age, planned: PlannedMove { action: Action::Delete, ..delete } });
                 } else if target > tier {
-                    moves.push(planned(state, &partition, &segments, tier, target, format!("{age_text} old")));
+                    let reason = format!("{age_text} old");
+                    due.push(Wish { age, planned: planned(state, &partition, &segments, tier, target, reason) });
                 } else if tier == Tier::Hot {
                     let reason = format!("hot is over its usage threshold; {age_text} old");
-                    staying_hot.push((age, planned(state, &partition, &segments, tier, Tier::Warm, reason)));
+                    others.push(Wish { age, planned: planned(state, &partition, &segments, tier, Tier::Warm, reason) });
                 } else if age.is_some_and(|age| segments.iter().any(|segment| is_due(&state.def, segment, age))) {
                     let rewrite = planned(state, &partition, &segments, tier, tier, format!("{age_text} old"));
-                    moves.push(PlannedMove { action: Action::Rewrite, ..rewrite });
+                    due.push(Wish { age, planned: PlannedMove { action: Action::Rewrite, ..rewrite } });
                 }
             }
         }
-    }
-    let leaving: u64 = moves.iter().filter(|m| m.from == Tier::Hot).map(|m| m.bytes).sum();
-    let allowed = (config.hot.memory_limit_bytes as f64 * config.policy.hot_usage_threshold) as u64;
-    let mut used = hot_bytes.saturating_sub(leaving);
-    staying_hot.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
-    for (_, planned) in staying_hot {
-        if used <= allowed {
-            break;
+        for (partition, copies) in replicas(state) {
+            let age = age(newest_us(&state.def, copies.iter()), newest, now_us);
+            let owners = copies.iter().filter_map(|copy| match &copy.role {
+                Role::ReplicaOf(owners) => owners.first().and_then(|owner| state.segment(*owner)),
+                Role::Owner => None,
+            });
+            let Some(to) = owners.map(|owner| owner.tier).max() else { continue };
+            let reason = "hot is over its usage threshold; its owner stays".to_owned();
+            let gone = planned(state, &partition, &copies, Tier::Hot, to, reason);
+            others.push(Wish { age, planned: PlannedMove { action: Action::DropReplica, ..gone } });
         }
-        used = used.saturating_sub(planned.bytes);
-        moves.push(planned);
     }
-    moves
+    Wishes { due, others }
+}
+
+/// Copies first, since nothing has to be written for them, then the oldest rows.
+fn in_order(mut wishes: Vec<Wish>) -> impl Iterator<Item = PlannedMove> {
+    wishes.sort_by_key(|wish| (wish.planned.action != Action::DropReplica, Reverse(wish.age)));
+    wishes.into_iter().map(|wish| wish.planned)
 }
 
 /// Most partitions that a message lists.
@@ -174,12 +224,17 @@ fn is_replicated(state: &TableState, owners: &[Arc<Segment>]) -> bool {
     owners.iter().all(|o| replicated.contains(&o.id))
 }
 
-fn replica_drops(state: &TableState, to: Tier, partition: Option<&str>) -> Vec<PlannedMove> {
+/// Copies in hot of rows that lie elsewhere, by partition.
+fn replicas(state: &TableState) -> BTreeMap<PartitionKey, Vec<Arc<Segment>>> {
     let mut by_partition: BTreeMap<PartitionKey, Vec<Arc<Segment>>> = BTreeMap::new();
     for segment in state.tier(Tier::Hot).iter().filter(|s| !s.is_owner()) {
         by_partition.entry(segment.partition.clone()).or_default().push(Arc::clone(segment));
     }
     by_partition
+}
+
+fn replica_drops(state: &TableState, to: Tier, partition: Option<&str>) -> Vec<PlannedMove> {
+    replicas(state)
         .into_iter()
         .filter(|(key, _)| partition.is_none_or(|wanted| wanted == key.text(&state.def.partitioning)))
         .map(|(key, segments)| PlannedMove {

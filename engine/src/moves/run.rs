@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedRwLockReadGuard;
 use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, Role, Segment, TableDef, TableState, Tier};
 use zxq_providers::Publication;
 
@@ -12,6 +13,7 @@ use crate::moves::retention;
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
+use crate::values::counted::counted;
 use crate::write::ingest::hot_lsn;
 
 impl Engine {
@@ -23,7 +25,17 @@ impl Engine {
         self.check_write()?;
         control.check()?;
         self.settle_table(planned.table).await;
-        let _used = control.wait(self.locks.use_table(planned.table)).await?;
+        let used = control.wait(self.locks.use_table(planned.table)).await?;
+        self.run_move_of(used, planned, control).await
+    }
+
+    /// As [`Engine::run_move`], of a table that is in use already.
+    pub(crate) async fn run_move_of(
+        self: &Arc<Self>,
+        _used: OwnedRwLockReadGuard<()>,
+        planned: &PlannedMove,
+        control: &JobControl,
+    ) -> Result<u64> {
         let _alone = control.wait(self.locks.move_table(planned.table)).await?;
         let snapshot = self.snapshot();
         if snapshot.table_by_id(planned.table).is_none() {
@@ -121,7 +133,10 @@ impl Engine {
         }
         Err(EngineError::new(
             ErrorKind::DataCorrupted,
-            format!("the copy reads back as {rows_read} rows with hash {hash_read}; {rows} with {hash} were written"),
+            format!(
+                "the copy reads back as {} with hash {hash_read}; {rows} with {hash} were written",
+                counted(rows_read, "row")
+            ),
         ))
     }
 

@@ -9,6 +9,7 @@ use zxq_catalog::{JobId, Segment, TableDef, TableState, Tier};
 
 use crate::error::Result;
 use crate::state::engine::Engine;
+use crate::values::counted::counted;
 
 mod doubled;
 
@@ -77,7 +78,7 @@ impl Engine {
         Ok(match self.read_back(table, vec![Arc::clone(&segment)]).await {
             Err(error) => Some(format!("{place}: {error}")),
             Ok((rows, _)) if rows != segment.rows => {
-                Some(format!("{place}: holds {rows} rows, the catalog says {}", segment.rows))
+                Some(format!("{place}: holds {}, the catalog says {}", counted(rows, "row"), segment.rows))
             }
             Ok((_, hash)) if hash != segment.hash => {
                 Some(format!("{place}: row hash is {hash}, the catalog says {}", segment.hash))

@@ -355,11 +355,11 @@ async fn replay(engine: &Arc<Engine>, logged: Recovery) -> Result<()> {
         rows += batch.num_rows();
         let part = SortedRows { partition, rows: sort::sort_batch(&batch, &state.def.sort_by)? };
         let id = engine.segment_ids.next().await?;
-        let reservation = engine.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let reservation = engine.hot.reserve_always(part.bytes());
         let segment = engine.insert_hot(&state.def, id, &part, reservation, lsn, "replay")?;
         engine.commit_hot(&[Change::AddSegment(Box::new(segment))]).await?;
         // Their rows are there, whether or not they lie together.
-        if let Err(error) = engine.merge_small(table, &part.partition).await {
+        if let Err(error) = engine.merge_small(table, &part.partition, true).await {
             tracing::warn!(%error, table, partition = %part.partition, "small hot segments could not be merged");
         }
         engine.collect_hot().await;

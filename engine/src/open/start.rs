@@ -18,6 +18,7 @@ use crate::state::ids::SegmentIds;
 use crate::state::memory_share::UserShares;
 use crate::state::pins::Pins;
 use crate::state::query_log::QueryLog;
+use crate::state::room::Room;
 use crate::state::row_checkers::RowCheckers;
 use crate::state::statement_queue::StatementQueue;
 use crate::supervisor::backoff::Backoff;
@@ -46,6 +47,7 @@ impl Engine {
         );
         let engine = Arc::new(Engine {
             segment_ids: SegmentIds::new(Arc::clone(&parts.catalog)),
+            room: Arc::new(Room::new(parts.config.policy.maintenance_interval.is_zero())),
             statements: StatementQueue::of(parts.config.most_statements),
             config: parts.config,
             lock: parts.lock,
@@ -58,6 +60,7 @@ impl Engine {
             commits: tokio::sync::Mutex::new(commits),
             ingest_gate: tokio::sync::RwLock::new(()),
             sealed: Mutex::default(),
+            merging: Mutex::default(),
             checkers,
             queries: QueryLog::default(),
             accesses: AccessLog::default(),
@@ -79,6 +82,7 @@ impl Engine {
             recovery::recover(&engine, logged).await?;
             jobs::settle::start(&engine);
             moves::maintenance::start(&engine);
+            moves::pressure::start(&engine);
         }
         Ok(engine)
     }

@@ -1,4 +1,4 @@
-//! `GRANT` and `REVOKE` of privileges on tables and on the schema.
+//! `GRANT` and `REVOKE` of privileges on tables, sequences and schemas.
 
 use zxq_catalog::roles::{Privileges, RoleId, SCHEMA, ZXQ};
 use zxq_catalog::{Change, Snapshot, TableDef, TableId};
@@ -7,7 +7,8 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::roles::grants::Grants;
 use crate::roles::rights::Rights;
 use crate::roles::{Changed, denied, named};
-use crate::sql::role_statement::{GrantTarget, NamedPrivileges, RoleName};
+use crate::sql::role_statement::{GrantTarget, NamedPrivileges, NamedTable, RoleName};
+use crate::sql::sequences;
 
 /// How privileges are taken back.
 #[derive(Debug, Clone, Copy)]
@@ -27,33 +28,99 @@ struct Thing {
 
 impl Thing {
     fn table(table: &TableDef) -> Thing {
-        Thing {
-            id: table.id,
-            owner: table.owner.unwrap_or(ZXQ),
-            possible: Privileges::ON_TABLE,
-            name: format!("table {}", table.name),
+        Thing::of(table, Privileges::ON_TABLE, format!("table {}", table.name))
+    }
+
+    fn sequence(sequence: &TableDef) -> Thing {
+        Thing::of(sequence, Privileges::ON_SEQUENCE, format!("sequence {}", sequence.name))
+    }
+
+    fn schema(snapshot: &Snapshot, name: &str) -> Result<Thing> {
+        match there(snapshot, name)? {
+            Some(schema) => Ok(Thing::of(schema, Privileges::ON_SCHEMA, format!("schema {name}"))),
+            None => {
+                Ok(Thing { id: SCHEMA, owner: ZXQ, possible: Privileges::ON_SCHEMA, name: "schema public".to_owned() })
+            }
         }
     }
 
-    fn schema() -> Thing {
-        Thing { id: SCHEMA, owner: ZXQ, possible: Privileges::ON_SCHEMA, name: "schema public".to_owned() }
+    fn of(def: &TableDef, possible: Privileges, name: String) -> Thing {
+        Thing { id: def.id, owner: def.owner.unwrap_or(ZXQ), possible, name }
     }
+
+    fn is_schema(&self) -> bool {
+        self.possible == Privileges::ON_SCHEMA
+    }
+}
+
+/// What stands for a schema that there is; `None` for `public`.
+fn there<'a>(snapshot: &'a Snapshot, schema: &str) -> Result<Option<&'a TableDef>> {
+    if schema == "public" {
+        return Ok(None);
+    }
+    match snapshot.schema(schema) {
+        Some(state) => Ok(Some(state.def.as_ref())),
+        None => {
+            let message = format!("schema \"{schema}\" does not exist");
+            Err(EngineError::new(ErrorKind::UndefinedSchema, message))
+        }
+    }
+}
+
+/// All that is in these schemas.
+fn inside<'a>(snapshot: &'a Snapshot, schemas: &[String]) -> Result<Vec<&'a TableDef>> {
+    let schemas = schemas.iter().map(|schema| there(snapshot, schema)).collect::<Result<Vec<_>>>()?;
+    let is_in = |def: &TableDef| {
+        let own = snapshot.schema_of(&def.name).map(|schema| schema.def.id);
+        !def.is_schema() && schemas.iter().any(|schema| schema.map(|schema| schema.id) == own)
+    };
+    Ok(snapshot.tables.values().map(|state| state.def.as_ref()).filter(|def| is_in(def)).collect())
+}
+
+/// True where a column has numbers of a sequence of this name that is nothing by itself: they come with its table.
+fn is_of_column(snapshot: &Snapshot, name: &str) -> bool {
+    let numbered = |default: &str| sequences::of_default(default).is_some_and(|sequence| sequence == name);
+    let mut columns = snapshot.tables.values().flat_map(|state| state.def.columns.iter());
+    columns.any(|column| column.default.as_deref().is_some_and(numbered))
 }
 
 fn things(snapshot: &Snapshot, on: &GrantTarget) -> Result<Vec<Thing>> {
     match on {
         GrantTarget::Tables(names) => names
             .iter()
-            .map(|name| match snapshot.table(name) {
-                Some(table) => Ok(Thing::table(&table.def)),
-                None => {
-                    let message = format!("relation \"{name}\" does not exist");
-                    Err(EngineError::new(ErrorKind::UndefinedTable, message))
+            .map(|named| {
+                let name = named.kept_name();
+                match snapshot.table(&name) {
+                    // What stands for a schema is no table to anybody.
+                    Some(table) if !table.def.is_schema() => Ok(Thing::table(&table.def)),
+                    _ => Err(EngineError::no_relation(&name)),
                 }
             })
             .collect(),
-        GrantTarget::AllTables => Ok(snapshot.tables.values().map(|table| Thing::table(&table.def)).collect()),
-        GrantTarget::Schema => Ok(vec![Thing::schema()]),
+        GrantTarget::Sequences(names) => {
+            let mut things = Vec::with_capacity(names.len());
+            for name in names.iter().map(NamedTable::kept_name) {
+                match snapshot.table(&name) {
+                    Some(state) if state.def.sequence().is_some() => things.push(Thing::sequence(&state.def)),
+                    Some(_) => {
+                        let message = format!("\"{name}\" is not a sequence");
+                        return Err(EngineError::new(ErrorKind::WrongObjectType, message));
+                    }
+                    None if is_of_column(snapshot, &name) => {}
+                    None => return Err(EngineError::no_relation(&name)),
+                }
+            }
+            Ok(things)
+        }
+        GrantTarget::AllTables(schemas) => {
+            let tables = inside(snapshot, schemas)?.into_iter().filter(|def| def.sequence().is_none());
+            Ok(tables.map(Thing::table).collect())
+        }
+        GrantTarget::AllSequences(schemas) => {
+            let sequences = inside(snapshot, schemas)?.into_iter().filter(|def| def.sequence().is_some());
+            Ok(sequences.map(Thing::sequence).collect())
+        }
+        GrantTarget::Schemas(names) => names.iter().map(|name| Thing::schema(snapshot, name)).collect(),
         GrantTarget::Database | GrantTarget::NoThings => Ok(Vec::new()),
     }
 }
@@ -164,7 +231,7 @@ fn check_revocable(privileges: NamedPrivileges, on: &GrantTarget) -> Result<()> 
         (NamedPrivileges::These { of_everybody: true, .. }, GrantTarget::Database) => {
             refused("CONNECT or TEMPORARY ON DATABASE")
         }
-        (NamedPrivileges::These { privileges, .. }, GrantTarget::Schema) if privileges.has(Privileges::USAGE) => {
+        (NamedPrivileges::These { privileges, .. }, GrantTarget::Schemas(_)) if privileges.has(Privileges::USAGE) => {
             refused("USAGE ON SCHEMA")
         }
         _ => Ok(()),
@@ -177,7 +244,7 @@ fn wanted(privileges: NamedPrivileges, thing: &Thing) -> Privileges {
         NamedPrivileges::All => thing.possible,
         NamedPrivileges::These { privileges, .. } => privileges,
     };
-    named.without(Privileges::USAGE)
+    if thing.is_schema() { named.without(Privileges::USAGE) } else { named }
 }
 
 impl Changed {

@@ -142,14 +142,24 @@ impl Rights {
         }
     }
 
-    /// That it may make tables.
-    pub(crate) fn check_create(&self) -> Result<()> {
-        match self.superuser || self.granted_on(SCHEMA, |grant| grant.privileges).has(Privileges::CREATE) {
+    /// That it may make tables in a schema; `None` is `public`.
+    pub(crate) fn check_create(&self, schema: Option<&TableDef>) -> Result<()> {
+        let on = schema.map_or(SCHEMA, |schema| schema.id);
+        let granted = || self.granted_on(on, |grant| grant.privileges).has(Privileges::CREATE);
+        if self.superuser || schema.is_some_and(|schema| self.owns(schema)) || granted() {
+            return Ok(());
+        }
+        let name = schema.map_or("public", |schema| schema.name.trim_end_matches('.'));
+        Err(denied(format!("permission denied for schema {name}"))
+            .with_hint(format!("GRANT CREATE ON SCHEMA {name} TO the role")))
+    }
+
+    /// That it has one of these privileges on a sequence.
+    pub(crate) fn check_sequence(&self, sequence: &TableDef, any_of: &[Privileges]) -> Result<()> {
+        let granted = self.granted_on(sequence.id, |grant| grant.privileges);
+        match self.owns(sequence) || any_of.iter().any(|privilege| granted.has(*privilege)) {
             true => Ok(()),
-            false => {
-                Err(denied("permission denied for schema public")
-                    .with_hint("GRANT CREATE ON SCHEMA public TO the role"))
-            }
+            false => Err(denied(format!("permission denied for sequence {}", sequence.name))),
         }
     }
 
@@ -173,5 +183,13 @@ impl Rights {
 }
 
 fn kind(table: &TableDef) -> &'static str {
-    if table.view().is_some() { "view" } else { "table" }
+    if table.sequence().is_some() {
+        "sequence"
+    } else if table.is_schema() {
+        "schema"
+    } else if table.view().is_some() {
+        "view"
+    } else {
+        "table"
+    }
 }

@@ -1,5 +1,6 @@
 //! Tables that others keep (`CREATE EXTERNAL TABLE`): looked at anew whenever a statement that reads them is planned.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -84,8 +85,9 @@ impl TableProvider for ExternalTable {
         let Some((format, location)) = self.def.external() else {
             return Err(self.failed(EngineError::internal("it has no location")));
         };
+        let folder = self.def.external_folder().map(Path::new);
         let format: ExternalFormat = format.parse().map_err(|e: zxq_providers::ProviderError| self.failed(e))?;
-        let table = external::open(state, format, location).await.map_err(|e| self.failed(e))?;
+        let table = external::open_within(state, format, location, folder).await.map_err(|e| self.failed(e))?;
         self.check_columns(&table.schema())?;
         let limit = limit.filter(|_| filters.is_empty());
         let scan = ExternalScan { state, schema: self.schema(), projection, filters, limit };

@@ -193,6 +193,12 @@ impl TableProvider for TieredTable {
         if let Some(tier) = self.only {
             return plan_err!("cannot insert into {tier}.{}: insert into {} instead", self.def.name, self.def.name);
         }
-        Ok(insert_plan(self.engine()?, Arc::clone(&self.def), input))
+        let reads_tables = reads_tables(&input);
+        Ok(insert_plan(self.engine()?, Arc::clone(&self.def), input, reads_tables))
     }
+}
+
+/// True for a plan in which some table is scanned, at a snapshot that it keeps.
+fn reads_tables(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.downcast_ref::<TierScanExec>().is_some() || plan.children().into_iter().any(reads_tables)
 }

@@ -16,12 +16,18 @@ use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingF
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
+use super::quotient_texts::QuotientTexts;
 use super::{aggregates, casts, checked_math, operators, untyped_texts, zeros};
 use crate::functions::{decimals_beside_doubles, told_apart};
 
-/// DataFusion's analyzer rules, after ours.
+/// DataFusion's analyzer rules between ours.
 pub(crate) fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(Semantics), Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())]
+    vec![
+        Arc::new(Semantics),
+        Arc::new(ResolveGroupingFunction::new()),
+        Arc::new(TypeCoercion::new()),
+        Arc::new(QuotientTexts),
+    ]
 }
 
 /// Gives a plan's numbers the meaning that they have in PostgreSQL.

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 
 pub(crate) use self::decimals::{power_of_ten, rounded, rounded_wide};
 use super::number_types::{Class, result_type};
+use crate::error::{EngineError, type_names};
 
 /// What is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,6 +95,11 @@ impl Arithmetic {
     /// True where a value of the right type can still make it fail in common data: a divisor of zero.
     pub(crate) fn divides(&self) -> bool {
         matches!(self.operation, Operation::Divided | Operation::Modulo)
+    }
+
+    /// True where it multiplies.
+    pub(crate) fn multiplies(&self) -> bool {
+        self.operation == Operation::Times
     }
 
     /// True where it divides.
@@ -214,7 +220,10 @@ impl ScalarUDFImpl for Arithmetic {
         match (result_type(self.operation, both.0, both.1), self.digits) {
             (Some(DataType::Decimal128(precision, _)), Some(digits)) => Ok(DataType::Decimal128(precision, digits)),
             (Some(data_type), _) => Ok(data_type),
-            (None, _) => plan_err!("operator does not exist: {} {} {}", both.0, self.name(), both.1),
+            (None, _) => {
+                let (left, right) = (type_names::of(both.0), type_names::of(both.1));
+                Err(EngineError::no_operator(format!("{left} {} {right}", self.name())).into())
+            }
         }
     }
 

@@ -119,7 +119,7 @@ fn is_hidden(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.inner().is::<Same>())
 }
 
-/// Its argument.
+/// A function that gives its argument.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Same {
     signature: Signature,

@@ -9,6 +9,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, Case};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
 use super::arithmetic::{Arithmetic, Operation, type_of};
+use super::joined_texts;
 use super::number_types::{Class, constant_quotient_scale, quotient_of_sums};
 use crate::values::text;
 
@@ -24,6 +25,7 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
             let (left, right) = (Box::new(narrow(*binary.left)), Box::new(narrow(*binary.right)));
             return Ok(Expr::BinaryExpr(BinaryExpr { left, right, op: binary.op }));
         }
+        Operator::StringConcat => return Ok(joined_texts::binary(binary, schema)),
         _ => return Ok(Expr::BinaryExpr(binary)),
     };
     let (left, right) = (narrow(*binary.left), narrow(*binary.right));

@@ -12,10 +12,9 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Between, Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::failure;
 use super::number_types::Class;
 use super::operators::{exact_decimal, narrow};
-use crate::error::{ErrorKind, type_names};
+use crate::error::{EngineError, ErrorKind, type_names};
 use crate::functions::declared::read_array;
 use crate::values::{CastProblem, text};
 
@@ -153,12 +152,9 @@ fn typed(expr: Expr, beside: Option<Side>, use_of: Use) -> Result<Expr> {
         Ok(None) => Ok(expr),
         Err(CastProblem::Overflow) => {
             let message = format!("value \"{written}\" is out of range for type {name}");
-            Err(failure(ErrorKind::NumericOutOfRange, message))
+            Err(EngineError::new(ErrorKind::NumericOutOfRange, message).about_value(written).into())
         }
-        Err(_) => {
-            let message = format!("invalid input syntax for type {name}: \"{written}\"");
-            Err(failure(ErrorKind::InvalidText, message))
-        }
+        Err(_) => Err(EngineError::no_value(ErrorKind::InvalidText, &name, written).into()),
     }
 }
 

@@ -9,18 +9,22 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::{ResetStatement, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    AlterTableOperation, CreateTable, ObjectName, ObjectType, Query, Statement as Ast,
+    AlterTableOperation, CreateTable, ObjectName, ObjectType, Query, RenameTableNameKind, Statement as Ast,
 };
 use futures::StreamExt;
-use zxq_catalog::TableDef;
+use zxq_catalog::{Snapshot, TableDef};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::session_options::ZxqOptions;
+use crate::session::names::beside;
 use crate::session::temporary::{AtCommit, Temporaries, TemporaryTable};
-use crate::session::{EngineSession, Outcome, Prepared, external_ddl, object_ddl, role_statements, view_ddl};
+use crate::session::{
+    EngineSession, Outcome, Prepared, external_ddl, object_ddl, role_statements, schemas, sequence_ddl, view_ddl,
+};
 use crate::sql::{self, Statement, StatementKind, relations};
 use crate::supervisor::control::JobControl;
-use crate::write::gathered::gather;
+use crate::write::bulk_load::QueryRows;
+use crate::write::gathered::{Beginning, gather, gather_up_to};
 
 /// Runs a statement that is neither a query, an insert nor a call.
 pub(crate) async fn run(session: &EngineSession, statement: &Statement, control: &JobControl) -> Result<Outcome> {
@@ -70,16 +74,31 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
                 return command("ALTER TABLE");
             }
             check_owner(session, &name)?;
-            if alter.operations.iter().any(|one| matches!(one, AlterTableOperation::RenameTable { .. })) {
-                session.rights()?.check_create()?;
+            let operations = within_schema(&engine.snapshot(), &name, &alter.operations);
+            if operations.iter().any(|one| matches!(one, AlterTableOperation::RenameTable { .. })) {
+                session.check_create(&name)?;
             }
             if alter.operations.iter().any(renames) {
                 view_ddl::check_no_readers(engine, &name, "alter")?;
             }
-            engine.alter_table(&name, &alter.operations, control).await?;
+            engine.alter_table(&name, &operations, control).await?;
             session.note_lasting("ALTER TABLE");
             command("ALTER TABLE")
         }
+        (StatementKind::AlterSequence, _) => match statement.alter_sequence() {
+            Some(alter) => {
+                sequence_ddl::alter(session, alter, control).await?;
+                command("ALTER SEQUENCE")
+            }
+            None => Err(EngineError::internal("not an ALTER SEQUENCE")),
+        },
+        (StatementKind::SetSchema, _) => match statement.set_schema() {
+            Some(set) => {
+                schemas::move_into(session, set, control).await?;
+                command(set.moved.tag())
+            }
+            None => Err(EngineError::internal("not a SET SCHEMA")),
+        },
         (StatementKind::Role, _) => match statement.role() {
             Some(role) => {
                 let done = role_statements::run(session, role, control).await?;
@@ -126,6 +145,19 @@ fn names_tiers(statement: &Statement) -> bool {
     )
 }
 
+/// The operations with a new name of the table in the schema that it is in.
+fn within_schema(snapshot: &Snapshot, table: &str, operations: &[AlterTableOperation]) -> Vec<AlterTableOperation> {
+    let within = |operation: &AlterTableOperation| match operation {
+        AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) } if name.0.len() == 1 => {
+            let new = relations::parts(name).pop().unwrap_or_default();
+            let new = relations::object_name(vec![beside(snapshot, table, &new)]);
+            AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(new) }
+        }
+        other => other.clone(),
+    };
+    operations.iter().map(within).collect()
+}
+
 fn renames(operation: &AlterTableOperation) -> bool {
     matches!(
         operation,
@@ -149,7 +181,7 @@ async fn create_table(session: &EngineSession, create: &CreateTable, control: &J
         false => engine.snapshot().table(&name).is_some(),
     };
     if !temporary {
-        session.rights()?.check_create()?;
+        session.check_create(&name)?;
     }
     let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
     if exists && create.if_not_exists {
@@ -208,12 +240,21 @@ async fn create_table_as(
         return Ok(Outcome::Command { tag: format!("SELECT {rows}") });
     }
     let table = engine.prepare_table(def).await?;
-    let mut rows =
-        control.stoppable(gather(stream, &session.context().runtime_env().memory_pool, "CREATE TABLE AS")).await?;
-    let batches = std::mem::take(&mut rows.batches);
+    let (pool, what) = (&session.context().runtime_env().memory_pool, "CREATE TABLE AS");
     let report = match session.transaction() {
-        Some(transaction) => engine.create_with_rows_within(&transaction, &table, &batches, control).await?,
-        None => engine.create_with_rows(&table, batches, control).await?,
+        Some(transaction) => {
+            let rows = control.stoppable(gather(stream, pool, what)).await?;
+            engine.create_with_rows_within(&transaction, &table, &rows.batches, control).await?
+        }
+        None => match control.stoppable(gather_up_to(engine.most_gathered(), stream, pool, what)).await? {
+            Beginning::All(mut rows) => {
+                let batches = std::mem::take(&mut rows.batches);
+                engine.create_with_rows(&table, batches, control).await?
+            }
+            Beginning::Some(rows, rest) => {
+                engine.load_query(&table, true, QueryRows::new(rows, Some(rest), None), control).await?
+            }
+        },
     };
     Ok(Outcome::Command { tag: format!("SELECT {}", report.rows) })
 }

@@ -9,25 +9,38 @@ use crate::error::Result;
 use crate::session::EngineSession;
 use crate::sql::{self, Statement, quoted_text};
 
+/// What a statement is about.
+struct Described {
+    def: Arc<TableDef>,
+    /// It is this session's alone.
+    temporary: bool,
+}
+
+impl Described {
+    /// The statement that makes it again.
+    fn create_statement(&self, session: &EngineSession) -> String {
+        let snapshot = session.engine.snapshot();
+        let schema = snapshot.own_schema(&self.def.name).filter(|_| !self.temporary);
+        let create = sql::show_create_table(&self.def, schema.map(|(schema, _)| schema));
+        if self.temporary { create.replacen("CREATE ", "CREATE TEMPORARY ", 1) } else { create }
+    }
+}
+
 /// The query that such a statement about a table or view is; `None` for any other.
 ///
 /// # Errors
 /// A relation that there is not.
 pub(crate) fn as_query(session: &EngineSession, statement: &Statement) -> Result<Option<Statement>> {
+    let Some(described) = find(session, statement)? else { return Ok(None) };
     let text = match statement.ast() {
-        Some(Ast::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name }) => {
-            definition(session, obj_name)?.map(|def| {
-                let create = sql::show_create_table(&def);
-                format!("SELECT {} AS table_name, {} AS create_statement", quoted_text(&def.name), quoted_text(&create))
-            })
-        }
-        Some(Ast::ExplainTable { table_name, .. }) => definition(session, table_name)?.map(|def| columns(&def)),
-        _ => None,
+        Some(Ast::ShowCreate { .. }) => format!(
+            "SELECT {} AS table_name, {} AS create_statement",
+            quoted_text(&described.def.name),
+            quoted_text(&described.create_statement(session))
+        ),
+        _ => columns(&described.def),
     };
-    match text {
-        Some(text) => Ok(sql::parse(&text)?.pop()),
-        None => Ok(None),
-    }
+    Ok(sql::parse(&text)?.pop())
 }
 
 /// What such a statement is about, where that is a table or view of the user's.
@@ -35,27 +48,31 @@ pub(crate) fn as_query(session: &EngineSession, statement: &Statement) -> Result
 /// # Errors
 /// A relation that there is not.
 pub(crate) fn described(session: &EngineSession, statement: &Statement) -> Result<Option<Arc<TableDef>>> {
+    Ok(find(session, statement)?.map(|described| described.def))
+}
+
+fn find(session: &EngineSession, statement: &Statement) -> Result<Option<Described>> {
     match statement.ast() {
-        Some(Ast::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name }) => {
-            definition(session, obj_name)
-        }
-        Some(Ast::ExplainTable { table_name, .. }) => definition(session, table_name),
+        Some(Ast::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name: name })
+        | Some(Ast::ExplainTable { table_name: name, .. }) => find_named(session, name),
         _ => Ok(None),
     }
 }
 
-/// The definition of a table or view of the user's.
-fn definition(session: &EngineSession, name: &ObjectName) -> Result<Option<Arc<TableDef>>> {
+/// The table or view of the user's that is called so.
+fn find_named(session: &EngineSession, name: &ObjectName) -> Result<Option<Described>> {
     let parts = sql::relations::parts(name);
     session.check_relation(&parts)?;
     let full = session.full_name(&parts)?;
     let [schema, table] = full.as_slice() else { return Ok(None) };
     if schema == crate::session::temporary::TEMPORARY {
         let own = &session.names.temporaries;
-        return Ok(own.view(table).or_else(|| own.table(table).map(|table| Arc::clone(table.definition()))));
+        let def = own.view(table).or_else(|| own.table(table).map(|table| Arc::clone(table.definition())));
+        return Ok(def.map(|def| Described { def, temporary: true }));
     }
     let is_user = schema != "zxq";
-    Ok(session.engine.snapshot().table(table).filter(|_| is_user).map(|state| Arc::clone(&state.def)))
+    let def = session.engine.snapshot().table(table).filter(|_| is_user).map(|state| Arc::clone(&state.def));
+    Ok(def.map(|def| Described { def, temporary: false }))
 }
 
 fn columns(def: &TableDef) -> String {

@@ -14,8 +14,9 @@ use datafusion::sql::parser::Statement as DfStatement;
 use futures::TryStreamExt;
 use zxq_catalog::declared::PG_TYPE;
 
+use crate::session::plan_costs::Cost;
 use crate::sql::Statement;
-use crate::sql::statement::EXPLAIN_AS_JSON;
+use crate::sql::explain_options::ExplainFormat;
 
 /// The name of the column.
 const COLUMN: &str = "QUERY PLAN";
@@ -26,6 +27,8 @@ const PHYSICAL: &str = "physical_plan";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Explained {
     as_json: bool,
+    /// What each step is thought to cost.
+    pub(super) costs: bool,
     /// All that DataFusion tells, and not only what is done.
     verbose: bool,
 }
@@ -34,10 +37,14 @@ impl Explained {
     /// How this statement asks for it; `None` for one that is no `EXPLAIN`.
     pub(super) fn of(statement: &Statement) -> Option<Self> {
         match statement.parsed() {
-            DfStatement::Explain(explain) => Some(Explained {
-                as_json: explain.format.as_deref() == Some(EXPLAIN_AS_JSON),
-                verbose: explain.verbose,
-            }),
+            DfStatement::Explain(explain) => {
+                let format = ExplainFormat::of(explain.format.as_deref());
+                Some(Explained {
+                    as_json: format.is_some_and(|format| format.json),
+                    costs: format.is_some_and(|format| format.costs),
+                    verbose: explain.verbose,
+                })
+            }
             _ => None,
         }
     }
@@ -49,8 +56,8 @@ impl Explained {
         Arc::new(Schema::new(vec![if self.as_json { field.with_metadata(json) } else { field }]))
     }
 
-    /// The plan as it is shown, from DataFusion's rows of kinds of plans and their texts.
-    pub(super) fn shown(self, plans: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    /// The plan as it is shown, from DataFusion's rows of kinds of plans and their texts, with the costs of its lines.
+    pub(super) fn shown(self, plans: SendableRecordBatchStream, costs: Vec<Cost>) -> SendableRecordBatchStream {
         let schema = self.schema();
         let shown_as = Arc::clone(&schema);
         let shown = async move {
@@ -59,27 +66,39 @@ impl Explained {
             for batch in &rows {
                 plans.extend(kinds_and_texts(batch)?);
             }
-            let rows = if self.as_json { vec![json(&plans)] } else { self.lines(&plans) };
+            let rows = if self.as_json { vec![json(&plans, &costs)] } else { self.lines(&plans, &costs) };
             let column: ArrayRef = Arc::new(StringArray::from(rows));
             Ok::<_, DataFusionError>(RecordBatch::try_new(shown_as, vec![column])?)
         };
         Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(shown)))
     }
 
-    fn lines(self, plans: &[(String, String)]) -> Vec<String> {
+    fn lines(self, plans: &[(String, String)], costs: &[Cost]) -> Vec<String> {
         let main = main_plan(plans).filter(|_| !self.verbose);
-        let of = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         match main {
-            Some(text) => of(text),
+            Some(text) => with_costs(text, costs),
             None => {
                 let section = |(kind, text): &(String, String)| {
-                    let lines = text.lines().map(|line| format!("  {line}"));
+                    let lines = with_costs(text, if kind == PHYSICAL { costs } else { &[] });
+                    let lines = lines.into_iter().map(|line| format!("  {line}"));
                     std::iter::once(format!("{kind}:")).chain(lines).collect::<Vec<_>>()
                 };
                 plans.iter().flat_map(section).collect()
             }
         }
     }
+}
+
+/// The lines of a plan, each with its cost. Where a line is more than a step of the plan, the first one has that of all.
+fn with_costs(text: &str, costs: &[Cost]) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let steps = if lines.len() == costs.len() { costs } else { costs.get(..1).unwrap_or_default() };
+    let costs = steps.iter().map(Some).chain(std::iter::repeat(None));
+    let with_cost = |(line, cost): (&&str, Option<&Cost>)| match cost {
+        Some(cost) => format!("{line}  {cost}"),
+        None => (*line).to_owned(),
+    };
+    lines.iter().zip(costs).map(with_cost).collect()
 }
 
 /// The plan of what is done; `None` where there are only others.
@@ -103,7 +122,7 @@ fn kinds_and_texts(batch: &RecordBatch) -> Result<Vec<(String, String)>, DataFus
 }
 
 /// The plan as PostgreSQL's programs read it: each node with its type, and the nodes below it.
-fn json(plans: &[(String, String)]) -> String {
+fn json(plans: &[(String, String)], costs: &[Cost]) -> String {
     let text = main_plan(plans).unwrap_or_default();
     let lines: Vec<(usize, &str)> = text
         .lines()
@@ -113,7 +132,8 @@ fn json(plans: &[(String, String)]) -> String {
     let mut out = String::from("[\n  {\n    \"Plan\": ");
     match lines.first() {
         Some(_) => {
-            node(&lines, 0, 4, &mut out);
+            let costs = if lines.len() == costs.len() { costs } else { costs.get(..1).unwrap_or_default() };
+            node(&lines, costs, 0, 4, &mut out);
         }
         None => out.push_str("{}"),
     }
@@ -122,11 +142,15 @@ fn json(plans: &[(String, String)]) -> String {
 }
 
 /// Writes the node of a line and those below it; gives the first line that is not.
-fn node(lines: &[(usize, &str)], at: usize, indent: usize, out: &mut String) -> usize {
+fn node(lines: &[(usize, &str)], costs: &[Cost], at: usize, indent: usize, out: &mut String) -> usize {
     let (depth, text) = lines[at];
     let (kind, details) = text.split_once(": ").unwrap_or((text.trim_end_matches(':'), ""));
     let pad = " ".repeat(indent);
     out.push_str(&format!("{{\n{pad}  \"Node Type\": {}", quoted(kind)));
+    if let Some(Cost { startup, total, rows, width }) = costs.get(at) {
+        out.push_str(&format!(",\n{pad}  \"Startup Cost\": {startup:.2},\n{pad}  \"Total Cost\": {total:.2}"));
+        out.push_str(&format!(",\n{pad}  \"Plan Rows\": {rows:.0},\n{pad}  \"Plan Width\": {width}"));
+    }
     if !details.is_empty() {
         out.push_str(&format!(",\n{pad}  \"Details\": {}", quoted(details)));
     }
@@ -139,7 +163,7 @@ fn node(lines: &[(usize, &str)], at: usize, indent: usize, out: &mut String) -> 
             out.push(',');
         }
         out.push_str(&format!("\n{pad}    "));
-        next = node(lines, next, indent + 4, out);
+        next = node(lines, costs, next, indent + 4, out);
         first = false;
     }
     if !first {
@@ -174,9 +198,16 @@ mod tests {
 
     #[test]
     fn a_line_in_each_row() {
-        let shown = |verbose| Explained { as_json: false, verbose }.lines(&plans());
+        let shown = |verbose| Explained { as_json: false, costs: true, verbose }.lines(&plans(), &[]);
         assert_eq!(shown(false)[1], "  FilterExec: a = \"x\"");
         assert_eq!(shown(true)[..3], ["logical_plan:", "  Sort: a", "physical_plan:"]);
+        let costs = [Cost { startup: 0.5, total: 3.0, rows: 2.0, width: 8 }; 4];
+        let shown = |costs: &[Cost]| Explained { as_json: false, costs: true, verbose: false }.lines(&plans(), costs);
+        assert_eq!(shown(&costs)[3], "  Other  (cost=0.50..3.00 rows=2 width=8)");
+        assert_eq!(
+            shown(&costs[..2])[..2],
+            ["SortExec: TopK(fetch=1)  (cost=0.50..3.00 rows=2 width=8)", "  FilterExec: a = \"x\""]
+        );
     }
 
     #[test]
@@ -204,7 +235,11 @@ mod tests {
     }
   }
 ]"#;
-        assert_eq!(json(&plans()), expected);
-        assert_eq!(json(&[]), "[\n  {\n    \"Plan\": {}\n  }\n]");
+        assert_eq!(json(&plans(), &[]), expected);
+        let costs = [Cost { startup: 0.5, total: 3.0, rows: 2.0, width: 8 }; 4];
+        let told =
+            "\"Startup Cost\": 0.50,\n      \"Total Cost\": 3.00,\n      \"Plan Rows\": 2,\n      \"Plan Width\": 8";
+        assert!(json(&plans(), &costs).contains(told));
+        assert_eq!(json(&[], &[]), "[\n  {\n    \"Plan\": {}\n  }\n]");
     }
 }

@@ -1,7 +1,7 @@
 //! `CREATE EXTERNAL TABLE`.
 
 use datafusion::sql::parser::CreateExternalTable;
-use zxq_catalog::{EXTERNAL_FORMAT, EXTERNAL_LOCATION, Partitioning};
+use zxq_catalog::{EXTERNAL_FOLDER, EXTERNAL_FORMAT, EXTERNAL_LOCATION, Partitioning};
 use zxq_providers::ProviderError;
 use zxq_providers::external::{self, ExternalFormat};
 
@@ -13,24 +13,24 @@ use crate::supervisor::control::JobControl;
 /// Registers a table of others: looks at it once, and keeps its name, place and columns.
 ///
 /// # Errors
-/// [`ErrorKind::DuplicateTable`]; [`ErrorKind::FeatureNotSupported`] for clauses that have no meaning here and for tables
+/// [`ErrorKind::DuplicateTable`]; [`ErrorKind::InsufficientPrivilege`] for places that the session must not read;
+/// [`ErrorKind::FeatureNotSupported`] for clauses that have no meaning here and for tables
 /// that cannot be read exactly.
 pub(crate) async fn create(session: &EngineSession, create: &CreateExternalTable, control: &JobControl) -> Result<()> {
     let engine = &session.engine;
-    let name = sql::table_name(&create.name)?;
+    let (name, temporary) = session.object(&create.name, create.temporary)?;
     if engine.snapshot().table(&name).is_some() && create.if_not_exists {
         session.notice(format!("relation \"{name}\" already exists, skipping"));
         return Ok(());
     }
     let rights = session.rights()?;
-    rights.check_create()?;
-    rights.check_files()?;
-    check_clauses(create)?;
+    rights.check_create(None)?;
+    let (location, folder) = session.table_place(&create.location)?;
+    check_clauses(create, temporary)?;
     let format: ExternalFormat = create.file_type.parse()?;
-    let location = absolute(&create.location)?;
     let state = session.context().state();
     let opened = async {
-        external::open(&state, format, &location).await.map_err(|error| match error {
+        external::open_within(&state, format, &location, folder.as_deref()).await.map_err(|error| match error {
             ProviderError::Missing { .. } => {
                 EngineError::new(ErrorKind::FileNotFound, format!("there is no {format} table at {location}"))
             }
@@ -46,14 +46,17 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateExternalTable
     def.lookup.clear();
     def.options.insert(EXTERNAL_FORMAT.to_owned(), format.name().to_owned());
     def.options.insert(EXTERNAL_LOCATION.to_owned(), location);
+    if let Some(folder) = folder {
+        def.options.insert(EXTERNAL_FOLDER.to_owned(), folder.display().to_string());
+    }
     engine.create_table(def, control).await?;
     Ok(())
 }
 
-fn check_clauses(create: &CreateExternalTable) -> Result<()> {
+fn check_clauses(create: &CreateExternalTable, temporary: bool) -> Result<()> {
     let problems = [
         (create.or_replace, "OR REPLACE", "drop the table first"),
-        (create.temporary, "TEMPORARY", "leave it out, and drop the table when it is no longer needed"),
+        (temporary, "TEMPORARY", "leave it out, and drop the table when it is no longer needed"),
         (!create.columns.is_empty(), "a list of columns", "leave it out: the columns are those of the files"),
         (!create.table_partition_cols.is_empty(), "PARTITIONED BY", "leave it out: folders tell by themselves"),
         (!create.order_exprs.is_empty(), "WITH ORDER", "leave it out"),
@@ -68,14 +71,4 @@ fn check_clauses(create: &CreateExternalTable) -> Result<()> {
         )),
         None => Ok(()),
     }
-}
-
-/// The location independent of the folder that this process happens to be in.
-fn absolute(location: &str) -> Result<String> {
-    if location.contains("://") {
-        return Ok(location.to_owned());
-    }
-    let path = std::path::absolute(location).map_err(|e| EngineError::io(format!("cannot use {location:?}"), e))?;
-    let folder = if location.ends_with('/') { "/" } else { "" };
-    Ok(format!("{}{folder}", path.display().to_string().trim_end_matches('/')))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 
 use crate::error::Result;
@@ -72,8 +71,7 @@ impl Prepared {
     /// Rows that are there.
     pub(super) fn outcome(&self, rows: RecordBatch) -> Outcome {
         let schema = self.schema.clone().unwrap_or_else(|| rows.schema());
-        let stream = RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
-        Outcome::Rows { schema, stream: Box::pin(stream) }
+        Outcome::of_rows(schema, vec![rows])
     }
 }
 

@@ -12,7 +12,7 @@ use crate::context::{CATALOG, PUBLIC};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::temporary::{TEMPORARY, Temporaries};
-use crate::sql::relations::{self, Meaning};
+use crate::sql::relations::{self, Meaning, View};
 use crate::sql::{self, Statement};
 
 /// Schema of zxq's own views.
@@ -23,13 +23,13 @@ const SYSTEM: &str = "zxq";
 pub(crate) struct Names {
     /// Tables and views of this session alone.
     pub(crate) temporaries: Arc<Temporaries>,
-    state: RwLock<State>,
+    state: RwLock<SessionNames>,
     /// Another number whenever a name may mean something else.
     version: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct SessionNames {
     /// What the client calls the database.
     database: String,
     /// Schemas of names without one.
@@ -38,7 +38,7 @@ struct State {
 
 impl Default for Names {
     fn default() -> Self {
-        let state = State { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
+        let state = SessionNames { database: CATALOG.to_owned(), path: vec![PUBLIC.to_owned()] };
         Names { temporaries: Arc::default(), state: RwLock::new(state), version: AtomicU64::new(0) }
     }
 }
@@ -47,6 +47,8 @@ impl Default for Names {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Resolved {
     views: Vec<Arc<TableDef>>,
+    /// Names of what would have been meant instead, had it been there.
+    missing: Vec<String>,
     version: u64,
 }
 
@@ -61,6 +63,7 @@ impl Resolved {
         let snapshot = session.engine.snapshot();
         let unchanged = |view: &Arc<TableDef>| snapshot.table_by_id(view.id).is_some_and(|now| now.def == *view);
         self.version == session.names.version()
+            && self.missing.iter().all(|name| snapshot.table(name).is_none())
             && self.views.iter().all(|view| session.names.temporaries.is_view(view) || unchanged(view))
     }
 }
@@ -110,12 +113,13 @@ impl EngineSession {
     pub(crate) fn resolve_parsed(&self, parsed: &mut DfStatement) -> Result<Resolved> {
         let version = self.names.version();
         let snapshot = self.engine.snapshot();
-        let mut views = Vec::new();
-        relations::resolve(parsed, &mut |name| self.meaning(&snapshot, name, &mut views))?;
-        Ok(Resolved { views, version })
+        let mut resolved = Resolved { version, ..Resolved::default() };
+        relations::resolve(parsed, &mut |name| self.meaning(&snapshot, name, &mut resolved))?;
+        Ok(resolved)
     }
 
-    fn meaning(&self, snapshot: &Snapshot, name: &[String], views: &mut Vec<Arc<TableDef>>) -> Result<Meaning> {
+    fn meaning(&self, snapshot: &Snapshot, name: &[String], resolved: &mut Resolved) -> Result<Meaning> {
+        let Resolved { views, missing, .. } = resolved;
         let mut view = |def: &Arc<TableDef>| {
             views.push(Arc::clone(def));
             view_query(def)
@@ -129,7 +133,7 @@ impl EngineSession {
                     return Ok(Meaning::Relation(vec![TEMPORARY.to_owned(), table.clone()]));
                 }
                 let known = snapshot.table(table);
-                let path = self.search_path();
+                let path = self.names.state.read().path.clone();
                 for schema in &path {
                     if let Some(state) = of_own_schema(snapshot, schema, table) {
                         return match state.def.view() {
@@ -146,6 +150,8 @@ impl EngineSession {
                         (SYSTEM, _) if self.is_system_view(table) => {
                             return Ok(Meaning::Relation(vec![SYSTEM.to_owned(), table.clone()]));
                         }
+                        // It may be made, also by others.
+                        (schema, _) if !is_schema(schema) => missing.push(name_in(schema, table)),
                         _ => {}
                     }
                 }
@@ -153,12 +159,12 @@ impl EngineSession {
                 if known.is_none() || path.iter().any(|schema| schema == PUBLIC) {
                     return Ok(Meaning::AsItIs);
                 }
-                let message = format!("relation \"{table}\" does not exist");
+                let missing = EngineError::no_relation(table);
                 if !known.is_some_and(|state| self.may_know_of(&state.def)) {
-                    return Err(EngineError::new(ErrorKind::UndefinedTable, message));
+                    return Err(missing);
                 }
                 let hint = format!("There is {PUBLIC}.{table}, and {PUBLIC} is not in the search_path.");
-                Err(EngineError::new(ErrorKind::UndefinedTable, message).with_hint(hint))
+                Err(missing.with_hint(hint))
             }
             [schema, table] if is_temporary(schema) => match self.names.temporaries.view(table) {
                 Some(def) => view(&def),
@@ -175,7 +181,7 @@ impl EngineSession {
             },
             [database, schema, table] => {
                 self.check_database(database, name)?;
-                match self.meaning(snapshot, &[schema.clone(), table.clone()], views)? {
+                match self.meaning(snapshot, &[schema.clone(), table.clone()], resolved)? {
                     Meaning::AsItIs => Ok(Meaning::Relation(vec![schema.clone(), table.clone()])),
                     meaning => Ok(meaning),
                 }
@@ -193,7 +199,7 @@ impl EngineSession {
         if let Some(state) = self.in_own_schema(&snapshot, name) {
             return Ok(vec![PUBLIC.to_owned(), state.def.name.clone()]);
         }
-        let meant = self.meaning(&snapshot, name, &mut Vec::new())?;
+        let meant = self.meaning(&snapshot, name, &mut Resolved::default())?;
         let last = name.last().cloned().unwrap_or_default();
         Ok(match (meant, name) {
             (Meaning::Relation(full), _) => full,
@@ -253,10 +259,7 @@ impl EngineSession {
         };
         match there {
             true => Ok(()),
-            false => {
-                let message = format!("relation \"{}\" does not exist", name.join("."));
-                Err(EngineError::new(ErrorKind::UndefinedTable, message))
-            }
+            false => Err(EngineError::no_relation(&name.join("."))),
         }
     }
 
@@ -362,7 +365,15 @@ pub(crate) fn name_in(schema: &str, table: &str) -> String {
 
 /// True for a schema that somebody has made.
 pub(crate) fn is_own_schema(snapshot: &Snapshot, schema: &str) -> bool {
-    snapshot.table(&name_in(schema, "")).is_some_and(|state| state.def.is_schema())
+    snapshot.schema(schema).is_some()
+}
+
+/// The name under which something is kept that is called so and is in the schema of another relation.
+pub(crate) fn beside(snapshot: &Snapshot, relation: &str, name: &str) -> String {
+    match relation.split_once('.') {
+        Some((schema, _)) if is_own_schema(snapshot, schema) => name_in(schema, name),
+        _ => name.to_owned(),
+    }
 }
 
 fn of_own_schema<'a>(snapshot: &'a Snapshot, schema: &str, table: &str) -> Option<&'a Arc<TableState>> {
@@ -389,7 +400,8 @@ pub(crate) fn is_schema(schema: &str) -> bool {
 fn view_query(def: &TableDef) -> Result<Meaning> {
     let text = def.view().ok_or_else(|| EngineError::internal(format!("{} is no view", def.name)))?;
     let query = query_of(text).map_err(|error| error.context(format!("view \"{}\"", def.name)))?;
-    Ok(Meaning::View(query, def.columns.iter().map(|column| column.name.clone()).collect()))
+    let columns = def.columns.iter().map(|column| column.name.clone()).collect();
+    Ok(Meaning::View(View { query, columns, bytes: text.len() }))
 }
 
 /// The query that a text is.

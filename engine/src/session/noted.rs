@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::scan::tier_scan_exec::ScanReport;
 use crate::session::EngineSession;
 use crate::state::engine::Engine;
-use crate::state::query_log::QueryEntry;
+use crate::state::query_log::{QueryEntry, shortened};
 use crate::values::counted::counted;
 
 fn lie(rows: u64) -> &'static str {
@@ -80,5 +80,5 @@ impl Drop for FinishOnDrop {
 pub(super) fn finish(entry: &Mutex<QueryEntry>, engine: &Engine, error: Option<String>) {
     let mut entry = entry.lock();
     entry.elapsed_us = Some(engine.now_us().saturating_sub(entry.started_us));
-    entry.error = error;
+    entry.error = error.map(|error| shortened(&error).to_owned());
 }

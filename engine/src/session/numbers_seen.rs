@@ -77,4 +77,8 @@ impl Onlooker for NumbersSeen {
             None => Ok(()),
         }
     }
+
+    fn takes_parts(&self) -> bool {
+        self.onlooker.as_ref().is_none_or(|onlooker| onlooker.takes_parts())
+    }
 }

@@ -1,4 +1,4 @@
-//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`; schemas are in [`schemas`], sequences in [`sequences`].
+//! `COMMENT ON`, `TRUNCATE`, `CREATE INDEX` and `DROP INDEX`; schemas are in [`schemas`], sequences in [`sequence_ddl`].
 
 use std::sync::Arc;
 
@@ -9,12 +9,16 @@ use zxq_catalog::{Change, KeyDef, KeyKind, TableDef};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
 use crate::session::ddl::check_owner;
-use crate::session::{schemas, sequences};
+use crate::session::sequence_ddl::NewSequence;
+use crate::session::{schemas, sequence_ddl};
 use crate::sql::{self, keys, relations};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 use crate::write::transaction::Transaction;
+
+/// Longest comment, in bytes: every process on the catalog has all of them in memory.
+const LONGEST_COMMENT: usize = 64 << 10;
 
 /// Runs one of these statements and returns its tag; `None` for any other.
 ///
@@ -44,13 +48,14 @@ pub(crate) async fn run(session: &EngineSession, ast: &Ast, control: &JobControl
         Ast::CreateSequence { temporary: true, .. } => {
             Err(unsupported("CREATE TEMPORARY SEQUENCE is not supported".to_owned()))
         }
-        Ast::CreateSequence { if_not_exists, name, data_type, sequence_options, .. } => {
-            let options = (data_type.as_ref(), sequence_options.as_slice());
-            sequences::create(session, name, options, *if_not_exists, control).await?;
+        Ast::CreateSequence { if_not_exists, name, data_type, sequence_options, owned_by, .. } => {
+            let new =
+                NewSequence { data_type: data_type.as_ref(), options: sequence_options, owned_by: owned_by.as_ref() };
+            sequence_ddl::create(session, name, new, *if_not_exists, control).await?;
             Ok(Some("CREATE SEQUENCE"))
         }
         Ast::Drop { object_type: ObjectType::Sequence, names, if_exists, .. } => {
-            sequences::drop_sequences(session, names, *if_exists, control).await?;
+            sequence_ddl::drop_sequences(session, names, *if_exists, control).await?;
             Ok(Some("DROP SEQUENCE"))
         }
         Ast::CreateSchema { schema_name, if_not_exists, .. } => {
@@ -111,6 +116,10 @@ async fn set_comment(
         return Err(EngineError::new(ErrorKind::WrongObjectType, format!("\"{table}\" is not a {wanted}")));
     }
     let comment = comment.filter(|comment| !comment.is_empty());
+    if comment.as_ref().is_some_and(|comment| comment.len() > LONGEST_COMMENT) {
+        let message = format!("a comment has at most {} kB", LONGEST_COMMENT >> 10);
+        return Err(EngineError::new(ErrorKind::LimitExceeded, message));
+    }
     let change = |def: &mut TableDef| {
         if let Some(column) = &column
             && def.column(column).is_none()
@@ -291,6 +300,7 @@ impl Engine {
             let mut changes = vec![Change::DropTable(state.def.id), Change::CreateTable(Box::new(fresh.clone()))];
             // It is another table to the catalog, to people the same: what was granted on it stays.
             let grants = snapshot.roles.grants(state.def.id).to_vec();
+            changes.extend(sequence_ddl::owned_anew(&snapshot, state.def.id, fresh.id));
             if !grants.is_empty() {
                 changes.push(Change::SetGrants { on: fresh.id, grants });
             }

@@ -12,9 +12,9 @@ use crate::session::current_plan::definition;
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// The table.
+    /// The table that the column of the result is read from.
     pub table: TableId,
-    /// Its number, from 1.
+    /// The number of the column there, from 1.
     pub column: i16,
 }
 

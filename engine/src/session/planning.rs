@@ -13,10 +13,10 @@ use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 use crate::error::Result;
 use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, insert_statement, returning};
-use crate::sql::statement::EXPLAIN_AS_JSON;
+use crate::sql::explain_options::ExplainFormat;
 use crate::sql::{
-    self, Statement, StatementKind, postgres_forms, query_forms, row_places, series, set_returning, told_apart,
-    using_columns, whole_rows,
+    self, Statement, StatementKind, budget, expansion, postgres_forms, query_forms, row_places, series, set_returning,
+    told_apart, using_columns, whole_rows,
 };
 
 /// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
@@ -64,15 +64,19 @@ pub(super) async fn plan_parsed(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     if let DfStatement::Explain(explain) = &mut parsed {
-        explain.format = explain.format.take().filter(|format| format != EXPLAIN_AS_JSON);
+        explain.format = explain.format.take().filter(|format| ExplainFormat::of(Some(format.as_str())).is_none());
     }
-    query_forms::rewrite(&mut parsed)?;
-    using_columns::rewrite(&mut parsed);
-    whole_rows::rewrite(&mut parsed);
-    set_returning::rewrite(&mut parsed);
-    series::rewrite(&mut parsed)?;
-    postgres_forms::rewrite(&mut parsed)?;
-    row_places::rewrite(&mut parsed);
+    expansion::check(&parsed)?;
+    budget::within(0, || {
+        query_forms::rewrite(&mut parsed)?;
+        using_columns::rewrite(&mut parsed);
+        whole_rows::rewrite(&mut parsed);
+        set_returning::rewrite(&mut parsed);
+        series::rewrite(&mut parsed)?;
+        postgres_forms::rewrite(&mut parsed)?;
+        row_places::rewrite(&mut parsed);
+        Ok(())
+    })?;
     insert_statement::spell_out(session, &mut parsed)?;
     let prepared = |parsed: DfStatement| match declared {
         Some(declared) => as_prepare(parsed, declared),

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::key_lookup::{KeyLookup, recognise};
-use crate::semantics::quotients;
 use crate::semantics::type_names::is_bare_numeric;
+use crate::semantics::{computed_numbers, quotients};
 use crate::session::call::Procedure;
 use crate::session::current_plan;
 use crate::session::described;
@@ -174,7 +174,7 @@ impl Prepared {
             (None, Some(explained)) => Some(explained.schema()),
             (None, None) => is_rows.then(|| {
                 let named = named_as_in_postgres(statement.parsed(), plan.schema().as_arrow());
-                if is_query { quotients::mark(&plan, &named) } else { named }
+                if is_query { computed_numbers::mark(&plan, &quotients::mark(&plan, &named)) } else { named }
             }),
         };
         let changes = writes(&plan);

@@ -14,7 +14,6 @@ use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::collect;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as Ast, TableObject};
@@ -37,7 +36,7 @@ use crate::write::insert_sink::Onlooker;
 pub(crate) struct Returning {
     /// The query, which names the table that is written where the rows will be.
     pub(crate) plan: Arc<LogicalPlan>,
-    /// Its columns.
+    /// The columns that clients get.
     pub(crate) schema: SchemaRef,
 }
 
@@ -122,10 +121,7 @@ impl Asked {
     /// What it answered.
     pub(crate) fn outcome(&self) -> Outcome {
         let rows = std::mem::take(&mut *self.answer.lock());
-        let schema = Arc::clone(&self.returning.schema);
-        let planned = rows.first().map_or_else(|| Arc::clone(&schema), RecordBatch::schema);
-        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
-        Outcome::Rows { schema, stream: Box::pin(stream) }
+        Outcome::of_rows(Arc::clone(&self.returning.schema), rows)
     }
 }
 

@@ -6,16 +6,28 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::session::{EngineSession, Outcome};
 use crate::sql;
-use crate::sql::role_statement::{RoleName, RoleStatement};
+use crate::sql::role_statement::{GrantTarget, RoleName, RoleStatement};
 use crate::supervisor::control::JobControl;
 
 /// Executes a statement about roles or privileges.
 pub(super) async fn run(session: &EngineSession, statement: &RoleStatement, control: &JobControl) -> Result<Outcome> {
     let zone = session_zone(session.context().state().config_options());
-    for notice in session.engine.change_roles(&session.acting, statement, zone, control).await? {
+    let mut statement = statement.clone();
+    if let RoleStatement::Grant { on, .. } | RoleStatement::Revoke { on, .. } = &mut statement {
+        look_up(session, on);
+    }
+    for notice in session.engine.change_roles(&session.acting, &statement, zone, control).await? {
         session.notice(notice);
     }
     Ok(Outcome::Command { tag: statement.tag().to_owned() })
+}
+
+/// Tables and sequences that are named without a schema are looked for along the search path.
+fn look_up(session: &EngineSession, on: &mut GrantTarget) {
+    let (GrantTarget::Tables(names) | GrantTarget::Sequences(names)) = on else { return };
+    for named in names.iter_mut().filter(|named| named.schema.is_none()) {
+        named.table = session.kept_name(&named.table);
+    }
 }
 
 /// The role that `ALTER TABLE … OWNER TO` names; `None` where the statement does something else.

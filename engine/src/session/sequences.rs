@@ -1,7 +1,9 @@
-//! CREATE SEQUENCE and DROP SEQUENCE, and the numbers that `nextval`, `currval`, `setval` and `lastval` give.
+//! The numbers that `nextval`, `currval`, `setval` and `lastval` give; sequences are made and changed in [`sequence_ddl`].
 //!
 //! A sequence is kept as a view of its state, which each number that it gives replaces in the catalog: a number is given once,
 //! whatever becomes of who asked for it. The sequence of a column that is numbered is that column's (`constraints/numbers.rs`).
+//!
+//! [`sequence_ddl`]: crate::session::sequence_ddl
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,16 +13,19 @@ use datafusion::physical_plan::collect;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, SequenceOptions, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
-use zxq_catalog::{Change, ColumnDef, Partitioning, SEQUENCE, TableDef, TableState, VIEW_QUERY};
+use parking_lot::Mutex;
+use zxq_catalog::roles::Privileges;
+use zxq_catalog::{Change, ColumnDef, SEQUENCE, TableDef, TableState, VIEW_QUERY};
 
 use crate::constraints::numbers::Numbers;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::session::ddl::check_owner;
+use crate::roles::acting::Acting;
+use crate::roles::rights::Rights;
 use crate::session::{EngineSession, Prepared};
-use crate::sql::sequences::{self, Call, SequenceDef};
+use crate::sql::sequence_def::SequenceDef;
+use crate::sql::sequences::{self, Call, Number};
 use crate::sql::{self, Statement, normalise};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
@@ -42,117 +47,35 @@ impl Given {
     }
 }
 
-/// Makes a sequence.
-///
-/// # Errors
-/// Options that do not fit together; a name that is taken.
-pub(crate) async fn create(
-    session: &EngineSession,
-    name: &ObjectName,
-    options: (Option<&datafusion::sql::sqlparser::ast::DataType>, &[SequenceOptions]),
-    if_not_exists: bool,
-    control: &JobControl,
-) -> Result<()> {
-    let (name, _) = session.object(name, false)?;
-    session.rights()?.check_create()?;
-    let sequence = SequenceDef::of(options.0, options.1)?;
-    let engine = &session.engine;
-    if engine.snapshot().table(&name).is_some() {
-        if if_not_exists {
-            session.notice(format!("relation \"{name}\" already exists, skipping"));
-            return Ok(());
-        }
-        return Err(EngineError::new(ErrorKind::DuplicateTable, format!("relation \"{name}\" already exists")));
-    }
-    let column = |name: &str, data_type: DataType, sql_type: &str| ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: sql_type.to_owned(),
-        nullable: false,
-        default: None,
-        generated: None,
-        max_chars: None,
-    };
-    let def = TableDef {
-        id: 0,
-        name,
-        renamed_from: None,
-        owner: session.owner_of_new_tables(),
-        columns: vec![
-            column("last_value", DataType::Int64, "BIGINT"),
-            column("log_cnt", DataType::Int64, "BIGINT"),
-            column("is_called", DataType::Boolean, "BOOLEAN"),
-        ],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
-        options: kept(&sequence),
-    };
-    match session.transaction() {
-        Some(transaction) => engine.create_table_within(&transaction, def, control).await.map(drop),
-        None => engine.create_table(def, control).await.map(drop),
-    }
+/// Who asks for numbers while a statement runs, and as part of which job.
+pub(crate) struct Asker {
+    engine: Arc<Engine>,
+    acting: Acting,
+    given: Arc<Mutex<Given>>,
+    control: Arc<JobControl>,
 }
 
-fn kept(sequence: &SequenceDef) -> BTreeMap<String, String> {
-    let options = [(VIEW_QUERY, sequence.as_query()), (SEQUENCE, sequence.to_string())];
-    BTreeMap::from(options.map(|(name, value)| (name.to_owned(), value)))
-}
-
-/// Drops sequences.
-///
-/// # Errors
-/// Those that there are not; relations that are none; [`ErrorKind::DependentObjects`] for those that columns take numbers from.
-pub(crate) async fn drop_sequences(
-    session: &EngineSession,
-    names: &[ObjectName],
-    if_exists: bool,
-    control: &JobControl,
-) -> Result<()> {
-    for name in names {
-        let (name, _) = session.object(name, false)?;
-        let snapshot = session.engine.snapshot();
-        if let Some((state, column)) = numbered_by(snapshot.tables.values(), &name) {
-            let message =
-                format!("cannot drop sequence {name} because column {column} of table {} needs it", state.def.name);
-            return Err(EngineError::new(ErrorKind::DependentObjects, message));
-        }
-        match snapshot.table(&name) {
-            Some(state) if state.def.sequence().is_some() => {
-                check_owner(session, &name)?;
-                let undone = match session.transaction() {
-                    Some(transaction) => session.engine.drop_table_within(&transaction, &name, control).await?,
-                    None => session.engine.drop_table(&name, control).await.map(|_| true)?,
-                };
-                if !undone {
-                    session.note_lasting("DROP SEQUENCE");
-                }
-            }
-            Some(_) => {
-                return Err(EngineError::new(ErrorKind::WrongObjectType, format!("\"{name}\" is not a sequence")));
-            }
-            None if if_exists => session.notice(format!("sequence \"{name}\" does not exist, skipping")),
-            None => {
-                return Err(EngineError::new(ErrorKind::UndefinedTable, format!("sequence \"{name}\" does not exist")));
-            }
+impl Asker {
+    pub(crate) fn new(session: &EngineSession, control: &Arc<JobControl>) -> Self {
+        Asker {
+            engine: Arc::clone(&session.engine),
+            acting: session.acting.clone(),
+            given: Arc::clone(&session.given),
+            control: Arc::clone(control),
         }
     }
-    Ok(())
-}
 
-/// The column that takes its numbers from a sequence.
-fn numbered_by<'a>(
-    mut tables: impl Iterator<Item = &'a Arc<TableState>>,
-    sequence: &str,
-) -> Option<(Arc<TableState>, String)> {
-    tables.find_map(|state| {
-        let is_it = |column: &&ColumnDef| {
-            column.default.as_deref().and_then(sequences::of_default).is_some_and(|name| name == sequence)
-        };
-        state.def.columns.iter().find(is_it).map(|column| (Arc::clone(state), column.name.clone()))
-    })
+    /// The next numbers of a sequence, that many.
+    ///
+    /// # Errors
+    /// A sequence that there is not, or that gives no more; [`ErrorKind::InsufficientPrivilege`].
+    pub(crate) async fn next(&self, sequence: &str, count: usize) -> Result<Vec<i64>> {
+        let numbers = self.engine.next_numbers(&self.acting, sequence, count, &self.control).await?;
+        if let Some(last) = numbers.last() {
+            self.given.lock().note(sequence, *last);
+        }
+        Ok(numbers)
+    }
 }
 
 /// The statement with numbers in the places of its calls.
@@ -166,10 +89,14 @@ pub(crate) async fn with_numbers(
     control: &JobControl,
 ) -> Result<Statement> {
     let mut parsed = statement.parsed().clone();
-    let mut numbers = Vec::new();
-    for mut call in sequences::calls(&parsed)? {
+    let sequences::Calls { calls, over_rows } = sequences::calls(&parsed)?;
+    let mut numbers = Vec::with_capacity(calls.len());
+    for mut call in calls {
         call.arguments.iter_mut().for_each(|argument| write_parameters(argument, parameters));
-        numbers.push(number_of(session, &call, control).await?);
+        numbers.push(match over_rows {
+            true => Number::OfRow(sequence_of(session, &call)?),
+            false => Number::Given(number_of(session, &call, control).await?),
+        });
     }
     sequences::replace(&mut parsed, numbers);
     Ok(statement.with_parsed(parsed))
@@ -180,12 +107,12 @@ pub(crate) async fn with_numbers(
 /// # Errors
 /// As [`sequences::calls`].
 pub(crate) fn with_any_numbers(parsed: &DfStatement) -> Result<Option<DfStatement>> {
-    let calls = sequences::calls(parsed)?.len();
+    let calls = sequences::calls(parsed)?.calls.len();
     if calls == 0 {
         return Ok(None);
     }
     let mut parsed = parsed.clone();
-    sequences::replace(&mut parsed, vec![0; calls]);
+    sequences::replace(&mut parsed, vec![Number::Given(0); calls]);
     Ok(Some(parsed))
 }
 
@@ -194,7 +121,7 @@ pub(crate) fn with_any_numbers(parsed: &DfStatement) -> Result<Option<DfStatemen
 /// # Errors
 /// As [`sequences::calls`].
 pub(crate) fn gives(parsed: &DfStatement) -> Result<bool> {
-    Ok(sequences::calls(parsed)?.iter().any(|call| matches!(call.function, "nextval" | "setval")))
+    Ok(sequences::calls(parsed)?.calls.iter().any(|call| matches!(call.function, "nextval" | "setval")))
 }
 
 /// The parameters in the arguments of a statement's calls, with their types.
@@ -217,7 +144,7 @@ pub(crate) fn parameters(parsed: &DfStatement) -> Result<BTreeMap<usize, DataTyp
         }
     }
     let mut types = BTreeMap::new();
-    for call in sequences::calls(parsed)? {
+    for call in sequences::calls(parsed)?.calls {
         for (at, argument) in call.arguments.iter().enumerate() {
             let mut found = Found { numbers: Vec::new() };
             let _ = Visit::visit(argument, &mut found);
@@ -265,18 +192,11 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         let last = given.last.as_ref().and_then(|name| given.by_sequence.get(name).copied());
         return last.ok_or_else(|| undefined(""));
     }
-    let name = match call.arguments.first() {
-        Some(Expr::Function(function)) => of_column(session, function)?,
-        Some(argument) => sequences::named(argument),
-        None => None,
-    };
-    let Some(name) = name.map(|name| session.kept_name(&name)) else {
-        let message = format!("{} is supported with the name of a sequence as a literal", call.function);
-        return Err(EngineError::new(ErrorKind::FeatureNotSupported, message));
-    };
+    let name = sequence_of(session, call)?;
     match (call.function, call.arguments.get(1..).unwrap_or_default()) {
         ("nextval", []) => {
-            let number = session.engine.next_number(session, &name, control).await?;
+            let numbers = session.engine.next_numbers(&session.acting, &name, 1, control).await?;
+            let number = numbers.first().copied().ok_or_else(|| EngineError::internal("a number was given"))?;
             session.given.lock().note(&name, number);
             Ok(number)
         }
@@ -286,10 +206,21 @@ async fn number_of(session: &EngineSession, call: &Call, control: &JobControl) -
         }
         ("setval", [number]) => set(session, &name, number, None, control).await,
         ("setval", [number, is_called]) => set(session, &name, number, Some(is_called), control).await,
-        _ => {
-            Err(EngineError::new(ErrorKind::UndefinedFunction, format!("function {}(…) does not exist", call.function)))
-        }
+        _ => Err(EngineError::no_function(call.function, "…")),
     }
+}
+
+/// The sequence that a call names, as it is kept.
+fn sequence_of(session: &EngineSession, call: &Call) -> Result<String> {
+    let name = match call.arguments.first() {
+        Some(Expr::Function(function)) => of_column(session, function)?,
+        Some(argument) => sequences::named(argument),
+        None => None,
+    };
+    name.map(|name| session.kept_name(&name)).ok_or_else(|| {
+        let message = format!("{} is supported with the name of a sequence as a literal", call.function);
+        EngineError::new(ErrorKind::FeatureNotSupported, message)
+    })
 }
 
 /// The sequence that `pg_get_serial_sequence('t', 'a')` names.
@@ -333,7 +264,7 @@ async fn set(
     let (ScalarValue::Int64(Some(number)), ScalarValue::Boolean(Some(is_called))) = (value(0)?, value(1)?) else {
         return Err(EngineError::new(ErrorKind::NullNotAllowed, format!("setval of sequence \"{name}\" to NULL")));
     };
-    session.engine.set_number(session, name, number, is_called, control).await?;
+    session.engine.set_number(&session.acting, name, number, is_called, control).await?;
     if is_called {
         session.given.lock().by_sequence.insert(name.to_owned(), number);
     }
@@ -341,7 +272,7 @@ async fn set(
 }
 
 impl Engine {
-    fn check_sequence(&self, name: &str) -> Result<()> {
+    pub(super) fn check_sequence(&self, name: &str) -> Result<()> {
         let snapshot = self.snapshot();
         let is_sequence = snapshot.table(name).is_some_and(|state| state.def.sequence().is_some());
         if is_sequence || numbered_by(snapshot.tables.values(), name).is_some() {
@@ -349,63 +280,123 @@ impl Engine {
         }
         Err(match snapshot.table(name) {
             Some(_) => EngineError::new(ErrorKind::WrongObjectType, format!("\"{name}\" is not a sequence")),
-            None => EngineError::new(ErrorKind::UndefinedTable, format!("relation \"{name}\" does not exist")),
+            None => EngineError::no_relation(name),
         })
     }
 
-    /// The numbers of the column that takes them from this sequence.
-    fn column_numbers(&self, name: &str) -> Result<Option<Numbers>> {
+    /// The numbers of the column that takes them from this sequence, for a session that may do with them what `may` asks for.
+    pub(super) fn column_numbers(
+        &self,
+        acting: &Acting,
+        name: &str,
+        may: impl FnOnce(&Rights, &TableDef) -> bool,
+    ) -> Result<Option<Numbers>> {
         let snapshot = self.snapshot();
         let Some((state, column)) = numbered_by(snapshot.tables.values(), name) else { return Ok(None) };
+        if !may(&Rights::of(&snapshot, &acting.who())?, &state.def) {
+            let message = format!("permission denied for sequence {name}");
+            return Err(EngineError::new(ErrorKind::InsufficientPrivilege, message));
+        }
         Ok(self.numbering_checker(&state)?.numbers_of(&column))
     }
 
-    async fn next_number(self: &Arc<Self>, session: &EngineSession, name: &str, control: &JobControl) -> Result<i64> {
-        if let Some(numbers) = self.column_numbers(name)? {
-            return numbers.next_one();
+    async fn next_numbers(
+        self: &Arc<Self>,
+        acting: &Acting,
+        name: &str,
+        count: usize,
+        control: &JobControl,
+    ) -> Result<Vec<i64>> {
+        // Who may put rows into the table is given its numbers by that, too.
+        let may = |rights: &Rights, table: &TableDef| rights.on_table(table).has(Privileges::INSERT);
+        if let Some(numbers) = self.column_numbers(acting, name, may)? {
+            return (0..count).map(|_| numbers.next_one()).collect();
         }
-        self.check_sequence(name)?;
-        self.change_sequence(session, name, |sequence| sequence.give(name), control).await
+        let may = [Privileges::USAGE, Privileges::UPDATE];
+        self.check_may_count(acting, name, &may)?;
+        self.change_sequence(name, |sequence| sequence.give_many(name, count), control).await
     }
 
     async fn set_number(
         self: &Arc<Self>,
-        session: &EngineSession,
+        acting: &Acting,
         name: &str,
         number: i64,
         is_called: bool,
         control: &JobControl,
     ) -> Result<()> {
-        if let Some(numbers) = self.column_numbers(name)? {
+        if let Some(numbers) = self.column_numbers(acting, name, Rights::owns)? {
             numbers.set(if is_called { number } else { number.saturating_sub(1) });
             return Ok(());
         }
+        self.check_may_count(acting, name, &[Privileges::UPDATE])?;
+        self.change_sequence(name, |sequence| sequence.set(name, number, is_called), control).await
+    }
+
+    /// That there is such a sequence, and that one of these privileges on it is there, too.
+    fn check_may_count(&self, acting: &Acting, name: &str, any_of: &[Privileges]) -> Result<()> {
         self.check_sequence(name)?;
-        self.change_sequence(session, name, |sequence| sequence.set(name, number, is_called), control).await
+        let snapshot = self.snapshot();
+        let rights = Rights::of(&snapshot, &acting.who())?;
+        match snapshot.table(name) {
+            Some(state) => rights.check_sequence(&state.def, any_of),
+            None => Ok(()),
+        }
     }
 
     /// Changes what a sequence has come to, for everybody and for good.
     async fn change_sequence<T>(
         self: &Arc<Self>,
-        session: &EngineSession,
         name: &str,
         change: impl FnOnce(&mut SequenceDef) -> Result<T>,
         control: &JobControl,
     ) -> Result<T> {
+        let change = |def: &mut TableDef| -> Result<T> {
+            let sequence = def.sequence().and_then(SequenceDef::parse);
+            let mut sequence =
+                sequence.ok_or_else(|| EngineError::internal(format!("sequence {name} cannot be read")))?;
+            let result = change(&mut sequence)?;
+            def.options.extend(kept(&sequence));
+            Ok(result)
+        };
+        self.change_sequence_def(name, change, control).await
+    }
+
+    /// Changes the definition of a sequence, from what those before have made of it.
+    pub(super) async fn change_sequence_def<T>(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&mut TableDef) -> Result<T>,
+        control: &JobControl,
+    ) -> Result<T> {
         self.check_write()?;
-        let def = Arc::clone(&self.table(name)?.def);
-        check_owner(session, name)?;
-        let _alone = control.wait(self.locks.change_table(def.id)).await?;
-        // What those before have made of it.
+        let id = self.table(name)?.def.id;
+        let _alone = control.wait(self.locks.change_table(id)).await?;
         let mut def = self.table(name)?.def.as_ref().clone();
-        let sequence = def.sequence().and_then(SequenceDef::parse);
-        let mut sequence = sequence.ok_or_else(|| EngineError::internal(format!("sequence {name} cannot be read")))?;
-        let result = change(&mut sequence)?;
-        def.options.extend(kept(&sequence));
+        let result = change(&mut def)?;
         let _finishing = control.must_finish()?;
         self.commit(vec![Change::AlterTable(Box::new(def))], Record::default()).await?;
         Ok(result)
     }
+}
+
+/// What a definition keeps of a sequence.
+pub(super) fn kept(sequence: &SequenceDef) -> BTreeMap<String, String> {
+    let options = [(VIEW_QUERY, sequence.as_query()), (SEQUENCE, sequence.to_string())];
+    BTreeMap::from(options.map(|(name, value)| (name.to_owned(), value)))
+}
+
+/// The column that takes its numbers from a sequence.
+pub(super) fn numbered_by<'a>(
+    mut tables: impl Iterator<Item = &'a Arc<TableState>>,
+    sequence: &str,
+) -> Option<(Arc<TableState>, String)> {
+    tables.find_map(|state| {
+        let is_it = |column: &&ColumnDef| {
+            column.default.as_deref().and_then(sequences::of_default).is_some_and(|name| name == sequence)
+        };
+        state.def.columns.iter().find(is_it).map(|column| (Arc::clone(state), column.name.clone()))
+    })
 }
 
 /// The sequences that an INSERT into a table takes numbers from by itself, with the places of their columns.

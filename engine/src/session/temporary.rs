@@ -22,6 +22,9 @@ pub(crate) use table::TemporaryTable;
 /// The schema that a session's own tables are in.
 pub(crate) const TEMPORARY: &str = "pg_temp";
 
+/// Temporary tables and views that one session may have: what they are is counted nowhere else.
+const MOST: usize = 1_000;
+
 /// Identities of temporary tables, which no table of the catalog has.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1 << 62);
 
@@ -121,7 +124,7 @@ impl Temporaries {
     /// Adds a table.
     ///
     /// # Errors
-    /// [`ErrorKind::DuplicateTable`].
+    /// [`ErrorKind::DuplicateTable`]; [`ErrorKind::LimitExceeded`] where there are too many.
     pub(crate) fn add_table(&self, table: Arc<TemporaryTable>) -> Result<()> {
         let name = table.definition().name.clone();
         self.add(name, Object::Table(table), false)
@@ -130,7 +133,7 @@ impl Temporaries {
     /// Adds a view, or puts it in the place of one of that name.
     ///
     /// # Errors
-    /// [`ErrorKind::DuplicateTable`].
+    /// As [`Temporaries::add_table`].
     pub(crate) fn add_view(&self, view: Arc<TableDef>, replace: bool) -> Result<()> {
         self.add(view.name.clone(), Object::View(view), replace)
     }
@@ -141,6 +144,10 @@ impl Temporaries {
         if objects.contains_key(&name) && !replaces {
             let message = format!("relation \"{name}\" already exists");
             return Err(EngineError::new(ErrorKind::DuplicateTable, message));
+        }
+        if objects.len() >= MOST && !replaces {
+            let message = format!("a session has at most {MOST} temporary tables and views");
+            return Err(EngineError::new(ErrorKind::LimitExceeded, message).with_hint("DROP those that are not needed"));
         }
         objects.insert(name, object);
         self.changed();

@@ -79,7 +79,7 @@ pub(super) fn stream(
 }
 
 /// Why work has ended without an outcome.
-fn ended(error: JoinError) -> EngineError {
+pub(super) fn ended(error: JoinError) -> EngineError {
     match error.try_into_panic() {
         Ok(panic) => {
             let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

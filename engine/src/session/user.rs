@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zxq_catalog::roles::{RoleId, ZXQ};
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{EngineError, Result};
 use crate::roles::acting::Who;
 use crate::roles::rights::Rights;
 use crate::session::EngineSession;
@@ -97,9 +97,19 @@ impl EngineSession {
         let rights = Rights::of(&snapshot, &self.who())?;
         match snapshot.table(table) {
             Some(state) => rights.check_table(&state.def, zxq_catalog::roles::Privileges::INSERT),
-            None if create => rights.check_create(),
+            None if create => rights.check_create(snapshot.schema_of(table).map(|schema| schema.def.as_ref())),
             None => self.check_is_there(table),
         }
+    }
+
+    /// That the session may make something of that name, as it will be kept.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InsufficientPrivilege`].
+    pub(crate) fn check_create(&self, name: &str) -> Result<()> {
+        let snapshot = self.engine.snapshot();
+        let rights = Rights::of(&snapshot, &self.who())?;
+        rights.check_create(snapshot.schema_of(name).map(|schema| schema.def.as_ref()))
     }
 
     /// As [`EngineSession::check_may_load`], of COPY: a table of the session's own is its own.
@@ -117,12 +127,12 @@ impl EngineSession {
     /// where it is looked for.
     ///
     /// # Errors
-    /// [`ErrorKind::UndefinedTable`].
+    /// [`crate::ErrorKind::UndefinedTable`].
     pub(crate) fn check_is_there(&self, table: &str) -> Result<()> {
         if self.engine.snapshot().table(table).is_some() || self.rights()?.sees_all() {
             return Ok(());
         }
-        Err(EngineError::new(ErrorKind::UndefinedTable, format!("relation \"{table}\" does not exist")))
+        Err(EngineError::no_relation(table))
     }
 
     pub(crate) fn who(&self) -> Who {

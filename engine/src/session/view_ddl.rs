@@ -7,10 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
     CreateTableOptions, CreateView, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement as Ast,
 };
-use zxq_catalog::{Change, ColumnDef, Partitioning, Snapshot, TableDef, VIEW_QUERY};
+use zxq_catalog::{Change, ColumnDef, Snapshot, TableDef, VIEW_QUERY};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::names::query_of;
+use crate::session::sequence_ddl::owned_by_table;
+use crate::session::sequences::numbered_by;
 use crate::session::temporary::Temporaries;
 use crate::session::{EngineSession, Prepared};
 use crate::sql::relations::{self, Meaning};
@@ -18,6 +20,9 @@ use crate::sql::{self, Statement, normalise};
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
+
+/// Longest query of a view, in bytes: every process on the catalog has all of them in memory.
+const LONGEST_VIEW: usize = 1 << 20;
 
 /// Makes a view, or puts it in the place of one.
 ///
@@ -34,20 +39,16 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateView, control
     }
     let columns = columns_of(session, &name, &mut query, create, control).await?;
     let text = query.to_string();
+    if text.len() > LONGEST_VIEW {
+        let message = format!("the query of a view has at most {} MiB of text", LONGEST_VIEW >> 20);
+        return Err(EngineError::new(ErrorKind::LimitExceeded, message));
+    }
     // What is read back later has to be what is planned now.
     query_of(&text)?;
     let mut def = TableDef {
-        renamed_from: None,
         owner: session.owner_of_new_tables(),
-        id: 0,
-        name: name.clone(),
-        columns,
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
         options: BTreeMap::from([(VIEW_QUERY.to_owned(), text)]),
+        ..TableDef::new(0, name.clone(), columns)
     };
     if temporary {
         def.id = Temporaries::next_id();
@@ -58,7 +59,7 @@ pub(crate) async fn create(session: &EngineSession, create: &CreateView, control
         }
         return session.names.temporaries.add_view(Arc::new(def), create.or_replace);
     }
-    session.rights()?.check_create()?;
+    session.check_create(&name)?;
     let engine = &session.engine;
     let before = engine.snapshot().table(&name).map(|state| Arc::clone(&state.def));
     match before {
@@ -147,8 +148,18 @@ pub(crate) async fn drop_with_readers(
             drop_one(session, &reader, "DROP VIEW", control).await?;
         }
     }
-    let is_view = engine.snapshot().table(name).is_some_and(|state| state.def.view().is_some());
-    drop_one(session, name, if is_view { "DROP VIEW" } else { "DROP TABLE" }, control).await
+    let snapshot = engine.snapshot();
+    let state = snapshot.table(name);
+    let is_view = state.is_some_and(|state| state.def.view().is_some());
+    let owned = state.map(|state| owned_by_table(&snapshot, state.def.id)).unwrap_or_default();
+    drop_one(session, name, if is_view { "DROP VIEW" } else { "DROP TABLE" }, control).await?;
+    for sequence in owned {
+        // Unless a column of another table takes its numbers from it.
+        if numbered_by(engine.snapshot().tables.values(), &sequence).is_none() {
+            drop_one(session, &sequence, "DROP SEQUENCE", control).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Drops a table or view, and says where a ROLLBACK would not bring it back.

@@ -115,7 +115,7 @@ fn empty_for(has_rows: bool, what: &str) -> Result<()> {
 
 fn add_column(def: &mut TableDef, column: &ast::ColumnDef, if_not_exists: bool, has_rows: bool) -> Result<()> {
     let name = normalise(&column.name);
-    if def.columns.iter().any(|c| c.name.eq_ignore_ascii_case(&name)) {
+    if def.column(&name).is_some() {
         if if_not_exists {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use crate::sql::ident::{check_name, normalise, quote_ident, quoted_text, table_n
 use crate::sql::keys;
 use crate::sql::options::{TableLayout, check_hypertable, check_retention, kept_options, read_options};
 use crate::sql::relations::parts;
+use crate::sql::statement::parse_expression;
 use crate::sql::types::column_type;
 
 #[cfg(test)]
@@ -119,15 +120,9 @@ pub(super) fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for column in columns {
         check_name("column", &column.name)?;
-        if !seen.insert(column.name.to_lowercase()) {
-            return Err(EngineError::new(
-                ErrorKind::DuplicateColumn,
-                format!(
-                    "column \"{}\" of table \"{table}\" is there more than once (names that differ only in case count \
-                     as one: the warm and cold tiers cannot tell them apart)",
-                    column.name
-                ),
-            ));
+        if !seen.insert(&column.name) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(EngineError::new(ErrorKind::DuplicateColumn, message));
         }
     }
     Ok(())
@@ -176,15 +171,8 @@ pub(super) fn read_column(column: &ast::ColumnDef) -> Result<(ColumnDef, Vec<Wri
     let of_column = |e: EngineError| e.context(format!("column \"{name}\""));
     let kind = column_type(&column.data_type).map_err(of_column)?;
     let mut checks = Vec::new();
-    let mut def = ColumnDef {
-        name: name.clone(),
-        data_type: kind.data_type,
-        sql_type: kind.sql_type,
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: kind.max_chars,
-    };
+    let mut def =
+        ColumnDef { max_chars: kind.max_chars, ..ColumnDef::new(name.clone(), kind.data_type, kind.sql_type) };
     let mut said_null = false;
     let mut numbered = is_serial(&column.data_type);
     for option in &column.options {
@@ -263,9 +251,14 @@ fn is_serial(data_type: &ast::DataType) -> bool {
 /// The DEFAULTs of numbered columns as PostgreSQL has them, which clients look for.
 pub(super) fn name_numbers(table: &str, columns: &mut [ColumnDef]) {
     for column in columns.iter_mut().filter(|column| column.default.as_deref() == Some(NUMBERED)) {
-        let sequence = quote_ident(&format!("{table}_{}_seq", column.name));
-        column.default = Some(format!("nextval({}::regclass)", quoted_text(&sequence)));
+        column.default = Some(own_numbers(table, &column.name));
     }
+}
+
+/// The DEFAULT of a column that is numbered by itself.
+pub(super) fn own_numbers(table: &str, column: &str) -> String {
+    let sequence = quote_ident(&format!("{table}_{column}_seq"));
+    format!("nextval({}::regclass)", quoted_text(&sequence))
 }
 
 fn is_byte_order(collation: &str) -> bool {
@@ -288,6 +281,16 @@ pub(super) fn read_constraint(constraint: &TableConstraint, checks: &mut Checks<
 
 /// The column an expression reads, if it reads just one.
 fn only_column(expr: &Expr) -> Option<String> {
+    let mut names = columns_of_expression(expr);
+    if names.len() == 1 { names.pop_first() } else { None }
+}
+
+/// The columns that an expression of a table's definition reads; none for a text that is no expression.
+pub fn columns_read(expression: &str) -> BTreeSet<String> {
+    parse_expression(expression).map(|expr| columns_of_expression(&expr)).unwrap_or_default()
+}
+
+fn columns_of_expression(expr: &Expr) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let _: ControlFlow<()> = visit_expressions(expr, |part| {
         match part {
@@ -297,7 +300,7 @@ fn only_column(expr: &Expr) -> Option<String> {
         }
         ControlFlow::Continue(())
     });
-    if names.len() == 1 { names.pop_first() } else { None }
+    names
 }
 
 /// Gathers CHECK constraints and names those without a name as PostgreSQL does.

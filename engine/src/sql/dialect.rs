@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::budget;
 use super::postgres_operators::call;
 
 /// The dialect of every SQL text zxq reads.
@@ -96,6 +97,9 @@ impl Dialect for ZxqDialect {
     );
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if !budget::step() {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        }
         let trims = is_word(parser, 0, "TRIM")
             && parser.peek_nth_token_ref(1).token == Token::LParen
             && ["BOTH", "LEADING", "TRAILING"].iter().any(|side| is_word(parser, 2, side))
@@ -157,6 +161,9 @@ fn between_symmetric(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<
     let one = parser.parse_subexpr(precedence)?;
     parser.expect_keyword(Keyword::AND)?;
     let other = parser.parse_subexpr(precedence)?;
+    if ![expr, &one, &other].into_iter().all(|operand| budget::copy(operand, 2)) {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
     let between = |low: &Expr, high: &Expr| {
         Box::new(Expr::Nested(Box::new(Expr::Between {
             expr: Box::new(expr.clone()),

@@ -22,7 +22,7 @@ mod tests;
 ///
 /// # Errors
 /// [`ErrorKind::FeatureNotSupported`] naming a column of a type no table can hold; [`ErrorKind::DuplicateColumn`] for
-/// names that differ only in case.
+/// names that are there twice.
 pub fn table_from_schema(name: &str, schema: &Schema) -> Result<TableDef> {
     let columns = columns_with(schema, |field| canonical_type(field.data_type()))?;
     table_of_columns(name, columns, &BTreeMap::new())
@@ -60,7 +60,9 @@ fn apply_types(columns: &mut [ColumnDef], types: &str) -> Result<()> {
     for column in named {
         let name = normalise(&column.name);
         let known = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let Some(place) = columns.iter_mut().find(|c| c.name.eq_ignore_ascii_case(&name)) else {
+        let exact = columns.iter().position(|c| c.name == name);
+        let at = exact.or_else(|| columns.iter().position(|c| c.name.eq_ignore_ascii_case(&name)));
+        let Some(place) = at.and_then(|at| columns.get_mut(at)) else {
             return Err(EngineError::new(
                 ErrorKind::UndefinedColumn,
                 format!("types names column \"{name}\", which the source does not have; it has {known}"),
@@ -85,17 +87,11 @@ fn table_of_columns(name: &str, columns: Vec<ColumnDef>, layout: &BTreeMap<Strin
     check_columns(name, &columns)?;
     let layout = TableLayout::with_options(&columns, layout)?;
     Ok(TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 0,
-        name: name.to_owned(),
-        columns,
-        checks: Vec::new(),
         partitioning: layout.partitioning,
         time_column: layout.time_column,
         sort_by: layout.sort_by,
         lookup: layout.lookup,
-        options: Default::default(),
+        ..TableDef::new(0, name, columns)
     })
 }
 
@@ -126,13 +122,9 @@ fn columns_with(schema: &Schema, type_of: impl Fn(&Field) -> Option<ColumnType>)
                 )
             })?;
             Ok(ColumnDef {
-                name: field.name().clone(),
-                data_type: kind.data_type,
-                sql_type: kind.sql_type,
                 nullable: field.is_nullable(),
-                default: None,
-                generated: None,
                 max_chars: kind.max_chars,
+                ..ColumnDef::new(field.name().clone(), kind.data_type, kind.sql_type)
             })
         })
         .collect()

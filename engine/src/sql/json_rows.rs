@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::ident::normalise;
 use super::postgres_operators::call;
-use super::series;
+use super::{budget, series};
 
 /// One of the functions.
 struct Rows {
@@ -163,8 +163,13 @@ fn records(function: &str, args: &[FunctionArg], alias: &mut Option<TableAlias>)
         true => declared(call("unnest", [call("json_element_values", [argument.clone()])]), true, binary),
         false => argument.clone(),
     };
+    // Each column has it twice.
+    let given = &alias.as_ref()?.columns;
+    if !budget::copy(&record, 2 * given.len()) {
+        return None;
+    }
     let mut columns = Vec::new();
-    for TableAliasColumnDef { name, data_type } in &alias.as_ref()?.columns {
+    for TableAliasColumnDef { name, data_type } in given {
         let data_type = data_type.clone()?;
         let member = |op| Expr::BinaryOp {
             left: Box::new(record.clone()),

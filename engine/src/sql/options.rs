@@ -11,6 +11,7 @@ use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYP
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::sql::cold_format::ColdFormat;
 use crate::sql::ident::normalise;
+use crate::values::counted::counted;
 use crate::values::interval::{approximate_duration, parse_interval};
 
 mod hypertable;
@@ -93,15 +94,14 @@ pub fn parse_age(text: &str) -> Result<Age> {
 pub(super) fn render_age(age: Duration) -> String {
     let seconds = age.as_secs();
     if age.subsec_millis() > 0 {
-        return format!("{} milliseconds", age.as_millis());
+        return counted(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), "millisecond");
     }
     for (unit, size) in [("day", 86_400), ("hour", 3_600), ("minute", 60)] {
         if seconds >= size && seconds.is_multiple_of(size) {
-            let count = seconds / size;
-            return format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+            return counted(seconds / size, unit);
         }
     }
-    format!("{seconds} seconds")
+    counted(seconds, "second")
 }
 
 /// How full PostgreSQL packs its pages and when it cleans them: scripts say it, and nothing here has pages like that.
@@ -304,10 +304,13 @@ fn column_list<'a>(option: &str, text: &str, columns: &'a [ColumnDef]) -> Result
         return Ok(found);
     }
     for name in text.split(',').map(str::trim) {
-        let column = columns.iter().find(|c| c.name == name).or_else(|| {
-            let folded = name.trim_matches('"');
-            columns.iter().find(|c| c.name.eq_ignore_ascii_case(folded))
-        });
+        let bare = name.trim_matches('"');
+        let named = |column: &&ColumnDef| column.name == name;
+        let column = columns
+            .iter()
+            .find(named)
+            .or_else(|| columns.iter().find(|c| c.name == bare))
+            .or_else(|| columns.iter().find(|c| c.name.eq_ignore_ascii_case(bare)));
         let Some(column) = column else {
             let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
             return Err(EngineError::new(

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::{EngineError, ErrorKind};
 use crate::sql::postgres_operators::{self, call};
-use crate::sql::{balanced, named_arguments, text_literals};
+use crate::sql::{balanced, budget, named_arguments, text_literals};
 use crate::values::interval;
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ const MAX_DIGITS: i64 = 38;
 /// # Errors
 /// `FETCH … WITH TIES` and `FETCH … PERCENT`, which have no such form.
 pub(crate) fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
-    visit(statement, &mut Forms)
+    budget::within(0, || visit(statement, &mut Forms))
 }
 
 /// The same for an expression on its own, such as a constraint's.
@@ -36,10 +36,10 @@ pub(crate) fn rewrite(statement: &mut DfStatement) -> Result<(), EngineError> {
 /// # Errors
 /// As [`rewrite`].
 pub(crate) fn rewrite_expression(expr: &mut Expr) -> Result<(), EngineError> {
-    match expr.visit(&mut Forms) {
+    budget::within(0, || match expr.visit(&mut Forms) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
-    }
+    })
 }
 
 /// Gives a name to columns that PostgreSQL lets share one: DataFusion wants every column of a SELECT to differ. What

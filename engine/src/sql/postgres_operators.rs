@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{EngineError, ErrorKind};
+use crate::sql::budget;
 use crate::values::array_text;
 
 mod overlaps;
@@ -184,7 +185,7 @@ fn check_collation(collation: &ObjectName) -> Result<(), EngineError> {
         ErrorKind::UndefinedObject,
         format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
     );
-    Err(error.with_hint("Texts are ordered by their bytes: COLLATE \"C\" says so"))
+    Err(error.about_name(name).with_hint("Texts are ordered by their bytes: COLLATE \"C\" says so"))
 }
 
 fn is_known(name: &str) -> bool {
@@ -233,6 +234,9 @@ fn spelled_out(left: Expr, operator: &BinaryOperator, elements: Vec<Expr>, any: 
     };
     if let Some(negated) = negated {
         return Expr::Nested(Box::new(Expr::InList { expr: Box::new(left), list: elements, negated }));
+    }
+    if !budget::copy(&left, elements.len()) {
+        return left;
     }
     let joined = if any { BinaryOperator::Or } else { BinaryOperator::And };
     let compared = elements.into_iter().map(|element| compare(left.clone(), operator, element));

@@ -210,7 +210,8 @@ fn inherit(spec: &mut WindowSpec, known: &[(String, WindowSpec)]) -> Result<()> 
     let Some(name) = spec.window_name.take() else { return Ok(()) };
     let name = normalise(&name);
     let Some((_, base)) = known.iter().find(|(known, _)| *known == name) else {
-        return Err(EngineError::new(ErrorKind::UndefinedObject, format!("window \"{name}\" does not exist")));
+        let message = format!("window \"{name}\" does not exist");
+        return Err(EngineError::new(ErrorKind::UndefinedObject, message).about_name(name));
     };
     if !spec.partition_by.is_empty() {
         let message = format!("cannot override PARTITION BY clause of window \"{name}\"");
@@ -418,9 +419,8 @@ fn row_count(expr: &mut Expr) -> Result<()> {
                 Value::Number(digits, _) if digits.contains(['.', 'e', 'E']) => digits.clone(),
                 _ => return Ok(()),
             };
-            let number: f64 = digits.parse().map_err(|_| {
-                EngineError::new(ErrorKind::InvalidText, format!("invalid input syntax for type bigint: \"{digits}\""))
-            })?;
+            let number: f64 =
+                digits.parse().map_err(|_| EngineError::no_value(ErrorKind::InvalidText, "bigint", &digits))?;
             value.value = Value::Number(format!("{}", number.round_ties_even() as i64), false);
             Ok(())
         }

@@ -14,6 +14,10 @@ use crate::error::{EngineError, ErrorKind, Result};
 
 /// Views that one statement may name, those in views counted.
 const MOST_VIEWS: usize = 1_000;
+/// Bytes of their texts: what is read of one takes some fifty times as much.
+const MOST_VIEW_BYTES: usize = 4 << 20;
+/// How deeply a statement may nest once views stand in it as their queries. Each text may be nearly as deep by itself.
+const MOST_NESTED: usize = 20_000;
 
 /// What a name means.
 pub(crate) enum Meaning {
@@ -21,8 +25,17 @@ pub(crate) enum Meaning {
     AsItIs,
     /// The relation of this name.
     Relation(Vec<String>),
-    /// A view: its query, and the names of its columns.
-    View(Box<Query>, Vec<String>),
+    /// A view.
+    View(View),
+}
+
+/// A view that a name means.
+pub(crate) struct View {
+    pub(crate) query: Box<Query>,
+    /// The names of its columns.
+    pub(crate) columns: Vec<String>,
+    /// Bytes of its text.
+    pub(crate) bytes: usize,
 }
 
 /// Replaces the relations of a statement by what `meaning` says of their names, given in parts and folded. Names that WITH
@@ -46,7 +59,7 @@ pub(crate) fn resolve(
 /// # Errors
 /// As there.
 pub(crate) fn resolve_ast(ast: &mut Ast, meaning: &mut dyn FnMut(&[String]) -> Result<Meaning>) -> Result<()> {
-    let mut resolver = Resolver { scopes: Vec::new(), meaning, views: 0, prefixes: Vec::new() };
+    let mut resolver = Resolver { scopes: Vec::new(), meaning, views: 0, bytes: 0, depth: 0, prefixes: Vec::new() };
     if let ControlFlow::Break(error) = ast.visit(&mut resolver) {
         return Err(error);
     }
@@ -85,6 +98,10 @@ struct Resolver<'a> {
     scopes: Vec<Scope>,
     meaning: &'a mut dyn FnMut(&[String]) -> Result<Meaning>,
     views: usize,
+    /// Bytes of their texts.
+    bytes: usize,
+    /// Expressions, queries and tables that what is visited now is within.
+    depth: usize,
     /// Qualified names of relations that columns may begin with and that have no such name any more.
     prefixes: Vec<Vec<String>>,
 }
@@ -131,10 +148,12 @@ impl Resolver<'_> {
                 }
                 *name = object_name(relation);
             }
-            Meaning::View(query, columns) => {
+            Meaning::View(View { query, columns, bytes }) => {
                 self.views += 1;
-                if self.views > MOST_VIEWS {
-                    let message = format!("a statement names at most {MOST_VIEWS} views");
+                self.bytes += bytes;
+                if self.views > MOST_VIEWS || self.bytes > MOST_VIEW_BYTES {
+                    let most = MOST_VIEW_BYTES >> 20;
+                    let message = format!("a statement names at most {MOST_VIEWS} views, of {most} MiB of text");
                     return Err(EngineError::new(ErrorKind::LimitExceeded, message));
                 }
                 let mut names: Vec<String> = columns;
@@ -165,8 +184,32 @@ impl Resolver<'_> {
     }
 }
 
+impl Resolver<'_> {
+    fn enter(&mut self) -> ControlFlow<EngineError> {
+        self.depth += 1;
+        if self.depth <= MOST_NESTED {
+            return ControlFlow::Continue(());
+        }
+        let message = "the statement is too complex: views within views nest too deeply";
+        ControlFlow::Break(EngineError::new(ErrorKind::LimitExceeded, message))
+    }
+
+    fn leave(&mut self) -> ControlFlow<EngineError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
 impl VisitorMut for Resolver<'_> {
     type Break = EngineError;
+
+    fn pre_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<EngineError> {
+        self.enter()
+    }
+
+    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<EngineError> {
+        self.leave()
+    }
 
     fn pre_visit_statement(&mut self, statement: &mut Ast) -> ControlFlow<EngineError> {
         let Ast::Insert(insert) = statement else { return ControlFlow::Continue(()) };
@@ -186,7 +229,7 @@ impl VisitorMut for Resolver<'_> {
         let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
         let visible = if recursive { names.len() } else { 0 };
         self.scopes.push(Scope { names, visible, visited: 0, is_defined });
-        ControlFlow::Continue(())
+        self.enter()
     }
 
     fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<EngineError> {
@@ -197,14 +240,18 @@ impl VisitorMut for Resolver<'_> {
             scope.visited += 1;
             scope.visible = scope.visible.max(scope.visited);
         }
-        ControlFlow::Continue(())
+        self.leave()
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<EngineError> {
         match self.factor(factor) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(()) => self.enter(),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+
+    fn post_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<EngineError> {
+        self.leave()
     }
 }
 
@@ -252,7 +299,7 @@ mod tests {
             Ok(match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                 ["v"] | ["public", "v"] => {
                     let Ast::Query(query) = *parse_ast("SELECT a, b FROM public.t") else { unreachable!() };
-                    Meaning::View(query, vec!["x".to_owned(), "y".to_owned()])
+                    Meaning::View(View { query, columns: vec!["x".to_owned(), "y".to_owned()], bytes: 0 })
                 }
                 [one] => Meaning::Relation(vec!["public".to_owned(), (*one).to_owned()]),
                 ["db", schema, table] => Meaning::Relation(vec![(*schema).to_owned(), (*table).to_owned()]),
@@ -300,5 +347,22 @@ mod tests {
             r#"SELECT s.k FROM (SELECT a, b FROM public.t) AS s ("k", "y") JOIN "public"."t" ON t.a = s.k"#
         );
         assert_eq!(resolved("WITH v AS (SELECT 1) SELECT * FROM v"), "WITH v AS (SELECT 1) SELECT * FROM v");
+    }
+    #[test]
+    fn views_that_name_too_much_are_refused() {
+        for bytes in [0, 1 << 20] {
+            let mut statement = parse("SELECT a FROM v").unwrap().remove(0).into_parsed();
+            let mut names = 0;
+            let mut endless = |_: &[String]| {
+                names += 1;
+                let DfStatement::Statement(ast) = parse("SELECT a FROM v").unwrap().remove(0).into_parsed() else {
+                    unreachable!()
+                };
+                let Ast::Query(query) = *ast else { unreachable!() };
+                Ok(Meaning::View(View { query, columns: vec!["a".to_owned()], bytes }))
+            };
+            assert_eq!(resolve(&mut statement, &mut endless).unwrap_err().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(names, if bytes == 0 { MOST_VIEWS + 1 } else { 5 });
+        }
     }
 }

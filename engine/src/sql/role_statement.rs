@@ -59,18 +59,40 @@ pub(crate) struct RoleOptions {
     pub(crate) admins: Vec<RoleName>,
 }
 
+/// A table or a sequence as a statement names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedTable {
+    /// The schema that is written before it.
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+}
+
+impl NamedTable {
+    /// The name under which it is kept: with its schema, where that is not public.
+    pub(crate) fn kept_name(&self) -> String {
+        match &self.schema {
+            Some(schema) if schema != "public" => format!("{schema}.{}", self.table),
+            _ => self.table.clone(),
+        }
+    }
+}
+
 /// What privileges are granted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GrantTarget {
     /// These tables.
-    Tables(Vec<String>),
-    /// `ALL TABLES IN SCHEMA public`.
-    AllTables,
-    /// `SCHEMA public`.
-    Schema,
+    Tables(Vec<NamedTable>),
+    /// These sequences.
+    Sequences(Vec<NamedTable>),
+    /// `ALL TABLES IN SCHEMA …`, of these schemas.
+    AllTables(Vec<String>),
+    /// `ALL SEQUENCES IN SCHEMA …`.
+    AllSequences(Vec<String>),
+    /// `SCHEMA …`.
+    Schemas(Vec<String>),
     /// `DATABASE …`, of which there is one.
     Database,
-    /// `ALL SEQUENCES IN SCHEMA public` and its like: kinds of things of which there are none.
+    /// `ALL FUNCTIONS IN SCHEMA public` and its like: kinds of things of which there are none.
     NoThings,
 }
 

@@ -7,16 +7,23 @@ use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, Statement as Ast};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::error::{EngineError, ErrorKind, Result, type_names};
+use crate::error::{Result, type_names};
+use crate::sql::alter_sequence::{self, AlterSequence};
 use crate::sql::dialect::ZxqDialect;
 use crate::sql::role_statement::{self, RoleStatement};
+use crate::sql::set_schema::{self, SetSchema};
 use crate::sql::syntax_error::{self, expected};
-use crate::sql::{columns_without_types, depth, select_into, sequence_options, table_command, text_literals};
+use crate::sql::{
+    budget, columns_without_types, depth, explain_options, select_into, sequence_options, table_command, text_literals,
+};
 
 #[cfg(test)]
 mod tests;
+mod text_index;
+
+use text_index::TextIndex;
 
 /// How deeply expressions may nest. The parser grows its stack, so this only stops absurd text.
 const RECURSION_LIMIT: usize = 300;
@@ -50,14 +57,14 @@ pub enum StatementKind {
     DropTable,
     /// `ALTER TABLE`.
     AlterTable,
+    /// `ALTER SEQUENCE`.
+    AlterSequence,
+    /// `ALTER TABLE … SET SCHEMA`, also of views and sequences.
+    SetSchema,
     /// `CREATE VIEW`.
     CreateView,
     /// `DROP VIEW`.
     DropView,
-    /// `CREATE INDEX`.
-    CreateIndex,
-    /// `DROP INDEX`.
-    DropIndex,
     /// `CALL`.
     Call,
     /// `SET`, every form but `SET TRANSACTION` and its like.
@@ -70,7 +77,7 @@ pub enum StatementKind {
     Describe,
     /// `CREATE ROLE`, `GRANT` and all others about roles and privileges.
     Role,
-    /// Anything else that parses: what the server does by itself, and what zxq refuses.
+    /// Anything else that parses: indexes, comments and other objects, what the server does by itself, and what zxq refuses.
     Other,
 }
 
@@ -80,7 +87,16 @@ pub struct Statement {
     parsed: DfStatement,
     text: String,
     kind: StatementKind,
-    role: Option<Box<RoleStatement>>,
+    own: Own,
+}
+
+/// What is read here, since the library's parser does not know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Own {
+    Nothing,
+    Role(Box<RoleStatement>),
+    AlterSequence(Box<AlterSequence>),
+    SetSchema(Box<SetSchema>),
 }
 
 impl Statement {
@@ -94,7 +110,8 @@ impl Statement {
         self.kind
     }
 
-    /// What DataFusion's planner takes. It has no roles: for a statement about them this is one that it refuses.
+    /// What DataFusion's planner takes. It lacks roles, ALTER SEQUENCE and SET SCHEMA: for those this is a statement that it
+    /// refuses.
     pub fn parsed(&self) -> &DfStatement {
         &self.parsed
     }
@@ -106,13 +123,13 @@ impl Statement {
 
     /// The same statement with this syntax tree.
     pub(crate) fn with_parsed(&self, parsed: DfStatement) -> Statement {
-        Statement { parsed, text: self.text.clone(), kind: self.kind, role: self.role.clone() }
+        Statement { parsed, text: self.text.clone(), kind: self.kind, own: self.own.clone() }
     }
 
     /// The statement that a query is.
     pub(crate) fn of_query(query: &ast::Query) -> Statement {
         let parsed = DfStatement::Statement(Box::new(Ast::Query(Box::new(query.clone()))));
-        Statement { text: query.to_string(), kind: classify(&parsed), parsed, role: None }
+        Statement { text: query.to_string(), kind: classify(&parsed), parsed, own: Own::Nothing }
     }
 
     /// The syntax tree, unless the statement is one of DataFusion's own (`EXPLAIN`, `COPY … TO 'file'`, `RESET`,
@@ -126,12 +143,26 @@ impl Statement {
 
     /// What it says about roles and privileges, where it is about them.
     pub(crate) fn role(&self) -> Option<&RoleStatement> {
-        self.role.as_deref()
+        match &self.own {
+            Own::Role(role) => Some(role),
+            _ => None,
+        }
     }
 
-    /// True for `EXPLAIN ANALYZE`, which runs the statement it explains.
-    pub fn is_explain_analyze(&self) -> bool {
-        matches!(&self.parsed, DfStatement::Explain(explain) if explain.analyze)
+    /// What it changes of a sequence, where it is `ALTER SEQUENCE`.
+    pub(crate) fn alter_sequence(&self) -> Option<&AlterSequence> {
+        match &self.own {
+            Own::AlterSequence(alter) => Some(alter),
+            _ => None,
+        }
+    }
+
+    /// What goes to which schema, where it is `ALTER … SET SCHEMA`.
+    pub(crate) fn set_schema(&self) -> Option<&SetSchema> {
+        match &self.own {
+            Own::SetSchema(set) => Some(set),
+            _ => None,
+        }
     }
 }
 
@@ -178,12 +209,14 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let tokens =
         Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|e| syntax_error::from_parser(&e.into()))?;
     depth::check(&tokens)?;
-    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
-    let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
-    match parser.peek_token().token {
-        Token::EOF => Ok(expr),
-        _ => Err(expected("end of expression", &parser.peek_token())),
-    }
+    budget::within(tokens.len(), || {
+        let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens).with_recursion_limit(RECURSION_LIMIT);
+        let expr = parser.parse_expr().map_err(|e| syntax_error::from_parser(&e))?;
+        match parser.peek_token().token {
+            Token::EOF => Ok(expr),
+            _ => Err(expected("end of expression", &parser.peek_token())),
+        }
+    })
 }
 
 /// A type as SQL has it in its syntax tree.
@@ -203,19 +236,27 @@ fn push_statement(
 ) -> Result<()> {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Ok(()) };
     let text = index.slice(first.span.start, last.span.end);
-    if let Some(role) = role_statement::parse(&tokens)? {
+    let own = if let Some(role) = role_statement::parse(&tokens)? {
+        Some((StatementKind::Role, Own::Role(Box::new(role))))
+    } else if let Some(set) = set_schema::parse(&tokens)? {
+        Some((StatementKind::SetSchema, Own::SetSchema(Box::new(set))))
+    } else {
+        let alter = alter_sequence::parse(&tokens)?;
+        alter.map(|alter| (StatementKind::AlterSequence, Own::AlterSequence(Box::new(alter))))
+    };
+    if let Some((kind, own)) = own {
         let parsed = DfStatement::Statement(Box::new(Ast::Raise(ast::RaiseStatement { value: None })));
-        statements.push(Statement { parsed, text, kind: StatementKind::Role, role: Some(Box::new(role)) });
+        statements.push(Statement { parsed, text, kind, own });
         return Ok(());
     }
     let mut parsed = parse_one(tokens)?;
     select_into::unfold(&mut parsed);
     let kind = classify(&parsed);
-    statements.push(Statement { parsed, text, kind, role: None });
+    statements.push(Statement { parsed, text, kind, own: Own::Nothing });
     Ok(())
 }
 
-fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
+pub(super) fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
     match tokens.get(position).map(|t| &t.token) {
         Some(Token::Word(word)) => Some(word.keyword),
         _ => None,
@@ -224,15 +265,19 @@ fn keyword_at(tokens: &[TokenWithSpan], position: usize) -> Option<Keyword> {
 
 /// Parses the tokens of one statement: through DataFusion's parser where the statement may be one of its own, and
 /// straight through sqlparser otherwise.
-fn parse_one(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
+fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     depth::check(&tokens)?;
+    budget::within(tokens.len(), || parse_checked(tokens))
+}
+
+fn parse_checked(mut tokens: Vec<TokenWithSpan>) -> Result<DfStatement> {
     refuse_reserved(&tokens)?;
     table_command::unfold(&mut tokens);
     columns_without_types::unfold(&mut tokens);
     sequence_options::order(&mut tokens);
     match keyword_at(&tokens, 0) {
         Some(Keyword::EXPLAIN) => {
-            unfold_explain_options(&mut tokens)?;
+            explain_options::unfold(&mut tokens)?;
             if keyword_at(&tokens, 1) == Some(Keyword::COPY) {
                 return Err(expected("a query or INSERT after EXPLAIN", &tokens[1]));
             }
@@ -310,76 +355,8 @@ fn copies_to_file(tokens: &[TokenWithSpan]) -> bool {
     })
 }
 
-fn bare_word(text: &str, keyword: Keyword) -> Word {
+pub(super) fn bare_word(text: &str, keyword: Keyword) -> Word {
     Word { value: text.to_owned(), quote_style: None, keyword }
-}
-
-/// The format that `EXPLAIN (FORMAT json)` has in the syntax tree. DataFusion never plans it.
-pub(crate) const EXPLAIN_AS_JSON: &str = "json";
-
-/// Turns PostgreSQL's `EXPLAIN (ANALYZE, VERBOSE off, FORMAT text) …` into the `EXPLAIN ANALYZE …` that DataFusion
-/// parses. Options about what PostgreSQL measures (BUFFERS, COSTS, TIMING, …) change nothing here and are dropped.
-fn unfold_explain_options(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
-    if tokens.get(1).map(|t| &t.token) != Some(&Token::LParen) {
-        return Ok(());
-    }
-    // `EXPLAIN (SELECT …)` is a query in parentheses.
-    if matches!(keyword_at(tokens, 2), Some(Keyword::SELECT | Keyword::WITH | Keyword::VALUES) | None) {
-        return Ok(());
-    }
-    let Some(end) = tokens.iter().position(|t| t.token == Token::RParen) else { return Ok(()) };
-    let (mut analyze, mut verbose, mut json) = (None, None, false);
-    let mut of_running = Vec::new();
-    for option in tokens[2..end].split(|t| t.token == Token::Comma) {
-        let Some(name) = option.first() else { return Err(expected("an EXPLAIN option", &tokens[end])) };
-        let value = option.get(1).map(|t| t.token.to_string().trim_matches('\'').to_ascii_lowercase());
-        let on = match value.as_deref() {
-            None | Some("on" | "true" | "1") => true,
-            Some("off" | "false" | "0" | "none") => false,
-            Some(_) if name.token.to_string().eq_ignore_ascii_case("format") => true,
-            Some(_) => return Err(expected("on or off", option.last().unwrap_or(name))),
-        };
-        let word = |text: &str, keyword| Some(TokenWithSpan::new(Token::Word(bare_word(text, keyword)), name.span));
-        match name.token.to_string().to_ascii_lowercase().as_str() {
-            "analyze" => analyze = word("ANALYZE", Keyword::ANALYZE).filter(|_| on),
-            "verbose" => verbose = word("VERBOSE", Keyword::VERBOSE).filter(|_| on),
-            which @ ("timing" | "wal") if on => of_running.push(which.to_owned()),
-            "buffers" | "costs" | "timing" | "summary" | "settings" | "wal" | "memory" | "serialize"
-            | "generic_plan" => {}
-            "format" => json = explain_format(value.as_deref().unwrap_or("text"))?,
-            _ => return Err(expected("an EXPLAIN option such as ANALYZE or VERBOSE", name)),
-        }
-    }
-    if let (None, Some(option)) = (&analyze, of_running.first()) {
-        let message = format!("EXPLAIN option {} requires ANALYZE", option.to_uppercase());
-        return Err(EngineError::new(ErrorKind::InvalidParameter, message));
-    }
-    let span = tokens[1].span;
-    let format = json.then(|| {
-        [("FORMAT", Keyword::FORMAT), (EXPLAIN_AS_JSON, Keyword::JSON)]
-            .map(|(text, keyword)| TokenWithSpan::new(Token::Word(bare_word(text, keyword)), span))
-    });
-    // A plan in JSON has everything that there is to say.
-    let verbose = verbose.filter(|_| !json);
-    tokens.splice(1..=end, analyze.into_iter().chain(verbose).chain(format.into_iter().flatten()));
-    Ok(())
-}
-
-/// True for JSON, false for text.
-fn explain_format(format: &str) -> Result<bool> {
-    match format {
-        "text" => Ok(false),
-        "json" => Ok(true),
-        "xml" | "yaml" => Err(EngineError::new(
-            ErrorKind::FeatureNotSupported,
-            format!("EXPLAIN with the format {format} is not supported"),
-        )
-        .with_hint("Use the format text or json")),
-        _ => Err(EngineError::new(
-            ErrorKind::InvalidParameter,
-            format!("unrecognized value for EXPLAIN option \"format\": \"{format}\""),
-        )),
-    }
 }
 
 fn classify(statement: &DfStatement) -> StatementKind {
@@ -403,11 +380,9 @@ fn classify_ast(ast: &Ast) -> StatementKind {
         Ast::CreateTable(_) => StatementKind::CreateTable,
         Ast::AlterTable(_) => StatementKind::AlterTable,
         Ast::CreateView(_) => StatementKind::CreateView,
-        Ast::CreateIndex(_) => StatementKind::CreateIndex,
         Ast::Drop { object_type, .. } => match object_type {
             ObjectType::Table => StatementKind::DropTable,
             ObjectType::View => StatementKind::DropView,
-            ObjectType::Index => StatementKind::DropIndex,
             _ => StatementKind::Other,
         },
         Ast::Call(_) => StatementKind::Call,
@@ -440,42 +415,5 @@ fn classify_query(query: &ast::Query) -> StatementKind {
         ast::SetExpr::Delete(_) => StatementKind::Delete,
         ast::SetExpr::Merge(_) => StatementKind::Merge,
         _ => StatementKind::Query,
-    }
-}
-
-/// Finds the text between two token locations, which count characters. Locations must be asked for in order: the
-/// text is walked once, however many statements it holds.
-struct TextIndex<'a> {
-    rest: std::iter::Peekable<std::str::CharIndices<'a>>,
-    text: &'a str,
-    line: u64,
-    column: u64,
-}
-
-impl<'a> TextIndex<'a> {
-    fn new(text: &'a str) -> Self {
-        TextIndex { rest: text.char_indices().peekable(), text, line: 1, column: 1 }
-    }
-
-    fn slice(&mut self, start: Location, end: Location) -> String {
-        let from = self.offset(start);
-        let to = self.offset(end);
-        self.text.get(from..to).unwrap_or_default().trim_end().to_owned()
-    }
-
-    fn offset(&mut self, location: Location) -> usize {
-        while let Some((offset, c)) = self.rest.peek().copied() {
-            if (self.line, self.column) >= (location.line, location.column) {
-                return offset;
-            }
-            self.rest.next();
-            if c == '\n' {
-                self.line += 1;
-                self.column = 1;
-            } else {
-                self.column += 1;
-            }
-        }
-        self.text.len()
     }
 }

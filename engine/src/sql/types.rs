@@ -201,7 +201,8 @@ fn custom(name: &str, arguments: &[String]) -> Result<ColumnType> {
         _ => Err(EngineError::new(
             ErrorKind::UndefinedObject,
             format!("type \"{name}\" does not exist; zxq's types are {KNOWN_TYPES}"),
-        )),
+        )
+        .about_name(name)),
     }
 }
 
@@ -319,6 +320,10 @@ pub fn kept_type(field: &Field) -> Option<ColumnType> {
             let named = field.metadata().get(declared::PG_TYPE).map(|declared| declared.to_ascii_uppercase());
             Some(match named.as_deref() {
                 Some(name @ ("UUID" | "JSON" | "JSONB" | "VARCHAR")) if kind.data_type == DataType::Utf8View => {
+                    ColumnType::of(kind.data_type, name)
+                }
+                // Its digits are nothing that anybody declared.
+                Some(name @ "NUMERIC") if matches!(kind.data_type, DataType::Decimal128(..)) => {
                     ColumnType::of(kind.data_type, name)
                 }
                 Some(name) if kind.data_type == DataType::Utf8View => with_length(name).unwrap_or(kind),

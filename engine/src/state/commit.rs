@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
-use zxq_catalog::{CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, Tier};
+use zxq_catalog::{
+    CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, TableState, Tier,
+};
 
 use crate::error::{EngineError, Result};
+use crate::nodes::hot_rows;
 use crate::state::engine::Engine;
 
 /// What commits leave behind in memory.
@@ -14,8 +17,26 @@ use crate::state::engine::Engine;
 pub(crate) struct CommitState {
     /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
     durable_epoch: u64,
-    /// Hot segments retired and still readable by pinned readers, with the epoch that retired them.
-    pub(crate) retired_hot: Vec<(u64, SegmentId)>,
+    /// Hot segments retired and not dropped yet, since readers may hold an epoch that shows them.
+    pub(crate) retired_hot: Vec<RetiredHot>,
+}
+
+/// A hot segment that no snapshot to come shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetiredHot {
+    pub(crate) segment: SegmentId,
+    /// The first epoch that showed it.
+    created: u64,
+    /// The first epoch that did not.
+    retired: u64,
+}
+
+impl RetiredHot {
+    /// True where one of these epochs, ascending, shows it.
+    pub(crate) fn is_shown_in(&self, epochs: &[u64]) -> bool {
+        let first = epochs.partition_point(|epoch| *epoch < self.created);
+        epochs.get(first).is_some_and(|epoch| *epoch < self.retired)
+    }
 }
 
 impl CommitState {
@@ -69,6 +90,7 @@ impl Engine {
             jobs: record.jobs,
             fences: record.fences,
             lineage: record.lineage,
+            hot: self.node.as_ref().map(|_| hot_rows(&next)),
         };
         if let Err(error) = self.catalog.commit(&commit).await {
             if let (Some(node), CatalogError::NotWriter { .. }) = (&self.node, &error) {
@@ -104,12 +126,28 @@ impl Engine {
             let kept: BTreeSet<SegmentId> =
                 after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
             for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
-                state.retired_hot.push((next.epoch, segment.id));
+                let (segment, created) = (segment.id, segment.created_epoch);
+                state.retired_hot.push(RetiredHot { segment, created, retired: next.epoch });
             }
         }
         self.pins.publish(Arc::clone(&next));
+        if let Some(node) = &self.node
+            && hot_came_or_went(current, &next)
+        {
+            node.hot_changed.notify_one();
+        }
         Ok(next)
     }
+}
+
+/// True where a table has rows in hot that had none, or the other way round: readers elsewhere must not wait for the next
+/// heartbeat to learn of it.
+fn hot_came_or_went(before: &Snapshot, after: &Snapshot) -> bool {
+    let has_rows = |table: &TableState| table.tier(Tier::Hot).iter().any(|segment| segment.is_owner());
+    after.tables.iter().any(|(id, table)| match before.tables.get(id) {
+        Some(earlier) if Arc::ptr_eq(&earlier.segments[0], &table.segments[0]) => false,
+        earlier => earlier.is_some_and(|earlier| has_rows(earlier)) != has_rows(table),
+    })
 }
 
 fn is_definition(change: &Change) -> bool {
@@ -130,5 +168,19 @@ pub(crate) fn is_covered(snapshot: &Snapshot, table: TableId, partition: &Partit
     match snapshot.table_by_id(table) {
         None => true,
         Some(state) => state.wal_covered.get(partition).is_some_and(|covered| lsn <= *covered),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_keeps_what_its_epoch_shows_and_nothing_else() {
+        let merged = RetiredHot { segment: 1, created: 5, retired: 8 };
+        let none: [&[u64]; 4] = [&[], &[4], &[8], &[2, 3, 4, 8, 9]];
+        assert!(none.iter().all(|epochs| !merged.is_shown_in(epochs)));
+        let some: [&[u64]; 3] = [&[5], &[7], &[2, 6, 9]];
+        assert!(some.iter().all(|epochs| merged.is_shown_in(epochs)));
     }
 }

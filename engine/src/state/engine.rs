@@ -27,6 +27,7 @@ use crate::state::log_owner::LogOwner;
 use crate::state::memory_share::UserShares;
 use crate::state::pins::{Pin, Pins};
 use crate::state::query_log::QueryLog;
+use crate::state::room::Room;
 use crate::state::row_checkers::RowCheckers;
 use crate::state::statement_queue::StatementQueue;
 use crate::state::unsettled::Unsettled;
@@ -53,6 +54,10 @@ pub struct Engine {
     pub(crate) ingest_gate: tokio::sync::RwLock<()>,
     /// Partitions whose hot segments a move is reading: they are not merged meanwhile.
     pub(crate) sealed: Mutex<HashSet<(TableId, PartitionKey)>>,
+    /// Partitions whose small hot segments somebody is merging: others need not.
+    pub(crate) merging: Mutex<HashSet<(TableId, PartitionKey)>>,
+    /// Who waits for room in hot, and who makes it.
+    pub(crate) room: Arc<Room>,
     pub(crate) segment_ids: SegmentIds,
     pub(crate) checkers: RowCheckers,
     pub(crate) queries: QueryLog,
@@ -125,7 +130,8 @@ impl Engine {
             let mut names: Vec<&str> = snapshot.tables.values().map(|t| t.def.name.as_str()).collect();
             names.sort_unstable();
             let known = if names.is_empty() { "there are no tables yet".to_owned() } else { names.join(", ") };
-            EngineError::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist (tables: {known})"))
+            let message = format!("table \"{name}\" does not exist (tables: {known})");
+            EngineError::new(ErrorKind::UndefinedTable, message).about_name(name)
         })
     }
 
@@ -215,7 +221,7 @@ impl Engine {
         self.node.as_ref().map_or(Ok(()), |node| node.check_write())
     }
 
-    /// The log.
+    /// The write-ahead log, which only a process that writes has.
     pub(crate) fn wal(&self) -> Result<&Arc<Wal>> {
         self.wal.as_ref().ok_or_else(|| EngineError::internal("a reader has no write-ahead log"))
     }

@@ -29,6 +29,7 @@ pub(crate) fn start(engine: &Arc<Engine>) {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
+                () = node.hot_changed.notified() => {}
             }
             let Some(engine) = weak.upgrade() else { return };
             if node.is_lost() {
@@ -70,10 +71,11 @@ impl Node {
     /// Takes over the newest snapshot and, when it is time, says which is the oldest one still read here.
     async fn follow(&self, engine: &Engine, due: bool) -> Result<()> {
         let state = self.catalog.state().await?;
-        self.heard_of(state.writer);
         if state.epoch > engine.snapshot().epoch {
             engine.pins.publish(Arc::new(self.catalog.load().await?));
         }
+        // Afterwards: that rows are in the writer's memory is better said twice than left out.
+        self.heard_of(state.writer);
         if due {
             let begun = Instant::now();
             if self.catalog.renew_reader(engine.pins.oldest(), self.lease).await? {

@@ -1,4 +1,5 @@
-//! Segment ids, reserved from the catalog in blocks so that ingest does not wait for it.
+//! Segment ids, reserved from the catalog in blocks so that ingest does not wait for it. What is left of a block at the end
+//! is not used any more: ids need not be dense.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use datafusion::common::resources_datafusion_err;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use parking_lot::Mutex;
 
-/// At most so many bytes of the pool above it.
+/// A pool for one connection or user, which gives out at most a number of bytes of the pool above it.
 pub(crate) struct MemoryShare {
     /// Whose it is, and which setting says how much: for messages.
     whose: String,

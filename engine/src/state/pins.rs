@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use zxq_catalog::Snapshot;
 
 use crate::error::Result;
@@ -14,9 +16,17 @@ use crate::nodes::Node;
 #[derive(Debug)]
 pub(crate) struct Pins {
     current: ArcSwap<Snapshot>,
-    held: Arc<Mutex<BTreeMap<u64, usize>>>,
+    held: Arc<Held>,
     /// With a shared catalog, what says whether a snapshot is still kept.
     node: Option<Arc<Node>>,
+}
+
+/// The epochs that readers hold, with how many do.
+#[derive(Debug, Default)]
+struct Held {
+    epochs: Mutex<BTreeMap<u64, usize>>,
+    /// The last reader of an epoch is done.
+    ended: Notify,
 }
 
 /// One reader's hold on a snapshot; released when dropped.
@@ -30,7 +40,7 @@ pub(crate) struct Pin {
 #[derive(Debug)]
 struct Hold {
     epoch: u64,
-    held: Arc<Mutex<BTreeMap<u64, usize>>>,
+    held: Arc<Held>,
     /// The node, and its generation when the snapshot was pinned.
     node: Option<(Arc<Node>, u64)>,
 }
@@ -56,17 +66,28 @@ impl Pins {
     /// snapshot but not yet registered.
     pub(crate) fn pin(&self) -> Arc<Pin> {
         let node = self.node.as_ref().map(|node| (Arc::clone(node), node.generation()));
-        let mut held = self.held.lock();
+        let mut held = self.held.epochs.lock();
         let snapshot = self.current.load_full();
         *held.entry(snapshot.epoch).or_insert(0) += 1;
         let hold = Arc::new(Hold { epoch: snapshot.epoch, held: Arc::clone(&self.held), node });
         Arc::new(Pin { snapshot, hold })
     }
 
+    /// The epochs that readers hold now, ascending. Readers to come are at the current one or later: of what is retired by
+    /// then they see nothing.
+    pub(crate) fn held(&self) -> Vec<u64> {
+        self.held.epochs.lock().keys().copied().collect()
+    }
+
+    /// Done when nobody reads some epoch any more that was held before.
+    pub(crate) fn ended(&self) -> Notified<'_> {
+        self.held.ended.notified()
+    }
+
     /// The oldest epoch that any present or future reader can be at: a segment retired at or before it is invisible
     /// to all of them.
     pub(crate) fn oldest(&self) -> u64 {
-        let held = self.held.lock();
+        let held = self.held.epochs.lock();
         let current = self.current.load().epoch;
         held.keys().next().map_or(current, |oldest| (*oldest).min(current))
     }
@@ -93,12 +114,36 @@ impl Pin {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut held = self.held.lock();
+        let mut held = self.held.epochs.lock();
         if let Some(count) = held.get_mut(&self.epoch) {
             *count -= 1;
             if *count == 0 {
                 held.remove(&self.epoch);
+                drop(held);
+                self.held.ended.notify_waiters();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_the_last_reader_of_an_epoch_is_done() {
+        let pins = Pins::new(Snapshot { epoch: 3, ..Snapshot::default() }, None);
+        let (one, other) = (pins.pin(), pins.pin());
+        pins.publish(Arc::new(Snapshot { epoch: 5, ..Snapshot::default() }));
+        let newer = pins.pin();
+        assert_eq!((pins.held(), pins.oldest()), (vec![3, 5], 3));
+        let mut ended = std::pin::pin!(pins.ended());
+        drop(one);
+        assert!(futures::poll!(ended.as_mut()).is_pending(), "another reader is still there");
+        drop(other);
+        ended.await;
+        assert_eq!(pins.held(), [5]);
+        drop(newer);
+        assert_eq!((pins.held(), pins.oldest()), (vec![], 5));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct QueryEntry {
 }
 
 /// The part of a text that is remembered.
-fn shortened(sql: &str) -> &str {
+pub(crate) fn shortened(sql: &str) -> &str {
     if sql.len() <= TEXT_CHARS {
         return sql;
     }

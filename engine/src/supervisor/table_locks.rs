@@ -36,6 +36,11 @@ impl TableLocks {
         lock.read_owned().await
     }
 
+    /// As [`TableLocks::use_table`], if it can be had at once: nobody changes the table, or waits to.
+    pub(crate) fn try_use_table(&self, table: TableId) -> Option<OwnedRwLockReadGuard<()>> {
+        self.of(table).definition.try_read_owned().ok()
+    }
+
     /// Nobody loads into the table, moves it or changes it while the guard is held.
     pub(crate) async fn change_table(&self, table: TableId) -> OwnedRwLockWriteGuard<()> {
         let lock = self.of(table).definition;
@@ -77,6 +82,7 @@ mod tests {
         drop(first);
         assert!(futures::poll!(&mut change).is_pending());
         assert!(locks.try_change_table(1).is_none());
+        assert!(locks.try_use_table(1).is_none(), "who waits to change it comes first");
         drop(second);
         let changing = change.await;
         assert!(futures::poll!(Box::pin(locks.use_table(1))).is_pending());

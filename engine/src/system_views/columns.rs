@@ -22,6 +22,8 @@ pub(super) fn time(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
+/// Shares and ratios, to three digits: more would say nothing.
 pub(super) fn share(values: impl IntoIterator<Item = Option<f64>>) -> ArrayRef {
-    Arc::new(values.into_iter().collect::<Float64Array>())
+    let rounded = values.into_iter().map(|value| value.map(|share| (share * 1_000.0).round() / 1_000.0));
+    Arc::new(rounded.collect::<Float64Array>())
 }

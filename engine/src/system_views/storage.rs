@@ -36,6 +36,10 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
     let partitions = |state: &TableState| {
         state.owners().map(|s| &s.partition).collect::<std::collections::BTreeSet<_>>().len() as u64
     };
+    let definition = |state: &TableState| {
+        let schema = snapshot.own_schema(&state.def.name).map(|(schema, _)| schema);
+        crate::sql::show_create_table(&state.def, schema)
+    };
     Ok(RecordBatch::try_new(
         schema,
         vec![
@@ -49,7 +53,7 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
             number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
             text(states.iter().map(|s| Some(s.def.storage_name()))),
             text(states.iter().map(|s| Some(ColdFormat::of(&s.def).name()))),
-            text(states.iter().map(|s| Some(crate::sql::show_create_table(&s.def)))),
+            text(states.iter().map(|s| Some(definition(s)))),
         ],
     )?)
 }
@@ -170,20 +174,23 @@ pub(super) const TIERS: &[(&str, ColumnKind)] = &[
     ("segments", ColumnKind::Number),
     ("rows", ColumnKind::Number),
     ("replica_rows", ColumnKind::Number),
+    // Of its segments, as in the other views: these add up.
     ("bytes", ColumnKind::Number),
+    // What the store takes, with its own files, rows of open transactions and what is not collected yet.
+    ("store_bytes", ColumnKind::Number),
     ("limit_bytes", ColumnKind::Number),
     ("used_share", ColumnKind::Share),
 ];
 
 pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
     let snapshot = engine.snapshot();
-    let mut bytes = Vec::with_capacity(3);
+    let mut taken = Vec::with_capacity(3);
     for tier in Tier::ALL {
-        bytes.push(engine.store(tier).bytes_used().await?);
+        taken.push(engine.store(tier).bytes_used().await?);
     }
     let of = |tier: Tier| snapshot.tables.values().flat_map(move |state| state.tier(tier).iter());
     let limit = |tier: Tier| (tier == Tier::Hot).then_some(engine.config.hot.memory_limit_bytes);
-    let used = |tier: Tier| limit(tier).map(|limit| bytes[tier.index()] as f64 / limit.max(1) as f64);
+    let used = |tier: Tier| limit(tier).map(|limit| taken[tier.index()] as f64 / limit.max(1) as f64);
     let tables = |tier: Tier| snapshot.tables.values().filter(|t| !t.tier(tier).is_empty()).count() as u64;
     let rows = |tier: Tier, owner: bool| of(tier).filter(|s| s.is_owner() == owner).map(|s| s.rows).sum::<u64>();
     Ok(RecordBatch::try_new(
@@ -195,7 +202,8 @@ pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
             number(Tier::ALL.map(|t| Some(of(t).count() as u64))),
             number(Tier::ALL.map(|t| Some(rows(t, true)))),
             number(Tier::ALL.map(|t| Some(rows(t, false)))),
-            number(bytes.iter().copied().map(Some)),
+            number(Tier::ALL.map(|t| Some(of(t).map(|s| s.bytes).sum()))),
+            number(taken.iter().copied().map(Some)),
             number(Tier::ALL.map(limit)),
             share(Tier::ALL.map(used)),
         ],

@@ -33,7 +33,7 @@ pub(crate) enum Json<'a> {
 
 /// What a value begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum JsonKind {
     Null,
     Boolean,
     Number,
@@ -42,29 +42,29 @@ pub(crate) enum Kind {
     Object,
 }
 
-impl Kind {
+impl JsonKind {
     /// As `json_typeof` says it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::Null => "null",
-            Kind::Boolean => "boolean",
-            Kind::Number => "number",
-            Kind::String => "string",
-            Kind::Array => "array",
-            Kind::Object => "object",
+            JsonKind::Null => "null",
+            JsonKind::Boolean => "boolean",
+            JsonKind::Number => "number",
+            JsonKind::String => "string",
+            JsonKind::Array => "array",
+            JsonKind::Object => "object",
         }
     }
 }
 
 /// The kind of a JSON text.
-pub(crate) fn kind(json: &str) -> Kind {
+pub(crate) fn kind(json: &str) -> JsonKind {
     match json.trim_start().bytes().next() {
-        Some(b'{') => Kind::Object,
-        Some(b'[') => Kind::Array,
-        Some(b'"') => Kind::String,
-        Some(b't' | b'f') => Kind::Boolean,
-        Some(b'n') | None => Kind::Null,
-        Some(_) => Kind::Number,
+        Some(b'{') => JsonKind::Object,
+        Some(b'[') => JsonKind::Array,
+        Some(b'"') => JsonKind::String,
+        Some(b't' | b'f') => JsonKind::Boolean,
+        Some(b'n') | None => JsonKind::Null,
+        Some(_) => JsonKind::Number,
     }
 }
 
@@ -142,8 +142,8 @@ pub(crate) fn at_path<'a, 'p>(json: &'a str, path: impl IntoIterator<Item = &'p 
     let mut value = json.trim();
     for step in path {
         value = match kind(value) {
-            Kind::Object => member(value, step)?,
-            Kind::Array => element(value, step.trim().parse().ok()?)?,
+            JsonKind::Object => member(value, step)?,
+            JsonKind::Array => element(value, step.trim().parse().ok()?)?,
             _ => return None,
         };
     }
@@ -153,8 +153,8 @@ pub(crate) fn at_path<'a, 'p>(json: &'a str, path: impl IntoIterator<Item = &'p 
 /// A value as text: strings without quotes and escapes, `null` as none, all else as it is written.
 pub(crate) fn as_text(json: &str) -> Option<Cow<'_, str>> {
     match kind(json) {
-        Kind::Null => None,
-        Kind::String => Scanner { text: json, at: 0 }.string(),
+        JsonKind::Null => None,
+        JsonKind::String => Scanner { text: json, at: 0 }.string(),
         _ => Some(Cow::Borrowed(json)),
     }
 }

@@ -1,12 +1,12 @@
 //! Bulk loads: files or a stream, checked and cut into segments, straight into the tier their age asks for.
 //!
-//! [`gather`] sorts rows by partition and writes them out.
+//! [`incoming`] is where rows come from, [`gather`] sorts them by partition and writes them out; [`of_query`] takes the rows of
+//! an `INSERT … SELECT` or `CREATE TABLE AS`, [`within_transaction`] those of a load that is part of a transaction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 use zxq_catalog::roles::RoleId;
 use zxq_catalog::{Change, Job, JobKind, JobPhase, Segment, TableDef, Tier};
@@ -16,16 +16,21 @@ use crate::error::{EngineError, ErrorKind, Result};
 use crate::jobs::caught::caught;
 use crate::load::ReadOptions;
 use crate::load::csv_options::CsvOptions;
-use crate::load::inputs::{Inputs, LoadProgress, LoadSource, Read};
+use crate::load::inputs::{Inputs, LoadProgress, LoadSource};
 use crate::state::engine::Engine;
 use crate::supervisor::JobHandle;
 use crate::supervisor::control::JobControl;
 use crate::write::ingest::HotRows;
 
 mod gather;
+mod incoming;
+mod of_query;
 mod within_transaction;
 
 use gather::Gather;
+use incoming::{Incoming, Source};
+
+pub(crate) use incoming::QueryRows;
 
 /// What to load into which table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +47,8 @@ pub struct LoadRequest {
     pub create: bool,
     /// How a table that is created is laid out: `time_column`, `partition_by`, … by name, as in `CREATE TABLE … WITH`.
     pub layout: BTreeMap<String, String>,
-    /// How CSV text is read, by the names of [`CSV_OPTIONS`](crate::CSV_OPTIONS), and `types`: columns of a table that is
-    /// created with the types they get, as in `CREATE TABLE`.
+    /// How CSV text is read: `delimiter`, `quote`, `null_text`, `header` and `date_format`; and `types`: columns of a table that
+    /// is created with the types they get, as in `CREATE TABLE`.
     pub reading: BTreeMap<String, String>,
     /// The role that owns a table that is created; `None` for superusers together.
     pub owner: Option<RoleId>,
@@ -80,7 +85,7 @@ pub struct LoadReport {
     pub segments: usize,
     /// How long it took.
     pub elapsed: Duration,
-    /// The load made the table, which has no date to be partitioned by.
+    /// The load made the table, which is not partitioned by a date.
     pub undated: bool,
     /// Times had digits beyond the microsecond, which were cut.
     pub digits_cut: bool,
@@ -91,7 +96,7 @@ impl LoadReport {
     pub fn notices(&self, table: &str) -> Vec<String> {
         let undated = self.undated.then(|| {
             format!(
-                "{table} has no date to be partitioned by: all its rows are one partition, which never ages; name a DATE \
+                "{table} is not partitioned by a date: all its rows are one partition, which never ages; name a DATE \
                  column with partition_by (zxq load --partition-by)"
             )
         });
@@ -161,19 +166,30 @@ impl Engine {
         // Nobody knows a table that is not there yet; whoever gives the load up has to be able to drop it.
         let used = if is_new { None } else { Some(control.wait(self.locks.use_table(table.id)).await?) };
         let table = if is_new { table } else { Arc::clone(&self.own_table_by_id(table.id)?.def) };
-        let job = Job::begin(JobKind::Load, table.id, request.tier.unwrap_or(Tier::Cold), self.now_us());
+        let target = Target { table, is_new, tier: request.tier };
+        let report = self.run_load(&target, used, Source::Inputs(inputs), progress, control).await?;
+        Ok(LoadReport { elapsed: started.elapsed(), ..report })
+    }
+
+    /// A load whose table is found and whose source is open: all of its rows become visible, or nothing of it is left.
+    async fn run_load(
+        self: &Arc<Self>,
+        target: &Target,
+        used: Option<OwnedRwLockReadGuard<()>>,
+        source: Source,
+        progress: &watch::Sender<LoadProgress>,
+        control: &JobControl,
+    ) -> Result<LoadReport> {
+        let job = Job::begin(JobKind::Load, target.table.id, target.tier.unwrap_or(Tier::Cold), self.now_us());
         let mut load = Load { job, tables: Vec::new(), guards: Vec::from_iter(used), digits_cut: false };
         let loaded = match self.catalog.put_job(&load.job).await {
-            Ok(()) => caught(self.load_into(&table, is_new, &request, inputs, &mut load, progress, control)).await,
+            Ok(()) => caught(self.load_into(target, source, &mut load, progress, control)).await,
             Err(error) => Err(error.into()),
         };
-        match loaded {
-            Ok(report) => Ok(LoadReport { elapsed: started.elapsed(), ..report }),
-            Err(error) => {
-                self.give_up(&load.job, &error).await;
-                Err(error)
-            }
+        if let Err(error) = &loaded {
+            self.give_up(&load.job, error).await;
         }
+        loaded
     }
 
     /// Opens the sources and finds the table, or what a table of their columns would be.
@@ -225,33 +241,38 @@ impl Engine {
         Ok(Opened { inputs, table, is_new })
     }
 
-    #[allow(clippy::too_many_arguments)]
     async fn load_into(
         self: &Arc<Self>,
-        table: &Arc<TableDef>,
-        is_new: bool,
-        request: &LoadRequest,
-        inputs: Inputs,
+        target: &Target,
+        source: Source,
         load: &mut Load,
         progress: &watch::Sender<LoadProgress>,
         control: &JobControl,
     ) -> Result<LoadReport> {
+        let Target { table, is_new, tier } = target;
+        let is_new = *is_new;
         if is_new {
             self.create_for(table, load, control).await?;
         }
         load.tables.push(Arc::clone(table));
-        let names = inputs.names();
+        let names = source.names();
         let checker = match self.snapshot().table_by_id(table.id) {
             Some(state) => self.numbering_checker(state)?,
             None => self.checkers.of(table)?,
         };
-        let mut batches = inputs.read(Arc::clone(table), checker, self.now_us());
-        let mut rows = Gather::new(self, table, request.tier, &load.job.id);
+        let mut incoming = source.read(table, checker, self.now_us());
+        let mut rows = Gather::new(self, table, *tier, &load.job.id);
+        if incoming.is_of_query() {
+            rows.gather_at_most(self.statement_share());
+        }
         let mut rejects: Option<Gather> = None;
-        let read = self.read_all(&mut batches, &mut rows, &mut rejects, load, progress, control).await;
+        let read = self.read_all(&mut incoming, &mut rows, &mut rejects, load, progress, control).await;
         let gathered = match read {
             Ok(()) => {
-                let in_hot = rows.fits_in_hot() && rejects.as_ref().is_none_or(Gather::fits_in_hot);
+                // The snapshot of a query keeps what leaves hot: it does not wait for room.
+                let used = if incoming.is_of_query() { self.hot.used() } else { 0 };
+                let room = self.hot.limit().saturating_sub(used);
+                let in_hot = rows.fits_in_hot(room) && rejects.as_ref().is_none_or(|rejects| rejects.fits_in_hot(room));
                 let rows = rows.finish(in_hot).await;
                 let rejects = match rejects {
                     Some(rejects) => Some(rejects.finish(in_hot).await),
@@ -314,17 +335,17 @@ impl Engine {
     /// Takes in all that is read.
     async fn read_all(
         self: &Arc<Self>,
-        batches: &mut Receiver<Result<Read>>,
+        incoming: &mut Incoming,
         rows: &mut Gather,
         rejects: &mut Option<Gather>,
         load: &mut Load,
         progress: &watch::Sender<LoadProgress>,
         control: &JobControl,
     ) -> Result<()> {
-        while let Some(read) = control.wait(batches.recv()).await? {
-            let read = read?;
+        while let Some(read) = control.stoppable(incoming.next()).await? {
             load.digits_cut |= read.digits_cut;
             rows.add(&read.rows)?;
+            incoming.count(rows);
             rows.write_overflow().await?;
             if let Some(rejected) = read.rejected {
                 let rejects = match rejects {
@@ -379,6 +400,15 @@ impl Engine {
         self.catalog.put_job(&load.job).await?;
         self.create_prepared(table, control).await
     }
+}
+
+/// Where the rows of a load go.
+struct Target {
+    table: Arc<TableDef>,
+    /// There is no such table yet.
+    is_new: bool,
+    /// `None` places each partition by its age.
+    tier: Option<Tier>,
 }
 
 /// Sources that are open, and where their rows go.

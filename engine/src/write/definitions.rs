@@ -34,8 +34,13 @@ impl Engine {
     /// As [`Engine::create_table`].
     pub(crate) async fn prepare_table(self: &Arc<Self>, mut def: TableDef) -> Result<Arc<TableDef>> {
         self.check_write()?;
-        if self.snapshot().table(&def.name).is_some() {
-            return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
+        let there = self.snapshot().table(&def.name).map(|state| state.def.id);
+        if let Some(there) = there {
+            // It may be what a failed statement had made, and could not take back yet.
+            self.settle_table(there).await;
+            if self.snapshot().table(&def.name).is_some() {
+                return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
+            }
         }
         self.config.cold.format.record(&mut def);
         def.id = self.catalog.reserve_table_id().await?;

@@ -11,10 +11,17 @@ use futures::TryStreamExt;
 
 use crate::error::Result;
 
-/// Rows, and the memory that is counted for them until they are dropped.
+/// Rows, and the memory that is counted for them until it is dropped.
 pub(crate) struct Gathered {
     pub(crate) batches: Vec<RecordBatch>,
-    _memory: MemoryReservation,
+    pub(crate) memory: MemoryReservation,
+}
+
+/// The rows of a statement, or as many of them as are gathered.
+pub(crate) enum Beginning {
+    All(Gathered),
+    /// There may be more.
+    Some(Gathered, SendableRecordBatchStream),
 }
 
 /// Reads all rows.
@@ -26,15 +33,49 @@ pub(crate) async fn gather(
     pool: &Arc<dyn MemoryPool>,
     what: &str,
 ) -> Result<Gathered> {
-    let memory = MemoryConsumer::new(format!("rows of {what}")).register(pool);
-    let mut seen = HashSet::new();
-    let mut batches = Vec::new();
+    let mut gathering = Gathering::new(pool, what);
     while let Some(batch) = rows.try_next().await? {
-        let bytes = batch.columns().iter().map(|column| new_bytes(&column.to_data(), &mut seen)).sum();
-        memory.try_grow(bytes)?;
-        batches.push(batch);
+        gathering.add(batch)?;
     }
-    Ok(Gathered { batches, _memory: memory })
+    Ok(gathering.gathered)
+}
+
+/// Reads rows until they take `most` bytes, or more than statements may have.
+///
+/// # Errors
+/// What the stream says.
+pub(crate) async fn gather_up_to(
+    most: usize,
+    mut rows: SendableRecordBatchStream,
+    pool: &Arc<dyn MemoryPool>,
+    what: &str,
+) -> Result<Beginning> {
+    let mut gathering = Gathering::new(pool, what);
+    while let Some(batch) = rows.try_next().await? {
+        if gathering.add(batch).is_err() || gathering.gathered.memory.size() > most {
+            return Ok(Beginning::Some(gathering.gathered, rows));
+        }
+    }
+    Ok(Beginning::All(gathering.gathered))
+}
+
+struct Gathering {
+    gathered: Gathered,
+    seen: HashSet<usize>,
+}
+
+impl Gathering {
+    fn new(pool: &Arc<dyn MemoryPool>, what: &str) -> Self {
+        let memory = MemoryConsumer::new(format!("rows of {what}")).register(pool);
+        Gathering { gathered: Gathered { batches: Vec::new(), memory }, seen: HashSet::new() }
+    }
+
+    /// Takes rows in; an error says that they could not be counted any more.
+    fn add(&mut self, batch: RecordBatch) -> datafusion::error::Result<()> {
+        let bytes = batch.columns().iter().map(|column| new_bytes(&column.to_data(), &mut self.seen)).sum();
+        self.gathered.batches.push(batch);
+        self.gathered.memory.try_grow(bytes)
+    }
 }
 
 /// Bytes of the buffers that were not seen before: batches are often parts of the same larger ones.
@@ -52,7 +93,7 @@ fn new_bytes(data: &ArrayData, seen: &mut HashSet<usize>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use arrow::array::{Array, Int64Array};
     use arrow::datatypes::{DataType, Field, Schema};
@@ -86,5 +127,25 @@ mod tests {
             gather(stream(vec![batch(10_000), batch(10_000)]), &pool, "INSERT").await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
         assert_eq!(pool.reserved(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_more_is_left_in_the_stream() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100_000));
+        let three = vec![batch(1_000), batch(1_000), batch(1_000)];
+        let all = gather_up_to(50_000, stream(three.clone()), &pool, "INSERT").await.unwrap();
+        assert!(matches!(all, Beginning::All(gathered) if gathered.batches.len() == 3));
+        // At the limit of the statement, and at that of all.
+        let eleven = vec![batch(10_000), batch(10_000), batch(1)];
+        for (most, rows, taken) in [(10_000, three, 2), (1_000_000, eleven, 2)] {
+            let Beginning::Some(gathered, rest) = gather_up_to(most, stream(rows), &pool, "INSERT").await.unwrap()
+            else {
+                panic!("all of it is gathered");
+            };
+            assert_eq!(gathered.batches.len(), taken, "none is lost");
+            assert_eq!(rest.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+            drop(gathered);
+            assert_eq!(pool.reserved(), 0);
+        }
     }
 }

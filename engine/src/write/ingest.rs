@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, TableState, Tier, Value};
-use zxq_providers::hot::HotReservation;
 use zxq_providers::hot::wal::WalEntry;
+use zxq_providers::hot::{HotReservation, allocated_bytes, compact};
 use zxq_providers::{row_hash, sort, stats};
 
 use crate::constraints::RowChecker;
-use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::sequences::{self, SequenceDef};
+use crate::error::{ErrorKind, Result};
+use crate::sql::sequence_def::SequenceDef;
+use crate::sql::sequences;
 use crate::state::engine::Engine;
 use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};
@@ -35,6 +36,13 @@ const MERGE_FAN_IN: usize = 8;
 pub(crate) struct SortedRows {
     pub(crate) partition: PartitionKey,
     pub(crate) rows: RecordBatch,
+}
+
+impl SortedRows {
+    /// Memory that the rows keep.
+    pub(crate) fn bytes(&self) -> u64 {
+        allocated_bytes(std::slice::from_ref(&self.rows))
+    }
 }
 
 /// Rows for hot of one table, checked against its definition as it was.
@@ -136,17 +144,20 @@ impl Engine {
     ) -> Result<Option<IngestReport>> {
         self.check_write()?;
         // Memory is promised before the log is written: what is logged must become visible.
+        // All of it at once: who holds a part of hot and waits for another might wait for somebody who does the same.
+        let wanted = rows.iter().flat_map(|rows| &rows.parts).map(SortedRows::bytes).sum();
+        if rows.iter().all(|rows| rows.parts.is_empty()) {
+            return Ok(Some(IngestReport::default()));
+        }
+        let mut room = control.stoppable(self.make_room(wanted)).await?;
         let mut reserved = Vec::new();
         let mut tables = Vec::with_capacity(rows.len());
         for HotRows { table, parts } in rows {
             for part in parts {
-                let reservation = control.stoppable(self.make_room(part.rows.get_array_memory_size() as u64)).await?;
+                let reservation = room.split(part.bytes());
                 reserved.push((Arc::clone(&table), part, reservation));
             }
             tables.push(table);
-        }
-        if reserved.is_empty() {
-            return Ok(Some(IngestReport::default()));
         }
         let mut prepared = Vec::with_capacity(reserved.len());
         let logged = match self.prepare_all(reserved, source, &mut prepared).await {
@@ -210,7 +221,7 @@ impl Engine {
         drop(finishing);
         for (table, partition) in &touched {
             // The rows are in: that they were not merged is for the next insert to mend.
-            if let Err(error) = self.merge_small(*table, partition).await {
+            if let Err(error) = self.merge_small(*table, partition, false).await {
                 tracing::warn!(%error, table, %partition, "small hot segments could not be merged");
             }
         }
@@ -272,56 +283,68 @@ impl Engine {
         })
     }
 
-    /// Backpressure: waits until hot has room; refuses when it stays full.
-    pub(crate) async fn make_room(&self, wanted: u64) -> Result<HotReservation> {
-        self.collect_hot().await;
-        self.hot.wait_for_space(wanted, self.config.hot.full_wait).await.map_err(|error| {
-            EngineError::from(error).context(
-                "flush hot with CALL zxq.migrate(table, 'warm'), raise hot.memory_limit, or load with --tier warm or cold",
-            )
-        })
-    }
-
-    /// Merges small segments of one partition, so that a trickle of inserts does not become a thousand segments.
+    /// Merges small segments of one partition, so that a trickle of inserts does not become a thousand segments. One does it
+    /// for all: who finds it being done leaves it to whoever does. `beyond_limit`: also where hot has no room for it.
     ///
     /// Only runs of similar size are merged, so each row is copied about log(rows) times.
-    pub(crate) async fn merge_small(&self, table: TableId, partition: &PartitionKey) -> Result<()> {
+    pub(crate) async fn merge_small(&self, table: TableId, partition: &PartitionKey, beyond_limit: bool) -> Result<()> {
+        let Some(_merging) = Merging::begin(self, table, partition) else { return Ok(()) };
+        // What came meanwhile may make another run.
+        while self.merge_one_run(table, partition, beyond_limit).await? {}
+        Ok(())
+    }
+
+    /// Merges one run of small segments; false where there is none, or it is not the time for it.
+    async fn merge_one_run(&self, table: TableId, partition: &PartitionKey, beyond_limit: bool) -> Result<bool> {
         let snapshot = self.snapshot();
-        let Some(state) = snapshot.table_by_id(table) else { return Ok(()) };
+        let Some(state) = snapshot.table_by_id(table) else { return Ok(false) };
         if self.sealed.lock().contains(&(table, partition.clone())) {
-            return Ok(());
+            return Ok(false);
         }
         let owned: Vec<&Arc<Segment>> =
             state.tier(Tier::Hot).iter().filter(|s| s.is_owner() && &s.partition == partition).collect();
-        let Some(chosen) = similar_run(&owned) else { return Ok(()) };
+        let Some(chosen) = similar_run(&owned) else { return Ok(false) };
+        if !beyond_limit && !self.has_room_for_copies(&chosen) {
+            return Ok(false);
+        }
         let mut batches = Vec::with_capacity(chosen.len());
         let mut changes = Vec::with_capacity(chosen.len() + 1);
         let mut lsn = 0;
-        let schema = state.def.schema();
         for segment in &chosen {
-            let Some(data) = self.hot.segment(segment.id) else { return Ok(()) };
-            if data.schema() != &schema {
-                // Written before a column was added: it keeps its own shape until it moves.
-                return Ok(());
-            }
-            batches.extend(data.batches().iter().cloned());
+            let Some(data) = self.hot.segment(segment.id) else { return Ok(false) };
+            // Those that were written before a column was added get what a read would give them.
+            batches.extend(data.rows_of(&state.def)?);
             lsn = lsn.max(hot_lsn(segment));
             changes.push(Change::RetireSegment { table, segment: segment.id });
         }
-        let rows = sort::merge_sorted(&batches, &state.def.sort_by)?;
+        let rows = compact(&sort::merge_sorted(&batches, &state.def.sort_by)?)?;
         let part = SortedRows { partition: partition.clone(), rows };
-        let id = self.segment_ids.next().await?;
         // The merged rows stand beside their sources until those are collected.
-        let reservation = self.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let Some(reservation) = self.room_for_copy(&part, beyond_limit) else { return Ok(false) };
+        let id = self.segment_ids.next().await?;
         let merged = self.insert_hot(&state.def, id, &part, reservation, lsn, "merge")?;
         changes.push(Change::AddSegment(Box::new(merged)));
         match self.commit_hot(&changes).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) => {
-                // Another ingest merged the same segments first; its result stands.
+                // A move or a DROP took the segments first.
                 self.hot.forget(&[id]);
-                if error.kind() == ErrorKind::Internal { Ok(()) } else { Err(error) }
+                if error.kind() == ErrorKind::Internal { Ok(false) } else { Err(error) }
             }
+        }
+    }
+
+    /// Whether copies of these rows fit into hot beside them. Where not, it is time to move rows out, not to copy them.
+    pub(crate) fn has_room_for_copies(&self, segments: &[Arc<Segment>]) -> bool {
+        let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+        self.hot.used().saturating_add(bytes) <= self.hot.limit()
+    }
+
+    /// Memory for rows that stand for others: within hot's limit, unless that may be exceeded.
+    pub(crate) fn room_for_copy(&self, part: &SortedRows, beyond_limit: bool) -> Option<HotReservation> {
+        match beyond_limit {
+            true => Some(self.hot.reserve_always(part.bytes())),
+            false => self.hot.reserve(part.bytes()).ok(),
         }
     }
 
@@ -351,12 +374,33 @@ impl Drop for Seal<'_> {
     }
 }
 
-/// Splits checked rows by partition and sorts each part by the table's sort key.
+/// The one who merges small segments of a partition; another may when it is dropped.
+struct Merging<'a> {
+    engine: &'a Engine,
+    place: (TableId, PartitionKey),
+}
+
+impl<'a> Merging<'a> {
+    /// `None` where somebody does it already.
+    fn begin(engine: &'a Engine, table: TableId, partition: &PartitionKey) -> Option<Self> {
+        let place = (table, partition.clone());
+        engine.merging.lock().insert(place.clone()).then_some(Merging { engine, place })
+    }
+}
+
+impl Drop for Merging<'_> {
+    fn drop(&mut self) {
+        self.engine.merging.lock().remove(&self.place);
+    }
+}
+
+/// Splits checked rows by partition and sorts each part by the table's sort key. Each part has memory of its own: rows of
+/// many partitions that come together share buffers, which each of them would keep.
 pub(crate) fn sort_by_partition(table: &TableDef, batches: &[RecordBatch]) -> Result<Vec<SortedRows>> {
     let mut parts = Vec::new();
     for (partition, batches) in split_all(table, batches)? {
         if let Some(rows) = concat(&batches)? {
-            parts.push(SortedRows { partition, rows: sort::sort_batch(&rows, &table.sort_by)? });
+            parts.push(SortedRows { partition, rows: compact(&sort::sort_batch(&rows, &table.sort_by)?)? });
         }
     }
     Ok(parts)

@@ -1,4 +1,5 @@
-//! `INSERT INTO`: gathers the statement's rows and hands them to ingest as one unit.
+//! `INSERT INTO`: gathers the statement's rows and hands them to ingest as one unit; what is more than a statement gathers is
+//! taken in as a load is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,22 +16,24 @@ use zxq_catalog::TableDef;
 
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
-use crate::write::gathered::gather;
+use crate::write::bulk_load::QueryRows;
+use crate::write::gathered::{Beginning, gather, gather_up_to};
 use crate::write::ingest::{HotRows, IngestReport, sort_by_partition};
 use crate::write::private_rows::Staged;
 use crate::write::transaction::{CurrentTransaction, Transaction};
 
-/// The plan that inserts what `input` yields.
+/// The plan that inserts what `input` yields. `reads_tables`: it holds a snapshot while it runs.
 pub(crate) fn insert_plan(
     engine: Arc<Engine>,
     table: Arc<TableDef>,
     input: Arc<dyn ExecutionPlan>,
+    reads_tables: bool,
 ) -> Arc<dyn ExecutionPlan> {
     // NULLs are the row checker's to find: its errors name the table's column and the row.
     let nullable = |f: &Arc<arrow::datatypes::Field>| f.as_ref().clone().with_nullable(true);
     let schema =
         Arc::new(arrow::datatypes::Schema::new(table.row_schema().fields().iter().map(nullable).collect::<Vec<_>>()));
-    Arc::new(DataSinkExec::new(input, Arc::new(InsertSink { engine, table, schema }), None))
+    Arc::new(DataSinkExec::new(input, Arc::new(InsertSink { engine, table, schema, reads_tables }), None))
 }
 
 /// Sees the rows of an INSERT as rows of the table, before anybody else does; where it fails, so does the INSERT.
@@ -39,6 +42,11 @@ pub(crate) trait Onlooker: fmt::Debug + Send + Sync {
     /// The rows of the statement, as stores keep them, in the order in which they came. They may come once more, where the
     /// table was altered meanwhile.
     async fn see(&self, table: &Arc<TableDef>, rows: &[RecordBatch]) -> crate::error::Result<()>;
+
+    /// True where it may see some of the rows, then others, and not all of them at once.
+    fn takes_parts(&self) -> bool {
+        false
+    }
 }
 
 /// Where the sink finds the onlooker of its statement: in the configuration that it is run with.
@@ -58,6 +66,7 @@ struct InsertSink {
     engine: Arc<Engine>,
     table: Arc<TableDef>,
     schema: SchemaRef,
+    reads_tables: bool,
 }
 
 impl fmt::Debug for InsertSink {
@@ -97,6 +106,11 @@ impl DataSink for InsertSink {
 }
 
 impl InsertSink {
+    async fn load(&self, rows: QueryRows, control: &JobControl) -> crate::error::Result<IngestReport> {
+        // Boxed: most statements do without all that a load needs.
+        Box::pin(self.engine.load_query(&self.table, false, rows, control)).await
+    }
+
     async fn insert(
         &self,
         data: SendableRecordBatchStream,
@@ -104,9 +118,25 @@ impl InsertSink {
         control: &JobControl,
     ) -> crate::error::Result<IngestReport> {
         // A statement is all or nothing, so its rows become visible together, after the last of them has arrived.
-        let mut rows = control.stoppable(gather(data, &within.pool, "INSERT")).await?;
-        let batches = std::mem::take(&mut rows.batches);
         let engine = &self.engine;
+        let onlooker = within.onlooker.as_ref();
+        let together = onlooker.is_some_and(|onlooker| !onlooker.0.takes_parts());
+        let mut rows = if within.transaction.is_some() || together {
+            control.stoppable(gather(data, &within.pool, "INSERT")).await?
+        } else {
+            let most = engine.most_gathered();
+            match control.stoppable(gather_up_to(most, data, &within.pool, "INSERT")).await? {
+                // It would wait for the end of what it keeps in hot itself.
+                Beginning::All(rows) if self.reads_tables && !engine.has_room_for(rows.memory.size()) => {
+                    return self.load(QueryRows::new(rows, None, onlooker), control).await;
+                }
+                Beginning::All(rows) => rows,
+                Beginning::Some(rows, rest) => {
+                    return self.load(QueryRows::new(rows, Some(rest), onlooker), control).await;
+                }
+            }
+        };
+        let batches = std::mem::take(&mut rows.batches);
         loop {
             let (table, checked) = engine.check_rows(self.table.id, &batches)?;
             if let Some(Onlooking(onlooker)) = within.onlooker.as_deref() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use zxq_catalog::{JobPhase, Segment, SegmentId, TableDef, TableId};
+use zxq_providers::hot::compact;
 use zxq_providers::sort;
 
 use crate::error::{EngineError, ErrorKind, Result};
@@ -57,10 +58,14 @@ impl Engine {
         parts: Vec<SortedRows>,
         control: &JobControl,
     ) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let bytes: u64 = parts.iter().map(SortedRows::bytes).sum();
+        self.check_share(transaction.bytes() + staged.bytes() + bytes)?;
+        let mut room = control.stoppable(self.make_room(bytes)).await?;
         for part in parts {
-            let bytes = part.rows.get_array_memory_size() as u64;
-            self.check_share(transaction.bytes() + staged.bytes() + bytes)?;
-            let reservation = control.stoppable(self.make_room(bytes)).await?;
+            let reservation = room.split(part.bytes());
             let id = self.segment_ids.next().await?;
             let segment = self.insert_hot(table, id, &part, reservation, 0, "transaction")?;
             staged.rows.push(PrivateRows { table: Arc::clone(table), segment: Arc::new(segment) });
@@ -117,17 +122,20 @@ impl Engine {
         let known = transaction.since_savepoint(like);
         let segments: Vec<&Arc<Segment>> = known.iter().map(|rows| &rows.segment).collect();
         let Some(chosen) = similar_run(&segments) else { return Ok(()) };
+        if !self.has_room_for_copies(&chosen) {
+            return Ok(());
+        }
         let ids: Vec<SegmentId> = chosen.iter().map(|segment| segment.id).collect();
         let mut batches = Vec::with_capacity(ids.len());
         for id in &ids {
             let Some(data) = self.hot.segment(*id) else { return Ok(()) };
             batches.extend(data.batches().iter().cloned());
         }
-        let rows = sort::merge_sorted(&batches, &like.table.sort_by)?;
+        let rows = compact(&sort::merge_sorted(&batches, &like.table.sort_by)?)?;
         let part = SortedRows { partition: like.segment.partition.clone(), rows };
-        let id = self.segment_ids.next().await?;
         // The merged rows stand beside their sources until those are forgotten.
-        let reservation = self.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+        let Some(reservation) = self.room_for_copy(&part, false) else { return Ok(()) };
+        let id = self.segment_ids.next().await?;
         let segment = self.insert_hot(&like.table, id, &part, reservation, 0, "transaction")?;
         let merged = PrivateRows { table: Arc::clone(&like.table), segment: Arc::new(segment) };
         if transaction.replace(&ids, merged) {
@@ -245,7 +253,7 @@ impl Engine {
                 let text = format!("rows of table \"{}\" belong elsewhere since it was altered", now.name);
                 return Err(EngineError::new(ErrorKind::FenceLost, text));
             };
-            let reservation = self.hot.reserve_always(part.rows.get_array_memory_size() as u64);
+            let reservation = self.hot.reserve_always(part.bytes());
             // Under the same id, in the place of the rows as they were.
             let segment = self.insert_hot(&now, rows.segment.id, &part, reservation, 0, "transaction")?;
             *rows = PrivateRows { table: now, segment: Arc::new(segment) };

@@ -23,11 +23,11 @@ pub(crate) struct PrivateRows {
 /// One transaction of one session. Dropped before it has ended, it is rolled back.
 pub(crate) struct Transaction {
     engine: Arc<Engine>,
-    state: Mutex<State>,
+    state: Mutex<TransactionState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TransactionState {
     /// It spans the statements of one message, and nobody has written BEGIN.
     implicit: bool,
     ended: bool,
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Transaction {
 
 impl Transaction {
     pub(crate) fn begin(engine: &Arc<Engine>, implicit: bool) -> Arc<Self> {
-        let state = Mutex::new(State { implicit, ..State::default() });
+        let state = Mutex::new(TransactionState { implicit, ..TransactionState::default() });
         Arc::new(Transaction { engine: Arc::clone(engine), state })
     }
 

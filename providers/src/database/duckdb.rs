@@ -17,6 +17,7 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::database::sql::source::{SqlPushdown, SqlSource, plan_scan};
 use crate::error::Result;
+use crate::names_apart;
 use crate::tier_store::{Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
 
 mod database;
@@ -76,11 +77,11 @@ impl TierStore for DuckDbStore {
     }
 
     async fn create_table(&self, table: &TableDef) -> Result<()> {
-        write::check_table(table)
+        self.check_table(table)
     }
 
     async fn alter_table(&self, table: &TableDef) -> Result<()> {
-        write::check_table(table)
+        self.check_table(table)
     }
 
     async fn drop_table(&self, storage_name: &str) -> Result<()> {
@@ -98,7 +99,8 @@ impl TierStore for DuckDbStore {
     ) -> Result<WrittenSegment> {
         let (schema, name) = (table.storage_name(), names::segment_table(id, job));
         let location = names::location(&schema, &name);
-        let table = table.clone();
+        let rows = names_apart::kept_rows(table, rows)?;
+        let table = names_apart::kept_table(table).into_owned();
         let bytes = self
             .database
             .run(move |database, connection| write::write_segment(database, connection, &table, &schema, &name, &rows))
@@ -111,7 +113,7 @@ impl TierStore for DuckDbStore {
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        plan_scan(Arc::clone(&self.database) as Arc<dyn SqlSource>, request)
+        names_apart::scan(request, |request| plan_scan(Arc::clone(&self.database) as Arc<dyn SqlSource>, request))
     }
 
     fn pushdown(&self) -> Option<&dyn Pushdown> {

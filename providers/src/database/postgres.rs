@@ -42,7 +42,7 @@ mod write;
 mod tests;
 
 pub use hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
-pub use options::{PoolOptions, PostgresOptions, SslMode};
+pub use options::{PoolOptions, PostgresOptions};
 
 use pool::Pool;
 

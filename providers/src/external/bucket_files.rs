@@ -1,4 +1,5 @@
-//! Files in a bucket, for the Iceberg library: it reads through zxq's own client, which knows the credentials.
+//! Files of a store, for the Iceberg library: it reads through zxq's own client, which knows the credentials of a bucket, and
+//! which files of a disk may be read.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,11 +17,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-/// Files whose addresses begin with `s3://bucket/`, read and never written. The library wants to be able to write such
+/// Files whose addresses begin with `s3://bucket/`, or of this machine's disk, read and never written. The library wants to be able to write such
 /// things down; what comes back from that has no client, and says so when it is used.
 #[derive(Clone, Serialize, Deserialize)]
 struct BucketFiles {
-    bucket: String,
+    /// `None` for the disk.
+    bucket: Option<String>,
     #[serde(skip)]
     store: Option<Arc<dyn ObjectStore>>,
 }
@@ -33,8 +35,13 @@ impl fmt::Debug for BucketFiles {
 
 /// The files of a bucket.
 pub(super) fn bucket_files(bucket: &str, store: Arc<dyn ObjectStore>) -> FileIO {
-    let files = BucketFiles { bucket: bucket.to_owned(), store: Some(store) };
+    let files = BucketFiles { bucket: Some(bucket.to_owned()), store: Some(store) };
     FileIOBuilder::new(Arc::new(files)).build()
+}
+
+/// The files of this machine's disk that a store gives out.
+pub(super) fn disk_files(store: Arc<dyn ObjectStore>) -> FileIO {
+    FileIOBuilder::new(Arc::new(BucketFiles { bucket: None, store: Some(store) })).build()
 }
 
 fn failed(address: &str, error: object_store::Error) -> Error {
@@ -49,7 +56,11 @@ impl BucketFiles {
     /// The object at an address, with a client to read it.
     fn object(&self, address: &str) -> Result<(&Arc<dyn ObjectStore>, Path)> {
         let wrong = |why: &str| Error::new(ErrorKind::DataInvalid, format!("{address}: {why}"));
-        let key = key_in_bucket(&self.bucket, address).map_err(|why| wrong(&why))?;
+        let key = match &self.bucket {
+            Some(bucket) => key_in_bucket(bucket, address),
+            None => on_disk(address),
+        };
+        let key = key.map_err(|why| wrong(&why))?;
         let store = self.store.as_ref().ok_or_else(|| wrong("there is no client for it"))?;
         Ok((store, key))
     }
@@ -64,6 +75,17 @@ pub(super) fn key_in_bucket(bucket: &str, address: &str) -> std::result::Result<
         return Err(format!("it lies in another bucket than {bucket}"));
     }
     Path::parse(key).map_err(|e| e.to_string())
+}
+
+/// `/path`, `file:/path` and `file:///path`.
+pub(super) fn on_disk(address: &str) -> std::result::Result<Path, String> {
+    let path = match address.strip_prefix("file:") {
+        Some(rest) => format!("/{}", rest.trim_start_matches('/')),
+        None if address.contains("://") => return Err("it does not lie on this machine's disk".to_owned()),
+        None => address.to_owned(),
+    };
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    Path::from_absolute_path(path).map_err(|e| e.to_string())
 }
 
 #[typetag::serde(name = "zxq_bucket")]

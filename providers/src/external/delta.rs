@@ -1,5 +1,6 @@
 //! Delta Lake tables: the files that the log lists, with the partition values it gives.
 
+use std::path::Path as FsPath;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -44,14 +45,14 @@ pub(super) struct DeltaFiles {
 }
 
 impl DeltaFiles {
-    pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
+    pub(super) async fn open(state: &dyn Session, location: &str, within: Option<&FsPath>) -> Result<Self> {
         let place = address(FORMAT, location)?;
         let mut url = Url::parse(place.as_str()).map_err(|e| failed(FORMAT, "understand", location, e))?;
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
         let store = place.object_store();
-        let backend = store_of(state, FORMAT, location, &place)?;
+        let backend = store_of(state, FORMAT, location, &place, within)?;
         let reading = |e: DeltaTableError| failed(FORMAT, "read the log of", location, e);
         let folder = Path::from_url_path(url.path()).map_err(|e| failed(FORMAT, "understand", location, e))?;
         // The log store is put together from the session's client, whatever the library would make of the scheme.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::iceberg::arrow::schema_to_arrow_schema;
@@ -22,17 +23,18 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use futures::TryStreamExt;
-use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::bucket_files::{bucket_files, key_in_bucket};
+use super::bucket_files::{bucket_files, disk_files, key_in_bucket, on_disk};
 use super::columns::{FileColumns, Numbers};
 use super::file_scan::{self, FileScan, InFolders};
 use super::files::Files;
 use super::iceberg_deletes::{DeletedValues, Positions, WithoutDeleted};
 use super::iceberg_predicate::predicate;
 use super::iceberg_values::value_of;
-use super::{ExternalFormat, ExternalScan, ExternalTable, address, failed, guarded, missing, refused, store_of};
+use super::{
+    ExternalFormat, ExternalScan, ExternalTable, address, confined, failed, guarded, missing, refused, store_of,
+};
 use crate::error::Result;
 
 const FORMAT: ExternalFormat = ExternalFormat::Iceberg;
@@ -60,16 +62,22 @@ struct Place {
 }
 
 impl IcebergFiles {
-    pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
+    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&Path>) -> Result<Self> {
         let (files, place) = match location.split_once("://") {
             None | Some(("file", _)) => {
                 let store = ObjectStoreUrl::local_filesystem();
                 let backend = state.runtime_env().object_store(&store)?;
-                (FileIO::new_with_fs(), Place::new(None, store, backend))
+                match folder {
+                    None => (FileIO::new_with_fs(), Place::new(None, store, backend)),
+                    Some(folder) => {
+                        let backend = confined::within(backend, folder);
+                        (disk_files(Arc::clone(&backend)), Place::new(None, store, backend))
+                    }
+                }
             }
             Some(("s3", rest)) => {
                 let url = address(FORMAT, location)?;
-                let backend = store_of(state, FORMAT, location, &url)?;
+                let backend = store_of(state, FORMAT, location, &url, folder)?;
                 let bucket = rest.split('/').next().unwrap_or_default();
                 let files = bucket_files(bucket, Arc::clone(&backend));
                 (files, Place::new(Some(bucket.to_owned()), url.object_store(), backend))
@@ -338,17 +346,6 @@ impl Place {
         let location = path.map_err(|why| refused(FORMAT, table, &why))?;
         Ok(ObjectMeta { location, last_modified: DateTime::UNIX_EPOCH, size, e_tag: None, version: None })
     }
-}
-
-/// `/path`, `file:/path` and `file:///path`.
-fn on_disk(address: &str) -> std::result::Result<Path, String> {
-    let path = match address.strip_prefix("file:") {
-        Some(rest) => format!("/{}", rest.trim_start_matches('/')),
-        None if address.contains("://") => return Err("it does not lie on this machine's disk".to_owned()),
-        None => address.to_owned(),
-    };
-    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
-    Path::from_absolute_path(path).map_err(|e| e.to_string())
 }
 
 /// The metadata file: the one that is named, or the one that the folder's version hint names. Without a hint nobody can

@@ -1,5 +1,6 @@
 //! Parquet files, found by listing. They are listed for every statement; footers are kept while their files stay the same.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -40,13 +41,15 @@ pub(super) struct ParquetFiles {
 }
 
 impl ParquetFiles {
-    pub(super) async fn open(state: &dyn Session, location: &str) -> Result<Self> {
+    pub(super) async fn open(state: &dyn Session, location: &str, folder: Option<&Path>) -> Result<Self> {
         let url = address(FORMAT, location)?;
-        let backend = store_of(state, FORMAT, location, &url)?;
+        let backend = store_of(state, FORMAT, location, &url, folder)?;
         let listing = listing::list(location, &url, &backend).await?;
         let store = url.object_store();
         let kept = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let files = Files::looked_up(store.as_str(), backend, kept);
+        // What was read through another door is not shown behind this one.
+        let place = folder.map_or_else(|| store.to_string(), |folder| format!("{store} in {}", folder.display()));
+        let files = Files::looked_up(&place, backend, kept);
         let reads: Vec<_> = listing.files.iter().map(|listed| files.footer(&listed.meta)).collect();
         let reads = futures::stream::iter(reads).buffered(FOOTERS_AT_ONCE);
         let footers: Vec<Arc<ParquetMetaData>> = reads.try_collect().await.map_err(unwrapped)?;

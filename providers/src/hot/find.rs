@@ -77,11 +77,11 @@ pub struct OrderColumn {
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The table.
+    /// The definition that the statement was planned with.
     pub table: &'a TableDef,
     /// Columns, as positions in it.
     pub projection: &'a [usize],
-    /// Their schema.
+    /// The schema of these columns, as the rows that are found have it.
     pub output: &'a SchemaRef,
     /// What rows have to pass: all of them.
     pub conditions: &'a [Condition],

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::MutableArrayData;
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, make_array};
@@ -10,6 +9,7 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::error::{ProviderError, Result};
 
@@ -50,32 +50,9 @@ impl HotMemory {
         HotReservation { memory: Arc::clone(self), bytes }
     }
 
-    /// Promises `bytes` as soon as they fit, for at most `timeout`.
-    pub(crate) async fn wait_for_space(self: &Arc<Self>, bytes: u64, timeout: Duration) -> Result<HotReservation> {
-        let deadline = tokio::time::Instant::now().checked_add(timeout);
-        loop {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            // Listen before looking, so that space freed in between is not missed.
-            freed.as_mut().enable();
-            match self.try_reserve(bytes) {
-                Ok(reservation) => return Ok(reservation),
-                Err(full) => {
-                    if bytes > self.limit {
-                        return Err(full);
-                    }
-                    match deadline {
-                        Some(deadline) => {
-                            if tokio::time::timeout_at(deadline, freed).await.is_err() {
-                                return Err(full);
-                            }
-                        }
-                        // Further off than time can tell.
-                        None => freed.await,
-                    }
-                }
-            }
-        }
+    /// Done when bytes are given back after this was first polled, or enabled.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
     }
 
     fn release(&self, bytes: u64) {
@@ -112,6 +89,14 @@ impl HotReservation {
         self.bytes = bytes;
     }
 
+    /// Takes some of it out, for another use; at most all of it.
+    #[must_use]
+    pub fn split(&mut self, bytes: u64) -> HotReservation {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        HotReservation { memory: Arc::clone(&self.memory), bytes }
+    }
+
     pub(crate) fn memory(&self) -> &Arc<HotMemory> {
         &self.memory
     }
@@ -129,7 +114,7 @@ impl Drop for HotReservation {
 }
 
 /// Memory the batches keep alive: every allocation once, however many columns and batches share it.
-pub(crate) fn allocated_bytes(batches: &[RecordBatch]) -> u64 {
+pub fn allocated_bytes(batches: &[RecordBatch]) -> u64 {
     let mut seen = HashSet::new();
     let mut total = 0;
     for column in batches.iter().flat_map(|b| b.columns()) {
@@ -170,7 +155,7 @@ fn needed_bytes(batch: &RecordBatch) -> u64 {
 ///
 /// # Errors
 /// When Arrow cannot rebuild the batch.
-pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let kept = allocated_bytes(std::slice::from_ref(batch));
     let needed = needed_bytes(batch);
     if kept <= needed + needed / 4 + 4096 {

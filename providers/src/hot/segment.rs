@@ -16,6 +16,7 @@ use super::bounds::{ColumnBounds, KeyBounds};
 use super::index::{ColumnIndex, indexable};
 use super::key::{Bound, compare_at, search};
 use super::memory::{HotMemory, HotReservation, allocated_bytes, compact};
+use super::project::Projector;
 use crate::error::{ProviderError, Result};
 use crate::{scalar, sort};
 
@@ -169,6 +170,20 @@ impl HotSegment {
     /// The rows, in order.
     pub fn batches(&self) -> &[RecordBatch] {
         &self.batches
+    }
+
+    /// The rows as rows of the table as it is now: columns that were added since have the value that a read gives them.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unsupported`] where a stored column is of another type than the table's.
+    pub fn rows_of(&self, table: &TableDef) -> Result<Vec<RecordBatch>> {
+        let schema = table.schema();
+        if self.schema == schema {
+            return Ok(self.batches.clone());
+        }
+        let all: Vec<usize> = (0..table.columns.len()).collect();
+        let projector = Projector::new(table, &all, &schema, &self.schema)?;
+        self.batches.iter().map(|batch| projector.apply(batch)).collect()
     }
 
     /// Number of rows.

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::DFSchema;
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::RwLock;
+use tokio::sync::futures::Notified;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef, TableId, Value};
 
 use super::find::{Found, Wanted};
@@ -116,12 +116,9 @@ impl HotStore {
         self.memory.reserve_always(bytes)
     }
 
-    /// Promises memory as soon as it is there: woken when segments are dropped.
-    ///
-    /// # Errors
-    /// [`ProviderError::OutOfMemory`] after `timeout`, and at once when `bytes` is more than the limit itself.
-    pub async fn wait_for_space(&self, bytes: u64, timeout: Duration) -> Result<HotReservation> {
-        self.memory.wait_for_space(bytes, timeout).await
+    /// Done when memory is given back after this was first polled, or enabled: for those whom [`HotStore::reserve`] refused.
+    pub fn freed(&self) -> Notified<'_> {
+        self.memory.freed()
     }
 
     /// The newest row whose `column` holds `value`, over the given segments (newest first), in the table's schema, and

@@ -1,7 +1,6 @@
 //! What the hot tier's tests share: a small trades table, its rows, and a way to query a store with SQL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
@@ -9,44 +8,34 @@ use arrow::datatypes::{DataType, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::TableProviderFilterPushDown;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use zxq_catalog::{ColumnDef, JobId, PartitionKey, Partitioning, Role, Segment, SegmentId, TableDef, Tier};
+use zxq_catalog::{ColumnDef, JobId, PartitionKey, Segment, SegmentId, TableDef, Tier};
+use zxq_test_support::segments;
 
 use super::store::{HotOptions, HotStore};
+use crate::sort;
 use crate::tier_store::TierStore;
 use crate::tier_store::testing::StoreTable;
-use crate::{row_hash, sort, stats};
 
 fn column(name: &str, data_type: DataType) -> ColumnDef {
-    ColumnDef {
-        name: name.into(),
-        data_type,
-        sql_type: String::new(),
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    ColumnDef::new(name, data_type, String::new())
 }
 
 /// `trades(symbol, ts, price, trade_id)` sorted by (symbol, ts), with look-ups by symbol and trade_id.
 pub(crate) fn trades() -> TableDef {
     TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 7,
-        name: "trades".into(),
-        columns: vec![
-            column("symbol", DataType::Utf8View),
-            column("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-            column("price", DataType::Float64),
-            column("trade_id", DataType::Int64),
-        ],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
         time_column: Some("ts".into()),
         sort_by: vec!["symbol".into(), "ts".into()],
         lookup: vec!["symbol".into(), "trade_id".into()],
-        options: BTreeMap::new(),
+        ..TableDef::new(
+            7,
+            "trades",
+            vec![
+                column("symbol", DataType::Utf8View),
+                column("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+                column("price", DataType::Float64),
+                column("trade_id", DataType::Int64),
+            ],
+        )
     }
 }
 
@@ -72,21 +61,9 @@ pub(crate) fn many(first_ts: i64, n: usize) -> RecordBatch {
 pub(crate) fn insert(store: &HotStore, table: &TableDef, id: SegmentId, rows: &RecordBatch) -> Arc<Segment> {
     let rows = sort::sort_batch(rows, &table.sort_by).unwrap();
     let written = store.insert_segment(id, table, rows.clone()).unwrap();
-    Arc::new(Segment {
-        id,
-        table: table.id,
-        partition: PartitionKey::default(),
-        tier: Tier::Hot,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: row_hash::hash_batch(&rows).unwrap(),
-        stats: stats::column_stats(std::slice::from_ref(&rows)).unwrap(),
-        sorted: true,
-        job: JobId("test".into()),
-        created_epoch: 1,
-    })
+    let (place, job) = ((written.location, written.bytes), JobId("test".into()));
+    let segment = segments::written(table, &job, id, &PartitionKey::default(), place, &rows);
+    Arc::new(Segment { tier: Tier::Hot, ..segment })
 }
 
 pub(crate) fn store() -> Arc<HotStore> {

@@ -1,5 +1,5 @@
 //! The store of a table format: segments as files of `parquet_files`, and a public log that lists them. What the formats do
-//! alike is here; what is different, each says as a [`TableLog`].
+//! alike is here; what is different, each says as a [`TableLog`]. Logs and files have names that differ by more than case.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 use crate::error::Result;
 use crate::lake::objects::Objects;
 use crate::lake::parquet_files::segments::{FileSettings, SegmentFiles};
+use crate::names_apart::{self, kept_table};
 use crate::tier_store::{Publication, ScanRequest, TierStore, WrittenSegment};
 
 /// The public log of each table, in one format. It lists files; it neither writes nor deletes them.
@@ -73,7 +74,7 @@ impl<L: TableLog> TierStore for LakeStore<L> {
 
     fn check_table(&self, table: &TableDef) -> Result<()> {
         self.files.check_table(table)?;
-        self.log.check_table(table)
+        self.log.check_table(&kept_table(table))
     }
 
     /// Its folder and log come with the first publication.
@@ -83,7 +84,7 @@ impl<L: TableLog> TierStore for LakeStore<L> {
 
     async fn alter_table(&self, table: &TableDef) -> Result<()> {
         self.check_table(table)?;
-        self.log.alter_table(table).await
+        self.log.alter_table(&kept_table(table)).await
     }
 
     async fn drop_table(&self, storage_name: &str) -> Result<()> {
@@ -101,11 +102,16 @@ impl<L: TableLog> TierStore for LakeStore<L> {
         partition: &PartitionKey,
         rows: Vec<RecordBatch>,
     ) -> Result<WrittenSegment> {
-        self.files.write(&self.log.folder(&table.storage_name()), table, job, id, partition, rows).await
+        let rows = names_apart::kept_rows(table, rows)?;
+        let folder = self.log.folder(&table.storage_name());
+        self.files.write(&folder, &kept_table(table), job, id, partition, rows).await
     }
 
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()> {
-        self.log.publish(table, publication).await
+        let added = names_apart::kept_segments(table, publication.added);
+        let removed = names_apart::kept_segments(table, publication.removed);
+        let publication = Publication { added: &added, removed: &removed, ..publication.clone() };
+        self.log.publish(&kept_table(table), &publication).await
     }
 
     fn has_log(&self) -> bool {
@@ -117,7 +123,7 @@ impl<L: TableLog> TierStore for LakeStore<L> {
     }
 
     async fn scan(&self, request: ScanRequest<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.files.scan(&request)
+        names_apart::scan(request, |request| self.files.scan(&request))
     }
 
     /// The files leave the log before the disk, so that no reader of the log meets a file that is gone.

@@ -7,15 +7,7 @@ use zxq_catalog::{ColumnDef, Value};
 use super::*;
 
 fn column(data_type: DataType, default: Option<&str>) -> ColumnDef {
-    ColumnDef {
-        name: "c".into(),
-        data_type,
-        sql_type: String::new(),
-        nullable: true,
-        default: default.map(str::to_owned),
-        generated: None,
-        max_chars: None,
-    }
+    ColumnDef { default: default.map(str::to_owned), ..ColumnDef::new("c", data_type, String::new()) }
 }
 
 #[test]

@@ -40,15 +40,7 @@ pub const TEXTS: [&str; 20] = [
 ];
 
 pub fn column(name: &str, data_type: DataType, sql_type: &str) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: sql_type.to_owned(),
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    ColumnDef::new(name, data_type, sql_type)
 }
 
 fn timestamp(zone: Option<&str>) -> DataType {

@@ -11,12 +11,13 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tempfile::TempDir;
-use zxq_catalog::{JobId, PartitionKey, Role, RowHash, Segment, TableDef, Tier};
-use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash, stats};
+use zxq_catalog::{JobId, PartitionKey, RowHash, Segment, TableDef};
+use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash};
+use zxq_test_support::segments;
 
 /// What the suite must know about a store beside its trait.
 #[async_trait]
-pub trait Kind: Send + Sync {
+pub trait StoreKind: Send + Sync {
     /// Opens the store that lives in this folder.
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore>;
 
@@ -38,7 +39,7 @@ pub trait Kind: Send + Sync {
 
 /// A store in a folder of its own.
 pub struct Harness {
-    kind: Box<dyn Kind>,
+    kind: Box<dyn StoreKind>,
     folder: TempDir,
     pub store: Arc<dyn TierStore>,
     /// Plans and runs every scan: a store may register object stores in it while it plans.
@@ -49,7 +50,7 @@ pub struct Harness {
 struct Open(Arc<dyn TierStore>);
 
 #[async_trait]
-impl Kind for Open {
+impl StoreKind for Open {
     async fn open(&self, _folder: &Path) -> Arc<dyn TierStore> {
         Arc::clone(&self.0)
     }
@@ -61,7 +62,7 @@ pub fn session() -> SessionContext {
 }
 
 impl Harness {
-    pub async fn new(kind: impl Kind + 'static) -> Harness {
+    pub async fn new(kind: impl StoreKind + 'static) -> Harness {
         let folder = TempDir::new().unwrap();
         let store = kind.open(folder.path()).await;
         Harness { kind: Box::new(kind), folder, store, context: session(), next_id: AtomicU64::new(1) }
@@ -116,21 +117,7 @@ impl Harness {
             .collect();
         let written = self.store.write_segment(table, job, id, key, batches).await.unwrap();
         assert!(written.bytes > 0, "a segment takes space");
-        Segment {
-            id,
-            table: table.id,
-            partition: key.clone(),
-            tier: Tier::Cold,
-            role: Role::Owner,
-            location: written.location,
-            rows: rows.num_rows() as u64,
-            bytes: written.bytes,
-            hash: row_hash::hash_batch(rows).unwrap(),
-            stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-            sorted: true,
-            job: job.clone(),
-            created_epoch: 1,
-        }
+        segments::written(table, job, id, key, (written.location, written.bytes), rows)
     }
 
     pub async fn publish(&self, table: &TableDef, job: &JobId, added: &[Segment], removed: &[Segment]) {

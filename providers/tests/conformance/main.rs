@@ -1,7 +1,7 @@
 //! The conformance suite: what every tier store must do, run against each of them.
 //!
 //! A case is a function that takes a fresh store. Add a case to its module and to [`suite`]; add a store by adding a
-//! [`harness::Kind`] to `stores` and one line at the end of this file.
+//! [`harness::StoreKind`] to `stores` and one line at the end of this file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod aggregates;
@@ -26,7 +26,7 @@ macro_rules! suite {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    if crate::harness::Kind::is_available(&$kind) {
+                    if crate::harness::StoreKind::is_available(&$kind) {
                         crate::$module::$case(crate::harness::Harness::new($kind).await).await;
                     }
                 }
@@ -39,7 +39,7 @@ macro_rules! suite {
             round_trip::{
                 every_type_and_extreme, one_row, many_rows, columns_that_are_all_null, the_bits_of_floats,
                 any_projection, the_empty_projection_counts_rows, awkward_partitions, fewer_partition_columns,
-                coarse_partitions_keep_dates, awkward_names, only_the_segments_named,
+                coarse_partitions_keep_dates, awkward_names, names_that_differ_in_case, only_the_segments_named,
             },
             filters::{
                 random_filters_lose_nothing, random_filters_over_extremes_lose_nothing,

@@ -1,13 +1,14 @@
 //! What was written is what is read.
 
 use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array};
-use arrow::datatypes::{Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::record_batch::RecordBatch;
 use rand::Rng;
 use zxq_catalog::{Granularity, PartitionKey, Partitioning, Segment, TableDef};
 
-use crate::data::{NEW_YEAR_2024, Rows, all_types, day, plain};
+use crate::data::{NEW_YEAR_2024, Rows, all_types, column, day, plain};
 use crate::harness::{Harness, assert_same_rows};
+use crate::query::Both;
 
 pub async fn every_type_and_extreme(store: Harness) {
     let table = all_types(7, "trades");
@@ -193,6 +194,55 @@ pub async fn awkward_names(store: Harness) {
         let segments = store.load(&table, &[(day(0, "FX"), rows.clone())]).await;
         store.assert_rows(&table, &segments, &[rows]).await;
     }
+}
+
+/// Columns that only their case tells apart, also among those that rows are sorted and partitioned by, and one that comes later.
+pub async fn names_that_differ_in_case(store: Harness) {
+    let mut table = all_types(36, "trades");
+    for (from, to) in
+        [("cents", "PRICE"), ("big", "Price"), ("tiny", "price_2"), ("trade_date", "TS"), ("asset_class", "Symbol")]
+    {
+        let at = table.column_index(from).unwrap();
+        to.clone_into(&mut table.columns[at].name);
+    }
+    table.partitioning.date_column = Some("TS".to_owned());
+    table.partitioning.class_column = Some("Symbol".to_owned());
+    table.sort_by = vec!["Symbol".to_owned(), "PRICE".to_owned(), "ts".to_owned()];
+    table.lookup = vec!["Symbol".to_owned()];
+    let mut rows = Rows::new(13);
+    let parts: Vec<_> = (0..2).map(|d| (day(d, "FX"), rows.batch(&table, &day(d, "FX"), 60))).collect();
+    let segments = store.load(&table, &parts).await;
+    let expected: Vec<_> = parts.into_iter().map(|(_, rows)| rows).collect();
+    store.assert_rows(&table, &segments, &expected).await;
+    for names in [vec!["PRICE"], vec!["price", "Price"], vec!["seq", "Symbol", "symbol", "TS"], vec!["seq"]] {
+        let projection: Vec<usize> = names.iter().map(|name| table.column_index(name).unwrap()).collect();
+        let found = store.try_scan(&table, &segments, &projection).await.unwrap();
+        let expected: Vec<_> = expected.iter().map(|rows| rows.project(&projection).unwrap()).collect();
+        assert_same_rows(&found, &expected, || format!("columns {names:?}"));
+    }
+    // Queries, with what the optimizer makes of them.
+    let both = Both::new(&store, &table, &segments, &expected);
+    for query in [
+        "SELECT seq, \"PRICE\", price FROM t WHERE \"Price\" > price",
+        "SELECT \"Symbol\", \"TS\", count(*), sum(\"PRICE\"), min(price_2) FROM t GROUP BY \"Symbol\", \"TS\"",
+        "SELECT \"PRICE\" AS price, price AS \"PRICE\", seq FROM t ORDER BY \"Symbol\", \"PRICE\", seq LIMIT 7",
+        "SELECT a.seq, b.\"Price\" FROM t AS a JOIN t AS b ON a.symbol = b.symbol AND a.\"PRICE\" = b.\"PRICE\"",
+        "SELECT count(*) FROM t WHERE ts IS NULL OR \"TS\" = DATE '2024-01-02'",
+    ] {
+        let found = both.store.sql(query).await.unwrap().collect().await.unwrap();
+        let wanted = both.memory.sql(query).await.unwrap().collect().await.unwrap();
+        assert_same_rows(&found, &wanted, || query.to_owned());
+    }
+    // One that is added later, with old rows and new ones.
+    let mut later = table.clone();
+    later.columns.push(column("RATIO", DataType::Int64, "BIGINT"));
+    store.store.alter_table(&later).await.unwrap();
+    let fresh = rows.batch(&later, &day(5, "FX"), 20);
+    let more = store.load(&later, &[(day(5, "FX"), fresh.clone())]).await;
+    store.assert_rows(&later, &more, &[fresh]).await;
+    let at = later.column_index("RATIO").unwrap();
+    let old = store.try_scan(&later, &segments, &[at]).await.unwrap();
+    assert_eq!(old.iter().map(|rows| rows.column(0).null_count()).sum::<usize>(), 120);
 }
 
 /// A scan gives the rows of the segments it names, not of others that exist.

@@ -18,7 +18,8 @@ use zxq_providers::{ProviderError, Publication};
 
 use crate::data::{Rows, all_types, day};
 use crate::harness::Harness;
-use zxq_test_support::s3_server::{BUCKET, Break, KEY, Kind, S3Server, SECRET};
+use zxq_test_support::s3_server::{BUCKET, Break, KEY, RequestKind, S3Server, SECRET};
+use zxq_test_support::segments;
 
 async fn open(options: &S3Options) -> Arc<DeltaStore> {
     let options = DeltaOptions {
@@ -90,7 +91,7 @@ async fn what_cannot_be_opened_says_why() {
         assert!(text.contains(code) || text.contains("InvalidAccessKeyId") || text.contains("NotSignedUp"), "{text}");
         assert!(!text.contains(SECRET) && !text.contains("wrong secret"), "{text}");
     }
-    server.break_next(1, Kind::List, "", Break::Deny);
+    server.break_next(1, RequestKind::List, "", Break::Deny);
     let error = refused(&|_| {}).await;
     assert!(matches!(error, ProviderError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("AccessDenied"), "{error}");
@@ -100,7 +101,7 @@ async fn what_cannot_be_opened_says_why() {
         assert!(matches!(error, ProviderError::Unreachable { .. }), "{error:?}");
         assert!(error.to_string().contains(endpoint), "{error}");
     }
-    server.break_next(1, Kind::List, "", Break::Delay(Duration::from_secs(3)));
+    server.break_next(1, RequestKind::List, "", Break::Delay(Duration::from_secs(3)));
     let error = refused(&|o| {
         o.timeout = Duration::from_millis(200);
         o.retry.max_retries = 0;
@@ -116,7 +117,7 @@ async fn what_cannot_be_opened_says_why() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttling_time_outs_and_cut_connections_are_outlived() {
     let server = S3Server::start();
-    let kinds = [Kind::Get, Kind::List, Kind::Put, Kind::PutNew, Kind::Delete];
+    let kinds = [RequestKind::Get, RequestKind::List, RequestKind::Put, RequestKind::PutNew, RequestKind::Delete];
     let breaks = [
         (2, Break::SlowDown),
         (1, Break::CutUpload),
@@ -131,7 +132,7 @@ async fn throttling_time_outs_and_cut_connections_are_outlived() {
         let store = harness(&options).await;
         for kind in kinds {
             // Deleting many at once is no request that may be sent twice unasked; collection asks again.
-            if kind != Kind::Delete || action == Break::SlowDown {
+            if kind != RequestKind::Delete || action == Break::SlowDown {
                 server.break_next(times, kind, BUCKET, action);
             }
         }
@@ -166,7 +167,7 @@ async fn a_write_that_fails_for_good_leaves_nothing() {
         (Break::Deny, |e| matches!(e, ProviderError::Refused { .. })),
         (Break::CutUpload, |e| matches!(e, ProviderError::Unreachable { .. })),
     ] {
-        server.break_next(100, Kind::Put, ".parquet", action);
+        server.break_next(100, RequestKind::Put, ".parquet", action);
         let error = write(1).await.unwrap_err();
         assert!(is_right(&error), "{action:?}: {error:?}");
         assert!(error.to_string().contains(".parquet"), "{error}");
@@ -178,7 +179,7 @@ async fn a_write_that_fails_for_good_leaves_nothing() {
     let added = [segment.clone()];
     let publication = Publication { job: &job, added: &added, removed: &[], data_change: true };
     for action in [Break::SlowDown, Break::Deny, Break::CutUpload] {
-        server.break_next(100, Kind::PutNew, "_delta_log", action);
+        server.break_next(100, RequestKind::PutNew, "_delta_log", action);
         let error = store.store.publish(&table, &publication).await.unwrap_err();
         assert!(!matches!(error, ProviderError::Corrupt { .. }), "{error:?}");
         assert!(!matches!(error, ProviderError::Store { .. }), "{error:?}");
@@ -211,7 +212,7 @@ async fn a_commit_whose_answer_is_lost_is_not_made_twice() {
         let second = rows.batch(&table, &day(0, "FX"), 20);
         let job = JobId::new();
         let segment = store.write(&table, &job, &day(0, "FX"), &second).await;
-        server.break_next(1, Kind::PutNew, "_delta_log", Break::LoseAnswer);
+        server.break_next(1, RequestKind::PutNew, "_delta_log", Break::LoseAnswer);
         store.publish(&table, &job, std::slice::from_ref(&segment), &[]).await;
         assert_eq!(versions(&server, &prefix), before + 1, "{retries} retries");
         assert!(store.store.is_published(&table, &job).await.unwrap());
@@ -230,21 +231,8 @@ const LARGE: usize = 200_000;
 async fn large(store: &Harness, table: &TableDef, job: &JobId) -> (Result<Segment, ProviderError>, RecordBatch) {
     let rows = Rows::new(6).batch(table, &day(0, "FX"), LARGE);
     let written = store.store.write_segment(table, job, 1, &day(0, "FX"), vec![rows.clone()]).await;
-    let segment = written.map(|written| Segment {
-        id: 1,
-        table: table.id,
-        partition: day(0, "FX"),
-        tier: zxq_catalog::Tier::Cold,
-        role: zxq_catalog::Role::Owner,
-        location: written.location,
-        rows: LARGE as u64,
-        bytes: written.bytes,
-        hash: zxq_providers::row_hash::hash_batch(&rows).unwrap(),
-        stats: zxq_providers::stats::column_stats(std::slice::from_ref(&rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    });
+    let segment = written
+        .map(|written| segments::written(table, job, 1, &day(0, "FX"), (written.location, written.bytes), &rows));
     (segment, rows)
 }
 
@@ -258,10 +246,10 @@ async fn large_files_go_up_in_parts_or_not_at_all() {
     store.store.create_table(&table).await.unwrap();
     let job = JobId::new();
     for (kind, action) in [
-        (Kind::CreateUpload, Break::Deny),
-        (Kind::UploadPart, Break::SlowDown),
-        (Kind::UploadPart, Break::CutUpload),
-        (Kind::CompleteUpload, Break::Deny),
+        (RequestKind::CreateUpload, Break::Deny),
+        (RequestKind::UploadPart, Break::SlowDown),
+        (RequestKind::UploadPart, Break::CutUpload),
+        (RequestKind::CompleteUpload, Break::Deny),
     ] {
         server.break_next(100, kind, ".parquet", action);
         let (written, _) = large(&store, &table, &job).await;
@@ -279,16 +267,16 @@ async fn large_files_go_up_in_parts_or_not_at_all() {
         assert_eq!(server.open_uploads(), 0, "{kind:?} {action:?}: parts stay");
     }
     server.take_seen();
-    server.break_next(1, Kind::UploadPart, ".parquet", Break::CutUpload);
-    server.break_next(1, Kind::UploadPart, ".parquet", Break::LoseAnswer);
-    server.break_next(1, Kind::CompleteUpload, ".parquet", Break::LoseAnswer);
+    server.break_next(1, RequestKind::UploadPart, ".parquet", Break::CutUpload);
+    server.break_next(1, RequestKind::UploadPart, ".parquet", Break::LoseAnswer);
+    server.break_next(1, RequestKind::CompleteUpload, ".parquet", Break::LoseAnswer);
     let (segment, rows) = large(&store, &table, &job).await;
     let segment = segment.unwrap();
     let seen = server.take_seen();
-    let count = |kind: Kind| seen.iter().filter(|s| s.kind == kind).count();
-    assert_eq!((count(Kind::Put), count(Kind::CreateUpload)), (0, 1), "{seen:?}");
+    let count = |kind: RequestKind| seen.iter().filter(|s| s.kind == kind).count();
+    assert_eq!((count(RequestKind::Put), count(RequestKind::CreateUpload)), (0, 1), "{seen:?}");
     let parts = usize::try_from(segment.bytes.div_ceil(5 << 20)).unwrap();
-    assert!(parts >= 2 && count(Kind::UploadPart) == parts + 2, "{parts} parts: {seen:?}");
+    assert!(parts >= 2 && count(RequestKind::UploadPart) == parts + 2, "{parts} parts: {seen:?}");
     assert_eq!(server.open_uploads(), 0);
     store.publish(&table, &job, std::slice::from_ref(&segment), &[]).await;
     store.assert_rows(&table, &[segment], &[rows]).await;
@@ -307,7 +295,7 @@ async fn a_failing_network_is_no_damaged_file() {
         (Break::Deny, |e| matches!(e, ProviderError::Refused { .. })),
         (Break::LoseAnswer, |e| matches!(e, ProviderError::Unreachable { .. })),
     ] {
-        server.break_next(100, Kind::Get, ".parquet", action);
+        server.break_next(100, RequestKind::Get, ".parquet", action);
         let error = store.try_scan(&table, &segments, &all).await.unwrap_err();
         assert!(is_right(ours(&error)), "{action:?}: {error:?}");
         assert!(error.to_string().contains(&segments[0].location), "{error}");
@@ -346,7 +334,7 @@ async fn every_write_asks_for_the_encryption() {
         let rows = Rows::new(5).batch(&table, &day(1, "FX"), 5);
         store.write(&table, &job, &day(1, "FX"), &rows).await;
         let seen = server.take_seen();
-        for kind in [Kind::Put, Kind::PutNew, Kind::CreateUpload] {
+        for kind in [RequestKind::Put, RequestKind::PutNew, RequestKind::CreateUpload] {
             let asked: Vec<_> = seen.iter().filter(|s| s.kind == kind).map(|s| s.encryption.as_deref()).collect();
             assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == header), "{kind:?}: {asked:?}");
         }
@@ -355,7 +343,7 @@ async fn every_write_asks_for_the_encryption() {
 
 /// GETs, and the bytes they were answered with.
 fn read(server: &S3Server) -> (usize, u64) {
-    let gets: Vec<_> = server.take_seen().into_iter().filter(|s| s.kind == Kind::Get).collect();
+    let gets: Vec<_> = server.take_seen().into_iter().filter(|s| s.kind == RequestKind::Get).collect();
     assert!(gets.iter().all(|s| !s.path.contains("_delta_log")), "a query reads the log: {gets:?}");
     (gets.len(), gets.iter().map(|s| s.answered as u64).sum())
 }

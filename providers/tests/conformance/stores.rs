@@ -23,13 +23,13 @@ use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore,
 use zxq_providers::lake::objects::{StorageRoot, s3};
 use zxq_providers::{Publication, Pushdown, Result, ScanRequest, TierStore, WrittenSegment};
 
-use crate::harness::Kind;
+use crate::harness::StoreKind;
 use zxq_test_support::{iceberg_rest_server as rest_server, postgres_server, s3_server};
 
 pub struct Hot;
 
 #[async_trait]
-impl Kind for Hot {
+impl StoreKind for Hot {
     async fn open(&self, _folder: &Path) -> Arc<dyn TierStore> {
         Arc::new(HotStore::new(HotOptions { memory_limit_bytes: 256 << 20 }))
     }
@@ -42,7 +42,7 @@ impl Kind for Hot {
 pub struct DuckDb;
 
 #[async_trait]
-impl Kind for DuckDb {
+impl StoreKind for DuckDb {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let options = DuckDbOptions { memory_limit_bytes: 256 << 20, threads: 2, temp_dir: folder.join("duckdb_temp") };
         Arc::new(DuckDbStore::open(&folder.join("warm.duckdb"), options).unwrap())
@@ -64,7 +64,7 @@ impl Postgres {
 }
 
 #[async_trait]
-impl Kind for Postgres {
+impl StoreKind for Postgres {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         Arc::new(PostgresStore::open(Postgres::options(folder)).await.unwrap())
     }
@@ -89,7 +89,7 @@ impl Timescale {
 }
 
 #[async_trait]
-impl Kind for Timescale {
+impl StoreKind for Timescale {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let store = PostgresStore::open(Timescale::options(folder)).await.unwrap();
         Arc::new(AsHypertables { store, compressed: self.compressed })
@@ -219,7 +219,7 @@ pub struct Delta {
 }
 
 #[async_trait]
-impl Kind for Delta {
+impl StoreKind for Delta {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let options = DeltaOptions {
             row_group_rows: 64,
@@ -261,7 +261,7 @@ impl DeltaOnS3 {
 }
 
 #[async_trait]
-impl Kind for DeltaOnS3 {
+impl StoreKind for DeltaOnS3 {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let options = DeltaOptions {
             root: DeltaOnS3::root(folder).await,
@@ -307,7 +307,7 @@ impl Iceberg {
 }
 
 #[async_trait]
-impl Kind for Iceberg {
+impl StoreKind for Iceberg {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let catalog = IcebergCatalog::Sql(Arc::new(Iceberg::pointers(folder)));
         let options = IcebergOptions {
@@ -361,7 +361,7 @@ impl IcebergRest {
 }
 
 #[async_trait]
-impl Kind for IcebergRest {
+impl StoreKind for IcebergRest {
     async fn open(&self, folder: &Path) -> Arc<dyn TierStore> {
         let rest = RestOptions {
             namespace: IcebergRest::namespace(folder),

@@ -7,7 +7,7 @@ use zxq_catalog::{JobId, TableDef};
 use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresStore};
 
 use crate::data::{NEW_YEAR_2024, Rows, all_types, column, day, plain};
-use crate::harness::{Harness, Kind};
+use crate::harness::{Harness, StoreKind};
 use crate::stores::{Postgres, Timescale};
 
 /// A store, a plain connection beside it, and the store's schema; `None` without TimescaleDB.

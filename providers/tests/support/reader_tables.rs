@@ -9,53 +9,22 @@ use arrow::array::{
 use arrow::datatypes::{DataType, TimeUnit};
 use serde_json::{Value as Json, json};
 use zxq_catalog::value::date_text;
-use zxq_catalog::{
-    ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, TableDef, Tier, Value,
-};
-use zxq_providers::{Publication, TierStore, scalar, stats};
+use zxq_catalog::{ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Segment, TableDef, Value};
+use zxq_providers::{Publication, TierStore, scalar};
+use zxq_test_support::segments;
 
 /// 2024-01-02, and its first microsecond.
 const DAY: i32 = 19_724;
 const DAY_US: i64 = DAY as i64 * 86_400_000_000;
 
 fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        sql_type: data_type.to_string(),
-        data_type,
-        nullable,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    let sql_type = data_type.to_string();
+    ColumnDef { nullable, ..ColumnDef::new(name, data_type, sql_type) }
 }
 
 pub fn table(id: u64, granularity: Granularity) -> TableDef {
     let timestamp = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
     TableDef {
-        renamed_from: None,
-        owner: None,
-        id,
-        name: format!("every type by {}", granularity.name()),
-        columns: vec![
-            column("id", DataType::Int64, false),
-            column("trade_date", DataType::Date32, true),
-            column("asset_class", DataType::Utf8View, true),
-            column("symbol", DataType::Utf8View, false),
-            column("ts", timestamp(Some("UTC")), false),
-            column("local", timestamp(None), true),
-            column("price", DataType::Decimal128(18, 8), true),
-            column("notional", DataType::Decimal128(38, 10), true),
-            column("ticks", DataType::Decimal128(9, 0), true),
-            column("small", DataType::Int16, true),
-            column("medium", DataType::Int32, true),
-            column("single", DataType::Float32, true),
-            column("double", DataType::Float64, true),
-            column("flag", DataType::Boolean, true),
-            column("settles", DataType::Date32, true),
-            column("odd name, \"quoted\"", DataType::Utf8View, true),
-        ],
-        checks: Vec::new(),
         partitioning: Partitioning {
             date_column: Some("trade_date".to_owned()),
             granularity,
@@ -64,7 +33,28 @@ pub fn table(id: u64, granularity: Granularity) -> TableDef {
         time_column: Some("ts".to_owned()),
         sort_by: vec!["symbol".to_owned(), "ts".to_owned()],
         lookup: vec!["symbol".to_owned()],
-        options: Default::default(),
+        ..TableDef::new(
+            id,
+            format!("every type by {}", granularity.name()),
+            vec![
+                column("id", DataType::Int64, false),
+                column("trade_date", DataType::Date32, true),
+                column("asset_class", DataType::Utf8View, true),
+                column("symbol", DataType::Utf8View, false),
+                column("ts", timestamp(Some("UTC")), false),
+                column("local", timestamp(None), true),
+                column("price", DataType::Decimal128(18, 8), true),
+                column("notional", DataType::Decimal128(38, 10), true),
+                column("ticks", DataType::Decimal128(9, 0), true),
+                column("small", DataType::Int16, true),
+                column("medium", DataType::Int32, true),
+                column("single", DataType::Float32, true),
+                column("double", DataType::Float64, true),
+                column("flag", DataType::Boolean, true),
+                column("settles", DataType::Date32, true),
+                column("odd name, \"quoted\"", DataType::Utf8View, true),
+            ],
+        )
     }
 }
 
@@ -124,21 +114,7 @@ pub async fn publish(
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let job = JobId::new();
     let written = store.write_segment(table, &job, id, key, vec![rows.clone()]).await.unwrap();
-    let segment = Segment {
-        id,
-        table: table.id,
-        partition: key.clone(),
-        tier: Tier::Cold,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: RowHash(0),
-        stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    };
+    let segment = segments::written(table, &job, id, key, (written.location, written.bytes), rows);
     let added = [segment.clone()];
     let data_change = removed.is_empty();
     store.publish(table, &Publication { job: &job, added: &added, removed, data_change }).await.unwrap();

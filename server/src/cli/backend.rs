@@ -7,7 +7,7 @@ use zxq_engine::lock;
 
 use super::embedded::Embedded;
 use super::remote::Remote;
-use super::reply::Reply;
+use super::reply::{Copied, Reply};
 use super::{CliError, DataArgs, Result};
 
 /// How often, and how long apart, a directory is tried again whose holder does not serve (yet).
@@ -56,7 +56,7 @@ impl Backend {
         if !data.data.is_dir() {
             return Err(CliError::failed(
                 format!("there is no data directory {}", data.data.display()),
-                "name it with --data DIR, or load something first: zxq load --help",
+                "name it with --data DIR, or load something first: zxq load --create",
             ));
         }
         Backend::open(data).await
@@ -67,6 +67,14 @@ impl Backend {
         match self {
             Backend::Embedded(embedded) => embedded.run(statement).await,
             Backend::Remote(remote) => remote.run(statement).await,
+        }
+    }
+
+    /// Begins a `COPY … TO STDOUT`.
+    pub(super) async fn copy_out(&self, statement: &str) -> Result<Copied> {
+        match self {
+            Backend::Embedded(embedded) => embedded.copy_out(statement).await,
+            Backend::Remote(remote) => remote.copy_out(statement).await,
         }
     }
 

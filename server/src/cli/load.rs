@@ -1,18 +1,19 @@
 //! `zxq load`: Parquet and CSV into a table, all files or none.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use futures::SinkExt;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use zxq_engine::{FileFormat, LoadProgress, LoadReport, LoadRequest, LoadSource, OnError, Tier};
 
 use super::backend::Backend;
 use super::embedded::Embedded;
+use super::progress::{per_second, progress_bar, show};
 use super::remote::Remote;
 use super::reply::Table;
 use super::statements::{identifier, literal};
@@ -207,7 +208,11 @@ pub(super) async fn run(args: LoadArgs) -> Result<()> {
         ));
     }
     let files = if reads_stdin { Vec::new() } else { existing(&args.files)? };
-    let backend = Backend::open(&args.data).await?;
+    let backend = match args.create {
+        true => Backend::open(&args.data).await?,
+        // Without a directory there is no table to load into, and perhaps it is somewhere else.
+        false => Backend::open_existing(&args.data).await?,
+    };
     let outcome = match (&backend, reads_stdin) {
         (Backend::Embedded(embedded), _) => load_here(embedded, &args, files).await,
         (Backend::Remote(remote), true) => copy_stdin(remote, &args).await,
@@ -406,36 +411,6 @@ fn load_sql(args: &LoadArgs, files: &[PathBuf]) -> Result<String> {
         literal(args.on_error.name()),
         args.create
     ))
-}
-
-/// Shown on a terminal only.
-fn progress_bar() -> ProgressBar {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
-    set_style(&bar, "{spinner} {elapsed_precise} {binary_bytes}  {msg}");
-    bar
-}
-
-fn set_style(bar: &ProgressBar, template: &str) {
-    // Both templates are constants of this file; a wrong one would only lose the decoration.
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-}
-
-fn show(bar: &ProgressBar, progress: &LoadProgress, started: Instant) {
-    if let (None, Some(total)) = (bar.length(), progress.bytes_total) {
-        set_style(bar, "{bar:30} {percent:>3}% of {binary_total_bytes}  {msg}  {eta} left");
-        bar.set_length(total);
-    }
-    bar.set_position(progress.bytes_read);
-    if progress.rows > 0 {
-        let rate = per_second(progress.rows, started.elapsed());
-        bar.set_message(format!("{} rows, {} rows/s", HumanCount(progress.rows), HumanCount(rate)));
-    }
-}
-
-fn per_second(rows: u64, elapsed: Duration) -> u64 {
-    (rows as f64 / elapsed.as_secs_f64().max(0.001)) as u64
 }
 
 fn print_summary(args: &LoadArgs, summary: &Summary) -> std::io::Result<()> {

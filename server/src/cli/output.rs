@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::ValueEnum;
 use futures::StreamExt;
+use zxq_engine::counted;
 
 use super::reply::{Chunk, Column, Reply, Rows, Table, ValueKind};
 use super::{CliError, Result};
@@ -41,7 +42,7 @@ pub(super) async fn print(out: &mut impl Write, format: Format, reply: Reply) ->
 
 async fn table(out: &mut impl Write, mut rows: Rows) -> Result<()> {
     let mut measured = Vec::new();
-    let mut count = 0;
+    let mut count: usize = 0;
     while count < MEASURED_ROWS
         && let Some(chunk) = rows.chunks.next().await.transpose()?
     {
@@ -65,7 +66,7 @@ async fn table(out: &mut impl Write, mut rows: Rows) -> Result<()> {
         count += chunk.rows();
         table_rows(out, &chunk, &kinds, &widths).map_err(CliError::output)?;
     }
-    writeln!(out, "({count} {})\n", if count == 1 { "row" } else { "rows" }).map_err(CliError::output)
+    writeln!(out, "({})\n", counted(count as u64, "row")).map_err(CliError::output)
 }
 
 /// Prints a small result as a table, each line indented.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, CopyInSink, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::reply::{Chunk, Column, Reply, Rows, ValueKind};
+use super::reply::{Chunk, Column, Copied, Reply, Rows, ValueKind};
 use super::{CliError, Result, statements};
 
 /// Rows per chunk.
@@ -57,7 +57,7 @@ impl Remote {
         if statements::streams_data(statement) {
             return Err(CliError::failed(
                 "COPY from STDIN or to STDOUT needs a client that streams, such as psql",
-                "zxq load reads files and standard input; zxq sql --format csv writes rows",
+                "zxq load reads files and standard input; zxq export writes files",
             ));
         }
         // The simple protocol gives values as text but not their types; preparing the statement tells those.
@@ -92,6 +92,12 @@ impl Remote {
     /// Begins `COPY … FROM STDIN`.
     pub(super) async fn copy_in(&self, statement: &str) -> Result<CopyInSink<Bytes>> {
         Ok(self.client.copy_in(statement).await?)
+    }
+
+    /// Begins `COPY … TO STDOUT`. The server does not say how many rows are on their way.
+    pub(super) async fn copy_out(&self, statement: &str) -> Result<Copied> {
+        let pieces = self.client.copy_out(statement).await?;
+        Ok(Copied { pieces: pieces.map(|piece| piece.map_err(CliError::from)).boxed(), rows: None })
     }
 
     /// Notices since the last call.

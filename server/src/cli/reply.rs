@@ -1,7 +1,10 @@
 //! What a statement gives back, wherever it ran: rows as text, as PostgreSQL would write them, or a command's tag.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio_postgres::types::Type;
@@ -14,6 +17,14 @@ pub(crate) enum Reply {
     Rows(Rows),
     /// No rows, but a tag: `CREATE TABLE`, `INSERT 0 5`.
     Command(String),
+}
+
+/// What a `COPY … TO STDOUT` gives.
+pub(super) struct Copied {
+    /// The bytes, in order.
+    pub(super) pieces: BoxStream<'static, Result<Bytes>>,
+    /// How many rows are in them by now, where that is known.
+    pub(super) rows: Option<Arc<AtomicU64>>,
 }
 
 /// A stream of rows.

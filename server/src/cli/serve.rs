@@ -41,6 +41,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let stop = CancellationToken::new();
     let options = ServeOptions {
         max_connections: settings.max_connections,
+        timeouts: settings.timeouts,
         load_roots: settings.load_roots,
         authentication: settings.authentication,
         tls: settings.tls,

@@ -109,11 +109,11 @@ impl TierName {
     }
 }
 
-/// What `status` shows people: the tiers, then the tables. The bytes of a tier are what its store takes, with its own
-/// files and what is not collected yet; those of a table are its segments'.
+/// What `status` shows people: the tiers, then the tables. Bytes are those of segments in both, so they add up; what a
+/// store takes with its own files and what is not collected yet is `store_bytes`.
 const STATUS: [&str; 2] = [
-    "SELECT t.tier, store, tables, segments, rows, replica_rows, t.bytes, limit_bytes, round(used_share::numeric, 3) \
-     AS used_share, c.csv_bytes, round(c.csv_ratio, 1) AS csv_ratio FROM zxq.tiers t LEFT JOIN \
+    "SELECT t.tier, store, tables, segments, rows, replica_rows, t.bytes, store_bytes, limit_bytes, used_share, \
+     c.csv_bytes, round(c.csv_ratio, 1) AS csv_ratio FROM zxq.tiers t LEFT JOIN \
      (SELECT tier, sum(csv_bytes) AS csv_bytes, sum(csv_bytes) / sum(bytes)::double AS csv_ratio \
      FROM zxq.compression GROUP BY tier) c ON c.tier = t.tier",
     "SELECT table_name, rows, hot_rows, warm_rows, cold_rows, partitions, segments, bytes \
@@ -121,11 +121,11 @@ const STATUS: [&str; 2] = [
 ];
 
 /// The same as one result: a program reads one header, or one array.
-const STATUS_FOR_PROGRAMS: &str = "SELECT 'tier' AS kind, tier AS name, rows, segments, bytes, replica_rows, limit_bytes, \
-     NULL::bigint AS partitions, NULL::bigint AS hot_rows, NULL::bigint AS warm_rows, NULL::bigint AS cold_rows \
-     FROM zxq.tiers \
-     UNION ALL SELECT 'table', table_name, rows, segments, bytes, NULL, NULL, partitions, hot_rows, warm_rows, cold_rows \
-     FROM zxq.tables ORDER BY kind DESC, name";
+const STATUS_FOR_PROGRAMS: &str = "SELECT 'tier' AS kind, tier AS name, rows, segments, bytes, store_bytes, \
+     replica_rows, limit_bytes, NULL::bigint AS partitions, NULL::bigint AS hot_rows, NULL::bigint AS warm_rows, \
+     NULL::bigint AS cold_rows FROM zxq.tiers \
+     UNION ALL SELECT 'table', table_name, rows, segments, bytes, NULL, NULL, NULL, partitions, hot_rows, warm_rows, \
+     cold_rows FROM zxq.tables ORDER BY kind DESC, name";
 
 /// Runs `zxq storage`.
 pub(super) async fn run(args: StorageArgs) -> Result<()> {

@@ -42,7 +42,7 @@ impl RawNames {
 }
 
 impl RawRule {
-    /// The rule.
+    /// What the entry says, checked.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -66,6 +66,20 @@ fn values_reach_the_engine() {
 }
 
 #[test]
+fn clients_may_take_as_long_as_the_file_says() {
+    assert_eq!(parse("").unwrap().timeouts, Timeouts::default());
+    let text = "statement_timeout: 90 s\nidle_session_timeout: never\nidle_in_transaction_session_timeout: 10 min\n";
+    let timeouts = parse(text).unwrap().timeouts;
+    let (statement, idle) = (Some(Duration::from_secs(90)), Some(Duration::from_secs(600)));
+    assert_eq!(timeouts, Timeouts { statement, idle_session: None, idle_in_transaction: idle });
+    let settings: Vec<_> = timeouts.settings().collect();
+    assert_eq!(settings[0], ("statement_timeout", "90000".to_owned()));
+    assert_eq!(settings[1], ("idle_in_transaction_session_timeout", "600000".to_owned()));
+    assert_eq!(parse("statement_timeout: 0").unwrap().timeouts.statement, None);
+    assert!(error_of("statement_timeout: 1 year").contains("statement_timeout: must not be longer than 24 days"));
+}
+
+#[test]
 fn a_url_makes_warm_a_postgresql_database() {
     let text = "warm:\n  url: postgres://ann:s3cret@h:1/d\n  schema: x\n  pool_size: 2\n  max_overflow: 0\n  \
                 pool_timeout: 5 s\n  pool_recycle: never\n  pool_pre_ping: false\n";

@@ -84,7 +84,7 @@ pub enum MarketTable {
 }
 
 impl MarketTable {
-    /// All three.
+    /// All tables that are made.
     pub const ALL: [MarketTable; 3] = [MarketTable::Trades, MarketTable::Quotes, MarketTable::Bars];
 
     /// The table's name in SQL.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use zxq_engine::Engine;
+use zxq_engine::{Engine, counted};
 
 use super::data::days_of;
 use super::generate::Market;
@@ -70,8 +70,7 @@ pub(super) async fn show(engine: &Arc<Engine>, market: &Market) -> Result<()> {
         }
         let mut out = std::io::stdout();
         writeln!(out).and_then(|()| print_table(&mut out, &table, "   ")).map_err(CliError::output)?;
-        let rows = table.rows.len();
-        let count = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        let count = counted(table.rows.len() as u64, "row");
         let millis = elapsed.as_secs_f64() * 1_000.0;
         say(&format!("\n   {count} from {} in {}\n", bold(&tiers), bold(&format!("{millis:.1} ms"))))?;
     }
@@ -87,8 +86,9 @@ async fn tiers_read(embedded: &Embedded, sql: &str) -> Result<String> {
         return Err(CliError::failed("zxq.queries does not hold the demo's query", "report this: it is a bug"));
     };
     let tiers = ["hot", "warm", "cold"].into_iter().filter_map(|tier| {
-        let segments = table.get(row, &format!("{tier}_segments")).filter(|segments| *segments != "0")?;
-        Some(format!("{tier} ({segments} {})", if segments == "1" { "segment" } else { "segments" }))
+        let segments =
+            table.get(row, &format!("{tier}_segments"))?.parse::<u64>().ok().filter(|segments| *segments > 0)?;
+        Some(format!("{tier} ({})", counted(segments, "segment")))
     });
     let tiers: Vec<String> = tiers.collect();
     Ok(if tiers.is_empty() { "the catalog alone".to_owned() } else { tiers.join(" + ") })

@@ -1,9 +1,10 @@
 //! Functions of the catalog that do something: `set_config`, `pg_notify`, `pg_cancel_backend`, `pg_terminate_backend`, and
-//! those of advisory locks.
+//! those of advisory locks. All take literals; `set_config` also what has to be computed, for each row of a query.
 
 use zxq_engine::sql::quoted_text;
 
-use super::scan::Scanned;
+use super::scan::{Clause, Scanned};
+use crate::sqlstate;
 use crate::wire::advisory::AdvisoryCall;
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
@@ -22,7 +23,7 @@ pub(crate) enum Effect {
     /// Sends a notification.
     Notify {
         channel: String,
-        /// The text.
+        /// What listeners get with it.
         payload: String,
     },
     /// Takes or gives back an advisory lock.
@@ -55,6 +56,9 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
     for (at, scanned) in tokens.iter().enumerate() {
         let name = scanned.token;
         if name.kind != TokenKind::Word || !tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("(")) {
+            continue;
+        }
+        if name.is("set_config") && arguments_of_computed(tokens, at).is_some() {
             continue;
         }
         let advisory = AdvisoryCall::named(&name.value());
@@ -98,10 +102,97 @@ pub(super) fn find(tokens: &[Scanned<'_>], values: &[String]) -> Result<Vec<Effe
     Ok(calls)
 }
 
+/// A call of `set_config` with arguments that have to be computed, or in a query that reads rows: it is done for each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ComputedCall {
+    /// Its name.
+    pub(super) first: usize,
+    /// The closing bracket.
+    pub(super) last: usize,
+    /// First and last token of its arguments: name, value, and whether it is for the transaction only.
+    pub(super) arguments: [(usize, usize); 3],
+}
+
+/// The calls of `set_config` that have to be computed.
+///
+/// # Errors
+/// 0A000 where it would be unknown how often they are done: in subqueries, beside groups and the like.
+pub(super) fn computed(tokens: &[Scanned<'_>]) -> Result<Vec<ComputedCall>, WireError> {
+    let mut calls = Vec::new();
+    for (at, scanned) in tokens.iter().enumerate() {
+        let is_call = scanned.token.kind == TokenKind::Word
+            && scanned.token.is("set_config")
+            && tokens.get(at + 1).is_some_and(|next| next.token.is_symbol("("));
+        let Some(arguments) = is_call.then(|| arguments_of_computed(tokens, at)).flatten() else { continue };
+        let others = ["distinct", "group", "having", "union", "intersect", "except", "window"];
+        let mut outer = tokens.iter().filter(|token| token.depth == 0);
+        let is_plain = tokens.first().is_some_and(|first| first.token.is("select"))
+            && scanned.depth == 0
+            && scanned.clause == Clause::Select
+            && !outer.any(|token| others.iter().any(|word| token.token.is(word)));
+        let (true, [name, value, local]) = (is_plain, arguments.as_slice()) else {
+            return Err(WireError::unsupported(
+                "set_config with computed arguments stands among the columns of a plain query only",
+            ));
+        };
+        let last = local.1 + 1;
+        calls.push(ComputedCall { first: at, last, arguments: [*name, *value, *local] });
+    }
+    Ok(calls)
+}
+
+/// The arguments of a call, by their first and last tokens, where it is not done once with what is written there.
+fn arguments_of_computed(tokens: &[Scanned<'_>], call: usize) -> Option<Vec<(usize, usize)>> {
+    let depth = tokens.get(call)?.depth + 1;
+    let close = (call + 2..tokens.len()).find(|i| tokens[*i].token.is_symbol(")") && tokens[*i].depth == depth)?;
+    let commas = (call + 2..close).filter(|i| tokens[*i].token.is_symbol(",") && tokens[*i].depth == depth);
+    let mut arguments = Vec::new();
+    let mut first = call + 2;
+    for end in commas.chain([close]) {
+        arguments.push((first, end.checked_sub(1)?));
+        first = end + 1;
+    }
+    let is_literal = |(first, last): &(usize, usize)| {
+        let token = tokens[*first].token;
+        let is_word = ["true", "false", "null"].iter().any(|word| token.is(word));
+        first == last && (matches!(token.kind, TokenKind::Text | TokenKind::Number | TokenKind::Parameter) || is_word)
+    };
+    let reads_rows = tokens.iter().any(|token| token.depth == 0 && token.begins_table);
+    (reads_rows || !arguments.iter().all(is_literal)).then_some(arguments)
+}
+
+/// The query that computes the arguments of these calls, in the order of the calls.
+pub(super) fn question(text: &str, tokens: &[Scanned<'_>], calls: &[ComputedCall]) -> String {
+    let written = |(first, last): &(usize, usize)| {
+        let (start, end) = (tokens[*first].token.start, tokens[*last].token.end());
+        format!("({})::text", text.get(start..end).unwrap_or_default())
+    };
+    let arguments: Vec<String> = calls.iter().flat_map(|call| call.arguments.iter().map(written)).collect();
+    let from = tokens.iter().find(|token| token.depth == 0 && token.token.is("from"));
+    let rest = from.map_or("", |from| text.get(from.token.start..).unwrap_or_default());
+    format!("SELECT {} {}", arguments.join(", "), rest.trim_end().trim_end_matches(';'))
+}
+
+/// The change that computed arguments ask for.
+///
+/// # Errors
+/// 22023 for a setting without a name.
+pub(super) fn computed_set(name: Option<&str>, value: Option<&str>, local: Option<&str>) -> Result<Effect, WireError> {
+    let Some(name) = name else {
+        return Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, "SET requires parameter name"));
+    };
+    let value = value.map(str::to_owned);
+    Ok(Effect::Set { name: name.to_lowercase(), value, local: local.is_some_and(is_true) })
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text.to_ascii_lowercase().as_str(), "true" | "t" | "on" | "yes" | "1")
+}
+
 fn set_config(arguments: &[String]) -> Option<(Effect, String)> {
     let [name, value, local, ..] = arguments else { return None };
     let value = (!value.eq_ignore_ascii_case("null")).then(|| value.clone());
-    let local = matches!(local.to_ascii_lowercase().as_str(), "true" | "t" | "on" | "yes" | "1");
+    let local = is_true(local);
     let result = quoted_text(value.as_deref().unwrap_or_default());
     Some((Effect::Set { name: name.to_lowercase(), value, local }, result))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableId, TableState, Tier};
 use zxq_engine::roles::ZXQ;
-use zxq_engine::sql::quoted_text;
+use zxq_engine::sql::{SequenceFacts, columns_read, quoted_text, sequence_facts};
 
 use super::oids::Oids;
 use super::role_facts;
@@ -95,7 +95,8 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let mut rows = Inserts::default();
     let mut oids = Oids::default();
     let schema = |rows: &mut Inserts, oid: u32, name: &str, about: &str| {
-        rows.add("stored_schemas", &[oid.to_string(), text(name), text(about)]);
+        let (owner, no_acl) = (ZXQ.to_string(), "NULL".to_owned());
+        rows.add("stored_schemas", &[oid.to_string(), text(name), text(about), owner, no_acl]);
         oid
     };
     schema(&mut rows, PG_CATALOG_OID, "pg_catalog", "system catalog schema");
@@ -110,27 +111,35 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
     let mut schemas = BTreeMap::from([("", PUBLIC_OID)]);
     for (table, oid) in snapshot.tables.values().zip(&tables) {
         if let Some(name) = table.def.name.strip_suffix('.').filter(|_| table.def.is_schema()) {
-            rows.add("stored_schemas", &[oid.to_string(), text(name), text("")]);
+            let owner = table.def.owner.unwrap_or(ZXQ).to_string();
+            let acl = role_facts::acl(&snapshot.roles, &table.def);
+            rows.add("stored_schemas", &[oid.to_string(), text(name), text(""), owner, acl]);
+            role_facts::insert_grants(&mut rows, *oid, snapshot.roles.grants(table.def.id));
             schemas.insert(name, *oid);
         }
     }
     // The tiers' tables are not listed: clients that look a table up by its name alone would find four.
+    let of_tables: BTreeMap<TableId, u32> = snapshot.tables.keys().copied().zip(tables.iter().copied()).collect();
     for ((id, table), oid) in snapshot.tables.iter().zip(tables).filter(|((_, table), _)| !table.def.is_schema()) {
         let kept = Kept { owner: table.def.owner.unwrap_or(ZXQ), acl: role_facts::acl(&snapshot.roles, &table.def) };
         role_facts::insert_grants(&mut rows, oid, snapshot.roles.grants(*id));
         insert_table(&mut rows, &mut oids, oid, (table.as_ref(), &schemas), &kept);
+        if let Some(sequence) = sequence_facts(&table.def) {
+            insert_sequence(&mut rows, oid, &sequence, snapshot, &of_tables);
+        }
     }
     for view in views {
         let oid = oids.of(&format!("view {}", view.name));
         insert_view(&mut rows, oid, system, view);
     }
     role_facts::insert(&mut rows, snapshot);
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 11] = [
         "stored_schemas",
         "stored_relations",
         "stored_columns",
         "stored_checks",
         "stored_keys",
+        "stored_sequences",
         "roles",
         "memberships",
         "acts_as",
@@ -220,11 +229,12 @@ fn insert_table(
         rows.add("stored_keys", &values);
     }
     for check in &def.checks {
+        let read = columns_read(&check.expression);
         let mentioned: Vec<String> = def
             .columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| mentions(&check.expression, &column.name))
+            .filter(|(_, column)| read.contains(&column.name))
             .map(|(at, _)| (at + 1).to_string())
             .collect();
         let values = [
@@ -236,6 +246,39 @@ fn insert_table(
         ];
         rows.add("stored_checks", &values);
     }
+}
+
+/// What one sequence counts, and the column that it goes with.
+fn insert_sequence(
+    rows: &mut Inserts,
+    oid: u32,
+    sequence: &SequenceFacts,
+    snapshot: &Snapshot,
+    of_tables: &BTreeMap<TableId, u32>,
+) {
+    let null_or = |number: Option<String>| number.unwrap_or_else(|| "NULL".to_owned());
+    let owner = sequence.owner.as_ref().and_then(|(table, column)| {
+        let place = snapshot.table_by_id(*table)?.def.column_index(column)?;
+        Some((of_tables.get(table)?, place + 1))
+    });
+    let type_oid = match sequence.data_type {
+        "smallint" => 21,
+        "integer" => 23,
+        _ => 20,
+    };
+    let values = [
+        oid.to_string(),
+        type_oid.to_string(),
+        sequence.start.to_string(),
+        sequence.increment.to_string(),
+        sequence.most.to_string(),
+        sequence.least.to_string(),
+        sequence.cycles.to_string(),
+        null_or(sequence.last.map(|last| last.to_string())),
+        null_or(owner.map(|(table, _)| table.to_string())),
+        null_or(owner.map(|(_, column)| column.to_string())),
+    ];
+    rows.add("stored_sequences", &values);
 }
 
 /// `relkind`.
@@ -271,13 +314,8 @@ fn insert_view(rows: &mut Inserts, oid: u32, schema: u32, view: &SystemView) {
     rows.add("stored_relations", &[head.as_slice(), unknown.as_slice()].concat());
     for (at, field) in view.schema.fields().iter().enumerate() {
         let column = ColumnDef {
-            name: field.name().clone(),
-            data_type: field.data_type().clone(),
-            sql_type: String::new(),
             nullable: field.is_nullable(),
-            default: None,
-            generated: None,
-            max_chars: None,
+            ..ColumnDef::new(field.name().clone(), field.data_type().clone(), String::new())
         };
         insert_column(rows, oid, at + 1, &column, None);
     }
@@ -322,11 +360,6 @@ pub(super) fn of_session(tables: &[Arc<TableDef>]) -> (Vec<String>, Vec<String>)
 fn declared_type(column: &ColumnDef) -> (u32, i32) {
     let wire = column_of(&column.row_field());
     (wire.pg_type.oid(), wire.typmod)
-}
-
-/// True when the expression names the column, as a word of its own.
-fn mentions(expression: &str, column: &str) -> bool {
-    expression.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(column))
 }
 
 /// A text as SQL; an empty one is NULL.

@@ -4,10 +4,13 @@
 
 mod arrays;
 mod columns_in_order;
+mod oid_casts;
+mod output_names;
+mod row_functions;
 mod rows;
 
-use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, REG_TYPES, SESSION_WORDS};
-use super::effects::EffectCall;
+use super::detect::{INFORMATION_RELATIONS, PG_RELATIONS, SESSION_WORDS};
+use super::effects::{self, ComputedCall, EffectCall};
 use super::scan::{Clause, Scanned};
 use crate::wire::error::WireError;
 use crate::wire::lexer::TokenKind;
@@ -53,9 +56,6 @@ const NOT_ALIASES: [&str; 19] = [
     "EXCEPT",
     "INTERSECT",
 ];
-
-/// Types after `::` that keep an OID a number.
-const NUMBER_TYPES: [&str; 9] = ["oid", "int", "integer", "int2", "int4", "int8", "bigint", "smallint", "numeric"];
 
 /// A statement being rewritten: its tokens, and what stands in place of each.
 pub(super) struct Rewriter<'a> {
@@ -114,8 +114,12 @@ impl<'a> Rewriter<'a> {
         for call in effects {
             self.replace(call.first, call.last, &call.result);
         }
+        for call in effects::computed(self.tokens)? {
+            self.computed_setting(&call);
+        }
         for at in 0..self.tokens.len() {
             self.array_literal(at);
+            self.several_arrays(at);
         }
         for at in 0..self.tokens.len() {
             self.operator_syntax(at);
@@ -137,8 +141,25 @@ impl<'a> Rewriter<'a> {
             self.oid_cast(at);
             self.oid_cast_function(at);
         }
+        for at in 0..self.tokens.len() {
+            self.grouped_rows(at);
+        }
+        for at in 0..self.tokens.len() {
+            self.output_names(at);
+        }
         let order = self.columns_in_order().unwrap_or_default();
         Ok(self.finish() + &order)
+    }
+
+    /// `set_config(name, value, local)` gives the value.
+    fn computed_setting(&mut self, call: &ComputedCall) {
+        let [_, (first, last), _] = call.arguments;
+        self.replace(call.first, first - 1, "(");
+        self.replace(last + 1, call.last, ")::VARCHAR");
+        let begins = if call.first >= 2 && self.symbol(call.first - 1, ".") { call.first - 2 } else { call.first };
+        if self.is_column(begins, call.last) {
+            self.pieces[last + 1].push_str(" AS set_config");
+        }
     }
 
     fn finish(self) -> String {
@@ -318,15 +339,27 @@ impl<'a> Rewriter<'a> {
         if !is_function || !self.stands_in_from(at) {
             return;
         }
-        let depth = self.tokens[at].depth;
-        let close = (at + 1..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth + 1);
-        let Some(mut alias) = close.map(|close| close + 1) else { return };
+        let Some(mut alias) = self.close(at).map(|close| close + 1) else { return };
         if self.is(alias, "AS") {
             alias += 1;
         }
         if self.is_alias(alias) && !self.symbol(alias + 1, "(") {
             self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
         }
+    }
+
+    /// The bracket that closes the one behind this token.
+    fn close(&self, at: usize) -> Option<usize> {
+        let depth = self.tokens.get(at)?.depth + 1;
+        (at + 1..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth)
+    }
+
+    /// True for a column of the outermost select list as a whole, without a name of its own: clients see that of the column.
+    fn is_column(&self, first: usize, last: usize) -> bool {
+        let Scanned { depth, clause, .. } = self.tokens[first];
+        let begins = first > 0 && (self.is(first - 1, "SELECT") || self.symbol(first - 1, ","));
+        let ends = last + 1 == self.tokens.len() || self.symbol(last + 1, ",") || self.is(last + 1, "FROM");
+        depth == 0 && clause == Clause::Select && begins && ends
     }
 
     /// True for a word that can only be an alias.
@@ -338,18 +371,6 @@ impl<'a> Rewriter<'a> {
     fn stands_in_from(&self, at: usize) -> bool {
         let start = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
         self.tokens[start].begins_table
-    }
-
-    /// `c.tableoid` is the OID of the table that `c` stands for.
-    fn table_oid(&mut self, at: usize) {
-        if at < 2 || !self.is(at, "tableoid") || !self.symbol(at - 1, ".") {
-            return;
-        }
-        let table = self.value(at - 2);
-        let Some((_, relation)) = self.aliases.iter().find(|(alias, _)| *alias == table) else { return };
-        let constant = format!("regclass_in('{relation}')");
-        let first = self.operand_start(at);
-        self.replace(first, at, &constant);
     }
 
     /// A column of type `regproc` shows its name: as text, and in the outermost select list.
@@ -364,83 +385,11 @@ impl<'a> Rewriter<'a> {
             self.pieces[at].push(')');
             return;
         }
-        let shown = scanned.depth == 0
-            && scanned.clause == Clause::Select
-            && (self.symbol(at + 1, ",") || self.is(at + 1, "FROM"));
-        if !shown {
-            return;
-        }
-        if first == 0 || !(self.is(first - 1, "SELECT") || self.symbol(first - 1, ",")) {
+        if !self.is_column(first, at) {
             return;
         }
         self.pieces[first] = format!("regproc_out({}", self.pieces[first]);
         self.pieces[at] = format!("{}) AS {}", self.pieces[at], scanned.token.raw);
-    }
-
-    /// `'t'::regclass` looks a name up, `oid::regclass` shows one.
-    fn oid_cast(&mut self, at: usize) {
-        if at == 0 || !self.symbols(at, ":", ":") {
-            return;
-        }
-        let mut name = at + 2;
-        if self.is(name, "pg_catalog") && self.symbol(name + 1, ".") {
-            name += 2;
-        }
-        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is(name, reg_type)) else { return };
-        let function = match *reg_type {
-            "regprocedure" => "regproc",
-            other => other,
-        };
-        let stays_number = self.symbols(name + 1, ":", ":") && {
-            let next = if self.is(name + 3, "pg_catalog") { name + 5 } else { name + 3 };
-            NUMBER_TYPES.iter().any(|number| self.is(next, number))
-        };
-        let operand_end = at - 1;
-        let first = self.operand_start(operand_end);
-        let from_text = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
-        self.replace(at, name, "");
-        if from_text {
-            let (read, end) = match self.is_shown(first, at, name) {
-                true => (format!("{function}_out({function}_in("), "))"),
-                false => (format!("{function}_in("), ")"),
-            };
-            self.pieces[first] = format!("{read}{}", self.pieces[first]);
-            self.pieces[operand_end].push_str(end);
-        } else if !stays_number {
-            self.pieces[first] = format!("{function}_out({}", self.pieces[first]);
-            self.pieces[operand_end].push(')');
-        }
-    }
-
-    /// True for a cast, from its operand and its `::` to the type's name, that is a column of the outermost select list as a
-    /// whole: clients see a name. What it is compared with is an OID.
-    fn is_shown(&self, first: usize, at: usize, name: usize) -> bool {
-        let Scanned { depth, clause, .. } = self.tokens[at];
-        let begins = first > 0 && (self.is(first - 1, "SELECT") || self.symbol(first - 1, ","));
-        let ends = name + 1 == self.tokens.len() || self.symbol(name + 1, ",") || self.is(name + 1, "FROM");
-        depth == 0 && clause == Clause::Select && begins && (ends || self.is(name + 1, "AS"))
-    }
-
-    /// `CAST('t' AS regclass)` and `CAST(oid AS regclass)`.
-    fn oid_cast_function(&mut self, at: usize) {
-        if !self.is(at, "CAST") || !self.symbol(at + 1, "(") {
-            return;
-        }
-        let depth = self.tokens[at].depth + 1;
-        let Some(close) = (at + 2..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth)
-        else {
-            return;
-        };
-        let Some(name) = close.checked_sub(1) else { return };
-        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is(name, reg_type)) else { return };
-        let word_as = if self.symbol(name - 1, ".") { name - 3 } else { name - 1 };
-        if !self.is(word_as, "AS") {
-            return;
-        }
-        let reg_type = reg_type.replace("procedure", "proc");
-        let direction = if self.is_text(at + 2) && at + 3 == word_as { "in" } else { "out" };
-        self.replace(word_as, name, "");
-        self.pieces[at] = format!("{reg_type}_{direction}");
     }
 
     /// First token of the operand that ends at `end`: a literal, `a.b`, `f(x)`, `(x)`, or one of these with casts.

@@ -83,7 +83,14 @@ pub(super) fn acl(roles: &Roles, table: &TableDef) -> String {
     }
     let owner = table.owner.unwrap_or(ZXQ);
     let name = |id| roles.by_id(id).map_or_else(|| id.to_string(), |role| quote_ident(&role.name));
-    let all = Privileges::ON_TABLE.letters(Privileges::NONE);
+    let all = if table.sequence().is_some() {
+        Privileges::ON_SEQUENCE
+    } else if table.is_schema() {
+        Privileges::ON_SCHEMA
+    } else {
+        Privileges::ON_TABLE
+    };
+    let all = all.letters(Privileges::NONE);
     let mut items = vec![format!("{0}={all}/{0}", name(owner))];
     items.extend(grants.iter().map(|grant| {
         let to = grant.to.map_or_else(String::new, name);

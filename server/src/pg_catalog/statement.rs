@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
-use pgwire::api::Type;
 use tokio::sync::OnceCell;
 use zxq_engine::catalog::{TableDef, TableId};
 use zxq_engine::functions::version_text;
 use zxq_engine::roles::RoleId;
 use zxq_engine::sql::quoted_text;
-use zxq_engine::{CATALOG, Engine, EngineSession, MOST_PARAMETERS, Origin};
+use zxq_engine::{CATALOG, Engine, EngineSession, Origin};
 
 use super::database::{CatalogDatabase, Interrupt};
 use super::effects::{self, Effect};
 use super::facts::{self, SystemView};
 use super::names::postgres_name;
+use super::parameters::parameter_oids;
 use super::rewrite::Rewriter;
-use super::{detect, scan};
-use crate::sqlstate;
+use super::{allowed, detect, scan};
 use crate::wire::error::WireError;
-use crate::wire::lexer::TokenKind;
+use crate::wire::long_work::beside_others;
 use crate::wire::types::{self, Column, PG_TYPE_KEY};
 
 /// Schema of the engine's own views.
@@ -98,7 +98,7 @@ impl CatalogStatement {
         self.columns.clone()
     }
 
-    /// Its text.
+    /// The statement as the client wrote it.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -118,6 +118,15 @@ impl CatalogStatement {
         let rewriter = Rewriter::new(&self.text, &tokens, &literals);
         Ok(effects::find(&tokens, rewriter.pieces())?.into_iter().map(|call| call.effect).collect())
     }
+}
+
+/// What a statement does for each of its rows.
+#[derive(Debug, Default)]
+pub(crate) struct ForRows {
+    /// In the order in which it is done.
+    pub(crate) effects: Vec<Effect>,
+    /// The statement's rows, as they were before.
+    pub(crate) rows: Option<RecordBatch>,
 }
 
 /// Stops the query when the statement is dropped before its end.
@@ -162,13 +171,12 @@ impl Introspection {
         text: &str,
         oids: &[u32],
     ) -> Result<Option<CatalogStatement>, WireError> {
-        if !detect::may_be_catalog(text) {
-            return Ok(None);
-        }
-        let tokens = scan::scan(text)?;
-        if !detect::is_catalog(&tokens) {
-            return Ok(None);
-        }
+        let about_the_catalog = beside_others(text.len(), || {
+            let may_be = detect::may_be_catalog(text).then(|| scan::scan(text)).transpose()?;
+            Ok::<_, WireError>(may_be.filter(|tokens| detect::is_catalog(tokens)))
+        });
+        let Some(tokens) = about_the_catalog? else { return Ok(None) };
+        allowed::check_length(text)?;
         let parameters = parameter_oids(&tokens, oids)?;
         let nulls = vec![ScalarValue::Null; parameters.len()];
         let (basis, rows) = self.query(session, &identity(), text, &nulls, &[]).await?;
@@ -199,6 +207,42 @@ impl Introspection {
         }
         let (_, rows) = self.query(session, identity, &statement.text, parameters, results).await?;
         Ok(rows)
+    }
+
+    /// What a statement does for each of its rows; with the rows, where there is something to do.
+    ///
+    /// # Errors
+    /// What the query says.
+    pub(crate) async fn for_rows(
+        &self,
+        session: &EngineSession,
+        identity: &Identity,
+        statement: &CatalogStatement,
+        parameters: &[ScalarValue],
+    ) -> Result<ForRows, WireError> {
+        let question = {
+            let tokens = scan::scan(&statement.text)?;
+            let calls = effects::computed(&tokens)?;
+            if calls.is_empty() {
+                return Ok(ForRows::default());
+            }
+            effects::question(&statement.text, &tokens, &calls)
+        };
+        let (_, answer) = self.query(session, identity, &question, parameters, &[]).await?;
+        let (_, rows) = self.query(session, identity, &statement.text, parameters, &[]).await?;
+        let columns: Vec<ArrayRef> =
+            answer.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<Result<_, _>>()?;
+        let value = |column: usize, row: usize| {
+            let texts = columns.get(column)?.as_string_opt::<i32>()?;
+            texts.is_valid(row).then(|| texts.value(row))
+        };
+        let mut effects = Vec::new();
+        for row in 0..answer.num_rows() {
+            for first in (0..columns.len()).step_by(3) {
+                effects.push(effects::computed_set(value(first, row), value(first + 1, row), value(first + 2, row))?);
+            }
+        }
+        Ok(ForRows { effects, rows: Some(rows) })
     }
 
     async fn query(
@@ -332,64 +376,24 @@ fn literal(value: &ScalarValue) -> String {
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
             quoted_text(text)
         }
-        other => quoted_text(&other.to_string()),
+        other => match other.cast_to(&DataType::Utf8) {
+            Ok(ScalarValue::Utf8(Some(text))) => quoted_text(&text),
+            _ => quoted_text(&other.to_string()),
+        },
     }
 }
 
-/// OIDs of the parameters a statement has: what the client declared, else `text`, or `oid` where one is compared.
-///
-/// # Errors
-/// 42P02 for a number that no parameter can have.
-fn parameter_oids(tokens: &[scan::Scanned<'_>], declared: &[u32]) -> Result<Vec<u32>, WireError> {
-    let mut oids = declared.to_vec();
-    for (at, token) in tokens.iter().enumerate().map(|(at, scanned)| (at, scanned.token)) {
-        if token.kind != TokenKind::Parameter {
-            continue;
-        }
-        let number = token.raw[1..].parse::<usize>().ok().filter(|number| (1..=MOST_PARAMETERS).contains(number));
-        let Some(number) = number else {
-            let message = format!("there is no parameter {}", token.raw);
-            return Err(WireError::new(sqlstate::UNDEFINED_PARAMETER, message).at(token.start));
-        };
-        if oids.len() < number {
-            oids.resize(number, 0);
-        }
-        if oids[number - 1] == 0 {
-            oids[number - 1] = guess(tokens, at).oid();
-        }
-    }
-    for oid in &mut oids {
-        if *oid == 0 {
-            *oid = Type::TEXT.oid();
-        }
-    }
-    Ok(oids)
-}
-
-fn guess(tokens: &[scan::Scanned<'_>], at: usize) -> Type {
-    let token = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map(|scanned| scanned.token);
-    if token(Some(at + 1)).is_some_and(|next| next.is_symbol(":")) {
-        let mut name = at + 3;
-        if token(Some(name)).is_some_and(|t| t.is("pg_catalog")) {
-            name += 2;
-        }
-        let is_array = token(Some(name + 1)).is_some_and(|next| next.is_symbol("["));
-        let found = token(Some(name)).map(|t| t.value().into_owned()).unwrap_or_default();
-        return match (found.as_str(), is_array) {
-            ("oid", false) => Type::OID,
-            ("oid", true) => Type::OID_ARRAY,
-            ("int" | "int4" | "integer", false) => Type::INT4,
-            ("int8" | "bigint", false) => Type::INT8,
-            ("bool" | "boolean", false) => Type::BOOL,
-            (_, true) => Type::TEXT_ARRAY,
-            _ => Type::TEXT,
-        };
-    }
-    let before = token(at.checked_sub(1));
-    let column = token(at.checked_sub(2)).map(|t| t.value().into_owned()).unwrap_or_default();
-    let is_oid = column == "oid" || column.ends_with("relid") || column.ends_with("namespace");
-    if before.is_some_and(|t| t.is_symbol("=")) && is_oid { Type::OID } else { Type::TEXT }
-}
+/// Columns of numbers that PostgreSQL writes without brackets.
+const VECTORS: [(&str, &str); 8] = [
+    ("indkey", "int2vector"),
+    ("indoption", "int2vector"),
+    ("tgattr", "int2vector"),
+    ("stxkeys", "int2vector"),
+    ("partattrs", "int2vector"),
+    ("indclass", "oidvector"),
+    ("indcollation", "oidvector"),
+    ("proargtypes", "oidvector"),
+];
 
 /// The rows with PostgreSQL's names, and with `oid` where DuckDB says UINTEGER, also in arrays: clients that meet an array of
 /// another type than they expect ask what that is, with this very query.
@@ -401,11 +405,15 @@ fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
         .zip(rows.columns())
         .map(|(field, column)| {
             let named = field.as_ref().clone().with_name(postgres_name(field.name()));
+            let vector = VECTORS.iter().find(|(name, _)| name == field.name() && field.data_type().is_list());
+            if let Some((_, declared)) = vector {
+                return (as_type(named, declared), Arc::clone(column));
+            }
             match (field.data_type(), column.as_list_opt::<i32>()) {
-                (DataType::UInt32, _) => (as_oid(named), Arc::clone(column)),
+                (DataType::UInt32, _) => (as_type(named, "oid"), Arc::clone(column)),
                 (DataType::List(item), Some(lists)) if *item.data_type() == DataType::UInt32 => {
                     let (_, offsets, values, nulls) = lists.clone().into_parts();
-                    let item = Arc::new(as_oid(item.as_ref().clone()));
+                    let item = Arc::new(as_type(item.as_ref().clone(), "oid"));
                     let named = named.with_data_type(DataType::List(Arc::clone(&item)));
                     (named, Arc::new(ListArray::new(item, offsets, values, nulls)) as ArrayRef)
                 }
@@ -416,6 +424,6 @@ fn for_client(rows: &RecordBatch) -> Result<RecordBatch, WireError> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-fn as_oid(field: Field) -> Field {
-    field.with_metadata([(PG_TYPE_KEY.to_owned(), "oid".to_owned())].into())
+fn as_type(field: Field, declared: &str) -> Field {
+    field.with_metadata([(PG_TYPE_KEY.to_owned(), declared.to_owned())].into())
 }

@@ -50,6 +50,22 @@ fn only_statements_about_the_catalog_alone_are_taken() {
 }
 
 #[test]
+fn settings_are_computed_for_each_row() {
+    let text = "SELECT set_config(name, 'view', false), 1 FROM pg_settings WHERE name = 'x';";
+    let tokens = scan::scan(text).unwrap();
+    let calls = super::effects::computed(&tokens).unwrap();
+    assert_eq!(
+        super::effects::question(text, &tokens, &calls),
+        "SELECT (name)::text, ('view')::text, (false)::text FROM pg_settings WHERE name = 'x'"
+    );
+    let computed = |sql: &str| super::effects::computed(&scan::scan(sql).unwrap()).map(|calls| calls.len());
+    assert_eq!(computed("SELECT set_config('a', 'b', false)").unwrap(), 0);
+    assert_eq!(computed("SELECT set_config('a', current_setting('b') || 'c', false)").unwrap(), 1);
+    assert_eq!(computed("SELECT (SELECT set_config(name, 'b', false) FROM pg_settings)").unwrap_err().code, "0A000");
+    assert_eq!(computed("SELECT set_config(name, 'b', false) FROM pg_settings GROUP BY 1").unwrap_err().code, "0A000");
+}
+
+#[test]
 fn names_casts_and_operators_are_rewritten() {
     for (sql, wanted) in [
         ("SELECT c.oid FROM pg_catalog.pg_class c", "SELECT c.oid FROM pgc.pg_class c"),
@@ -86,6 +102,33 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT regproc_out(typreceive) AS typreceive, regproc_out(t.typinput) AS typinput FROM pgc.pg_type t",
         ),
         ("SELECT relname FROM ONLY pg_class", "SELECT relname FROM ONLY pgc.pg_class"),
+        ("SELECT proargtypes::regtype[]::text[]", "SELECT regtype_array_out(proargtypes)::text[]"),
+        (
+            "SELECT 1 FROM pg_proc WHERE prorettype::regtype <> 'trigger'::regtype",
+            "SELECT 1 FROM pgc.pg_proc WHERE prorettype <> regtype_in('trigger')",
+        ),
+        (
+            "SELECT tableoid, oid, c.tableoid AS t FROM pg_class c",
+            "SELECT regclass_in('pg_class') AS tableoid, oid, regclass_in('pg_class') AS t FROM pgc.pg_class c",
+        ),
+        (
+            "SELECT a FROM unnest(ARRAY[1, 2], b) AS t(a, c)",
+            "SELECT a FROM (SELECT unnest(ARRAY[1, 2]), unnest( b)) AS t(a, c)",
+        ),
+        (
+            "SELECT count FROM (SELECT current_database()::text, count(*), c.oid::int8, current_user, relname FROM pg_class c) s",
+            "SELECT count FROM (SELECT current_database()::text AS \"current_database\", count(*) AS \"count\", c.oid::int8 \
+             AS \"oid\", session_user_name() AS \"current_user\", relname FROM pgc.pg_class c) s",
+        ),
+        (
+            "WITH w AS (SELECT regexp_split_to_table(prosrc, ' ') AS word FROM pg_proc WHERE true GROUP BY word) SELECT word FROM w",
+            "WITH w AS (SELECT word  AS word FROM pgc.pg_proc, unnest(regexp_split_to_array(prosrc , ' ')) AS \
+             \"rows of word\"(word) WHERE true GROUP BY word) SELECT word FROM w",
+        ),
+        (
+            "SELECT set_config(name, setting || 'x', false), 1 FROM pg_settings",
+            "SELECT ( setting || 'x')::VARCHAR AS set_config , 1 FROM pgc.pg_settings",
+        ),
         (
             "SELECT c.xmin, age(c.xmin) FROM pg_class c WHERE xmin::varchar <> '0'",
             "SELECT 3::UINTEGER AS xmin, xid_age(3::UINTEGER) FROM pgc.pg_class c WHERE 3::UINTEGER::varchar <> '0'",
@@ -127,7 +170,12 @@ fn captured_statements_run() {
         ..Identity::default()
     };
     let variables = super::statement::variables(&identity, 1, 0);
-    let captured = [include_str!("../../../sql/clients/psql15.sql"), include_str!("../../../sql/clients/drivers.sql")];
+    let captured = [
+        include_str!("../../../sql/clients/psql15.sql"),
+        include_str!("../../../sql/clients/drivers.sql"),
+        include_str!("../../../sql/clients/pg_dump15.sql"),
+        include_str!("../../../sql/clients/pgcli.sql"),
+    ];
     let mut failures = Vec::new();
     for statement in captured.iter().flat_map(|text| crate::wire::lexer::split(text).unwrap()) {
         let tokens = scan::scan(statement.text).unwrap();
@@ -160,10 +208,30 @@ fn only_queries_over_harmless_functions_run() {
         ("SELECT (SELECT count(*) FROM read_text('/etc/passwd'))", "42883"),
         ("SELECT * FROM pgc.pg_type, LATERAL (SELECT * FROM glob('*'))", "42883"),
         ("SELECT repeat('x', 1000000000)", "42883"),
+        ("SELECT printf('%2000000000d', 1)", "42883"),
+        ("SELECT replace('aaaa', 'a', typname) FROM pgc.pg_type", "0A000"),
+        ("SELECT regexp_replace('aaaa', 'a', typname, 'g') FROM pgc.pg_type", "0A000"),
         ("SELECT * FROM range(100000000)", "54000"),
+        // What the catalog's relations are made of holds everybody's tables.
+        ("SELECT version(), (FROM facts.stored_relations SELECT max(name))", "42P01"),
+        ("SELECT version(), (TABLE facts.stored_columns)", "42P01"),
+        ("SELECT version() WHERE EXISTS (FROM FACTS.stored_checks)", "42P01"),
+        ("SELECT version(), (FROM memory.facts.stored_keys SELECT max(name))", "42P01"),
+        ("SELECT version(), (FROM duckdb_tables SELECT max(table_name))", "42P01"),
+        ("SELECT * FROM (SUMMARIZE pgc.pg_type)", "0A000"),
+        ("SELECT * FROM (SHOW TABLES)", "0A000"),
         ("SELECT FROM WHERE", "42601"),
     ] {
         assert_eq!(ask(sql).unwrap_err().code, code, "{sql}");
     }
-    assert!(ask("SELECT count(*), max(typname) FROM pgc.pg_type, unnest([1, 2])").is_ok());
+    let long = format!("SELECT '{}'", "x".repeat(2 << 20));
+    assert_eq!(ask(&long).unwrap_err().code, "54000");
+    for sql in [
+        "SELECT count(*), max(typname) FROM pgc.pg_type, unnest([1, 2])",
+        "SELECT replace(typname, '_', '') FROM PGC.PG_TYPE",
+        "WITH \"X\" AS (SELECT 1 AS a) SELECT a FROM x, (WITH y AS (FROM pgi.tables) SELECT count(*) FROM y)",
+        "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM r WHERE a < 3) SELECT * FROM r",
+    ] {
+        assert!(ask(sql).is_ok(), "{sql}");
+    }
 }

@@ -153,6 +153,7 @@ impl Answer<'_> {
         if sent.ended {
             self.complete(session, planned.tag.text(sent.rows)).await?;
         } else {
+            cursor.keep(&session.engine.context().runtime_env().memory_pool)?;
             portal.state = PortalState::Rows(cursor);
         }
         Ok(sent.ended)
@@ -229,7 +230,14 @@ impl Answer<'_> {
                 self.complete(session, format!("COPY {}", report.rows)).await
             }
             Reply::CopyOut { columns, stream, options } => {
-                let rows = to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, &self.guard).await?;
+                let rows = match options.file_format()? {
+                    None => to_stdout::send(RowCursor::new(stream), &columns, &options, self.link, &self.guard).await?,
+                    Some(format) => {
+                        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+                        let file = session.engine.file_of(&names, stream, format)?;
+                        to_stdout::send_file(file, names.len(), self.link, &self.guard).await?
+                    }
+                };
                 self.complete(session, format!("COPY {rows}")).await
             }
             Reply::Rows { .. } | Reply::Fetch { .. } => {
@@ -262,7 +270,9 @@ impl Answer<'_> {
             self.end_message(session).await?;
         }
         self.tell(session)?;
-        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
+        self.link.put(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))?;
+        // It is done: what stops it now stops no more than the sending.
+        self.link.flush_if_full(&self.guard.of_done_work()).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The life of one connection: a message, its answer, until either side ends it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -10,11 +11,17 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::error::{Severity, Stop, WireError};
 use super::lexer;
-use super::link::{Guard, Link, shutting_down};
+use super::link::{Guard, Link, SEND_BYTES, shutting_down};
+use super::long_work::beside_others;
 use super::plan::Planned;
 use super::session::Session;
 use super::utility;
 use crate::sqlstate;
+
+/// Messages that have come together and are answered before other connections have their turn.
+const AT_A_TIME: usize = 64;
+/// How long a client that is told why its connection ends may take to read that.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One connection.
 pub(crate) struct Connection {
@@ -44,12 +51,13 @@ impl Connection {
         if let Err(Stop::Failed(error)) = served {
             // The client may be gone; then nobody needs to be told.
             let _ = self.link.put(&error.fatal().message(""));
-            let _ = self.link.flush().await;
+            let _ = tokio::time::timeout(LAST_WORDS, self.link.flush()).await;
         }
     }
 
     async fn serve(&mut self) -> Result<(), Stop> {
         self.ready().await?;
+        let mut answered = 0;
         loop {
             let terminated = self.session.seat.terminated.clone();
             if self.draining.is_cancelled() || terminated.is_cancelled() {
@@ -60,8 +68,14 @@ impl Connection {
                 if !self.answer(message).await? {
                     return Ok(());
                 }
+                answered += 1;
+                if answered == AT_A_TIME {
+                    answered = 0;
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
+            answered = 0;
             let idle = idle_too_long(&self.session);
             let in_block = self.session.in_block();
             let message = tokio::select! {
@@ -71,7 +85,7 @@ impl Connection {
                 message = self.link.next() => message?,
                 notification = self.session.ear.next(), if !in_block => {
                     self.link.put(&notification)?;
-                    self.link.flush().await?;
+                    self.flush().await?;
                     continue;
                 }
                 error = idle => return Err(error.into()),
@@ -144,7 +158,21 @@ impl Connection {
         }
         self.link.put(&error.message(query))?;
         // Clients that pipeline wait for the error before they send a Sync.
-        self.link.flush().await
+        self.flush().await
+    }
+
+    /// Sends what is buffered. Where the client reads nothing, the connection can still be ended.
+    ///
+    /// # Errors
+    /// That the client is gone, or has to go.
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        let terminated = self.session.seat.terminated.clone();
+        tokio::select! {
+            biased;
+            flushed = self.link.flush() => flushed,
+            () = terminated.cancelled() => Err(shutting_down().into()),
+            () = self.abort.cancelled() => Err(shutting_down().into()),
+        }
     }
 
     async fn ready(&mut self) -> Result<(), Stop> {
@@ -157,9 +185,12 @@ impl Connection {
         }
         for message in self.session.take_notifications() {
             self.link.put(&message)?;
+            if self.link.buffer().len() >= SEND_BYTES {
+                self.flush().await?;
+            }
         }
         self.link.put(&PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(self.session.status)))?;
-        self.link.flush().await
+        self.flush().await
     }
 
     /// A guard for a statement that starts now.
@@ -173,7 +204,7 @@ impl Connection {
 
     /// Runs the statements of a text, one after the other, until one fails.
     async fn simple_query(&mut self, text: &str) -> Result<(), Stop> {
-        let statements = lexer::split(text)?;
+        let statements = beside_others(text.len(), || lexer::split(text))?;
         if text.contains('\0') {
             return Err(WireError::protocol("the statement holds a NUL character").into());
         }
@@ -189,6 +220,9 @@ impl Connection {
             let guard = self.new_guard();
             self.session.more_follows = at < last;
             self.simple_statement(statement.text, &guard).await.map_err(|stop| stop.behind(statement.offset))?;
+            if at < last {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
@@ -197,13 +231,20 @@ impl Connection {
     async fn check_syntax(&mut self, statements: &[lexer::StatementText<'_>]) -> Result<(), Stop> {
         for statement in statements {
             let refused = |error: WireError| Stop::Failed(error).behind(statement.offset);
-            match utility::parse(statement.text) {
-                Ok(None) if self.session.engine.parse(statement.text).is_err() => {}
+            let guard = self.new_guard();
+            match beside_others(statement.text.len(), || utility::parse(statement.text)) {
+                Ok(None) => {
+                    let engine = &self.session.engine;
+                    let parsing = async { Ok::<_, Stop>(engine.parse_apart(statement.text).await.is_ok()) };
+                    if self.link.run(&guard, parsing).await.map_err(|stop| stop.behind(statement.offset))? {
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                }
                 Err(error) if error.code == sqlstate::SYNTAX_ERROR => return Err(refused(error)),
                 _ => continue,
             }
             // The catalog reads more than the engine does.
-            let guard = self.new_guard();
             match self.link.run(&guard, Planned::new(&self.session, statement.text, &[])).await {
                 Err(Stop::Failed(error)) if error.code == sqlstate::SYNTAX_ERROR => return Err(refused(error)),
                 Err(Stop::Gone(gone)) => return Err(Stop::Gone(gone)),
@@ -214,7 +255,7 @@ impl Connection {
     }
 
     async fn simple_statement(&mut self, text: &str, guard: &Guard) -> Result<(), Stop> {
-        self.session.note_statement(text);
+        beside_others(text.len(), || self.session.note_statement(text));
         self.session.show_settings();
         let (planned, values) = match self.link.run(guard, self.session.plan_text(text)).await {
             Ok(planned) => planned,

@@ -8,6 +8,7 @@ pub(crate) mod loader_csv;
 mod moments;
 pub(crate) mod options;
 pub(crate) mod pipe;
+pub(crate) mod text_lines;
 mod text_reader;
 pub(crate) mod text_rows;
 pub(crate) mod to_stdout;

@@ -105,8 +105,13 @@ pub(crate) fn cast(value: ScalarValue, wanted: &DataType) -> Result<ScalarValue,
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, WireError> {
-    std::str::from_utf8(bytes)
-        .map_err(|_| WireError::not_utf8("invalid byte sequence for encoding \"UTF8\" in a parameter"))
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| WireError::not_utf8("invalid byte sequence for encoding \"UTF8\" in a parameter"))?;
+    // No text has one: PostgreSQL, as the place of warm rows, could not keep it.
+    match text.contains('\0') {
+        true => Err(WireError::not_utf8("invalid byte sequence for encoding \"UTF8\": 0x00")),
+        false => Ok(text),
+    }
 }
 
 /// The value of a text where its type is known only from the statement: text itself, unless planned as a type that

@@ -12,7 +12,7 @@ pub(crate) mod text;
 mod tests;
 
 use bytes::{BufMut, BytesMut};
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use pgwire::api::Type;
 use zxq_engine::QuotientDigits;
 use zxq_engine::catalog::declared::declared;
@@ -110,6 +110,19 @@ impl EncodableBatch {
         Ok(EncodableBatch { arrays, rows: batch.num_rows() })
     }
 
+    /// The rows from one on, in memory of their own, with the bytes that they take there: what is kept for a client must not
+    /// keep what these rows are a small part of.
+    ///
+    /// # Errors
+    /// None but bugs.
+    pub(crate) fn rest(&self, from: usize) -> Result<(Self, usize), WireError> {
+        let rows = self.rows - from;
+        let arrays = self.arrays.iter().map(|array| normalise::copied(&array.slice(from, rows)));
+        let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+        let bytes = arrays.iter().map(|array| array.get_array_memory_size()).sum();
+        Ok((EncodableBatch { arrays, rows }, bytes))
+    }
+
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows
@@ -153,17 +166,30 @@ pub(crate) fn encode_data_rows(
         .map_err(|_| WireError::too_many(format!("a result has at most 32767 columns, not {}", sources.len())))?;
     let mut row = from;
     while row < until && buf.len() < full {
-        buf.put_u8(b'D');
-        let start = buf.len();
-        buf.put_i32(0);
-        buf.put_i16(count);
-        for (source, encoding) in sources.iter().zip(encodings) {
-            put_value(buf, source, row, encoding)?;
-        }
-        set_length(buf, start, 0)?;
+        whole_message(buf, b'D', |buf| {
+            buf.put_i16(count);
+            let mut values = sources.iter().zip(encodings);
+            values.try_for_each(|(source, encoding)| put_value(buf, source, row, encoding))
+        })?;
         row += 1;
     }
     Ok(row)
+}
+
+/// Appends one message, whose body `write` appends. Where that fails nothing of it stays: what follows would be read as its rest.
+///
+/// # Errors
+/// What `write` says, and for a message larger than the protocol allows.
+pub(crate) fn whole_message(
+    buf: &mut BytesMut,
+    kind: u8,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let begin = buf.len();
+    buf.put_u8(kind);
+    buf.put_i32(0);
+    let written = write(buf).and_then(|()| set_length(buf, begin + 1, 0));
+    written.inspect_err(|_| buf.truncate(begin))
 }
 
 /// Appends one value with its length in front; -1 for NULL.
@@ -180,6 +206,9 @@ pub(crate) fn put_value(
     let start = buf.len();
     buf.put_i32(0);
     match encoding.format {
+        Format::Text if matches!(encoding.pg_type, Type::INT2_VECTOR | Type::OID_VECTOR) => {
+            source.write_vector_text(row, buf)?;
+        }
         Format::Text => source.write_text(row, buf)?,
         Format::Binary => source.write_binary(row, &encoding.pg_type, buf)?,
     }

@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
 use pgwire::messages::response::TransactionStatus;
 use zxq_engine::Outcome;
 use zxq_engine::sql::quoted;
@@ -98,7 +99,14 @@ impl Session {
                     results.push(self.take_effect(effect).await?);
                 }
                 let identity = self.identity(statement.text());
-                let rows = self.catalog.run(&self.engine, &identity, statement, &parameters, &results).await?;
+                let done = self.catalog.for_rows(&self.engine, &identity, statement, &parameters).await?;
+                for effect in done.effects {
+                    self.take_effect(effect).await?;
+                }
+                let rows = match done.rows {
+                    Some(rows) => rows,
+                    None => self.catalog.run(&self.engine, &identity, statement, &parameters, &results).await?,
+                };
                 Ok(Reply::Rows { columns: statement.columns(), stream: one_batch(rows), tag: planned.tag })
             }
             Runner::Utility(Utility::Declare(declare)) => {
@@ -215,7 +223,7 @@ impl Session {
                 "CLOSE CURSOR ALL"
             }
             Utility::Listen(channel) => {
-                self.listen(channel);
+                self.listen(channel)?;
                 "LISTEN"
             }
             Utility::Unlisten(channel) => {
@@ -328,6 +336,7 @@ impl Session {
             at: self.engine.engine().config().clock.now_us(),
         };
         let portal = Portal {
+            bytes: declare.name.len() + planned.text.len() + query.text.len(),
             statement: query,
             parameters: Vec::new(),
             formats: Vec::new(),
@@ -350,8 +359,13 @@ impl Session {
         }
         let mut parameters = Vec::new();
         if !values.is_empty() {
-            let rows = self.engine.run(&format!("SELECT {}", values.join(", "))).await?.collect().await?;
-            let row = rows.iter().find(|batch| batch.num_rows() > 0);
+            // In brackets, so that each is a value and nothing else.
+            let values: Vec<String> = values.iter().map(|value| format!("({value})")).collect();
+            let query = Planned::for_engine(self, &format!("SELECT {}", values.join(", ")), &[]).await?;
+            let Reply::Rows { mut stream, .. } = Box::pin(self.start(&query, Vec::new())).await? else {
+                return Err(WireError::syntax("EXECUTE takes values"));
+            };
+            let row = stream.try_next().await?.filter(|batch| batch.num_rows() > 0);
             let row = row.ok_or_else(|| WireError::internal("the values gave no row"))?;
             for (at, column) in row.columns().iter().enumerate() {
                 let value = ScalarValue::try_from_array(column, 0)?;

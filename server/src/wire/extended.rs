@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::scalar::ScalarValue;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
@@ -16,6 +17,7 @@ use super::encode::Format;
 use super::error::{Stop, WireError};
 use super::lexer;
 use super::link::Guard;
+use super::long_work::beside_others;
 use super::plan::{Planned, Runner};
 use super::portal::{Portal, PortalState};
 use super::utility::Utility;
@@ -32,22 +34,23 @@ impl Connection {
         };
         self.guard = Some(guard.clone());
         match message {
-            PgWireFrontendMessage::Parse(parse) => self.parse(parse, &guard).await,
-            PgWireFrontendMessage::Bind(bind) => self.bind(bind, &guard).await,
-            PgWireFrontendMessage::Describe(describe) => self.describe(describe),
-            PgWireFrontendMessage::Execute(execute) => self.execute(execute, &guard).await,
-            PgWireFrontendMessage::Close(close) => self.close(close),
-            PgWireFrontendMessage::Flush(_) => self.link.flush().await,
+            PgWireFrontendMessage::Parse(parse) => self.parse(parse, &guard).await?,
+            PgWireFrontendMessage::Bind(bind) => self.bind(bind, &guard).await?,
+            PgWireFrontendMessage::Describe(describe) => self.describe(describe)?,
+            PgWireFrontendMessage::Execute(execute) => self.execute(execute, &guard).await?,
+            PgWireFrontendMessage::Close(close) => self.close(close)?,
+            PgWireFrontendMessage::Flush(_) => self.flush().await?,
             PgWireFrontendMessage::PasswordMessageFamily(_) => {
-                Err(WireError::protocol("a password was not asked for").fatal().into())
+                return Err(WireError::protocol("a password was not asked for").fatal().into());
             }
-            _ => Err(WireError::protocol("this message cannot come now").fatal().into()),
+            _ => return Err(WireError::protocol("this message cannot come now").fatal().into()),
         }
+        self.link.flush_if_full(&guard).await
     }
 
     async fn parse(&mut self, parse: Parse, guard: &Guard) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
-        let statements = lexer::split(&parse.query)?;
+        let statements = beside_others(parse.query.len(), || lexer::split(&parse.query))?;
         let (text, before) = match statements.as_slice() {
             [] => ("", 0),
             [one] => (one.text, one.offset),
@@ -84,11 +87,15 @@ impl Connection {
         let formats = Format::for_columns(&bind.parameter_format_codes, count)?;
         let zone = self.session.settings.value("TimeZone");
         let mut parameters = Vec::with_capacity(count);
+        let mut size = 0;
         for (at, bytes) in bind.parameters.iter().enumerate() {
             let wanted = statement.taken_as(at);
-            let value = decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
-                .map_err(|error| error.detail(format!("parameter ${}", at + 1)))?;
-            parameters.push(value);
+            let length = bytes.as_ref().map_or(0, |bytes| bytes.len());
+            let decoded = beside_others(length, || {
+                decode::decode_in(bytes.as_deref(), formats[at], statement.parameters[at], &wanted, zone)
+            });
+            parameters.push(decoded.map_err(|error| error.detail(format!("parameter ${}", at + 1)))?);
+            size += length + size_of::<ScalarValue>();
         }
         let statement = self.link.run(guard, statement.for_values(&self.session, &mut parameters)).await?;
         let columns = statement.columns.as_ref().map_or(0, Vec::len);
@@ -98,7 +105,10 @@ impl Connection {
             Vec::new()
         };
         let name = bind.portal_name.unwrap_or_default();
-        let portal = Portal { statement, parameters, formats, hold: false, declared: None, state: PortalState::Ready };
+        // A portal keeps its statement, also when that is closed.
+        let bytes = size + statement.text.len() + name.len();
+        let state = PortalState::Ready;
+        let portal = Portal { statement, parameters, formats, bytes, hold: false, declared: None, state };
         self.session.keep_portal(name, portal)?;
         self.link.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
     }
@@ -132,7 +142,7 @@ impl Connection {
         // Out of the session while it runs: a portal may be a FETCH from another one.
         let mut portal = self.session.take_portal(&name)?;
         self.session.more_follows = self.more_follows(&portal);
-        self.session.note_statement(&portal.statement.text);
+        beside_others(portal.statement.text.len(), || self.session.note_statement(&portal.statement.text));
         self.session.show_settings();
         let mut answer = Answer { link: &mut self.link, guard: guard.clone() };
         let outcome = answer.portal(&mut self.session, &mut portal, limit).await;

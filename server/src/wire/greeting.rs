@@ -29,7 +29,7 @@ const HANDSHAKE: u8 = 0x16;
 
 /// A socket whose startup message comes next.
 pub(crate) struct Greeted {
-    /// The socket.
+    /// The socket, encrypted where the client asked for it.
     pub(crate) socket: Socket,
     /// How it is encrypted, where it is.
     pub(crate) tls: Option<TlsSession>,

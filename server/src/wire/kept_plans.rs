@@ -38,7 +38,7 @@ struct Entry {
 /// What is known of a text.
 #[derive(Clone)]
 enum Kept {
-    /// Its plan.
+    /// The plan of a text that came before.
     Plan(Arc<Planned>),
     /// A form of a statement that looks a key up, which has come once.
     Seen,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -16,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 use zxq_engine::RunningJob;
 
 use super::error::{Stop, WireError};
-use super::message_limit::LimitedCodec;
+use super::message_limit::{LargeMessages, LimitedCodec, counted};
 use crate::sqlstate;
 
 /// Bytes gathered before they are sent, so that small messages share a packet and large results stream.
 pub(crate) const SEND_BYTES: usize = 64 * 1024;
+
+/// Largest empty buffer that is kept for the next message.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Messages read ahead while a statement runs, and bytes of them. Reading on is how a client that has gone is noticed.
 const READ_AHEAD: usize = 16;
@@ -86,8 +90,9 @@ pub(crate) struct Link {
 
 impl Link {
     /// A link over a socket that has got through the startup.
-    pub(crate) fn new(socket: Socket) -> Self {
-        Link { socket: socket.map_codec(LimitedCodec::new), ahead: VecDeque::new(), ahead_bytes: 0 }
+    pub(crate) fn new(socket: Socket, large: &Arc<LargeMessages>) -> Self {
+        let socket = socket.map_codec(|codec| LimitedCodec::new(codec, Arc::clone(large)));
+        Link { socket, ahead: VecDeque::new(), ahead_bytes: 0 }
     }
 
     /// The next message; `None` when the client has closed the connection.
@@ -98,13 +103,35 @@ impl Link {
         if let Some(message) = self.take_ahead() {
             return Ok(Some(message));
         }
-        Ok(self.socket.next().await.transpose()?)
+        self.give_back();
+        let message = self.socket.next().await.transpose()?;
+        self.deal_with(self.socket.codec().last_bytes);
+        Ok(message)
+    }
+
+    /// From here on the connection deals with a message of so many bytes, and no longer with those before it.
+    fn deal_with(&mut self, bytes: usize) {
+        let ahead: usize = self.ahead.iter().map(|(_, bytes)| counted(*bytes)).sum();
+        self.socket.codec_mut().keep_counted(counted(bytes) + ahead);
+    }
+
+    /// Gives back what a large message has made of the buffers: a client that is idle holds little.
+    fn give_back(&mut self) {
+        self.deal_with(0);
+        let small = |buffer: &mut BytesMut| {
+            if buffer.is_empty() && buffer.capacity() > KEPT_BYTES {
+                *buffer = BytesMut::new();
+            }
+        };
+        small(self.socket.read_buffer_mut());
+        small(self.socket.write_buffer_mut());
     }
 
     /// The first of the messages that were read while a statement ran.
     fn take_ahead(&mut self) -> Option<PgWireFrontendMessage> {
         let (message, bytes) = self.ahead.pop_front()?;
         self.ahead_bytes -= bytes;
+        self.deal_with(bytes);
         Some(message)
     }
 
@@ -122,7 +149,11 @@ impl Link {
         match self.socket.next().now_or_never() {
             // That the client is gone is seen again where messages are waited for.
             Some(None) | None => Ok(None),
-            Some(Some(message)) => Ok(Some(message?)),
+            Some(Some(message)) => {
+                let message = message?;
+                self.deal_with(self.socket.codec().last_bytes);
+                Ok(Some(message))
+            }
         }
     }
 
@@ -177,6 +208,17 @@ impl Link {
             biased;
             flushed = SinkExt::<PgWireBackendMessage>::flush(&mut self.socket) => Ok(flushed.map_err(to_io)?),
             reason = guard.stopped() => Err(reason.into()),
+        }
+    }
+
+    /// Sends what is buffered where that is much: a client that asks on and on without a Sync gathers nothing here.
+    ///
+    /// # Errors
+    /// As [`Link::flush_guarded`].
+    pub(crate) async fn flush_if_full(&mut self, guard: &Guard) -> Result<(), Stop> {
+        match self.socket.write_buffer().len() < SEND_BYTES {
+            true => Ok(()),
+            false => self.flush_guarded(guard).await,
         }
     }
 

@@ -11,6 +11,7 @@ use super::copy::options::CopyCommand;
 use super::decode;
 use super::error::WireError;
 use super::lexer::{Lexer, TokenKind};
+use super::long_work::beside_others;
 use super::mistake_place::place_of;
 use super::session::Session;
 use super::settings_commands;
@@ -91,7 +92,7 @@ impl Planned {
         if text.is_empty() {
             return Ok(planned(Runner::Empty, None, RowTag::Select));
         }
-        if let Some(utility) = utility::parse(text)? {
+        if let Some(utility) = beside_others(text.len(), || utility::parse(text))? {
             if let Utility::Declare(declare) = &utility {
                 let query = Box::pin(Planned::new(session, &declare.query, oids)).await;
                 let query = query.map_err(|error| error.behind(declare.at))?;
@@ -119,7 +120,11 @@ impl Planned {
         Planned::for_engine(session, text, oids).await
     }
 
-    async fn for_engine(session: &Session, text: &str, oids: &[u32]) -> Result<Planned, WireError> {
+    /// Plans one statement that is neither the connection's own nor the catalog's.
+    ///
+    /// # Errors
+    /// As [`Planned::new`].
+    pub(super) async fn for_engine(session: &Session, text: &str, oids: &[u32]) -> Result<Planned, WireError> {
         let statements = session.engine.parse_apart(text).await.map_err(|error| located(error, text))?;
         let [statement] = statements.as_slice() else {
             return Err(WireError::syntax("cannot insert multiple commands into a prepared statement"));
@@ -326,7 +331,7 @@ fn located(error: EngineError, text: &str) -> WireError {
             WireError { message, ..WireError::from(error).at(offset) }
         }
         None => {
-            let place = place_of(error.kind(), error.message(), text);
+            let place = error.subject().and_then(|subject| place_of(subject, text));
             let error = WireError::from(error);
             match place {
                 Some(offset) => error.at(offset),

@@ -17,6 +17,8 @@ pub(crate) struct Portal {
     pub(crate) parameters: Vec<ScalarValue>,
     /// Text or binary, per column.
     pub(crate) formats: Vec<Format>,
+    /// Bytes that it keeps for as long as it is there: of its name, its parameters and its statement.
+    pub(crate) bytes: usize,
     /// It outlives its transaction block.
     pub(crate) hold: bool,
     /// What it was declared as, where SQL declared it.

@@ -3,8 +3,11 @@
 //! The first batches are encoded where they are asked for: small results pay for no task. What follows is encoded on a
 //! task of its own, so that computing, encoding and sending overlap; a short channel between them is the backpressure.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -58,6 +61,8 @@ pub(crate) struct RowCursor {
     stream: Mutex<SendableRecordBatchStream>,
     current: Option<(EncodableBatch, usize)>,
     ended: bool,
+    /// What is counted for the current batch, where it waits for the client to ask for more.
+    kept: Option<MemoryReservation>,
 }
 
 /// What one go has sent.
@@ -72,7 +77,7 @@ pub(crate) struct Sent {
 impl RowCursor {
     /// A cursor before the first row.
     pub(crate) fn new(stream: SendableRecordBatchStream) -> Self {
-        RowCursor { stream: Mutex::new(stream), current: None, ended: false }
+        RowCursor { stream: Mutex::new(stream), current: None, ended: false, kept: None }
     }
 
     /// Waits for the first row, or that there is none.
@@ -115,6 +120,20 @@ impl RowCursor {
         Ok(Sent { rows, ended })
     }
 
+    /// Keeps the rows of the current batch that are left until more are asked for: they alone, and counted in the pool.
+    ///
+    /// # Errors
+    /// 53200 where there is no room for them.
+    pub(crate) fn keep(&mut self, pool: &Arc<dyn MemoryPool>) -> Result<(), WireError> {
+        let Some((batch, at)) = self.current.as_ref().filter(|_| self.kept.is_none()) else { return Ok(()) };
+        let (rest, bytes) = batch.rest(*at)?;
+        let memory = MemoryConsumer::new("rows of a portal").register(pool);
+        memory.try_grow(bytes).map_err(WireError::from)?;
+        self.current = Some((rest, 0));
+        self.kept = Some(memory);
+        Ok(())
+    }
+
     /// The rows that are left: the stream, the batch that it has come to with the rows of it that were sent, and whether the
     /// stream has ended.
     pub(crate) fn into_parts(self) -> (SendableRecordBatchStream, Option<(EncodableBatch, usize)>, bool) {
@@ -131,6 +150,7 @@ impl RowCursor {
                 return Ok(false);
             }
             self.current = None;
+            self.kept = None;
             let stream = self.stream.get_mut();
             match link.run(guard, async { stream.next().await.transpose() }).await? {
                 Some(batch) => self.current = Some((EncodableBatch::new(&batch)?, 0)),

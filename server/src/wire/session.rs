@@ -33,6 +33,8 @@ const MOST_STATEMENTS: usize = 10_000;
 const MOST_STATEMENT_BYTES: usize = 16 << 20;
 /// Portals one connection may keep open.
 const MOST_PORTALS: usize = 1_000;
+/// Bytes of their names, parameters and statements.
+const MOST_PORTAL_BYTES: usize = 64 << 20;
 
 /// The setting that says whether the transaction only reads, and the one for those to come.
 pub(super) const READ_ONLY: &str = "transaction_read_only";
@@ -160,14 +162,14 @@ impl Session {
             ))
             .hint("DEALLOCATE those that are not needed"));
         }
-        let bytes = self.statement_bytes + planned.text.len();
+        let bytes = self.statement_bytes + bytes_of(&name, &planned);
         if bytes > MOST_STATEMENT_BYTES && !self.statements.is_empty() {
             let most = MOST_STATEMENT_BYTES >> 20;
             return Err(WireError::too_many(format!("a connection keeps prepared statements of at most {most} MiB"))
                 .hint("DEALLOCATE those that are not needed"));
         }
         self.forget_statement(&name);
-        self.statement_bytes += planned.text.len();
+        self.statement_bytes += bytes_of(&name, &planned);
         self.statements.insert(name, planned);
         Ok(())
     }
@@ -190,7 +192,7 @@ impl Session {
     /// Forgets a prepared statement; true when there was one.
     pub(crate) fn forget_statement(&mut self, name: &str) -> bool {
         let forgotten = self.statements.remove(name);
-        self.statement_bytes -= forgotten.as_ref().map_or(0, |planned| planned.text.len());
+        self.statement_bytes -= forgotten.as_ref().map_or(0, |planned| bytes_of(name, planned));
         forgotten.is_some()
     }
 
@@ -214,6 +216,15 @@ impl Session {
         self.check_cursor_name(&name)?;
         if self.portals.len() >= MOST_PORTALS {
             return Err(WireError::too_many(format!("a connection keeps at most {MOST_PORTALS} cursors open")));
+        }
+        let others = self.portals.iter().filter(|(other, _)| **other != name).map(|(_, portal)| portal.bytes);
+        let others: usize = others.sum();
+        if others > 0 && others + portal.bytes > MOST_PORTAL_BYTES {
+            let most = MOST_PORTAL_BYTES >> 20;
+            return Err(WireError::too_many(format!(
+                "a connection keeps cursors and parameters of at most {most} MiB"
+            ))
+            .hint("CLOSE those that are not needed"));
         }
         self.portals.insert(name, portal);
         Ok(())
@@ -332,6 +343,7 @@ impl Session {
 
     fn set_locally(&mut self, name: &str, value: &str) -> Result<(), WireError> {
         let changed = self.settings.set(name, Some(value))?;
+        self.local_settings.retain(|name| *name != changed.name);
         self.local_settings.push(changed.name);
         Ok(())
     }
@@ -372,6 +384,11 @@ impl Session {
             }
         }
     }
+}
+
+/// What a prepared statement is counted for: what it is called, its text, and the types of its parameters.
+fn bytes_of(name: &str, planned: &Planned) -> usize {
+    name.len() + planned.text.len() + size_of_val(planned.parameters.as_slice())
 }
 
 fn on_or_off(on: bool) -> &'static str {

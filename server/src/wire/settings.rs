@@ -26,6 +26,15 @@ use others::OTHERS;
 /// Settings that say as whom a session acts.
 const OF_THE_USER: [&str; 3] = ["role", "session_authorization", "is_superuser"];
 
+/// Longest value of a setting, in bytes.
+const LONGEST_VALUE: usize = 8 << 10;
+/// Schemas of a search path: each name in a statement is looked for in all of them.
+const MOST_SCHEMAS: usize = 100;
+/// Bytes of the names and values of the settings that are a client's own: they are copied with every transaction.
+const MOST_CUSTOM_BYTES: usize = 256 << 10;
+/// Longest name of a client, in bytes, as in PostgreSQL.
+const LONGEST_APPLICATION_NAME: usize = 63;
+
 /// The settings of one connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionSettings {
@@ -94,9 +103,26 @@ impl SessionSettings {
     }
 
     /// Changes a setting of the client's own; `None` empties it.
-    pub(crate) fn set_custom(&mut self, name: &str, value: Option<&str>) {
+    ///
+    /// # Errors
+    /// 54000 where all of them together would be too long.
+    pub(crate) fn set_custom(&mut self, name: &str, value: Option<&str>) -> Result<(), WireError> {
+        let (name, value) = (name.to_lowercase(), value.unwrap_or_default());
+        let others: usize = self.customs().filter(|(other, _)| *other != name).map(|(n, v)| n.len() + v.len()).sum();
+        if others + name.len() + value.len() > MOST_CUSTOM_BYTES {
+            let most = MOST_CUSTOM_BYTES >> 10;
+            return Err(WireError::too_many(format!("settings of one's own take at most {most} kB")));
+        }
         self.version += 1;
-        self.custom.insert(name.to_lowercase(), value.unwrap_or_default().to_owned());
+        self.custom.insert(name, value.to_owned());
+        Ok(())
+    }
+
+    /// About how many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        let changed = self.changed.values().chain(self.initial.values()).map(String::len);
+        let own = self.customs().map(|(name, value)| name.len() + value.len());
+        size_of::<SessionSettings>() + changed.chain(own).map(|bytes| bytes + size_of::<String>()).sum::<usize>()
     }
 
     /// A setting of the client's own, once it was set.
@@ -198,11 +224,20 @@ fn check(known: &'static Known, value: &str) -> Result<String, WireError> {
         let message = format!("{number} is outside the valid range for parameter \"{}\" ({min} .. {max})", known.name);
         Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message))
     };
+    if value.len() > LONGEST_VALUE {
+        let message = format!("the value of parameter \"{}\" is longer than {LONGEST_VALUE} bytes", known.name);
+        return Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+    }
     let text = value.trim();
     match known.values {
         // As PostgreSQL, which shows this name in its logs.
         Values::Any if known.name == "application_name" => {
-            Ok(value.bytes().map(|b| if (32..127).contains(&b) { char::from(b) } else { '?' }).collect())
+            let shown = value.bytes().map(|b| if (32..127).contains(&b) { char::from(b) } else { '?' });
+            Ok(shown.take(LONGEST_APPLICATION_NAME).collect())
+        }
+        Values::SearchPath if value.split(',').count() > MOST_SCHEMAS => {
+            let message = format!("parameter \"{}\" names at most {MOST_SCHEMAS} schemas", known.name);
+            Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message))
         }
         Values::Any | Values::ReadOnly | Values::SearchPath => Ok(value.to_owned()),
         Values::Bool => match boolean(text) {

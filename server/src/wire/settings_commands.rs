@@ -89,11 +89,13 @@ impl Session {
     /// For an unknown name, a value it cannot have, or a setting that is refused.
     pub(crate) async fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), WireError> {
         if local && !self.in_block() {
-            self.notice(WireError::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+            let message = "SET LOCAL can only be used in transaction blocks";
+            self.notice(WireError::warning(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
             return Ok(());
         }
         if let Some(user) = [ROLE, SESSION_AUTHORIZATION].into_iter().find(|user| name.eq_ignore_ascii_case(user)) {
             self.set_user(user, value)?;
+            self.local_settings.retain(|name| *name != user);
             if local {
                 self.local_settings.push(user);
             }
@@ -109,8 +111,7 @@ impl Session {
             if local {
                 self.note_local_custom(name);
             }
-            self.settings.set_custom(name, value);
-            return Ok(());
+            return self.settings.set_custom(name, value);
         }
         let changed = self.settings.set(name, value)?;
         self.local_settings.retain(|name| *name != changed.name);

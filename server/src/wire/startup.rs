@@ -19,9 +19,11 @@ use super::cancel::{Connections, Seat};
 use super::error::{Stop, WireError};
 use super::greeting::{self, Greeted, TlsSession};
 use super::link::{Link, Socket};
+use super::message_limit::LargeMessages;
 use super::session::Session;
 use super::tls::Tls;
 use crate::pg_catalog::{Introspection, user_queries};
+use crate::serve::Timeouts;
 use crate::sqlstate;
 
 /// How long a client may take to say, and to show, who it is.
@@ -36,7 +38,7 @@ const SECRET: &str = "zxq.local";
 /// What the server's connections share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    /// The engine.
+    /// The engine that all connections ask.
     pub(crate) engine: Arc<Engine>,
     /// The introspection tables.
     pub(crate) catalog: Arc<Introspection>,
@@ -46,6 +48,12 @@ pub(crate) struct Shared {
     pub(crate) load_roots: Arc<[PathBuf]>,
     /// Places of clients that have shown who they are.
     pub(crate) places: Arc<Semaphore>,
+    /// Further ones, for superusers and the owner of the data directory.
+    pub(crate) reserved: Arc<Semaphore>,
+    /// Messages of clients that are large.
+    pub(crate) large_messages: Arc<LargeMessages>,
+    /// How long clients may take.
+    pub(crate) timeouts: Timeouts,
     /// Decides who comes in.
     pub(crate) gate: Arc<Gate>,
     /// The server's side of TLS, where it speaks it.
@@ -86,7 +94,7 @@ async fn greet(stream: TcpStream, shared: &Shared) -> Result<Option<(Link, Sessi
         Ok(session) => {
             session.seat.activity.lock().client = Some(client);
             socket.set_state(PgWireConnectionState::ReadyForQuery);
-            Ok(Some((Link::new(socket), session)))
+            Ok(Some((Link::new(socket, &shared.large_messages), session)))
         }
         Err(Stop::Failed(error)) => {
             refuse(&mut socket, error).await?;
@@ -141,7 +149,8 @@ async fn begin(
             .hint("There is one database, which is called zxq")
             .into());
     }
-    let seat = take_seat(shared, version, &admitted).inspect_err(|error| caller.log_refusal(error, ""))?;
+    let seat =
+        take_seat(shared, version, &admitted, owns_directory).inspect_err(|error| caller.log_refusal(error, ""))?;
     caller.log_login(&admitted, seat.pid);
     let key = BackendKeyData::new(seat.pid, seat.secret.clone());
     let mut engine = shared.engine.session_of(user);
@@ -154,6 +163,10 @@ async fn begin(
     }
     let mut session = Session::new(engine, Arc::clone(&shared.catalog), seat, user.clone(), database.clone());
     session.engine.set_database(&session.database);
+    // Commands on the data directory, which load and move, take as long as they take.
+    for (name, value) in shared.timeouts.settings().filter(|_| !owns_directory) {
+        session.settings.set(name, Some(&value))?;
+    }
     apply_parameters(&mut session, &startup.parameters).await?;
     let shown = session.shown_settings();
     user_queries::register(session.engine.context(), &session.identity(""), shown);
@@ -211,8 +224,19 @@ fn require_tls(shared: &Shared, caller: &Caller<'_>) -> Result<(), WireError> {
 }
 
 /// A place for a client that has shown who it is, where there is one for it and for its role.
-fn take_seat(shared: &Shared, version: ProtocolVersion, admitted: &Admitted) -> Result<Seat, WireError> {
-    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+fn take_seat(
+    shared: &Shared,
+    version: ProtocolVersion,
+    admitted: &Admitted,
+    owns_directory: bool,
+) -> Result<Seat, WireError> {
+    let may_take_reserved = owns_directory || admitted.role.as_ref().is_some_and(|role| role.superuser);
+    let place = Arc::clone(&shared.places).try_acquire_owned();
+    let place = place.or_else(|full| match may_take_reserved {
+        true => Arc::clone(&shared.reserved).try_acquire_owned(),
+        false => Err(full),
+    });
+    let Ok(place) = place else {
         return Err(WireError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
             .hint("Close connections, or raise max_connections"));
     };

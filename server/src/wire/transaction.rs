@@ -1,6 +1,7 @@
 //! How blocks end, savepoints, and the transaction that the statements of one message are, or those before one Sync.
 
 use pgwire::messages::response::TransactionStatus;
+use zxq_engine::counted;
 
 use super::error::WireError;
 use super::plan::Planned;
@@ -82,7 +83,7 @@ impl Session {
         if lasting == 0 {
             return;
         }
-        let statements = if lasting == 1 { "1 statement".to_owned() } else { format!("{lasting} statements") };
+        let statements = counted(lasting as u64, "statement");
         self.notice(
             WireError::warning(sqlstate::WARNING, format!("{statements} of this transaction stay committed"))
                 .detail("DROP TABLE, ALTER TABLE and what concerns tables of others take effect at once; ROLLBACK does not undo them."),
@@ -92,11 +93,11 @@ impl Session {
     /// A savepoint begins.
     ///
     /// # Errors
-    /// 25P01 outside a block.
+    /// 25P01 outside a block, 54000 for too many.
     pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), WireError> {
         self.require_block("SAVEPOINT")?;
+        self.mark_settings(name)?;
         self.engine.savepoint(name);
-        self.mark_settings(name);
         Ok(())
     }
 

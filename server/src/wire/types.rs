@@ -50,7 +50,7 @@ pub(crate) fn columns(schema: &Schema) -> Vec<Column> {
 pub(crate) fn column_of(field: &Field) -> Column {
     let typmod = declared_length(field).map_or_else(|| typmod(field.data_type()), |length| length + 4);
     let quotient = field.metadata().get(QUOTIENT_DIGITS).and_then(|digits| QuotientDigits::parse(digits));
-    let typmod = if quotient.is_some() { -1 } else { typmod };
+    let typmod = if quotient.is_some() || declared(field) == Some("numeric") { -1 } else { typmod };
     Column { name: field.name().clone(), pg_type: field_type(field), typmod, quotient, origin: (0, 0) }
 }
 
@@ -71,6 +71,8 @@ pub(crate) fn field_type(field: &Field) -> Type {
         Some("varchar") => Type::VARCHAR,
         Some("bpchar") => Type::BPCHAR,
         Some("numeric") => Type::NUMERIC,
+        Some("int2vector") => Type::INT2_VECTOR,
+        Some("oidvector") => Type::OID_VECTOR,
         _ => pg_type(field.data_type()),
     }
 }

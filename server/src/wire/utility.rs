@@ -81,6 +81,9 @@ impl Utility {
     }
 }
 
+/// Longest name that PostgreSQL knows, in bytes.
+const LONGEST_NAME: usize = 63;
+
 /// Tokens with one of lookahead.
 pub(crate) struct Cursor<'a> {
     lexer: Lexer<'a>,
@@ -135,6 +138,13 @@ impl<'a> Cursor<'a> {
             }
             _ => Err(self.unexpected("a name")),
         }
+    }
+
+    /// A name of what only the session knows, cut where PostgreSQL cuts names.
+    pub(crate) fn short_name(&mut self) -> Result<String, WireError> {
+        let mut name = self.name()?;
+        name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        Ok(name)
     }
 
     /// A text literal.
@@ -204,10 +214,10 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
         "COMMIT" | "END" => Utility::Commit { chain: chain(&mut cursor)? },
         "ABORT" => Utility::Rollback { chain: chain(&mut cursor)? },
         "ROLLBACK" => rollback(&mut cursor)?,
-        "SAVEPOINT" => Utility::Savepoint(cursor.name()?),
+        "SAVEPOINT" => Utility::Savepoint(cursor.short_name()?),
         "RELEASE" => {
             cursor.take("SAVEPOINT")?;
-            Utility::Release(cursor.name()?)
+            Utility::Release(cursor.short_name()?)
         }
         "SET" => set(&mut cursor)?,
         "SHOW" => match show(&mut cursor)? {
@@ -230,14 +240,18 @@ pub(crate) fn parse(text: &str) -> Result<Option<Utility>, WireError> {
         "FETCH" => cursors::fetch(&mut cursor, false)?,
         "MOVE" => cursors::fetch(&mut cursor, true)?,
         "CLOSE" => Utility::Close(name_or_all(&mut cursor)?),
-        "LISTEN" => Utility::Listen(only_name(&mut cursor)?),
+        "LISTEN" => {
+            let channel = cursor.short_name()?;
+            cursor.end()?;
+            Utility::Listen(channel)
+        }
         "UNLISTEN" => {
-            let channel = if cursor.take_symbol("*")? { None } else { Some(cursor.name()?) };
+            let channel = if cursor.take_symbol("*")? { None } else { Some(cursor.short_name()?) };
             cursor.end()?;
             Utility::Unlisten(channel)
         }
         "NOTIFY" => {
-            let channel = cursor.name()?;
+            let channel = cursor.short_name()?;
             let payload = if cursor.take_symbol(",")? { cursor.text()? } else { String::new() };
             cursor.end()?;
             Utility::Notify { channel, payload }
@@ -291,7 +305,7 @@ fn rollback(cursor: &mut Cursor<'_>) -> Result<Utility, WireError> {
     let _ = cursor.take("WORK")? || cursor.take("TRANSACTION")?;
     if cursor.take("TO")? {
         cursor.take("SAVEPOINT")?;
-        return Ok(Utility::RollbackTo(cursor.name()?));
+        return Ok(Utility::RollbackTo(cursor.short_name()?));
     }
     Ok(Utility::Rollback { chain: chain(cursor)? })
 }
@@ -404,12 +418,6 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Option<Utility>, WireError> {
     let name = setting_name(cursor)?;
     cursor.end()?;
     Ok(Some(Utility::Show(name)))
-}
-
-fn only_name(cursor: &mut Cursor<'_>) -> Result<String, WireError> {
-    let name = cursor.name()?;
-    cursor.end()?;
-    Ok(name)
 }
 
 fn name_or_all(cursor: &mut Cursor<'_>) -> Result<Option<String>, WireError> {

@@ -35,11 +35,14 @@ fn a_missing_data_directory_is_named() {
     for command in ["status", "verify", "maintain"] {
         fail(&["storage", command, "--data", &place.data()], 1, &[&place.data(), "--data"]);
     }
+    let file = place.file("prices.csv", PRICES);
+    fail(&["load", "--table", "prices", &file, "--data", &place.data()], 1, &[&place.data(), "--create"]);
+    assert!(!place.path("data").exists(), "a mistyped name was made a directory");
 }
 
 #[test]
 fn an_unknown_table_is_named() {
-    let place = Place::new();
+    let place = Place::with_directory();
     let (data, file) = (place.data(), place.file("prices.csv", PRICES));
     fail(&["load", "--table", "nowhere", &file, "--data", &data], 1, &["nowhere"]);
     fail(&["sql", "SELECT * FROM nowhere", "--data", &data], 1, &["nowhere"]);
@@ -148,6 +151,8 @@ fn messages_are_sentences() {
     let file = place.file("one.csv", "day,n\n2024-06-03,2\n");
     let loaded = crate::support::succeed(&["load", "--table", "days", &file, "--data", &data]);
     assert!(loaded.starts_with("days: 1 row from 1 file in "), "{loaded}");
+    let short = place.file("short.csv", "day,n\n2024-06-04\n");
+    fail(&["load", "--table", "days", &short, "--data", &data], 1, &["line 2: 1 field where the header has 2"]);
     let hidden = run(&["sql", "SET zxq.tiers = 'warm'; SELECT * FROM days WHERE n = 1", "--data", &data]);
     assert!(hidden.err.contains("2 rows of days lie in tiers that this statement does not read"), "{hidden:?}");
 }

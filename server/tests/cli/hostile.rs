@@ -1,5 +1,8 @@
 //! What clients sent that once ended, stopped or robbed a server: it ends the statement alone.
 
+mod gathered;
+mod nested;
+
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
@@ -64,6 +67,23 @@ async fn what_cannot_be_ends_the_statement_alone() {
         ("SELECT length(replace(repeat('a', 1000000), 'a', repeat('b', 1000000)))".to_owned(), "54000"),
         ("SELECT length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 1000000), 'g'))".to_owned(), "54000"),
         ("SELECT lpad('a', 2000000000)".to_owned(), "54000"),
+        (
+            format!(
+                "SELECT length(a) FROM {}(SELECT 'ab' AS a) AS s{}",
+                "(SELECT a || a AS a FROM ".repeat(40),
+                ") AS s".repeat(40)
+            ),
+            "54000",
+        ),
+        ("SELECT length(format(repeat('%1$200000000s', 100), 'x'))".to_owned(), "54000"),
+        (
+            format!("SELECT length(concat(a{})) FROM (SELECT repeat('x', 90000000) AS a) AS s", ", a".repeat(100)),
+            "54000",
+        ),
+        ("SELECT length(array_to_string(array_fill(1, ARRAY[100000]), repeat('x', 100000)))".to_owned(), "54000"),
+        (format!("SELECT string_agg(x::text, '{}') FROM generate_series(1, 9) AS g(x)", "x".repeat(100_000)), "54000"),
+        ("SELECT to_char(now(), repeat('YYYY', 10000))".to_owned(), "54000"),
+        ("SELECT to_char(x, repeat('9', 100000)) FROM generate_series(1, 9) AS g(x)".to_owned(), "54000"),
         ("SET datafusion.execution.batch_size = 1000000000000".to_owned(), "22023"),
         ("SET datafusion.execution.target_partitions = 1000000".to_owned(), "22023"),
         (format!("EXPLAIN ANALYZE COPY (SELECT 'evil') TO '{file}' STORED AS CSV"), "42501"),
@@ -166,9 +186,13 @@ async fn no_connection_and_no_user_takes_all_memory() {
     let config = place.file("storage.yaml", config);
     let server = Server::start(&["serve", "--data", &place.data(), "--listen", "127.0.0.1:0", "--config", &config]);
     let (one, two) = (connect(&server).await, connect(&server).await);
-    let copy = |name: &str, rows: u64| format!("CREATE TABLE {name} AS SELECT x FROM generate_series(1, {rows}) g(x)");
+    // In a block the rows stay in memory until it ends.
+    let copy = |name: &str, rows: u64| {
+        format!("BEGIN; CREATE TABLE {name} AS SELECT x FROM generate_series(1, {rows}) g(x); COMMIT")
+    };
     // Eight bytes a row: more than one connection has.
     let error = one.simple_query(&copy("a", 6_000_000)).await.unwrap_err();
+    one.simple_query("ROLLBACK").await.unwrap();
     let error = error.as_db_error().unwrap();
     assert_eq!(error.code().code(), "53200", "{error}");
     assert!(error.message().contains("session_memory_limit"), "{error}");
@@ -182,6 +206,11 @@ async fn no_connection_and_no_user_takes_all_memory() {
         assert_eq!(error.code().code(), "53200", "{error}");
         assert!(error.message().contains("user_memory_limit"), "{error}");
     }
+    for connection in [&one, &two] {
+        connection.simple_query("ROLLBACK").await.unwrap();
+    }
+    // Outside of one they are written out as they come.
+    one.simple_query("CREATE TABLE f AS SELECT x FROM generate_series(1, 6000000) g(x)").await.unwrap();
     // What failed gave its memory back.
     one.simple_query(&copy("e", 3_200_000)).await.unwrap();
     assert_eq!(server.end_with("TERM").code(), Some(0));

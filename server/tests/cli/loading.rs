@@ -1,6 +1,6 @@
 //! `zxq load`, embedded and through a server.
 
-use crate::support::{Place, Run, Server, fail, run, run_with_input, succeed};
+use crate::support::{Place, Run, Server, fail, run, run_with_input, succeed, zxq};
 use crate::{PRICES, PRICES_TABLE};
 
 const EVERYTHING: &str = "SELECT * FROM prices ORDER BY symbol, ts";
@@ -130,4 +130,69 @@ fn what_is_cut_and_where_rows_went_is_said() {
         assert_eq!((loaded.code, loaded.err.contains("were cut")), (Some(0), false), "{}", loaded.err);
         assert_eq!(place.answer("SELECT DISTINCT to_tier FROM zxq.moves WHERE kind = 'load' ORDER BY 1"), "hot\nwarm");
     }
+}
+
+#[test]
+fn a_table_that_never_ages_is_announced() {
+    const NOTICE: &str = "notice: made is not partitioned by a date: all its rows are one partition, which never ages; \
+                          name a DATE column with partition_by (zxq load --partition-by)\n";
+    for (served, from_stdin) in [(false, false), (true, false), (true, true)] {
+        for (layout, expected) in [(&[][..], NOTICE), (&["--partition-by", "trade_date"][..], "")] {
+            let place = Place::new();
+            let data = place.data();
+            let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+            let file = place.file("prices.csv", PRICES);
+            let source = if from_stdin { vec!["--format", "csv", "-"] } else { vec![file.as_str()] };
+            let args = [&["load", "--table", "made", "--create", "--data", &data][..], layout, &source].concat();
+            let loaded = run_with_input(&args, PRICES.as_bytes());
+            assert_eq!((loaded.code, loaded.err.as_str()), (Some(0), expected), "served: {served}");
+        }
+    }
+}
+
+#[test]
+fn files_of_another_form_are_read_as_told() {
+    const OTHER: &str = "day;price;size;note\n06/03/2024;1.5;NA;'a;b'\n07/03/2024;2.25;7;NA\n";
+    for (served, from_stdin) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (format, days) in
+            [("DD/MM/YYYY", ["2024-03-06", "2024-03-07"]), ("MM/DD/YYYY", ["2024-06-03", "2024-07-03"])]
+        {
+            let place = Place::new();
+            let data = place.data();
+            let _server = served.then(|| Server::start(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]));
+            let file = place.file("other.csv", OTHER);
+            let mut args = vec!["load", "--table", "made", "--create", "--partition-by", "day", "--data", &data];
+            args.extend(["--delimiter", ";", "--quote", "'", "--null", "NA", "--date-format", format]);
+            args.extend(["--types", "price DECIMAL(18,4), size INTEGER"]);
+            args.extend(if from_stdin { vec!["--format", "csv", "-"] } else { vec![file.as_str()] });
+            let loaded = run_with_input(&args, OTHER.as_bytes());
+            assert_eq!(loaded.code, Some(0), "served: {served}, from stdin: {from_stdin}: {}", loaded.err);
+            let expected = format!("{},1.5000,,a;b\n{},2.2500,7,", days[0], days[1]);
+            assert_eq!(place.answer("SELECT * FROM made ORDER BY day"), expected, "served: {served}");
+            let types =
+                "SELECT definition LIKE '%price DECIMAL(18,4)%' AND definition LIKE '%size INTEGER%' FROM zxq.tables";
+            assert_eq!(place.answer(types), "t", "served: {served}");
+        }
+    }
+}
+
+#[test]
+fn a_load_that_is_refused_is_no_error_of_the_server() {
+    let place = Place::new();
+    let (data, log) = (place.data(), place.path("log"));
+    let mut serve = zxq(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    serve.env("ZXQ_LOG", "info").stderr(std::fs::File::create(&log).unwrap());
+    let server = Server::start_command(serve);
+    succeed(&["sql", PRICES_TABLE, "--data", &data]);
+    let bad = format!("{PRICES}IBM,2024-06-03 14:30:02,1.0,-5,2024-06-03\n");
+    let file = place.file("bad.csv", &bad);
+    for tier in ["hot", "warm", "cold"] {
+        let load = ["load", "--table", "prices", "--tier", tier, "--data", &data];
+        fail(&[&load[..], &[&file]].concat(), 1, &["size", "line 5"]);
+        let piped = run_with_input(&[&load[..], &["--format", "csv", "-"]].concat(), bad.as_bytes());
+        assert_eq!(piped.code, Some(1), "{}", piped.err);
+    }
+    assert_eq!(server.end_with("TERM").code(), Some(0));
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("a job was refused") && !log.contains("ERROR"), "{log}");
 }

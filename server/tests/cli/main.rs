@@ -5,6 +5,8 @@
 mod bad_input;
 mod certificates;
 mod clients;
+mod exporting;
+mod external;
 mod fuzzed;
 mod hostile;
 mod loading;
@@ -32,11 +34,12 @@ const PRICES_TABLE: &str = "CREATE TABLE prices (symbol VARCHAR(20) NOT NULL, ts
 
 #[test]
 fn help_of_every_command_has_an_example() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["demo"],
         &["serve"],
         &["load"],
+        &["export"],
         &["sql"],
         &["storage"],
         &["storage", "status"],

@@ -69,6 +69,38 @@ fn status_for_programs_is_one_result() {
 }
 
 #[test]
+fn bytes_of_tiers_and_of_tables_add_up() {
+    let place = loaded("cold");
+    let data = place.data();
+    succeed(&["storage", "migrate", "--table", "prices", "--to", "warm", "--partition", "2024-06-03", "--data", &data]);
+    let rows = "INSERT INTO prices VALUES ('IBM', TIMESTAMPTZ '2024-06-05 14:30:00+00', 169.5, 1, DATE '2024-06-05'); \
+                CREATE TABLE other (a INT); INSERT INTO other VALUES (1)";
+    succeed(&["sql", rows, "--data", &data]);
+    let sums = place.answer("SELECT (SELECT sum(bytes) FROM zxq.tiers), (SELECT sum(bytes) FROM zxq.tables)");
+    let (tiers, tables) = sums.split_once(',').unwrap();
+    assert!(tiers == tables && tiers != "0", "{sums}");
+    let status = succeed(&["storage", "status", "--data", &data]);
+    assert!(status.contains(" bytes ") && status.contains(" store_bytes "), "{status}");
+    let used = place.answer("SELECT used_share FROM zxq.tiers WHERE tier = 'hot'");
+    assert!(used.len() <= "0.123".len(), "{used}");
+    for ratio in place.answer("SELECT csv_ratio FROM zxq.compression").lines() {
+        let digits = ratio.split_once('.').map_or("", |(_, digits)| digits);
+        assert!(digits.len() <= 3, "{ratio}");
+    }
+}
+
+#[test]
+fn copies_in_hot_are_verified_and_counted() {
+    let place = loaded("cold");
+    let data = place.data();
+    succeed(&["storage", "migrate", "--table", "prices", "--to", "hot", "--partition", "2024-06-03", "--data", &data]);
+    // Copies are gone after a restart, so they are looked at in the same process.
+    let both = "CALL zxq.migrate('prices', 'hot', partition => '2024-06-03'); CALL zxq.verify('prices')";
+    let verified = succeed(&["sql", both, "--format", "csv", "--data", &data]);
+    assert!(verified.contains("\nprices,hot,1,2,t,\n") && verified.contains("prices,cold,2,3,t,"), "{verified}");
+}
+
+#[test]
 fn verify_finds_a_damaged_file() {
     let place = loaded("cold");
     let verified = succeed(&["storage", "verify", "--table", "prices", "--data", &place.data()]);

@@ -197,6 +197,11 @@ impl Drop for Server {
 
 /// Runs SQL by psql, as whom and how `connection` says; with a password, or with none and without asking for one.
 pub fn psql(server: &Server, connection: &str, password: Option<&str>, sql: &str) -> Run {
+    psql_command(server, connection, password, &[], sql).output().expect("psql is installed").into()
+}
+
+/// As [`psql`], with options of psql, not yet started.
+pub fn psql_command(server: &Server, connection: &str, password: Option<&str>, options: &[&str], sql: &str) -> Command {
     let (host, port) = server.address.rsplit_once(':').unwrap();
     let mut command = Command::new("psql");
     for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG")) {
@@ -209,8 +214,9 @@ pub fn psql(server: &Server, connection: &str, password: Option<&str>, sql: &str
     }
     // What is named twice counts as the last one says.
     let connection = format!("host={host} port={port} dbname=zxq {connection}");
-    command.args(["-X", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &connection, "-c", sql]);
-    command.stdin(Stdio::null()).output().expect("psql is installed").into()
+    command.args(["-X", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1"]).args(options).args(["-d", &connection, "-c", sql]);
+    command.stdin(Stdio::null());
+    command
 }
 
 /// All files under a folder whose names end so.

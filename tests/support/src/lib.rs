@@ -1,5 +1,5 @@
 //! Servers that the tests of several crates need: PostgreSQL, S3, an Iceberg REST catalog; and the Python that checks what
-//! zxq wrote. Each is private to the test's process, and ends with it.
+//! zxq wrote. Each is private to the test's process, and ends with it. Besides, segments for the tests of stores.
 //!
 //! Everything here may panic: a panic is how a test fails. What is not installed is skipped aloud, or fails where a variable
 //! (`ZXQ_REQUIRE_POSTGRES`, `ZXQ_REQUIRE_PYTHON`, `ZXQ_REQUIRE_TIMESCALE`) says that it must be there.
@@ -10,6 +10,7 @@ pub mod moto_server;
 pub mod postgres_server;
 pub mod python;
 pub mod s3_server;
+pub mod segments;
 
 use std::path::PathBuf;
 

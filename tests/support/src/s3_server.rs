@@ -29,7 +29,7 @@ pub const SECRET: &str = "s3cret word";
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum RequestKind {
     /// Reads an object, or a range of it.
     Get,
     /// Asks for an object's size.
@@ -58,7 +58,7 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// What it does.
-    pub kind: Kind,
+    pub kind: RequestKind,
     /// Bucket and key, as the request spells them.
     pub path: String,
     /// Bytes of the answer's body.
@@ -86,7 +86,7 @@ pub enum Break {
 
 /// A rule of the layer.
 struct Rule {
-    kind: Kind,
+    kind: RequestKind,
     path: String,
     times: usize,
     action: Break,
@@ -181,7 +181,7 @@ impl S3Server {
     }
 
     /// Breaks the next `times` requests of this kind whose path holds `path`.
-    pub fn break_next(&self, times: usize, kind: Kind, path: &str, action: Break) {
+    pub fn break_next(&self, times: usize, kind: RequestKind, path: &str, action: Break) {
         locked(&self.layer.rules).push(Rule { kind, path: path.to_owned(), times, action });
     }
 
@@ -289,22 +289,22 @@ impl fmt::Display for CutError {
 
 impl std::error::Error for CutError {}
 
-fn kind_of(request: &Request<Incoming>) -> Kind {
+fn kind_of(request: &Request<Incoming>) -> RequestKind {
     let query: Vec<&str> = request.uri().query().unwrap_or("").split('&').collect();
     let has = |name: &str| query.iter().any(|pair| pair.split('=').next() == Some(name));
     match *request.method() {
-        Method::GET if has("list-type") => Kind::List,
-        Method::GET => Kind::Get,
-        Method::HEAD => Kind::Head,
-        Method::PUT if has("partNumber") => Kind::UploadPart,
-        Method::PUT if request.headers().contains_key("if-none-match") => Kind::PutNew,
-        Method::PUT => Kind::Put,
-        Method::POST if has("uploads") => Kind::CreateUpload,
-        Method::POST if has("uploadId") => Kind::CompleteUpload,
-        Method::POST if has("delete") => Kind::Delete,
-        Method::DELETE if has("uploadId") => Kind::AbortUpload,
-        Method::DELETE => Kind::Delete,
-        _ => Kind::Other,
+        Method::GET if has("list-type") => RequestKind::List,
+        Method::GET => RequestKind::Get,
+        Method::HEAD => RequestKind::Head,
+        Method::PUT if has("partNumber") => RequestKind::UploadPart,
+        Method::PUT if request.headers().contains_key("if-none-match") => RequestKind::PutNew,
+        Method::PUT => RequestKind::Put,
+        Method::POST if has("uploads") => RequestKind::CreateUpload,
+        Method::POST if has("uploadId") => RequestKind::CompleteUpload,
+        Method::POST if has("delete") => RequestKind::Delete,
+        Method::DELETE if has("uploadId") => RequestKind::AbortUpload,
+        Method::DELETE => RequestKind::Delete,
+        _ => RequestKind::Other,
     }
 }
 
@@ -318,7 +318,7 @@ fn error(status: u16, code: &str) -> Response<Body> {
 }
 
 impl Layer {
-    fn rule(&self, kind: Kind, path: &str) -> Option<Break> {
+    fn rule(&self, kind: RequestKind, path: &str) -> Option<Break> {
         let mut rules = locked(&self.rules);
         let rule = rules.iter_mut().find(|r| r.times > 0 && r.kind == kind && path.contains(&r.path))?;
         rule.times -= 1;
@@ -381,7 +381,7 @@ impl Layer {
         let body = body.collect().await.map_err(|_| CutError)?.to_bytes();
         let request = Request::from_parts(head, s3s::Body::from(body));
         let one_at_a_time = match kind {
-            Kind::PutNew | Kind::CompleteUpload => Some(self.creating.lock().await),
+            RequestKind::PutNew | RequestKind::CompleteUpload => Some(self.creating.lock().await),
             _ => None,
         };
         let response = service.call(request).await.map_err(|_| CutError)?;

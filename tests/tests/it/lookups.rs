@@ -4,14 +4,10 @@
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use zxq_engine::{EngineConfig, EngineSession, Outcome};
-use zxq_tests::test_server::{TestEngine, TestServer, error_text, one_text};
+use zxq_tests::test_server::{TestEngine, TestServer, error_text, must, one_text};
 
 const TABLE: &str = "CREATE TABLE quotes (symbol TEXT NOT NULL, ts TIMESTAMPTZ NOT NULL, day DATE NOT NULL, id INTEGER, \
      price DECIMAL(12,4)) WITH (time_column = 'ts', partition_by = 'day', sort_by = 'symbol, ts', lookup = 'symbol, id')";
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
 
 async fn refused(client: &Client, sql: &str) -> String {
     error_text(&client.simple_query(sql).await.expect_err(sql))

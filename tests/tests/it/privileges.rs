@@ -6,13 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{SinkExt, TryStreamExt};
-use tokio_postgres::Client;
 use zxq_engine::{Engine, EngineError, ErrorKind, Outcome};
-use zxq_tests::test_server::{TestEngine, TestServer, close, error_text, one_text, test_config};
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
+use zxq_tests::test_server::{TestEngine, TestServer, close, error_text, must, one_text, test_config};
 
 async fn sql(engine: &Arc<Engine>, text: &str) {
     engine.sql(text).await.unwrap_or_else(|e| panic!("{text}: {e}"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use zxq_test_support::moto_server::MotoServer;
-use zxq_test_support::s3_server::{Break, Kind, S3Server};
+use zxq_test_support::s3_server::{Break, RequestKind, S3Server};
 use zxq_tests::test_server::TestEngine;
 
 fn folder() -> PathBuf {
@@ -43,14 +43,18 @@ fn allowed(policy: &Value) -> BTreeSet<String> {
 }
 
 /// The permission that a request needs.
-fn permission(kind: Kind) -> &'static str {
+fn permission(kind: RequestKind) -> &'static str {
     match kind {
-        Kind::Get | Kind::Head => "s3:GetObject",
-        Kind::List => "s3:ListBucket",
-        Kind::Put | Kind::PutNew | Kind::CreateUpload | Kind::UploadPart | Kind::CompleteUpload => "s3:PutObject",
-        Kind::AbortUpload => "s3:AbortMultipartUpload",
-        Kind::Delete => "s3:DeleteObject",
-        Kind::Other => panic!("a request that no permission is known for"),
+        RequestKind::Get | RequestKind::Head => "s3:GetObject",
+        RequestKind::List => "s3:ListBucket",
+        RequestKind::Put
+        | RequestKind::PutNew
+        | RequestKind::CreateUpload
+        | RequestKind::UploadPart
+        | RequestKind::CompleteUpload => "s3:PutObject",
+        RequestKind::AbortUpload => "s3:AbortMultipartUpload",
+        RequestKind::Delete => "s3:DeleteObject",
+        RequestKind::Other => panic!("a request that no permission is known for"),
     }
 }
 
@@ -71,7 +75,7 @@ async fn the_policies_allow_what_is_done_and_nothing_else() {
                   DATE '2024-01-02' FROM generate_series(1, 80000)";
     engine.sql(insert).await.unwrap();
     // Once in vain, in parts; then through all that happens to a table.
-    server.break_next(100, Kind::UploadPart, "", Break::SlowDown);
+    server.break_next(100, RequestKind::UploadPart, "", Break::SlowDown);
     engine.sql("CALL zxq.migrate('t', 'cold')").await.expect_err("no part can be written");
     server.heal();
     engine.sql("CALL zxq.migrate('t', 'cold')").await.unwrap();

@@ -4,11 +4,7 @@
 use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
-use zxq_tests::test_server::{TestServer, connect_held, error_text, one_text};
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
+use zxq_tests::test_server::{TestServer, connect_held, must, one_text};
 
 /// The SQLSTATE of what must fail.
 async fn code(client: &Client, sql: &str) -> String {

@@ -80,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "sort",
             "adapt",
             "tier_store",
+            "names_apart",
             "hot",
             "database",
             "lake",
@@ -99,6 +100,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "semantics",
             "constraints",
             "load",
+            "export",
             "nodes",
             "state",
             "roles",
@@ -229,17 +231,82 @@ fn named_paths(text: &str) -> BTreeSet<String> {
 fn documents_name_files_that_exist() {
     let mut missing = Vec::new();
     let mut found = 0;
-    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/glossary.md"] {
-        let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let manuals = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let manuals = manuals.filter(|path| path.extension().is_some_and(|e| e == "md"));
+    let pages = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"].map(|page| root().join(page));
+    for document in pages.into_iter().chain(manuals) {
+        let text = std::fs::read_to_string(&document).unwrap();
         for path in named_paths(&text) {
             found += 1;
             if !root().join(&path).exists() {
-                missing.push(format!("{document}: {path}"));
+                missing.push(format!("{}: {path}", document.display()));
             }
         }
     }
     assert!(found > 100, "only {found} paths found");
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// What is compiled as a test of the documentation is what people copy from the README.
+#[test]
+fn the_readmes_example_compiles() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, example) = readme.split_once("```rust\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let page = std::fs::read_to_string(root().join("engine/src/lib.rs")).unwrap();
+    let compiled = example.lines().map(|line| format!("//! {line}\n")).collect::<String>();
+    assert!(page.contains(&compiled), "engine/src/lib.rs has not: {example}");
+}
+
+/// Where it says "`name` in `file`", the file has something of that name.
+#[test]
+fn entry_points_are_where_the_documents_say() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let between = "` in `";
+    let (mut found, mut wrong) = (0, Vec::new());
+    for (at, _) in text.match_indices(between) {
+        let name = text[..at].rsplit('`').next().unwrap_or_default();
+        let path = text[at + between.len()..].split('`').next().unwrap_or_default();
+        let name = name.rsplit("::").next().unwrap_or(name);
+        // Words of SQL are in capitals.
+        if !path.ends_with(".rs")
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            || name == name.to_uppercase()
+        {
+            continue;
+        }
+        found += 1;
+        let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        if !["fn", "struct", "enum", "trait"].iter().any(|kind| source.contains(&format!("{kind} {name}"))) {
+            wrong.push(format!("{name} in {path}"));
+        }
+    }
+    assert!(found > 30, "only {found} entry points found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_decision_is_listed_and_says_what_it_costs() {
+    let folder = root().join("docs/decisions");
+    let lists =
+        [folder.join("README.md"), root().join("ARCHITECTURE.md")].map(|list| std::fs::read_to_string(list).unwrap());
+    let mut found = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "README.md" {
+            continue;
+        }
+        found += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for part in ["\nDate: ", "\n## Context\n", "\n## Choice\n", "\n## What it costs\n"] {
+            assert!(text.contains(part), "{name} has no {:?}", part.trim());
+        }
+        let missing: Vec<String> = named_paths(&text).into_iter().filter(|path| !root().join(path).exists()).collect();
+        assert!(missing.is_empty(), "{name} names {missing:?}");
+        assert!(lists.iter().all(|list| list.contains(&name)), "{name} is not in both lists of decisions");
+    }
+    assert!(found > 10, "only {found} decisions found");
 }
 
 #[test]

@@ -5,11 +5,7 @@ use std::pin::pin;
 use futures::SinkExt;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use zxq_tests::placement::verify;
-use zxq_tests::test_server::{TestServer, error_text, one_text};
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
+use zxq_tests::test_server::{TestServer, error_text, must, one_text};
 
 async fn refused(client: &Client, sql: &str) -> String {
     let error = client.batch_execute(sql).await.expect_err(sql);
@@ -22,7 +18,7 @@ async fn count(client: &Client, what: &str) -> i64 {
 
 /// Memory of rows that somebody knows of.
 async fn hot_bytes(client: &Client) -> i64 {
-    one_text(client, "SELECT bytes FROM zxq.tiers WHERE tier = 'hot'").await.parse().unwrap()
+    one_text(client, "SELECT store_bytes FROM zxq.tiers WHERE tier = 'hot'").await.parse().unwrap()
 }
 
 async fn copy(client: &Client, sql: &str, data: &str) -> Result<u64, tokio_postgres::Error> {

@@ -39,11 +39,11 @@ async fn statements_begin_and_end_them() {
     assert_eq!(run(&a, "ROLLBACK").await, "ROLLBACK");
     assert_eq!((count(&a).await, count(&b).await), (2, 2));
     // A session that is dropped in the middle of one.
-    let used = test.engine.sql("SELECT bytes FROM zxq.tiers WHERE tier = 'hot'").await.unwrap();
+    let used = test.engine.sql("SELECT store_bytes FROM zxq.tiers WHERE tier = 'hot'").await.unwrap();
     run(&a, "BEGIN").await;
     run(&a, "INSERT INTO t SELECT value FROM generate_series(1, 1000) AS s(value)").await;
     drop(a);
-    assert_eq!(test.engine.sql("SELECT bytes FROM zxq.tiers WHERE tier = 'hot'").await.unwrap(), used);
+    assert_eq!(test.engine.sql("SELECT store_bytes FROM zxq.tiers WHERE tier = 'hot'").await.unwrap(), used);
     assert_eq!(count(&b).await, 2);
     drop(b);
     test.close().await;

@@ -29,7 +29,7 @@ const MOST_POINTS: u64 = 250;
 /// Holds one job at one point.
 #[derive(Debug, Default)]
 struct Holder {
-    state: Mutex<State>,
+    state: Mutex<Pause>,
     released: Condvar,
     held: Notify,
     /// Steps of all jobs: how often one of them came to wait.
@@ -37,7 +37,7 @@ struct Holder {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Pause {
     #[default]
     Idle,
     /// The next job of this name is held when it waits for the nth time.
@@ -50,16 +50,16 @@ impl Probe for Holder {
         self.steps.fetch_add(1, Ordering::SeqCst);
         {
             let mut state = self.state.lock().unwrap();
-            if *state != State::Armed(job, nth) {
+            if *state != Pause::Armed(job, nth) {
                 return Verdict::GoOn;
             }
-            *state = State::Held;
+            *state = Pause::Held;
         }
         self.held.notify_one();
         // What else this worker has to do goes on elsewhere.
         tokio::task::block_in_place(|| {
             let state = self.state.lock().unwrap();
-            drop(self.released.wait_while(state, |state| *state == State::Held).unwrap());
+            drop(self.released.wait_while(state, |state| *state == Pause::Held).unwrap());
         });
         Verdict::GoOn
     }
@@ -71,7 +71,7 @@ struct Release<'a>(&'a Holder);
 impl Drop for Release<'_> {
     fn drop(&mut self) {
         // A lock that a failed test has poisoned is as good as any here.
-        *self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = State::Idle;
+        *self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Pause::Idle;
         self.0.released.notify_all();
     }
 }
@@ -86,7 +86,7 @@ impl Holder {
         second: BoxFuture<'static, Result<()>>,
     ) -> (Result<()>, Result<()>, bool) {
         let release = Release(self);
-        *self.state.lock().unwrap() = State::Armed(job, nth);
+        *self.state.lock().unwrap() = Pause::Armed(job, nth);
         let mut first = tokio::spawn(first);
         let ended = tokio::select! {
             () = self.held.notified() => None,

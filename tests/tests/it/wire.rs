@@ -5,15 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use futures::{SinkExt, StreamExt, TryStreamExt};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::NoTls;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, NoTls};
 use zxq_tests::binary_text::AnyText;
-use zxq_tests::test_server::{TestServer, error_text, one_text};
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
+use zxq_tests::test_server::{TestServer, error_text, must, one_text};
 
 fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| format!("no code: {error}"), |code| code.code().to_owned())
@@ -277,5 +273,29 @@ async fn connections_do_not_disturb_each_other() {
     assert_eq!(row.get::<_, i64>(0), 160);
     assert_eq!(row.get::<_, i64>(1), 160);
     assert_eq!(row.get::<_, i64>(2), 159 * 160 / 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mistakes_are_pointed_at() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "CREATE TABLE t (id INT, name TEXT, day DATE)").await;
+    for (sql, word) in [
+        ("SELECT id, nope FROM t", "nope"),
+        ("SELECT t.nope FROM t", "t.nope"),
+        ("SELECT 'missing' FROM missing", "missing;"),
+        ("SELECT 1 FROM t a JOIN t b ON id = 1", "id = 1"),
+        ("SELECT 1, nofunc(id) FROM t", "nofunc"),
+        ("SELECT name, id, count(*) FROM t GROUP BY name", "id,"),
+        ("SELECT * FROM t WHERE id = 'abc'", "'abc'"),
+        ("SELECT * FROM t WHERE day = 'not a day'", "'not"),
+        ("SELEC 1", "SELEC"),
+    ] {
+        let error = client.simple_query(sql).await.expect_err(sql);
+        let position = error.as_db_error().and_then(|error| error.position());
+        let expected = format!("{sql};").rfind(word).unwrap() as u32 + 1;
+        assert_eq!(position, Some(&ErrorPosition::Original(expected)), "{sql}: {}", error_text(&error));
+    }
     server.stop().await;
 }

@@ -8,14 +8,10 @@ use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
-use zxq_tests::test_server::{TestServer, error_text, one_text};
+use zxq_tests::test_server::{TestServer, error_text, must, one_text};
 
 /// What binary data begins with.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
-}
 
 /// Sends data in small pieces; the rows that were loaded.
 async fn send(client: &Client, sql: &str, data: &[u8]) -> Result<u64, tokio_postgres::Error> {
@@ -234,6 +230,12 @@ async fn options_as_postgres_has_them() {
     assert_eq!(read(&format!("{quoted} (FORMAT csv, FORCE_QUOTE (b), HEADER)")).await, "a,b\n1,\"x\"\n3,\n");
     assert_eq!(read(&format!("{quoted} (FORMAT csv, FORCE_QUOTE *)")).await, "\"1\",\"x\"\n\"3\",\n");
     assert_eq!(read(&format!("{quoted} (HEADER)")).await, "a\tb\n1\tx\n3\t\\N\n");
+    // What fails at its first row is told before any data.
+    for format in ["binary", "text", "csv, HEADER"] {
+        let failing = format!("COPY (SELECT 1 / (a - a) AS x FROM t) TO STDOUT (FORMAT {format})");
+        let error = client.copy_out(failing.as_str()).await.map(drop).expect_err(format);
+        assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("22012"), "{format}");
+    }
     let error = client.copy_out("COPY t TO STDOUT (FORMAT csv, FORCE_QUOTE (z))").await.map(drop).unwrap_err();
     assert_eq!(error.code().map(|code| code.code()), Some("42703"), "{}", error_text(&error));
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio_postgres::{AsyncMessage, Client, SimpleQueryMessage};
-use zxq_tests::test_server::{TestServer, error_text};
+use zxq_tests::test_server::{TestServer, must};
 
 /// The first column of the rows, or the SQLSTATE.
 async fn column(client: &Client, sql: &str) -> Result<Vec<String>, String> {
@@ -17,10 +17,6 @@ async fn column(client: &Client, sql: &str) -> Result<Vec<String>, String> {
         _ => None,
     });
     Ok(rows.collect())
-}
-
-async fn must(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", error_text(&e)));
 }
 
 async fn table_of_numbers(client: &Client, rows: i64) {

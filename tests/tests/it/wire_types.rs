@@ -58,11 +58,19 @@ async fn columns_have_the_types_of_postgres() {
     assert_eq!(oids, [("x".to_owned(), Type::OID_ARRAY), ("y".to_owned(), Type::TEXT_ARRAY)]);
     for explain in ["EXPLAIN SELECT id FROM t", "EXPLAIN (ANALYZE, COSTS off) SELECT id FROM t"] {
         assert_eq!(described(&client, explain).await, [("QUERY PLAN".to_owned(), Type::TEXT)]);
-        assert!(one_text(&client, explain).await.contains("Exec"), "{explain}");
+        let first = one_text(&client, explain).await;
+        assert!(first.contains("Exec"), "{explain}");
+        // As postgres_fdw reads it.
+        let cost = first.rsplit_once(" (cost=0.00..").map(|(_, cost)| cost.to_owned());
+        assert_eq!(cost.is_some_and(|cost| cost.contains(" rows=")), !explain.contains("COSTS"), "{first}");
     }
     let json = "EXPLAIN (FORMAT json) SELECT id FROM t";
     assert_eq!(described(&client, json).await, [("QUERY PLAN".to_owned(), Type::JSON)]);
-    assert!(one_text(&client, json).await.contains("\"Node Type\""));
+    let told = one_text(&client, json).await;
+    let keys = ["Node Type", "Startup Cost", "Total Cost", "Plan Rows", "Plan Width"];
+    assert!(keys.iter().all(|key| told.contains(&format!("\"{key}\""))), "{told}");
+    let without = one_text(&client, "EXPLAIN (FORMAT json, COSTS false) SELECT id FROM t").await;
+    assert!(without.contains("\"Node Type\"") && !without.contains("Cost"), "{without}");
     // A query that reads its own rows keeps the type that it begins with.
     let repeated = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4) SELECT sum(n) FROM r";
     assert_eq!(one_text(&client, repeated).await, "10");

@@ -1,5 +1,6 @@
 //! Transactions of the catalog on the server, each of a writer's under its fence.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,11 +11,13 @@ use sqlx::postgres::PgArguments;
 use sqlx::{Executor, Row as _};
 use tokio::time::sleep;
 
-use super::super::database::{Param, Row, SqlDatabase, TransactionAccess};
+use super::super::database::{Param, Row, SqlDatabase, TransactionAccess, execute};
 use super::super::sql::meta::{meta, set_meta};
 use super::errors::{self, failed};
 use super::link::Link;
+use super::writer;
 use crate::error::{CatalogError, Result};
+use crate::table::TableId;
 
 /// How long a statement waits for a server that restarts.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -196,6 +199,13 @@ impl SqlDatabase for Postgres {
                 )))
             }
         }
+    }
+
+    async fn note_hot(&mut self, hot: &BTreeMap<TableId, u64>) -> Result<()> {
+        let doing = || "noting the rows in the writer's memory".to_owned();
+        let hot = writer::hot_text(hot)?;
+        // The row is locked by this transaction already, and ours.
+        execute(self, "UPDATE writer SET hot = $1 WHERE id = 1", vec![hot.into()], doing).await.map(|_| ())
     }
 
     async fn rollback(&mut self) {

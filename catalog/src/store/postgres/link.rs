@@ -10,8 +10,6 @@ use super::options::PostgresCatalogOptions;
 use crate::error::{CatalogError, Result};
 use crate::quoting::quoted;
 
-/// How long one attempt to connect may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// First and longest pause between two attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -59,15 +57,15 @@ impl Link {
 
     async fn connect(&self, patience: Duration) -> Result<PgConnection> {
         let doing = || format!("connecting to {}", self.options.server());
-        let deadline = Instant::now() + patience;
+        let (deadline, longest_wait) = (Instant::now() + patience, self.options.connect_timeout());
         let (mut pause, longest) = BACKOFF;
         loop {
-            let error = match timeout(CONNECT_TIMEOUT, self.connect_once()).await {
+            let error = match timeout(longest_wait, self.connect_once()).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) if is_lost(&error) => failed(doing(), error),
                 Ok(Err(error)) => return Err(failed(doing(), error)),
                 Err(_) => {
-                    CatalogError::Unreachable { what: doing(), reason: format!("no answer within {CONNECT_TIMEOUT:?}") }
+                    CatalogError::Unreachable { what: doing(), reason: format!("no answer within {longest_wait:?}") }
                 }
             };
             if Instant::now() + pause >= deadline {

@@ -57,6 +57,24 @@ async fn one_process_writes_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_commit_tells_which_rows_only_the_writer_has() {
+    if postgres_server::shared().is_none() {
+        return;
+    }
+    let writer = open_writer(&fresh_schema()).await;
+    writer.commit(&create(0, 1, "trades")).await.unwrap();
+    writer.renew(Duration::from_secs(60), None, &BTreeMap::from([(1, 7), (2, 9)])).await.unwrap();
+    // With the commit that moves rows they are gone from memory for everybody.
+    let moved = Commit { base_epoch: 1, epoch: 2, hot: Some(BTreeMap::from([(2, 9)])), ..Commit::default() };
+    writer.commit(&moved).await.unwrap();
+    let state = writer.state().await.unwrap();
+    assert_eq!((state.epoch, state.writer.hot), (2, BTreeMap::from([(2, 9)])));
+    let stale = Commit { hot: Some(BTreeMap::new()), ..moved };
+    writer.commit(&stale).await.unwrap_err();
+    assert_eq!(writer.state().await.unwrap().writer.hot, BTreeMap::from([(2, 9)]));
+}
+
+#[tokio::test]
 async fn a_stalled_writer_is_fenced_off() {
     if postgres_server::shared().is_none() {
         return;

@@ -41,7 +41,7 @@ pub struct Writer {
     pub alive: bool,
     /// False while its log may hold rows that lie nowhere else.
     pub settled: bool,
-    /// Rows in its memory alone, by table, as of its last heartbeat.
+    /// Rows in its memory alone, by table, as of its last commit or heartbeat.
     pub hot: BTreeMap<TableId, u64>,
     holder: String,
 }
@@ -99,6 +99,15 @@ pub(super) fn read(row: &PgRow, at: usize) -> Result<Result<Writer>, sqlx::Error
         hot,
         holder: row.try_get(at + 9)?,
     }))
+}
+
+/// Rows in hot as [`read`] reads them.
+pub(super) fn hot_text(hot: &BTreeMap<TableId, u64>) -> Result<String> {
+    let failed = |e: serde_json::Error| CatalogError::Store {
+        context: "writing down the rows in the writer's memory".to_owned(),
+        source: Box::new(e),
+    };
+    serde_json::to_string(hot).map_err(failed)
 }
 
 /// A length of time as the server takes it.
@@ -161,8 +170,7 @@ impl PostgresCatalog {
     /// [`CatalogError::NotWriter`] when another process took the lease.
     pub async fn renew(&self, lease: Duration, address: Option<&str>, hot: &BTreeMap<TableId, u64>) -> Result<()> {
         let doing = || "renewing the writer's lease".to_owned();
-        let hot =
-            serde_json::to_string(hot).map_err(|e| CatalogError::Store { context: doing(), source: Box::new(e) })?;
+        let hot = hot_text(hot)?;
         let fence = i64::try_from(self.fence.get()).unwrap_or(0);
         let mut side = self.side().await?;
         let done = side

@@ -25,6 +25,9 @@ pub(super) async fn run<D: SqlDatabase>(db: &mut D, commit: &Commit) -> Result<(
     for job in &commit.jobs {
         put_job(db, job).await?;
     }
+    if let Some(hot) = &commit.hot {
+        db.note_hot(hot).await?;
+    }
     set_meta(db, "epoch", to_db(commit.epoch, "epoch")?).await
 }
 

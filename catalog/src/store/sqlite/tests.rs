@@ -56,8 +56,8 @@ async fn a_full_disk_refuses_the_commit_and_says_so() {
     let (_folder, store) = with_table().await;
     {
         // SQLite's own page limit gives the same error as a full disk.
-        let inner = &mut *store.sql.inner.lock().await;
-        sqlx::raw_sql("PRAGMA max_page_count = 60").execute(&mut inner.db.connection).await.unwrap();
+        let db = &mut *store.sql.db.lock().await;
+        sqlx::raw_sql("PRAGMA max_page_count = 60").execute(&mut db.connection).await.unwrap();
     }
     let added = (1..=3000).map(|id| Change::AddSegment(Box::new(segment(id, 1, Tier::Cold)))).collect();
     let error = commit(&store, 1, added).await.unwrap_err();

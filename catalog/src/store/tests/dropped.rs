@@ -1,6 +1,6 @@
 //! Tables that are gone and whose storage waits to be dropped.
 
-use super::{Catalog, Kind, add, retire};
+use super::{Catalog, StoreKind, add, retire};
 use crate::fixtures::{partition, segment, table};
 use crate::store::DroppedTable;
 use crate::{CatalogError, Change, TableDef, TableId, Tier};
@@ -13,7 +13,7 @@ fn dropped(table: TableId, storage_name: &str, dropped_epoch: u64) -> DroppedTab
     DroppedTable { table, storage_name: storage_name.to_owned(), dropped_epoch }
 }
 
-pub(super) async fn dropped_tables_wait_until_they_are_forgotten(kind: Kind) {
+pub(super) async fn dropped_tables_wait_until_they_are_forgotten(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     // A renamed table keeps its storage, and a new one may have its name at once.
     let renamed = TableDef { renamed_from: Some("trades".to_owned()), ..table(1, "prices") };
@@ -42,7 +42,7 @@ pub(super) async fn dropped_tables_wait_until_they_are_forgotten(kind: Kind) {
 }
 
 /// A catalog from before dropped tables were kept finds those whose segments wait to be collected.
-pub(super) async fn an_older_catalog_learns_which_tables_it_had_dropped(kind: Kind) {
+pub(super) async fn an_older_catalog_learns_which_tables_it_had_dropped(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let changes = vec![
         create(2, "quotes"),
@@ -56,8 +56,8 @@ pub(super) async fn an_older_catalog_learns_which_tables_it_had_dropped(kind: Ki
     catalog.commit(2, vec![retire(10), Change::DropTable(2)]).await.unwrap();
     catalog.commit(3, vec![Change::CoverWal { table: 1, partition: partition("FX"), lsn: 1 }]).await.unwrap();
     let version = match kind {
-        Kind::Sqlite => 3,
-        Kind::Postgres => 2,
+        StoreKind::Sqlite => 3,
+        StoreKind::Postgres => 2,
     };
     let sql = format!(
         "DROP TABLE dropped_tables; DROP TABLE roles; DROP TABLE grants; DELETE FROM meta WHERE key = 'next_role_id'; UPDATE meta SET value = {version} WHERE key = 'schema_version'"

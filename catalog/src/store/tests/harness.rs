@@ -16,7 +16,7 @@ use crate::{CatalogError, Change, SegmentId};
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Kind {
+pub(in super::super) enum StoreKind {
     Sqlite,
     Postgres,
 }
@@ -65,10 +65,10 @@ pub(in super::super) async fn open_writer(schema: &str) -> PostgresCatalog {
 }
 
 impl Catalog {
-    pub(in super::super) async fn empty(kind: Kind) -> Catalog {
+    pub(in super::super) async fn empty(kind: StoreKind) -> Catalog {
         let home = match kind {
-            Kind::Sqlite => Home::Folder(TempDir::new().unwrap()),
-            Kind::Postgres => Home::Schema(fresh_schema()),
+            StoreKind::Sqlite => Home::Folder(TempDir::new().unwrap()),
+            StoreKind::Postgres => Home::Schema(fresh_schema()),
         };
         Catalog { store: Catalog::open(&home).await, home }
     }
@@ -81,7 +81,7 @@ impl Catalog {
     }
 
     /// With table 1, `trades`, at epoch 1.
-    pub(in super::super) async fn with_table(kind: Kind) -> Catalog {
+    pub(in super::super) async fn with_table(kind: StoreKind) -> Catalog {
         let catalog = Catalog::empty(kind).await;
         catalog.commit(0, vec![Change::CreateTable(Box::new(table(1, "trades")))]).await.unwrap();
         catalog

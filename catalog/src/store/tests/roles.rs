@@ -1,6 +1,6 @@
 //! Roles and grants.
 
-use super::{Catalog, Kind};
+use super::{Catalog, StoreKind};
 use crate::fixtures::table;
 use crate::roles::{FIRST_ROLE, Grant, Membership, OPERATE, Privileges, Role, RoleId, Roles, SCHEMA, ZXQ};
 use crate::{Change, Snapshot, TableDef};
@@ -29,7 +29,7 @@ fn grants() -> Vec<Grant> {
     vec![grant, Grant { to: None, grantable: Privileges::NONE, ..grant }]
 }
 
-pub(super) async fn roles_and_grants_are_back_after_reopening(kind: Kind) {
+pub(super) async fn roles_and_grants_are_back_after_reopening(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     assert_eq!(catalog.store.reserve_role_id().await.unwrap(), ADA);
     assert_eq!(catalog.store.reserve_role_id().await.unwrap(), DESK);
@@ -76,7 +76,7 @@ pub(super) async fn roles_and_grants_are_back_after_reopening(kind: Kind) {
     assert_eq!(*catalog.store.load().await.unwrap().roles, Roles::default());
 }
 
-pub(super) async fn roles_that_do_not_fit_leave_nothing_behind(kind: Kind) {
+pub(super) async fn roles_that_do_not_fit_leave_nothing_behind(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let owned = TableDef { owner: Some(DESK), ..table(1, "trades") };
     let changes = vec![put(Role::new(DESK, "desk")), put(ada()), Change::AlterTable(Box::new(owned))];
@@ -102,11 +102,11 @@ pub(super) async fn roles_that_do_not_fit_leave_nothing_behind(kind: Kind) {
     }
 }
 
-pub(super) async fn an_older_catalog_has_no_roles(kind: Kind) {
+pub(super) async fn an_older_catalog_has_no_roles(kind: StoreKind) {
     let catalog = Catalog::with_table(kind).await;
     let version = match kind {
-        Kind::Sqlite => 4,
-        Kind::Postgres => 3,
+        StoreKind::Sqlite => 4,
+        StoreKind::Postgres => 3,
     };
     catalog
         .raw(&format!(

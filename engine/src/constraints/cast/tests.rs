@@ -11,15 +11,8 @@ use crate::sql::types::{timestamp, timestamptz};
 use CastProblem::{Invalid, Overflow, TooLong};
 
 fn column(data_type: DataType) -> ColumnDef {
-    ColumnDef {
-        name: "c".to_owned(),
-        sql_type: data_type.to_string(),
-        data_type,
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    let sql_type = data_type.to_string();
+    ColumnDef::new("c", data_type, sql_type)
 }
 
 /// Values as text (NULL as `-`) and the bad rows.

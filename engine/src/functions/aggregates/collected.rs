@@ -16,8 +16,13 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, ReversedUDAF, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
+use crate::error::{EngineError, ErrorKind};
 use crate::functions::aggregate_front::AggregateFront;
+use crate::functions::made_texts::MOST_BYTES;
 use crate::functions::overloads::no_such_function;
+
+/// Longest separator, in bytes: what a batch adds to a text is counted once it is there.
+const LONGEST_SEPARATOR: usize = 8 << 10;
 
 /// `array_agg`, never read from behind.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -115,10 +120,10 @@ impl AggregateFront for StringAgg {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let separator = separator_of(&args)?;
         if !args.is_distinct && args.order_bys.is_empty() {
             return self.texts.accumulator(args);
         }
-        let separator = separator_of(&args)?;
         let list = DataType::new_list(args.expr_fields[0].data_type().clone(), true);
         let gathered = self.gathers.accumulator(AccumulatorArgs {
             return_field: Arc::new(Field::new("gathered", list, true)),
@@ -134,7 +139,7 @@ impl AggregateFront for StringAgg {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        !args.is_distinct && args.order_bys.is_empty()
+        !args.is_distinct && args.order_bys.is_empty() && separator_of(&args).is_ok()
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -145,7 +150,14 @@ impl AggregateFront for StringAgg {
 /// The separator, which is one for all rows; NULL separates by nothing.
 fn separator_of(args: &AccumulatorArgs) -> Result<String> {
     match args.exprs.get(1).and_then(|expr| expr.downcast_ref::<Literal>()) {
-        Some(literal) => Ok(literal.value().try_as_str().flatten().unwrap_or_default().to_owned()),
+        Some(literal) => {
+            let separator = literal.value().try_as_str().flatten().unwrap_or_default();
+            if separator.len() > LONGEST_SEPARATOR {
+                let message = format!("the separator of string_agg is longer than {LONGEST_SEPARATOR} bytes");
+                return Err(EngineError::new(ErrorKind::LimitExceeded, message).into());
+            }
+            Ok(separator.to_owned())
+        }
         None => not_impl_err!("the separator of string_agg must be a constant"),
     }
 }
@@ -177,6 +189,10 @@ impl Accumulator for Joined {
         }
         let items = cast(&list.value(0), &DataType::Utf8View)?;
         let texts: Vec<&str> = items.as_string_view().iter().flatten().collect();
+        let bytes = texts.iter().map(|text| text.len() + self.separator.len()).sum::<usize>();
+        if bytes > MOST_BYTES {
+            return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large").into());
+        }
         Ok(ScalarValue::LargeUtf8((!texts.is_empty()).then(|| texts.join(&self.separator))))
     }
 

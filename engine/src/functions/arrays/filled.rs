@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, UInt64Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
@@ -40,7 +40,7 @@ fn resized_type(given: &[DataType]) -> DataType {
 
 /// Arrays, one per row, by the places of their elements.
 #[derive(Default)]
-struct Filled {
+pub(super) struct Filled {
     places: Vec<Option<u64>>,
     ends: Vec<i32>,
     valid: Vec<bool>,
@@ -58,14 +58,25 @@ impl Filled {
         Ok(())
     }
 
+    /// The array of the next row has the elements at these places; it is NULL where there are none.
+    pub(super) fn keep(&mut self, places: Option<impl Iterator<Item = usize>>) {
+        let valid = places.is_some();
+        self.places.extend(places.into_iter().flatten().map(|at| Some(at as u64)));
+        self.end(valid);
+    }
+
     fn end(&mut self, valid: bool) {
         self.ends.push(self.places.len() as i32);
         self.valid.push(valid);
     }
 
     fn finish(self, values: &ArrayRef) -> Result<ArrayRef> {
+        self.finish_as(values, Arc::new(Field::new_list_field(values.data_type().clone(), true)))
+    }
+
+    /// The arrays, of elements of this field.
+    pub(super) fn finish_as(self, values: &ArrayRef, field: FieldRef) -> Result<ArrayRef> {
         let values = take(values, &UInt64Array::from(self.places), None)?;
-        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         let offsets = OffsetBuffer::new(ScalarBuffer::from([vec![0], self.ends].concat()));
         Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(NullBuffer::from(self.valid)))?))
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt64Array, new_null_array};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::kernels::{cmp, zip};
 use arrow::compute::{cast, not, take};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
+use super::filled::Filled;
 use super::{in_common, item_of, repeated};
 use crate::error::{EngineError, ErrorKind};
 use crate::functions::overloads::{Form, Overloaded, Takes, as_first};
@@ -52,23 +52,13 @@ fn item(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 /// A list for each row of which these places of the old lists are kept; NULL where there are none.
-fn picked(lists: &ListArray, kept: impl Iterator<Item = Option<std::ops::Range<usize>>>) -> Result<ArrayRef> {
-    let mut offsets = vec![0_i32];
-    let mut places: Vec<u64> = Vec::new();
-    let mut valid = Vec::new();
-    for range in kept {
-        valid.push(range.is_some());
-        places.extend(range.unwrap_or(0..0).map(|at| at as u64));
-        offsets.push(places.len() as i32);
-    }
-    let values = take(lists.values(), &UInt64Array::from(places), None)?;
-    rebuilt(lists, offsets, values, valid)
-}
-
-fn rebuilt(lists: &ListArray, offsets: Vec<i32>, values: ArrayRef, valid: Vec<bool>) -> Result<ArrayRef> {
+fn picked<P: Iterator<Item = usize>>(lists: &ListArray, kept: impl Iterator<Item = Option<P>>) -> Result<ArrayRef> {
     let DataType::List(field) = lists.data_type() else { return Ok(Arc::new(lists.clone())) };
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, Some(valid.into()))?))
+    let mut picked = Filled::default();
+    for places in kept {
+        picked.keep(places);
+    }
+    picked.finish_as(lists.values(), Arc::clone(field))
 }
 
 fn part(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -120,18 +110,15 @@ fn same(lists: &ListArray, value: &ArrayRef) -> Result<BooleanArray> {
 
 fn remove(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let lists = args[0].as_list::<i32>();
-    let stays = not(&same(lists, &args[1])?)?;
-    let mut offsets = vec![0_i32];
-    let mut places: Vec<u64> = Vec::new();
-    let mut valid = Vec::new();
-    for row in 0..rows {
-        valid.push(lists.is_valid(row));
-        let range = lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize;
-        places.extend(range.filter(|at| stays.value(*at)).map(|at| at as u64));
-        offsets.push(places.len() as i32);
-    }
-    let values = take(lists.values(), &UInt64Array::from(places), None)?;
-    rebuilt(lists, offsets, values, valid)
+    let stays = &not(&same(lists, &args[1])?)?;
+    let offsets = lists.value_offsets();
+    picked(
+        lists,
+        (0..rows).map(|row| {
+            let range = offsets[row] as usize..offsets[row + 1] as usize;
+            lists.is_valid(row).then(|| range.filter(move |at| stays.value(*at)))
+        }),
+    )
 }
 
 fn replace(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
@@ -143,6 +130,7 @@ fn replace(args: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
         _ => cast(&repeated(&args[2], lists)?, items.data_type())?,
     };
     let values = zip::zip(&replaced, &new, items)?;
-    let valid = (0..lists.len()).map(|row| lists.is_valid(row)).collect();
-    rebuilt(lists, lists.value_offsets().to_vec(), values, valid)
+    let DataType::List(field) = lists.data_type() else { return Ok(Arc::new(lists.clone())) };
+    let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+    Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls)?))
 }

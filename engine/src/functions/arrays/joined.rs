@@ -1,12 +1,14 @@
 //! `array_to_string(array, separator [, null text])`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
+use crate::functions::made_texts::MadeTexts;
 use crate::functions::overloads::{Form, Overloaded, Takes, text};
 use crate::functions::text::shown;
 
@@ -27,22 +29,23 @@ fn to_string(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         leaves = inner;
     }
     let leaves = shown::texts(&leaves)?;
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         if args[0].is_null(row) || separators.is_null(row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
         out.clear();
         let null = nulls.filter(|nulls| nulls.is_valid(row)).map(|nulls| nulls.value(row));
-        join(&leaves_of(&args[0], row), &leaves, separators.value(row), null, &mut out);
-        results.append_value(&out);
+        let joined = Joined { leaves: &leaves, separator: separators.value(row), null };
+        joined.write(leaves_of(&args[0], row), &results, &mut out)?;
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }
 
-fn leaves_of(array: &ArrayRef, row: usize) -> std::ops::Range<usize> {
+fn leaves_of(array: &ArrayRef, row: usize) -> Range<usize> {
     let mut array = Arc::clone(array);
     let mut range = row..row + 1;
     while let DataType::List(_) = array.data_type() {
@@ -55,15 +58,27 @@ fn leaves_of(array: &ArrayRef, row: usize) -> std::ops::Range<usize> {
     range
 }
 
-fn join(range: &std::ops::Range<usize>, leaves: &StringArray, separator: &str, null: Option<&str>, out: &mut String) {
-    let mut first = true;
-    for at in range.clone() {
-        let text = if leaves.is_valid(at) { Some(leaves.value(at)) } else { null };
-        let Some(text) = text else { continue };
-        if !first {
-            out.push_str(separator);
+/// How elements are put together.
+struct Joined<'a> {
+    leaves: &'a StringArray,
+    separator: &'a str,
+    /// What stands for NULL; without it NULLs are left out.
+    null: Option<&'a str>,
+}
+
+impl Joined<'_> {
+    fn write(&self, range: Range<usize>, results: &MadeTexts, out: &mut String) -> Result<()> {
+        let mut first = true;
+        for at in range {
+            let text = if self.leaves.is_valid(at) { Some(self.leaves.value(at)) } else { self.null };
+            let Some(text) = text else { continue };
+            results.room_to_grow(out, self.separator.len().saturating_add(text.len()))?;
+            if !first {
+                out.push_str(self.separator);
+            }
+            out.push_str(text);
+            first = false;
         }
-        out.push_str(text);
-        first = false;
+        Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::functions::aggregates::collected::sorting;
 use crate::functions::declared::failed;
 use crate::values::json;
 
-/// The four.
+/// `json_agg` and `json_object_agg`, each of both kinds of JSON.
 pub(crate) fn functions() -> Vec<AggregateUDF> {
     [
         ("json_agg", Shape::Array, false),

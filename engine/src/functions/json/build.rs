@@ -18,7 +18,7 @@ use crate::functions::declared::failed;
 use crate::functions::overloads::no_such_function;
 use crate::values::json;
 
-/// The functions.
+/// The functions that make JSON of values.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     [
         ("json_build_object", Shape::Object, false),

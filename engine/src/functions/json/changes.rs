@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 use zxq_catalog::declared::annotated;
 
 use super::{has, is_json, path_lists, valid};
-use crate::error::ErrorKind;
+use crate::error::{EngineError, ErrorKind};
 use crate::functions::declared::failed;
 use crate::functions::overloads::no_such_function;
 use crate::values::json::changes::{self, Put};
@@ -309,7 +309,7 @@ fn no_nulls(path: Vec<Option<&str>>) -> Result<Vec<&str>> {
 
 fn parsed(texts: &StringViewArray, row: usize) -> Result<Option<Json<'_>>> {
     let Some(text) = valid(texts, row) else { return Ok(None) };
-    let invalid = || failed(ErrorKind::InvalidText, format!("invalid input syntax for type json: \"{text}\""));
+    let invalid = || DataFusionError::from(EngineError::no_value(ErrorKind::InvalidText, "json", text));
     json::parse(text).map(Some).ok_or_else(invalid)
 }
 

@@ -12,8 +12,8 @@ use zxq_catalog::declared::{annotated, declared};
 
 use super::changes::{Change, JsonChange};
 use super::{JsonFunction, What};
-use crate::error::ErrorKind;
-use crate::functions::declared::{failed, rewrite};
+use crate::error::EngineError;
+use crate::functions::declared::rewrite;
 
 /// Plans the operators.
 #[derive(Debug)]
@@ -43,13 +43,9 @@ impl ExprPlanner for JsonOperators {
         let declared = declared(&field);
         let binary = declared == Some("jsonb");
         if !(binary || declared == Some("json") && !matches!(what, What::Contains | What::Exists)) {
-            return Err(failed(
-                ErrorKind::UndefinedFunction,
-                format!(
-                    "operator does not exist: {} {name} …: it needs json or jsonb, so cast the value to that",
-                    declared.unwrap_or("text")
-                ),
-            ));
+            let given = declared.unwrap_or("text");
+            let operator = format!("{given} {name} …: it needs json or jsonb, so cast the value to that");
+            return Err(EngineError::no_operator(operator).into());
         }
         let argument = match (what, argument) {
             (What::Contains, argument) => {

@@ -16,7 +16,7 @@ use super::is_json;
 use crate::error::ErrorKind;
 use crate::functions::declared::failed;
 use crate::functions::overloads::no_such_function;
-use crate::values::json::{self, Kind};
+use crate::values::json::{self, JsonKind};
 
 /// All of them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -127,8 +127,8 @@ impl JsonParts {
             _ => "the members of",
         };
         let what = match json::kind(text) {
-            Kind::Object => "an object",
-            Kind::Array => "an array",
+            JsonKind::Object => "an object",
+            JsonKind::Array => "an array",
             _ => "a scalar",
         };
         failed(ErrorKind::InvalidParameter, format!("cannot take {wanted} {what}"))

@@ -1,6 +1,7 @@
 //! Templates of `to_char(number, …)` and `to_number(text, …)`, read.
 
 use crate::error::{EngineError, ErrorKind};
+use crate::functions::to_char::LONGEST_TEMPLATE;
 
 /// A part of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,9 @@ impl Template {
     /// # Errors
     /// Parts that do not go together.
     pub(super) fn parse(text: &str) -> Result<Template, EngineError> {
+        if text.len() > LONGEST_TEMPLATE {
+            return Err(EngineError::new(ErrorKind::LimitExceeded, "the template of to_char is too long"));
+        }
         let mut template = Template {
             parts: Vec::new(),
             before: 0,

@@ -21,6 +21,7 @@ fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     for row in 0..rows {
         out.clear();
         for text in texts.iter().filter(|text| text.is_valid(row)) {
+            results.room_to_grow(&out, text.value(row).len())?;
             out.push_str(text.value(row));
         }
         results.push(&out)?;
@@ -40,6 +41,7 @@ fn concat_ws(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         }
         out.clear();
         for (place, text) in texts.iter().filter(|text| text.is_valid(row)).enumerate() {
+            results.room_to_grow(&out, separators.value(row).len().saturating_add(text.value(row).len()))?;
             if place > 0 {
                 out.push_str(separators.value(row));
             }

@@ -1,14 +1,13 @@
 //! `format(template, any, …)`: `%s`, `%I`, `%L` and `%%`, with positions (`%2$s`) and widths (`%-10s`, `%*s`).
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::quoting::literal;
 use super::shown;
 use crate::error::{EngineError, ErrorKind};
+use crate::functions::made_texts::{MOST_BYTES, MadeTexts};
 use crate::functions::overloads::{Form, Overloaded, Takes, invalid_parameter, text};
 use crate::sql::quote_ident_as_postgres;
 
@@ -21,18 +20,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 fn format(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let templates = args[0].as_string_view();
     let values = args[1..].iter().map(shown::texts).collect::<Result<Vec<StringArray>>>()?;
-    let mut results = StringBuilder::new();
+    let mut results = MadeTexts::default();
     let mut out = String::new();
     for row in 0..rows {
         if templates.is_null(row) {
-            results.append_null();
+            results.push_null();
             continue;
         }
         out.clear();
         Writer { rest: templates.value(row), values: &values, row, next: 0 }.write(&mut out)?;
-        results.append_value(&out);
+        results.push(&out)?;
     }
-    Ok(Arc::new(results.finish()))
+    Ok(results.finish())
 }
 
 struct Writer<'a> {
@@ -157,8 +156,8 @@ fn hinted(message: &str) -> EngineError {
 }
 
 fn pad(text: &str, width: usize, left: bool, out: &mut String) -> Result<(), EngineError> {
-    const MOST: usize = 1 << 28;
-    if width > MOST {
+    // Many of them make a text that is too long, too, and more than that before the whole is looked at.
+    if out.len().saturating_add(width.max(text.len())) > MOST_BYTES {
         return Err(EngineError::new(ErrorKind::LimitExceeded, "requested length too large"));
     }
     let missing = width.saturating_sub(text.chars().count());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
+pub(super) use zxq_catalog::quoting::quoted_literal as literal;
 
 use super::shown;
 use crate::functions::overloads::{Form, Overloaded, Takes, text};
@@ -19,23 +20,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Overloaded::new("quote_nullable", NULLABLE).into(),
         Overloaded::new("quote_ident", IDENT).into(),
     ]
-}
-
-/// A text in quotes; one with a backslash as `E'…'`.
-pub(super) fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 3);
-    if text.contains('\\') {
-        out.push('E');
-    }
-    out.push('\'');
-    for c in text.chars() {
-        if matches!(c, '\'' | '\\') {
-            out.push(c);
-        }
-        out.push(c);
-    }
-    out.push('\'');
-    out
 }
 
 fn quote_literal(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -73,13 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_values_are_quoted_where_they_must() {
+    fn names_are_quoted_where_they_must() {
         assert_eq!(quote_ident_as_postgres("price"), "price");
         assert_eq!(quote_ident_as_postgres("select"), "\"select\"");
         assert_eq!(quote_ident_as_postgres("Price"), "\"Price\"");
         assert_eq!(quote_ident_as_postgres("1st"), "\"1st\"");
         assert_eq!(quote_ident_as_postgres("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(literal("a\\b"), "E'a\\\\b'");
     }
 }

@@ -57,10 +57,7 @@ fn first_mix<'a>(exprs: impl Iterator<Item = &'a Expr>, schema: &DFSchema) -> Op
 }
 
 fn no_operator(left: &DataType, symbol: &str, right: &DataType) -> EngineError {
-    EngineError::new(
-        ErrorKind::UndefinedFunction,
-        format!("operator does not exist: {} {symbol} {}", type_names::of(left), type_names::of(right)),
-    )
+    EngineError::no_operator(format!("{} {symbol} {}", type_names::of(left), type_names::of(right)))
 }
 
 /// Refuses comparisons of different kinds.

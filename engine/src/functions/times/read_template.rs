@@ -12,7 +12,7 @@ use super::arithmetic::timestamps;
 use super::build::moment_of_seconds;
 use super::parts::MICROS_PER_DAY;
 use super::simple::{doubles, failed, function, is_text, no_such, timestamptz};
-use crate::error::ErrorKind;
+use crate::error::{EngineError, ErrorKind};
 use crate::values::civil::{days_from_civil, days_in_month};
 use crate::values::wordy::MONTHS;
 use crate::values::zone::Zone;
@@ -130,7 +130,8 @@ struct Fields {
 }
 
 fn out_of_range(what: &str) -> DataFusionError {
-    failed(ErrorKind::DatetimeOutOfRange, format!("date/time field value out of range: \"{what}\""))
+    let message = format!("date/time field value out of range: \"{what}\"");
+    EngineError::new(ErrorKind::DatetimeOutOfRange, message).about_value(what).into()
 }
 
 impl Fields {

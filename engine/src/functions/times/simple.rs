@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
@@ -138,7 +138,7 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
 /// No function takes arguments of these types.
 pub(super) fn no_such<T>(name: &str, given: &[DataType]) -> Result<T> {
     let types: Vec<String> = given.iter().map(type_name).collect();
-    plan_err!("Invalid function '{name}'. function {name}({}) does not exist", types.join(", "))
+    Err(EngineError::no_function(name, &types.join(", ")).into())
 }
 
 /// PostgreSQL's name of a type.

@@ -112,6 +112,45 @@ fn a_full_hot_tier_flushes_its_oldest_partitions_first() {
     );
 }
 
+/// The snapshot with a copy in hot of a segment that lies elsewhere.
+fn with_copy_of(snapshot: &Snapshot, owner: SegmentId, id: SegmentId) -> Snapshot {
+    let owner = snapshot.table("t").unwrap().segment(owner).unwrap().as_ref().clone();
+    let copy = Segment { id, tier: Tier::Hot, role: Role::ReplicaOf(vec![owner.id]), ..owner };
+    snapshot.apply(&[Change::AddSegment(Box::new(copy))]).unwrap()
+}
+
+#[test]
+fn copies_leave_a_full_hot_tier_before_rows_do() {
+    let mut config = config();
+    config.hot.memory_limit_bytes = 2000;
+    config.policy.hot_usage_threshold = 0.8;
+    let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Hot, 98), (Tier::Warm, 99), (Tier::Warm, 97)]);
+    let snapshot = with_copy_of(&with_copy_of(&snapshot, 3, 10), 4, 11);
+    let expected = [
+        (97, Tier::Hot, Tier::Warm, Action::DropReplica),
+        (99, Tier::Hot, Tier::Warm, Action::DropReplica),
+        (98, Tier::Hot, Tier::Warm, Action::Move),
+    ];
+    for (bytes, moves) in [(1600, 0), (2000, 1), (3000, 2), (4000, 3)] {
+        assert_eq!(summary(&by_policy(&snapshot, &config, bytes, LATE, &never)), expected[..moves], "{bytes}");
+    }
+}
+
+#[test]
+fn room_is_made_by_copies_and_then_by_what_is_oldest() {
+    // Of day 60 the age asks for it, of the others it does not.
+    let segments = [(Tier::Hot, 100), (Tier::Hot, 99), (Tier::Hot, 60), (Tier::Warm, 80), (Tier::Hot, 98)];
+    let snapshot = with_copy_of(&snapshot(&[], &segments), 4, 10);
+    let expected = [
+        (80, Tier::Hot, Tier::Warm, Action::DropReplica),
+        (60, Tier::Hot, Tier::Cold, Action::Move),
+        (98, Tier::Hot, Tier::Warm, Action::Move),
+        (99, Tier::Hot, Tier::Warm, Action::Move),
+        (100, Tier::Hot, Tier::Warm, Action::Move),
+    ];
+    assert_eq!(summary(&for_room(&snapshot, &config(), LATE)), expected);
+}
+
 #[test]
 fn what_its_store_wants_anew_is_rewritten_where_it_lies() {
     let snapshot = snapshot(&[], &[(Tier::Hot, 100), (Tier::Warm, 99), (Tier::Warm, 80), (Tier::Warm, 60)]);

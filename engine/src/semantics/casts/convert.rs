@@ -9,7 +9,7 @@ use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
 
 use super::sql_name;
-use crate::error::ErrorKind;
+use crate::error::{EngineError, ErrorKind};
 use crate::semantics::arithmetic::{power_of_ten, rounded};
 use crate::semantics::{failure, out_of_range};
 use crate::values::{CastProblem, text};
@@ -187,12 +187,13 @@ fn no_value(text: &str, to: &DataType, problem: CastProblem) -> DataFusionError 
     match problem {
         CastProblem::Overflow if name == "numeric" => overflow(to),
         CastProblem::Overflow => {
-            failure(ErrorKind::NumericOutOfRange, format!("value \"{text}\" is out of range for type {name}"))
+            let message = format!("value \"{text}\" is out of range for type {name}");
+            EngineError::new(ErrorKind::NumericOutOfRange, message).about_value(text).into()
         }
         _ if name == "numeric" && text::double(text).is_ok_and(|value| !value.is_finite()) => {
             not_kept(if text::double(text).is_ok_and(f64::is_nan) { "NaN" } else { "infinity" })
         }
-        _ => failure(ErrorKind::InvalidText, format!("invalid input syntax for type {name}: \"{text}\"")),
+        _ => EngineError::no_value(ErrorKind::InvalidText, name, text).into(),
     }
 }
 

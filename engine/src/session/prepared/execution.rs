@@ -7,7 +7,6 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
@@ -20,10 +19,13 @@ use crate::semantics::day_ranges;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
+use crate::session::sequences::Asker;
 use crate::session::{
-    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, positional, sequences,
+    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, plan_costs, positional,
+    row_numbers, sequences,
 };
 use crate::sql::StatementKind;
+use crate::sql::sequences::may_call;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
 use crate::write::insert_sink::{Onlooker, Onlooking};
@@ -55,6 +57,8 @@ impl Prepared {
             return Err(EngineError::new(ErrorKind::ShuttingDown, "the engine is shutting down"));
         }
         if let PreparedWork::Numbered { .. } = &self.work {
+            // Who may not run it takes no numbers either.
+            self.needs.check(session)?;
             let params = self.typed(&params)?;
             let statement = sequences::with_numbers(session, &self.statement, &params, control).await?;
             let hints: Vec<_> = self.param_types.iter().cloned().map(Some).collect();
@@ -97,9 +101,8 @@ impl Prepared {
         let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
             PreparedWork::Plan { plan, optimised, returning, .. } => {
-                let ask = |returning: &Returning| returning.ask(&session.context().state(), self.typed(&params)?);
-                match returning.as_ref().map(ask).transpose() {
-                    Ok(asked) => {
+                match self.ready(session, &params, returning.as_ref()) {
+                    Ok((params, asked)) => {
                         let execution = Execution { session, params, asked, entry: &entry, control };
                         self.execute_plan(plan, *optimised, execution).await
                     }
@@ -113,10 +116,6 @@ impl Prepared {
         audited::note(engine, &who, self, outcome.as_ref());
         match outcome {
             Ok(Outcome::Rows { schema, stream }) => {
-                let stream = match Explained::of(&self.statement) {
-                    Some(explained) => explained.shown(stream),
-                    None => stream,
-                };
                 let stream = logged(stream, Arc::clone(engine), entry);
                 Ok(Outcome::Rows { schema, stream })
             }
@@ -131,8 +130,16 @@ impl Prepared {
         }
     }
 
-    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
-        let Execution { session, params, asked, entry, control } = execution;
+    /// The parameters as the plan takes them, and what RETURNING asks with them.
+    ///
+    /// # Errors
+    /// Where the session may not do it, and for parameters that are not those of the statement.
+    fn ready(
+        &self,
+        session: &EngineSession,
+        params: &[ScalarValue],
+        returning: Option<&Returning>,
+    ) -> Result<(Vec<ScalarValue>, Option<Arc<Asked>>)> {
         self.needs.check(session)?;
         if params.len() != self.param_types.len() {
             return Err(EngineError::new(
@@ -140,7 +147,28 @@ impl Prepared {
                 format!("the statement has {} parameters, {} were given", self.param_types.len(), params.len()),
             ));
         }
-        let params = self.typed(&params)?;
+        let params = self.typed(params)?;
+        let ask = |returning: &Returning| returning.ask(&session.context().state(), params.clone());
+        let asked = returning.map(ask).transpose()?;
+        Ok((params, asked))
+    }
+
+    async fn execute_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Some(explained) = Explained::of(&self.statement) else {
+            return self.run_plan(plan, optimised, execution).await;
+        };
+        let costs = match explained.costs {
+            true => plan_costs::of_explained(execution.session, plan, execution.params.clone()).await?,
+            false => Vec::new(),
+        };
+        Ok(match self.run_plan(plan, optimised, execution).await? {
+            Outcome::Rows { schema, stream } => Outcome::Rows { schema, stream: explained.shown(stream, costs) },
+            command => command,
+        })
+    }
+
+    async fn run_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
+        let Execution { session, params, asked, entry, control } = execution;
         if let Some(answer) = self.look_up(session, &params).await? {
             note_scans(session, vec![answer.report], &mut entry.lock());
             return Ok(self.outcome(answer.rows));
@@ -153,6 +181,12 @@ impl Prepared {
         if self.statement.kind() == StatementKind::Insert {
             plan =
                 insert_statement::leave_casts_to_checker(plan, &session.engine, session_zone(state.config_options()))?;
+        }
+        if may_call(self.statement.text()) && row_numbers::has_some(&plan) {
+            plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            // A query's job has ended when its rows are read: it is stopped by who reads no more of them.
+            let control = if self.job_name().is_none() { &Arc::default() } else { control };
+            plan = row_numbers::number(plan, &Arc::new(Asker::new(session, control)))?;
         }
         // What an earlier statement left, had it failed while it was planned, is not this one's.
         session.scan_reports.take();
@@ -185,9 +219,7 @@ impl Prepared {
         // EXPLAIN ANALYZE of a statement that writes: done before its first row is handed out.
         let schema = self.schema.clone().unwrap_or_else(|| stream.schema());
         let rows: Vec<RecordBatch> = stream.try_collect().await?;
-        let planned = rows.first().map_or_else(|| Arc::clone(&schema), |batch| batch.schema());
-        let stream = RecordBatchStreamAdapter::new(planned, futures::stream::iter(rows.into_iter().map(Ok)));
-        Ok(Outcome::Rows { schema, stream: Box::pin(stream) })
+        Ok(Outcome::of_rows(schema, rows))
     }
 }
 

@@ -67,7 +67,7 @@ impl TemporaryTable {
         TemporaryTable { checker, defaults, schema, at_commit, pool, chunks: Arc::default() }
     }
 
-    /// Its definition.
+    /// As `CREATE TEMPORARY TABLE` and what came after it left it.
     pub(crate) fn definition(&self) -> &Arc<TableDef> {
         self.checker.table()
     }

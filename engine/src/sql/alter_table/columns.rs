@@ -3,12 +3,16 @@
 use zxq_catalog::TableDef;
 
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::sql::create_table::check_columns;
+use crate::sql::create_table::{check_columns, columns_read};
 
 /// Gives a column another name.
 pub(super) fn rename(def: &mut TableDef, from: &str, to: &str) -> Result<()> {
     check_unneeded(def, from, "renamed")?;
     let Some(at) = def.column_index(from) else { return Err(missing(def, from)) };
+    if def.column(to).is_some() {
+        let message = format!("column \"{to}\" of relation \"{}\" already exists", def.name);
+        return Err(EngineError::new(ErrorKind::DuplicateColumn, message));
+    }
     def.columns[at].name = to.to_owned();
     check_columns(&def.name, &def.columns)?;
     let renamed = |name: &mut String| {
@@ -51,8 +55,7 @@ pub(super) fn remove(def: &mut TableDef, name: &str, if_exists: bool) -> Result<
 
 /// Refuses a column that expressions or partitions are made of.
 fn check_unneeded(def: &TableDef, name: &str, what: &str) -> Result<()> {
-    let mentions =
-        |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(name));
+    let mentions = |text: &str| columns_read(text).contains(name);
     let user = if def.partitioning.columns().any(|column| column == name) {
         Some("the table is partitioned by it".to_owned())
     } else if let Some(check) = def.checks.iter().find(|check| mentions(&check.expression)) {

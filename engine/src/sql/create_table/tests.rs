@@ -99,7 +99,7 @@ fn definitions_that_cannot_be_right_are_refused_with_advice() {
         ("CREATE TABLE t (a SERIAL DEFAULT 1)", K::Syntax, "both default and identity"),
         ("CREATE TABLE t (LIKE u)", K::FeatureNotSupported, "LIKE"),
         ("CREATE TABLE t (a DATE) PARTITION BY RANGE (a)", K::FeatureNotSupported, "partition_by"),
-        ("CREATE TABLE t (a INT, \"A\" INT)", K::DuplicateColumn, "more than once"),
+        ("CREATE TABLE t (a INT, A INT)", K::DuplicateColumn, "more than once"),
         ("CREATE TABLE t (a NUMERIC)", K::InvalidDefinition, "column \"a\""),
         ("CREATE TABLE hot.t (a INT)", K::InvalidDefinition, "schema public"),
         ("CREATE TABLE t (a INT NULL NOT NULL)", K::InvalidDefinition, "both"),

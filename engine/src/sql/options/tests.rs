@@ -22,6 +22,7 @@ fn ages_read_as_people_write_them() {
     assert_eq!(render_age(Duration::from_secs(604_800)), "7 days");
     assert_eq!(render_age(Duration::from_secs(3_600)), "1 hour");
     assert_eq!(render_age(Duration::from_secs(61)), "61 seconds");
+    assert_eq!(render_age(Duration::from_secs(1)), "1 second");
     assert_eq!(render_age(Duration::from_millis(1_500)), "1500 milliseconds");
 }
 

@@ -3,9 +3,16 @@
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 
 use super::{binary, call};
+use crate::sql::budget;
+
+/// How often an end stands in the comparisons.
+const COPIES: usize = 6;
 
 /// The comparisons; `None` where these are no periods of two ends each.
 pub(super) fn overlaps(left: &Expr, right: &Expr) -> Option<Expr> {
+    if !(budget::copy(left, COPIES) && budget::copy(right, COPIES)) {
+        return None;
+    }
     let (first, second) = (Period::of(left)?, Period::of(right)?);
     // One begins before the other ends; a period of no length lies where it begins.
     let before = |one: &Period, other: &Period| {

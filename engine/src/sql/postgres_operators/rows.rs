@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::binary;
+use crate::sql::budget;
 
 mod rows_in;
 
@@ -20,6 +21,9 @@ pub(super) fn rewrite(expr: &mut Expr) -> Option<Expr> {
         }
         Expr::InList { expr: row, list, negated } => {
             let row = columns_of(row)?;
+            if !row.iter().all(|column| budget::copy(column, list.len())) {
+                return None;
+            }
             let mut any: Option<Expr> = None;
             for candidate in list.iter_mut() {
                 let candidate = columns_of(candidate)?;
@@ -101,6 +105,9 @@ fn compare(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Option<Exp
     let (l, r) = pairs.pop()?;
     let mut result = binary(l, op.clone(), r);
     while let Some((l, r)) = pairs.pop() {
+        if !(budget::copy(&l, 1) && budget::copy(&r, 1)) {
+            return None;
+        }
         let less = binary(l.clone(), strict.clone(), r.clone());
         let equal = binary(l, BinaryOperator::Eq, r);
         let rest = binary(equal, BinaryOperator::And, Expr::Nested(Box::new(result)));

@@ -5,7 +5,7 @@ use zxq_catalog::roles::Privileges;
 
 use super::parse::refused;
 use super::tokens::Tokens;
-use super::{GrantTarget, NamedPrivileges, RoleName, RoleStatement};
+use super::{GrantTarget, NamedPrivileges, NamedTable, RoleName, RoleStatement};
 use crate::error::{EngineError, ErrorKind, Result};
 
 /// What is granted: privileges by name, or roles. Which of the two shows the word behind them.
@@ -98,22 +98,25 @@ fn on_what(tokens: &mut Tokens<'_>, granted: Granted) -> Result<(NamedPrivileges
     let (target, possible, kind) = if tokens.take("ALL") {
         let kind = tokens.word("TABLES")?;
         tokens.need(&["IN", "SCHEMA"])?;
-        tokens.list(schema)?;
+        let schemas = tokens.list(schema)?;
         match kind.as_str() {
-            "TABLES" => (GrantTarget::AllTables, Privileges::ON_TABLE, "table"),
-            "SEQUENCES" | "FUNCTIONS" | "PROCEDURES" | "ROUTINES" => {
-                return Ok((NamedPrivileges::All, GrantTarget::NoThings));
+            "TABLES" => (GrantTarget::AllTables(schemas), Privileges::ON_TABLE, "table"),
+            "SEQUENCES" => (GrantTarget::AllSequences(schemas), Privileges::ON_SEQUENCE, "sequence"),
+            "FUNCTIONS" | "PROCEDURES" | "ROUTINES" => return Ok((NamedPrivileges::All, GrantTarget::NoThings)),
+            other => {
+                let instead = "there are privileges on tables and sequences";
+                return Err(refused(&format!("GRANT ON ALL {other}"), instead));
             }
-            other => return Err(refused(&format!("GRANT ON ALL {other}"), "there are privileges on tables")),
         }
     } else if tokens.take("SCHEMA") {
-        tokens.list(schema)?;
-        (GrantTarget::Schema, Privileges::ON_SCHEMA, "schema")
+        (GrantTarget::Schemas(tokens.list(schema)?), Privileges::ON_SCHEMA, "schema")
+    } else if tokens.take("SEQUENCE") {
+        (GrantTarget::Sequences(tokens.list(table)?), Privileges::ON_SEQUENCE, "sequence")
     } else if tokens.take("DATABASE") {
         tokens.list(|tokens| tokens.name("the name of a database"))?;
         (GrantTarget::Database, Privileges::NONE, "database")
-    } else if let Some(kind) = tokens.take_one(&["SEQUENCE", "FUNCTION", "PROCEDURE", "LANGUAGE", "TYPE", "DOMAIN"]) {
-        return Err(refused(&format!("GRANT ON {kind}"), "there are privileges on tables and on schema public"));
+    } else if let Some(kind) = tokens.take_one(&["FUNCTION", "PROCEDURE", "LANGUAGE", "TYPE", "DOMAIN"]) {
+        return Err(refused(&format!("GRANT ON {kind}"), "there are privileges on tables, sequences and schemas"));
     } else {
         tokens.take("TABLE");
         (GrantTarget::Tables(tokens.list(table)?), Privileges::ON_TABLE, "table")
@@ -133,7 +136,7 @@ fn privileges(granted: Granted, possible: Privileges, target: &GrantTarget, kind
             Some(Privileges::CREATE) if *target == GrantTarget::Database => {
                 return Err(refused(
                     "GRANT CREATE ON DATABASE",
-                    "nobody makes schemas; tables need CREATE ON SCHEMA public",
+                    "who has CREATE ON SCHEMA public makes tables and schemas",
                 ));
             }
             Some(known) => {
@@ -150,28 +153,32 @@ fn privileges(granted: Granted, possible: Privileges, target: &GrantTarget, kind
     Ok(NamedPrivileges::These { privileges, of_everybody })
 }
 
-/// A schema that privileges are about: `public`.
-fn schema(tokens: &mut Tokens<'_>) -> Result<()> {
+/// Schemas that hold no tables of their own.
+const WITHOUT_TABLES: [&str; 6] = ["hot", "warm", "cold", "zxq", "pg_catalog", "information_schema"];
+
+/// A schema that privileges are about: `public`, or one that somebody has made.
+fn schema(tokens: &mut Tokens<'_>) -> Result<String> {
     let name = tokens.name("the name of a schema")?;
-    if name == "public" { Ok(()) } else { Err(only_in_public(&name)) }
+    if WITHOUT_TABLES.contains(&name.as_str()) { Err(not_there(&name)) } else { Ok(name) }
 }
 
-/// `table`, `public.table` or `database.public.table`.
-fn table(tokens: &mut Tokens<'_>) -> Result<String> {
+/// `table`, `schema.table` or `database.schema.table`.
+fn table(tokens: &mut Tokens<'_>) -> Result<NamedTable> {
     let mut parts = vec![tokens.name("the name of a table")?];
     while tokens.take_token(&Token::Period) {
         parts.push(tokens.name("the name of a table")?);
     }
     let table = parts.pop().unwrap_or_default();
     match parts.pop() {
-        Some(schema) if schema != "public" => Err(only_in_public(&schema)),
-        _ => Ok(table),
+        Some(schema) if WITHOUT_TABLES.contains(&schema.as_str()) => Err(not_there(&schema)),
+        schema => Ok(NamedTable { schema, table }),
     }
 }
 
-fn only_in_public(schema: &str) -> EngineError {
+fn not_there(schema: &str) -> EngineError {
     refused(
         &format!("a privilege in schema {schema}"),
-        "privileges are given on the tables of schema public; those in hot, warm and cold are the same tables",
+        "privileges are given on the tables of public and of schemas that were made; those in hot, warm and cold are the \
+         same tables",
     )
 }

@@ -58,7 +58,11 @@ fn roles_are_created_with_what_they_are() {
 #[test]
 fn grants_are_read() {
     let these = |privileges| NamedPrivileges::These { privileges, of_everybody: false };
-    let tables = |names: &[&str]| GrantTarget::Tables(names.iter().map(|name| (*name).to_owned()).collect());
+    let table = |name: &str| match name.split_once('.') {
+        Some((schema, table)) => NamedTable { schema: Some(schema.to_owned()), table: table.to_owned() },
+        None => NamedTable { schema: None, table: name.to_owned() },
+    };
+    let tables = |names: &[&str]| GrantTarget::Tables(names.iter().map(|name| table(name)).collect());
     let grant = |privileges, on, to: &[Option<RoleName>], grantable| RoleStatement::Grant {
         privileges,
         on,
@@ -68,16 +72,44 @@ fn grants_are_read() {
     let both = Privileges::SELECT.with(Privileges::INSERT);
     for (text, expected) in [
         (
-            "GRANT select, INSERT ON TABLE t, public.\"T\" TO ada, PUBLIC WITH GRANT OPTION",
-            grant(these(both), tables(&["t", "T"]), &[Some(named("ada")), None], true),
+            "GRANT select, INSERT ON TABLE t, public.\"T\", zxq.desk.t TO ada, PUBLIC WITH GRANT OPTION",
+            grant(these(both), tables(&["t", "public.T", "desk.t"]), &[Some(named("ada")), None], true),
         ),
         (
-            "grant all privileges on all tables in schema public to group desk granted by current_user",
-            grant(NamedPrivileges::All, GrantTarget::AllTables, &[Some(named("desk"))], false),
+            "grant all privileges on all tables in schema public, desk to group desk granted by current_user",
+            grant(
+                NamedPrivileges::All,
+                GrantTarget::AllTables(vec!["public".to_owned(), "desk".to_owned()]),
+                &[Some(named("desk"))],
+                false,
+            ),
         ),
         (
             "GRANT CREATE ON SCHEMA public TO SESSION_USER",
-            grant(these(Privileges::CREATE), GrantTarget::Schema, &[Some(RoleName::Session)], false),
+            grant(
+                these(Privileges::CREATE),
+                GrantTarget::Schemas(vec!["public".to_owned()]),
+                &[Some(RoleName::Session)],
+                false,
+            ),
+        ),
+        (
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public, desk TO ada",
+            grant(
+                these(Privileges::USAGE.with(Privileges::SELECT)),
+                GrantTarget::AllSequences(vec!["public".to_owned(), "desk".to_owned()]),
+                &[Some(named("ada"))],
+                false,
+            ),
+        ),
+        (
+            "GRANT ALL ON SEQUENCE desk.s, t TO ada",
+            grant(
+                NamedPrivileges::All,
+                GrantTarget::Sequences(vec![table("desk.s"), table("t")]),
+                &[Some(named("ada"))],
+                false,
+            ),
         ),
         (
             "GRANT CONNECT, TEMP ON DATABASE zxq TO ada",
@@ -126,6 +158,7 @@ fn what_there_is_not_is_refused_by_name() {
         ("GRANT SELECT (a) ON t TO b", ErrorKind::FeatureNotSupported, "columns"),
         ("GRANT SELECT ON hot.t TO b", ErrorKind::FeatureNotSupported, "schema hot"),
         ("GRANT SELECT ON t TO b GRANTED BY c", ErrorKind::FeatureNotSupported, "grantor must be current user"),
+        ("GRANT INSERT ON SEQUENCE t TO b", ErrorKind::InvalidGrant, "invalid privilege type INSERT for sequence"),
         ("GRANT USAGE ON t TO b", ErrorKind::InvalidGrant, "invalid privilege type USAGE for table"),
         ("GRANT fly ON t TO b", ErrorKind::Syntax, "unrecognized privilege type \"fly\""),
         ("CREATE ROLE a LOGIN NOLOGIN", ErrorKind::Syntax, "conflicting or redundant options"),

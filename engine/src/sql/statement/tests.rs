@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::sql::explain_options::ExplainFormat;
 
 fn kind(sql: &str) -> StatementKind {
     let statements = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
@@ -84,7 +85,7 @@ fn statements_are_classified() {
         ("EXECUTE p(1)", K::Other),
         ("DEALLOCATE ALL", K::Other),
         ("DISCARD ALL", K::Other),
-        ("CREATE INDEX i ON t (a)", K::CreateIndex),
+        ("CREATE INDEX i ON t (a)", K::Other),
         ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x.csv'", K::CreateExternalTable),
         ("LISTEN c", K::Other),
         ("UNLISTEN *", K::Other),
@@ -97,15 +98,22 @@ fn statements_are_classified() {
 #[test]
 fn explain_options_reach_datafusion() {
     let statements = parse("EXPLAIN (ANALYZE true, VERBOSE) SELECT 1; EXPLAIN (ANALYZE false) SELECT 1").unwrap();
-    assert!(statements[0].is_explain_analyze());
-    assert!(!statements[1].is_explain_analyze());
-    assert!(matches!(statements[0].parsed(), DfStatement::Explain(e) if e.verbose));
+    assert!(matches!(statements[0].parsed(), DfStatement::Explain(e) if e.analyze && e.verbose));
+    assert!(matches!(statements[1].parsed(), DfStatement::Explain(e) if !e.analyze));
     let json = parse("EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) SELECT 1; EXPLAIN (FORMAT 'text') SELECT 1").unwrap();
     let format = |at: usize| match json[at].parsed() {
         DfStatement::Explain(explain) => explain.format.clone(),
         _ => None,
     };
-    assert_eq!((format(0).as_deref(), format(1)), (Some(EXPLAIN_AS_JSON), None));
+    assert_eq!((format(0).as_deref(), format(1)), (Some("json"), None));
+    let costs = |sql: &str| match parse(sql).unwrap()[0].parsed() {
+        DfStatement::Explain(explain) => ExplainFormat::of(explain.format.as_deref()).map(|format| format.costs),
+        _ => None,
+    };
+    assert_eq!(costs("EXPLAIN SELECT 1"), Some(true));
+    assert_eq!(costs("EXPLAIN (COSTS off) SELECT 1"), Some(false));
+    assert_eq!(costs("EXPLAIN (ANALYZE, COSTS off, FORMAT json) SELECT 1"), Some(false));
+    assert_eq!(costs("EXPLAIN FORMAT TREE SELECT 1"), None);
     for (sql, kind) in [
         ("EXPLAIN (FORMAT yaml) SELECT 1", ErrorKind::FeatureNotSupported),
         ("EXPLAIN (FORMAT tabs) SELECT 1", ErrorKind::InvalidParameter),

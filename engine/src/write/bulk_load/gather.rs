@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{JobId, PartitionKey, Segment, TableDef, Tier};
+use zxq_providers::hot::{allocated_bytes, compact};
 use zxq_providers::sort;
 
 use crate::config::ages::{Ages, age, newest_us};
@@ -42,6 +43,8 @@ pub(super) struct Gather {
     ages: Ages,
     pending: BTreeMap<PartitionKey, Pending>,
     bytes: usize,
+    /// Bytes of rows that it may gather.
+    most: usize,
     /// Newest moment seen in the table and in this load, microseconds since the epoch.
     newest: Option<i64>,
     writers: SegmentWriters,
@@ -65,6 +68,7 @@ impl Gather {
             ages: Ages::of(table, &engine.config),
             pending: BTreeMap::new(),
             bytes: 0,
+            most: BUFFER_BYTES,
             newest,
             writers: SegmentWriters::new(engine, table, job),
         }
@@ -74,10 +78,22 @@ impl Gather {
         &self.table
     }
 
+    /// Bytes of rows that it has gathered and not begun to write.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gathers no more than so many bytes of rows from here on.
+    pub(super) fn gather_at_most(&mut self, bytes: usize) {
+        self.most = bytes.min(BUFFER_BYTES);
+    }
+
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         for (key, rows) in split(&self.table, batch)? {
             let newest = newest_in(&self.table, &rows);
-            let bytes = rows.get_array_memory_size();
+            // In memory of their own: a batch of many partitions would be kept, and counted, by each of them.
+            let rows = compact(&rows)?;
+            let bytes = allocated_bytes(std::slice::from_ref(&rows)) as usize;
             let pending = self.pending.entry(key).or_default();
             pending.newest = pending.newest.max(newest);
             pending.rows += rows.num_rows();
@@ -102,7 +118,7 @@ impl Gather {
             let candidate = self
                 .pending
                 .iter()
-                .filter(|(_, p)| (p.rows >= full || self.bytes > BUFFER_BYTES) && self.tier != Some(Tier::Hot))
+                .filter(|(_, p)| (p.rows >= full || self.bytes > self.most) && self.tier != Some(Tier::Hot))
                 .max_by_key(|(_, p)| (p.rows >= full, p.bytes))
                 .map(|(key, _)| key.clone());
             let Some(key) = candidate else {
@@ -134,9 +150,11 @@ impl Gather {
         self.writers.write(key, tier, move || sorted(&table, &pending.batches)).await
     }
 
-    /// True when nothing was written yet and all rows belong in hot.
-    pub(super) fn fits_in_hot(&self) -> bool {
-        self.writers.is_empty() && self.pending.values().all(|p| self.tier_of(p) == Tier::Hot)
+    /// True when nothing was written yet and all rows belong in hot, which has room for so many bytes of those that need not go
+    /// there.
+    pub(super) fn fits_in_hot(&self, room: u64) -> bool {
+        let may_go = self.tier == Some(Tier::Hot) || self.bytes as u64 <= room;
+        may_go && self.writers.is_empty() && self.pending.values().all(|p| self.tier_of(p) == Tier::Hot)
     }
 
     /// Waits for what is being written, of a load that fails.

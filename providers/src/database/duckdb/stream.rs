@@ -145,7 +145,7 @@ fn run(database: &DuckDbFile, mut work: RowQuery, sender: &Batches, stop: &Stop,
             return Err(ProviderError::Corrupt {
                 store: NAME,
                 what: database.path().display().to_string(),
-                reason: format!("the segments read hold {} rows where the catalog says {expected}", output.rows),
+                reason: format!("rows in the segments read: {}, rows in the catalog: {expected}", output.rows),
             });
         }
         rows += output.rows;

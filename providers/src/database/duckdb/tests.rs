@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +16,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use zxq_catalog::{ColumnDef, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, TableDef, Tier};
+use zxq_catalog::{ColumnDef, JobId, PartitionKey, RowHash, Segment, TableDef, Tier};
+use zxq_test_support::segments;
 
 use super::{DuckDbOptions, DuckDbStore};
 use crate::database::sql::scan_exec::SqlScanExec;
@@ -57,21 +57,9 @@ impl Fixture {
         let rows =
             vec![batch.slice(0, batch.num_rows() / 2), batch.slice(batch.num_rows() / 2, batch.num_rows().div_ceil(2))];
         let written = self.store.write_segment(&self.table, &job, id, &PartitionKey::default(), rows).await.unwrap();
-        let segment = Arc::new(Segment {
-            id,
-            table: self.table.id,
-            partition: PartitionKey::default(),
-            tier: Tier::Warm,
-            role: Role::Owner,
-            location: written.location,
-            rows: batch.num_rows() as u64,
-            bytes: written.bytes,
-            hash: RowHash::default(),
-            stats: column_stats(std::slice::from_ref(batch)).unwrap(),
-            sorted: false,
-            job,
-            created_epoch: 1,
-        });
+        let place = (written.location, written.bytes);
+        let segment = segments::written(&self.table, &job, id, &PartitionKey::default(), place, batch);
+        let segment = Arc::new(Segment { tier: Tier::Warm, sorted: false, ..segment });
         self.segments.push(Arc::clone(&segment));
         segment
     }
@@ -108,48 +96,36 @@ fn sql_of(plan: &Arc<dyn ExecutionPlan>) -> String {
 }
 
 fn column(name: &str, data_type: DataType) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        data_type,
-        sql_type: String::new(),
-        nullable: true,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    ColumnDef::new(name, data_type, String::new())
 }
 
 /// A table with a column of every canonical type; `id` is unique.
 fn table() -> TableDef {
     let instant = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 7,
-        name: "trades".to_owned(),
-        columns: vec![
-            column("id", DataType::Int64),
-            column("symbol", DataType::Utf8View),
-            column("ts", instant(Some("UTC"))),
-            column("local ts", instant(None)),
-            column("price", DataType::Decimal128(18, 8)),
-            column("notional", DataType::Decimal128(38, 10)),
-            column("size", DataType::Int64),
-            column("i32", DataType::Int32),
-            column("i16", DataType::Int16),
-            column("f64", DataType::Float64),
-            column("f32", DataType::Float32),
-            column("flag", DataType::Boolean),
-            column("day", DataType::Date32),
-            column("raw", DataType::BinaryView),
-            column("small", DataType::Decimal128(4, 2)),
-        ],
-        checks: Vec::new(),
-        partitioning: Partitioning::none(),
         time_column: Some("ts".to_owned()),
         sort_by: vec!["symbol".to_owned(), "ts".to_owned()],
-        lookup: Vec::new(),
-        options: BTreeMap::new(),
+        ..TableDef::new(
+            7,
+            "trades",
+            vec![
+                column("id", DataType::Int64),
+                column("symbol", DataType::Utf8View),
+                column("ts", instant(Some("UTC"))),
+                column("local ts", instant(None)),
+                column("price", DataType::Decimal128(18, 8)),
+                column("notional", DataType::Decimal128(38, 10)),
+                column("size", DataType::Int64),
+                column("i32", DataType::Int32),
+                column("i16", DataType::Int16),
+                column("f64", DataType::Float64),
+                column("f32", DataType::Float32),
+                column("flag", DataType::Boolean),
+                column("day", DataType::Date32),
+                column("raw", DataType::BinaryView),
+                column("small", DataType::Decimal128(4, 2)),
+            ],
+        )
     }
 }
 

@@ -12,22 +12,7 @@ use crate::error::{ProviderError, Result};
 
 /// Fails when DuckDB cannot hold this table, saying why.
 pub(super) fn check_table(table: &TableDef) -> Result<()> {
-    let mut seen: Vec<(String, &str)> = Vec::with_capacity(table.columns.len());
-    for column in &table.columns {
-        types::column_sql_type(&column.name, &column.data_type)?;
-        let folded = column.name.to_lowercase();
-        if let Some((_, other)) = seen.iter().find(|(f, _)| *f == folded) {
-            return Err(ProviderError::Unsupported {
-                store: NAME,
-                what: format!(
-                    "hold columns \"{other}\" and \"{}\" of table \"{}\": its names ignore case; rename one",
-                    column.name, table.name
-                ),
-            });
-        }
-        seen.push((folded, &column.name));
-    }
-    Ok(())
+    table.columns.iter().try_for_each(|column| types::column_sql_type(&column.name, &column.data_type).map(drop))
 }
 
 /// Writes the rows to `schema.name`, durably when it returns, and returns about how many bytes they are. Nothing is left
@@ -104,7 +89,7 @@ fn fill(
         return Err(ProviderError::Corrupt {
             store: NAME,
             what: format!("segment {schema}.{name}"),
-            reason: format!("{expected} rows were appended and {found} are there"),
+            reason: format!("rows that were appended: {expected}, rows that are there: {found}"),
         });
     }
     Ok(bytes)

@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
+use zxq_catalog::postgres_address::with_causes;
 
 use super::NAME;
 use crate::error::{ProviderError, Result};
@@ -95,15 +96,5 @@ pub(super) fn text_of(error: &Error) -> String {
         }
         return format!("{text} (SQLSTATE {})", db.code().code());
     }
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let cause = source.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        next = source.source();
-    }
-    text
+    with_causes(error)
 }

@@ -11,9 +11,10 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
+use zxq_catalog::postgres_address::SslMode;
 
 use super::errors::{Context, describe, is_passing, is_starting};
-use super::options::{PostgresOptions, SslMode};
+use super::options::PostgresOptions;
 use super::{NAME, tls};
 use crate::error::{ProviderError, Result};
 
@@ -51,7 +52,7 @@ impl fmt::Debug for Pool {
 impl Pool {
     /// A pool without connections yet.
     pub(super) fn new(options: PostgresOptions) -> Result<Pool> {
-        let tls = tls::connector(&options)?;
+        let tls = tls::connector(&options.address)?;
         let permits = Arc::new(Semaphore::new(capacity(&options)));
         Ok(Pool { options, tls, permits, idle: Mutex::default(), closed: AtomicBool::new(false) })
     }
@@ -144,11 +145,11 @@ impl Pool {
 
     /// One attempt; with `sslmode=allow` a second one with TLS where the server wants that.
     async fn connect_once(&self) -> std::result::Result<Client, tokio_postgres::Error> {
-        let mut outcome = self.options.config.connect(self.tls.clone()).await;
-        if self.options.ssl_mode == SslMode::Allow
+        let mut outcome = self.options.address.config().connect(self.tls.clone()).await;
+        if self.options.address.ssl_mode() == SslMode::Allow
             && outcome.as_ref().is_err_and(|error| error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
         {
-            let mut encrypted = self.options.config.clone();
+            let mut encrypted = self.options.address.config().clone();
             encrypted.ssl_mode(tokio_postgres::config::SslMode::Require);
             outcome = encrypted.connect(self.tls.clone()).await;
         }

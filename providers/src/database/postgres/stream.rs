@@ -74,7 +74,7 @@ async fn run(group: &Group, partition: usize, mut work: RowQuery, sender: &Batch
             return Err(ProviderError::Corrupt {
                 store: NAME,
                 what: "the segments read".to_owned(),
-                reason: format!("they hold {} rows where the catalog says {expected}", output.rows),
+                reason: format!("rows in them: {}, rows in the catalog: {expected}", output.rows),
             });
         }
         rows += output.rows;

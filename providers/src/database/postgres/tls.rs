@@ -10,27 +10,27 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use zxq_catalog::postgres_address::{PostgresAddress, SslMode};
 
 use super::NAME;
-use super::options::{PostgresOptions, SslMode};
 use crate::error::{ProviderError, Result};
 
 /// What encrypts connections. It is used only where `sslmode` wants TLS and the server speaks it.
 ///
 /// # Errors
 /// [`ProviderError::Refused`] when certificates are to be checked and there are none to check them with.
-pub(super) fn connector(options: &PostgresOptions) -> Result<MakeRustlsConnect> {
+pub(super) fn connector(address: &PostgresAddress) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| ProviderError::store(NAME, "setting up TLS", e))?;
-    let authorities = match options.ssl_mode {
+    let authorities = match address.ssl_mode() {
         SslMode::VerifyFull => {
-            let config = builder.with_root_certificates(roots(options.ssl_root.as_deref())?).with_no_client_auth();
+            let config = builder.with_root_certificates(roots(address.ssl_root())?).with_no_client_auth();
             return Ok(MakeRustlsConnect::new(config));
         }
         SslMode::VerifyCa => {
-            let roots = Arc::new(roots(options.ssl_root.as_deref())?);
+            let roots = Arc::new(roots(address.ssl_root())?);
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
             Some(verifier.map_err(|e| ProviderError::store(NAME, "setting up TLS", e))?)
         }

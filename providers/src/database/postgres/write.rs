@@ -103,7 +103,7 @@ pub(super) async fn write_segment(
         return Err(ProviderError::Corrupt {
             store: NAME,
             what: format!("segment {schema}.{name}"),
-            reason: format!("{expected} rows were sent and {found} are there"),
+            reason: format!("rows that were sent: {expected}, rows that are there: {found}"),
         });
     }
     let mut finish = Vec::new();

@@ -46,8 +46,8 @@ pub(crate) trait SqlSource: Debug + Send + Sync {
     /// Below this many rows a second output partition costs more than it gains.
     fn rows_per_partition(&self) -> u64;
 
-    /// Gets ready to run a plan of which so many output partitions see one state of the database, perhaps several times;
-    /// does nothing until it is read.
+    /// Gets ready to run a plan, perhaps several times. `together` of its output partitions are read at once and see one state
+    /// of the database. Nothing is done until one is read.
     fn begin(self: Arc<Self>, together: usize) -> Arc<dyn SqlRun>;
 }
 

@@ -111,13 +111,8 @@ fn columns_that_came_later_are_filled_in() {
     let (store, mut table) = (store(), trades());
     insert(&store, &table, 1, &many(0, 1_000));
     table.columns.push(ColumnDef {
-        name: "venue".into(),
-        data_type: arrow::datatypes::DataType::Int64,
-        sql_type: "BIGINT".into(),
-        nullable: true,
         default: Some("7".into()),
-        generated: None,
-        max_chars: None,
+        ..ColumnDef::new("venue", arrow::datatypes::DataType::Int64, "BIGINT")
     });
     let projection = [4];
     let output = Arc::new(table.schema().project(&projection).unwrap());

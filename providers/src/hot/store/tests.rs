@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use zxq_catalog::ColumnDef;
 
 use super::*;
+use crate::hot::memory::{allocated_bytes, compact};
 use crate::hot::segment::RowSet;
 use crate::hot::testing::{insert, many, rows, store, trades};
 
@@ -81,23 +82,48 @@ fn a_slice_of_a_large_batch_is_copied_out_of_it() {
 }
 
 #[tokio::test]
-async fn waiting_for_space_ends_when_segments_are_dropped() {
-    let store = Arc::new(small(100_000));
+async fn who_waits_for_memory_is_told_when_a_segment_is_dropped() {
+    let store = small(100_000);
     let facts = insert(&store, &trades(), 1, &many(0, 2000));
-    let waiting = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move { store.wait_for_space(50_000, Duration::from_secs(60)).await.map(|r| r.bytes()) })
-    };
-    tokio::task::yield_now().await;
-    assert!(!waiting.is_finished());
+    assert!(matches!(store.reserve(90_000), Err(ProviderError::OutOfMemory { .. })));
+    let mut freed = std::pin::pin!(store.freed());
+    assert!(!freed.as_mut().enable());
+    assert!(futures::poll!(freed.as_mut()).is_pending());
     store.drop_segments("trades_7", &[facts.as_ref().clone()]).await.unwrap();
-    assert_eq!(waiting.await.unwrap().unwrap(), 50_000);
-    // Nobody drops anything: it gives up in the end, and at once where it is hopeless.
-    let held = store.reserve(90_000).unwrap();
-    let late = store.wait_for_space(50_000, Duration::from_millis(5)).await;
-    assert!(matches!(late, Err(ProviderError::OutOfMemory { .. })));
-    assert!(store.wait_for_space(100_001, Duration::MAX).await.is_err());
-    drop(held);
+    freed.await;
+    assert_eq!(store.reserve(90_000).unwrap().bytes(), 90_000);
+}
+
+#[test]
+fn a_reservation_is_split_without_a_change_of_the_whole() {
+    let store = small(100);
+    let mut whole = store.reserve(60).unwrap();
+    let part = whole.split(20);
+    assert_eq!((whole.bytes(), part.bytes(), store.used()), (40, 20, 60));
+    let rest = whole.split(1000);
+    assert_eq!((whole.bytes(), rest.bytes(), store.used()), (0, 40, 60));
+    drop(part);
+    assert_eq!(store.used(), 40);
+    drop((whole, rest));
+    assert_eq!(store.used(), 0);
+}
+
+/// Rows of a partition among many share the buffers of the batch they came in.
+#[test]
+fn rows_in_memory_of_their_own_count_for_what_they_need() {
+    let long: Vec<String> = (0..6_000).map(|i| format!("a symbol longer than a view holds, number {i:06}")).collect();
+    let of: Vec<_> = long.iter().map(|s| (Some(s.as_str()), Some(1), 1)).collect();
+    let big = rows(&of);
+    let whole = allocated_bytes(std::slice::from_ref(&big));
+    let parts: Vec<_> = (0..60).map(|at| compact(&big.slice(at * 100, 100)).unwrap()).collect();
+    let sum: u64 = parts.iter().map(|part| allocated_bytes(std::slice::from_ref(part))).sum();
+    assert!(sum <= whole + whole / 4 + 60 * 4096, "{sum} bytes in parts, {whole} as a whole");
+    // What is counted is what is kept: nothing is taken beyond what was promised.
+    let store = small(1 << 30);
+    let wanted = allocated_bytes(&parts[..1]);
+    let promised = store.reserve(wanted).unwrap();
+    let written = store.insert_reserved(promised, 1, &trades(), parts[0].clone()).unwrap();
+    assert_eq!((written.bytes, store.used()), (wanted, wanted));
 }
 
 #[test]

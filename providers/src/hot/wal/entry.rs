@@ -29,7 +29,7 @@ pub struct WalEntry {
     pub table: TableId,
     /// The partition that all the rows belong to.
     pub partition: PartitionKey,
-    /// The rows.
+    /// The rows, of all columns of the table.
     pub batch: RecordBatch,
 }
 

@@ -72,6 +72,6 @@ impl Files {
 pub struct Truncated {
     /// Files deleted.
     pub files: usize,
-    /// Their bytes.
+    /// Bytes that are free by that.
     pub bytes: u64,
 }

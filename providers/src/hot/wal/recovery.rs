@@ -41,7 +41,7 @@ pub struct Recovery {
 pub struct Replayed {
     /// Entries handed to the visitor.
     pub entries: u64,
-    /// Their rows.
+    /// Rows in these entries.
     pub rows: u64,
     /// Committed entries that were covered, and so left out.
     pub covered: u64,

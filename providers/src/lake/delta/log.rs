@@ -383,17 +383,23 @@ fn schema_actions(delta: &DeltaTable, table: &TableDef) -> Result<Vec<Action>> {
     let failed = |e: deltalake_core::kernel::Error| errors::in_log(&table.storage_name(), "add columns to the log", e);
     let state = state(delta)?;
     let mut fields: Vec<StructField> = state.schema().fields().cloned().collect();
-    let known = fields.len();
+    let mut has_changed = false;
     for field in schema::fields(table)? {
-        if !fields.iter().take(known).any(|f| f.name() == field.name()) {
-            fields.push(StructField::nullable(field.name(), field.data_type().clone()));
+        let added = || StructField::nullable(field.name(), field.data_type().clone());
+        let folded = field.name().to_lowercase();
+        match fields.iter().position(|known| known.name().to_lowercase() == folded) {
+            Some(at) if fields[at].name() == field.name() => continue,
+            // Of a column that had another name, or went, while the table was empty.
+            Some(at) => fields[at] = added(),
+            None => fields.push(added()),
         }
+        has_changed = true;
     }
-    if fields.len() == known {
+    if !has_changed {
         return Ok(Vec::new());
     }
     let mut actions = Vec::with_capacity(2);
-    if fields.iter().skip(known).any(|f| f.data_type() == &DataType::TIMESTAMP_NTZ)
+    if fields.iter().any(|f| f.data_type() == &DataType::TIMESTAMP_NTZ)
         && let Some(protocol) = with_timestamp_ntz(state.protocol(), &fields)?
     {
         actions.push(Action::Protocol(protocol));

@@ -21,7 +21,7 @@ pub(crate) fn compression_of(table: &TableDef, usual: Compression) -> Result<Com
 ///
 /// # Errors
 /// [`ProviderError::Unsupported`] naming the text and what is allowed.
-pub(crate) fn parse_compression(text: &str) -> Result<Compression> {
+pub fn parse_compression(text: &str) -> Result<Compression> {
     let unknown = || ProviderError::Unsupported {
         store: STORE,
         what: format!(

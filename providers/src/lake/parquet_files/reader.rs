@@ -146,7 +146,7 @@ async fn load_footer(bytes: &FileBytes, size: u64, expected_rows: Option<u64>) -
         return Err(ParquetError::External(Box::new(ProviderError::Corrupt {
             store: STORE,
             what: format!("file {}", bytes.path),
-            reason: format!("it holds {rows} rows, the catalog says {expected}"),
+            reason: format!("rows in it: {rows}, rows in the catalog: {expected}"),
         })));
     }
     Ok(Arc::new(footer))

@@ -69,7 +69,7 @@ fn encode_batches(
         return Err(ProviderError::Corrupt {
             store: STORE,
             what: "a Parquet file just encoded".to_owned(),
-            reason: format!("{rows} rows went in, {} came out", metadata.file_metadata().num_rows()),
+            reason: format!("rows that went in: {rows}, that came out: {}", metadata.file_metadata().num_rows()),
         });
     }
     Ok(bytes)

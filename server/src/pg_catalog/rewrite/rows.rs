@@ -2,7 +2,6 @@
 //! backslash DuckDB reads as one.
 
 use super::Rewriter;
-use crate::pg_catalog::scan::Clause;
 
 /// Columns of every row, with what they are here: all rows are as old, and lie nowhere.
 const SYSTEM_COLUMNS: [(&str, &str); 5] = [
@@ -17,6 +16,26 @@ const SYSTEM_COLUMNS: [(&str, &str); 5] = [
 const TRANSACTIONS: [&str; 6] = ["xmin", "xmax", "xid", "relfrozenxid", "datfrozenxid", "backend_xmin"];
 
 impl Rewriter<'_> {
+    /// `c.tableoid` is the OID of the table that `c` stands for, `tableoid` alone that of the first table behind it.
+    pub(super) fn table_oid(&mut self, at: usize) {
+        if !self.is(at, "tableoid") || at > 0 && self.is(at - 1, "AS") {
+            return;
+        }
+        let qualified = at >= 2 && self.symbol(at - 1, ".");
+        let first = if qualified { at - 2 } else { at };
+        let relation = if qualified {
+            let table = self.value(first);
+            self.aliases.iter().find(|(alias, _)| *alias == table).map(|(_, relation)| relation.clone())
+        } else {
+            let depth = self.tokens[at].depth;
+            let mut tables = (at..self.tokens.len()).filter(|i| self.tokens[*i].depth == depth);
+            tables.find_map(|i| self.alias(i)).map(|(_, relation)| relation)
+        };
+        let Some(relation) = relation else { return };
+        let name = if self.is_column(first, at) { " AS tableoid" } else { "" };
+        self.replace(first, at, &format!("regclass_in('{relation}'){name}"));
+    }
+
     /// `c.xmin`, and `xmin` alone, of a system table.
     pub(super) fn system_column(&mut self, at: usize) {
         let Some((name, constant)) = SYSTEM_COLUMNS.iter().find(|(name, _)| self.is(at, name)) else { return };
@@ -36,13 +55,7 @@ impl Rewriter<'_> {
         {
             return;
         }
-        let scanned = self.tokens[at];
-        let shown = scanned.depth == 0
-            && scanned.clause == Clause::Select
-            && (self.symbol(at + 1, ",") || self.is(at + 1, "FROM"))
-            && first > 0
-            && (self.is(first - 1, "SELECT") || self.symbol(first - 1, ","));
-        let text = if shown { format!("{constant} AS {name}") } else { (*constant).to_owned() };
+        let text = if self.is_column(first, at) { format!("{constant} AS {name}") } else { (*constant).to_owned() };
         self.replace(first, at, &text);
     }
 
@@ -51,9 +64,7 @@ impl Rewriter<'_> {
         if !self.is(at, "age") || !self.symbol(at + 1, "(") {
             return;
         }
-        let depth = self.tokens[at].depth + 1;
-        let close = (at + 2..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth);
-        let Some(close) = close else { return };
+        let Some(close) = self.close(at) else { return };
         if (at + 2..close).any(|i| TRANSACTIONS.iter().any(|name| self.is(i, name))) {
             self.pieces[at] = "xid_age".to_owned();
         }
@@ -68,36 +79,6 @@ impl Rewriter<'_> {
         let Some(piece) = self.pieces.get(pattern) else { return };
         if piece.ends_with('\'') && piece.contains('\\') && !self.is(pattern + 1, "ESCAPE") {
             self.pieces[pattern].push_str(" ESCAPE '\\'");
-        }
-    }
-
-    /// `SELECT generate_series(1, 3)`: rows, where DuckDB gives a list.
-    pub(super) fn series(&mut self, at: usize) {
-        let items = if self.is(at, "generate_series") {
-            "series_items"
-        } else if self.is(at, "generate_subscripts") {
-            "subscript_items"
-        } else {
-            return;
-        };
-        let scanned = self.tokens[at];
-        let within_unnest = at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, "unnest");
-        if scanned.clause == Clause::Select && self.symbol(at + 1, "(") && !within_unnest {
-            self.pieces[at] = items.to_owned();
-        }
-    }
-
-    /// `FROM string_to_array(a, ',') s`: a value as a table of one row and one column, both called `s`.
-    pub(super) fn value_as_table(&mut self, at: usize) {
-        let depth = self.tokens[at].depth + 1;
-        let close = (at + 1..self.tokens.len()).find(|i| self.symbol(*i, ")") && self.tokens[*i].depth == depth);
-        let Some(close) = close else { return };
-        let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
-        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
-        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
-        self.pieces[close].push(')');
-        if self.is_alias(alias) {
-            self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
         }
     }
 }

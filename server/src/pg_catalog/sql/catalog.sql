@@ -18,7 +18,7 @@ CREATE MACRO index_text(oid_) AS (
 );
 
 CREATE VIEW pgc.pg_namespace AS
-SELECT oid, name AS nspname, 10::UINTEGER AS nspowner, NULL::VARCHAR[] AS nspacl FROM facts.schemas;
+SELECT oid, name AS nspname, owner AS nspowner, acl AS nspacl FROM facts.schemas;
 
 CREATE VIEW pgc.pg_class AS
 SELECT
@@ -105,6 +105,24 @@ UNION ALL
 SELECT relation_oid, 1259, num, about FROM facts.columns WHERE about IS NOT NULL
 UNION ALL
 SELECT oid, 2615, 0, about FROM facts.schemas WHERE about IS NOT NULL;
+
+CREATE VIEW pgc.pg_sequence AS
+SELECT
+    q.oid AS seqrelid, q.type_oid AS seqtypid, q.start AS seqstart, q.increment AS seqincrement, q.most AS seqmax,
+    q.least AS seqmin, 1::BIGINT AS seqcache, q.cycles AS seqcycle
+FROM facts.stored_sequences q WHERE q.oid IN (SELECT s.oid FROM facts.seen s);
+CREATE VIEW pgc.pg_sequences AS
+SELECT
+    n.name AS schemaname, r.name AS sequencename, _zxq_role_name(r.owner) AS sequenceowner, q.type_oid AS data_type,
+    q.start AS start_value, q.least AS min_value, q.most AS max_value, q.increment AS increment_by, q.cycles AS cycle,
+    1::BIGINT AS cache_size, q.last AS last_value
+FROM facts.stored_sequences q JOIN facts.relations r ON r.oid = q.oid JOIN facts.schemas n ON n.oid = r.schema_oid;
+-- What depends on something else: sequences on the columns that they go with.
+CREATE VIEW pgc.pg_depend AS
+SELECT
+    1259::UINTEGER AS classid, q.oid AS objid, 0 AS objsubid, 1259::UINTEGER AS refclassid, q.owner_oid AS refobjid,
+    q.owner_column AS refobjsubid, 'a' AS deptype
+FROM facts.stored_sequences q WHERE q.owner_oid IS NOT NULL AND q.oid IN (SELECT s.oid FROM facts.seen s);
 
 CREATE VIEW pgc.pg_database AS
 SELECT

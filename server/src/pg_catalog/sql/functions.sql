@@ -74,6 +74,23 @@ CREATE MACRO format_type(oid_, typmod_) AS CASE
 
 CREATE MACRO regtype_out(oid_) AS CASE WHEN oid_ = 0 THEN '-' ELSE format_type(oid_, NULL) END;
 
+-- Arrays of them.
+CREATE MACRO regtype_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regtype_out(u_regtype_array_out.oid) ORDER BY u_regtype_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regtype_array_out) END;
+CREATE MACRO regclass_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regclass_out(u_regclass_array_out.oid) ORDER BY u_regclass_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regclass_array_out) END;
+CREATE MACRO regproc_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regproc_out(u_regproc_array_out.oid) ORDER BY u_regproc_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regproc_array_out) END;
+CREATE MACRO regrole_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regrole_out(u_regrole_array_out.oid) ORDER BY u_regrole_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regrole_array_out) END;
+CREATE MACRO regnamespace_array_out(oids_) AS CASE WHEN len(oids_) = 0 THEN []::VARCHAR[] ELSE (
+    SELECT list(regnamespace_out(u_regnamespace_array_out.oid) ORDER BY u_regnamespace_array_out.place)
+    FROM (SELECT unnest(oids_) AS oid, generate_subscripts(oids_, 1) AS place) u_regnamespace_array_out) END;
+
 CREATE MACRO pg_get_userbyid(oid_) AS
     coalesce(_zxq_role_name(oid_), 'unknown (OID=' || oid_ || ')');
 CREATE MACRO pg_table_is_visible(oid_) AS
@@ -203,12 +220,16 @@ CREATE MACRO has_column_privilege
     (relation_, column_, privilege_) AS has_table_privilege(relation_, privilege_),
     (user_, relation_, column_, privilege_) AS has_table_privilege(user_, relation_, privilege_);
 
--- Everybody may look into every schema; tables are made in public.
+-- Everybody may look into every schema.
 CREATE MACRO _zxq_on_schemas() AS ['USAGE', 'CREATE', 'USAGE WITH GRANT OPTION', 'CREATE WITH GRANT OPTION'];
 CREATE MACRO _zxq_schema_of(schema_) AS CASE
     WHEN typeof(schema_) <> 'VARCHAR' THEN TRY_CAST(schema_ AS UINTEGER) ELSE regnamespace_in(schema_::VARCHAR) END;
+CREATE MACRO _zxq_owns_schema(role_, schema_) AS EXISTS (
+    SELECT 1 FROM facts.schemas s_owns_schema JOIN facts.acts_as a_owns_schema ON a_owns_schema.of = s_owns_schema.owner
+    WHERE s_owns_schema.oid = schema_ AND a_owns_schema.role = role_
+);
 CREATE MACRO _zxq_schema_privileges(role_, schema_) AS CASE
-    WHEN _zxq_is_superuser(role_) THEN _zxq_on_schemas()
+    WHEN _zxq_is_superuser(role_) OR _zxq_owns_schema(role_, schema_) THEN _zxq_on_schemas()
     ELSE list_concat(['USAGE'], coalesce((
         SELECT list_concat(
             list(g_schema_privileges.privilege),
@@ -235,9 +256,15 @@ CREATE MACRO has_database_privilege
 CREATE MACRO has_function_privilege
     (function_, privilege_) AS true,
     (user_, function_, privilege_) AS true;
+-- The sequence of a numbered column comes with its table.
+CREATE MACRO _zxq_sequence_privilege(role_, sequence_, privilege_) AS
+    sequence_ IS NULL OR _zxq_is_superuser(role_) OR _zxq_owns(role_, sequence_)
+    OR _zxq_any(_zxq_split(privilege_), _zxq_granted(role_, sequence_));
 CREATE MACRO has_sequence_privilege
-    (sequence_, privilege_) AS true,
-    (user_, sequence_, privilege_) AS true;
+    (sequence_, privilege_) AS
+        _zxq_superuser() OR _zxq_sequence_privilege(_zxq_role(), to_regclass(sequence_::VARCHAR), privilege_),
+    (user_, sequence_, privilege_) AS
+        _zxq_sequence_privilege(_zxq_role_in(user_), to_regclass(sequence_::VARCHAR), privilege_);
 CREATE MACRO has_type_privilege
     (type_, privilege_) AS true,
     (user_, type_, privilege_) AS true;
@@ -293,6 +320,17 @@ CREATE MACRO _pg_numeric_precision_radix(oid_, typmod_) AS CASE
     WHEN oid_ IN (20, 21, 23, 700, 701) THEN 2 WHEN oid_ = 1700 THEN 10 END;
 CREATE MACRO _pg_datetime_precision(oid_, typmod_) AS CASE
     WHEN oid_ = 1082 THEN 0 WHEN oid_ IN (1083, 1114, 1184, 1266, 1186) THEN CASE WHEN typmod_ >= 0 THEN typmod_ ELSE 6 END END;
+
+-- What PostgreSQL's privileges are where nothing was granted, by the letter of a kind of object.
+CREATE MACRO acldefault(kind_, owner_) AS string_split(replace(
+    CASE kind_
+        WHEN 'r' THEN '@=arwdDxt/@' WHEN 's' THEN '@=rwU/@' WHEN 'n' THEN '@=UC/@' WHEN 't' THEN '@=C/@'
+        WHEN 'd' THEN '=Tc/@ @=CTc/@' WHEN 'f' THEN '=X/@ @=X/@' WHEN 'l' THEN '=U/@ @=U/@'
+        WHEN 'T' THEN '=U/@ @=U/@' WHEN 'F' THEN '@=U/@' WHEN 'S' THEN '@=U/@' END,
+    '@', quote_ident(_zxq_role_name(owner_))), ' ');
+-- Nothing in the catalog has options of foreign tables.
+CREATE MACRO pg_options_to_table(options_) AS TABLE
+    SELECT NULL::VARCHAR AS option_name, NULL::VARCHAR AS option_value WHERE options_ IS NOT NULL AND false;
 
 -- Statistics that nothing keeps.
 CREATE MACRO pg_stat_get_numscans(oid_) AS 0::BIGINT;

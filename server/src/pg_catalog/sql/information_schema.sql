@@ -91,11 +91,14 @@ CREATE TABLE pgi.referential_constraints (
     unique_constraint_schema VARCHAR, unique_constraint_name VARCHAR, match_option VARCHAR, update_rule VARCHAR,
     delete_rule VARCHAR
 );
-CREATE TABLE pgi.sequences (
-    sequence_catalog VARCHAR, sequence_schema VARCHAR, sequence_name VARCHAR, data_type VARCHAR,
-    numeric_precision INTEGER, numeric_precision_radix INTEGER, numeric_scale INTEGER, start_value VARCHAR,
-    minimum_value VARCHAR, maximum_value VARCHAR, increment VARCHAR, cycle_option VARCHAR
-);
+CREATE VIEW pgi.sequences AS
+SELECT
+    current_database() AS sequence_catalog, q.schemaname AS sequence_schema, q.sequencename AS sequence_name,
+    format_type(q.data_type, NULL) AS data_type, _pg_numeric_precision(q.data_type, -1) AS numeric_precision,
+    2 AS numeric_precision_radix, 0 AS numeric_scale, q.start_value::VARCHAR AS start_value,
+    q.min_value::VARCHAR AS minimum_value, q.max_value::VARCHAR AS maximum_value, q.increment_by::VARCHAR AS increment,
+    CASE WHEN q.cycle THEN 'YES' ELSE 'NO' END AS cycle_option
+FROM pgc.pg_sequences q;
 CREATE TABLE pgi.routines (
     specific_catalog VARCHAR, specific_schema VARCHAR, specific_name VARCHAR, routine_catalog VARCHAR,
     routine_schema VARCHAR, routine_name VARCHAR, routine_type VARCHAR, data_type VARCHAR, type_udt_name VARCHAR,

@@ -20,7 +20,7 @@ CREATE TYPE character_data AS VARCHAR;
 CREATE TYPE cardinal_number AS INTEGER;
 CREATE TYPE yes_or_no AS VARCHAR;
 
-CREATE TABLE facts.stored_schemas (oid UINTEGER, name VARCHAR, about VARCHAR);
+CREATE TABLE facts.stored_schemas (oid UINTEGER, name VARCHAR, about VARCHAR, owner UINTEGER, acl VARCHAR[]);
 CREATE TABLE facts.stored_relations (
     oid UINTEGER, schema_oid UINTEGER, name VARCHAR, kind VARCHAR, rows UBIGINT, bytes UBIGINT, checks SMALLINT,
     about VARCHAR, definition VARCHAR,
@@ -34,9 +34,9 @@ CREATE TABLE facts.stored_columns (
 -- With the session's temporary tables, which zxq puts into variables: they are its user's own. Who may see which of these is
 -- in privileges.sql.
 CREATE VIEW facts.schemas AS
-SELECT oid, name, about FROM facts.stored_schemas
+SELECT oid, name, about, owner, acl FROM facts.stored_schemas
 UNION ALL
-SELECT 16000::UINTEGER, 'pg_temp_1', NULL WHERE len(getvariable('zxq_relations')) > 0;
+SELECT 16000::UINTEGER, 'pg_temp_1', NULL, 10::UINTEGER, NULL WHERE len(getvariable('zxq_relations')) > 0;
 CREATE VIEW facts.all_relations AS
 SELECT * FROM facts.stored_relations
 UNION ALL
@@ -60,6 +60,11 @@ CREATE TABLE facts.stored_keys (
     oid UINTEGER, index_oid UINTEGER, relation_oid UINTEGER, name VARCHAR, is_primary BOOLEAN, is_unique BOOLEAN,
     is_constraint BOOLEAN, columns SMALLINT[]
 );
+-- With the column that each goes with.
+CREATE TABLE facts.stored_sequences (
+    oid UINTEGER, type_oid UINTEGER, start BIGINT, increment BIGINT, most BIGINT, least BIGINT, cycles BOOLEAN, last BIGINT,
+    owner_oid UINTEGER, owner_column INTEGER
+);
 CREATE TABLE facts.system_relations (oid UINTEGER, name VARCHAR);
 CREATE TABLE facts.roles (
     oid UINTEGER, name VARCHAR, superuser BOOLEAN, inherit BOOLEAN, create_role BOOLEAN, create_db BOOLEAN, login BOOLEAN,
@@ -69,7 +74,7 @@ CREATE TABLE facts.memberships (roleid UINTEGER, member UINTEGER, grantor UINTEG
 -- Whose privileges a role has, and what it is in; both with itself. Everybody has those of 0, which is PUBLIC.
 CREATE TABLE facts.acts_as (role UINTEGER, of UINTEGER);
 CREATE TABLE facts.belongs_to (role UINTEGER, of UINTEGER);
--- On a table, or on the schema public. Grantee 0 is everybody.
+-- On a table, a sequence or a schema. Grantee 0 is everybody.
 CREATE TABLE facts.grants (thing UINTEGER, grantee UINTEGER, grantor UINTEGER, privilege VARCHAR, grantable BOOLEAN);
 CREATE TABLE facts.settings (
     name VARCHAR, default_value VARCHAR, number VARCHAR, about VARCHAR, context VARCHAR, type VARCHAR, unit VARCHAR,

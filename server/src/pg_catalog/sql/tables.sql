@@ -16,8 +16,6 @@ CREATE TABLE pgc.pg_conversion (oid UINTEGER, conname VARCHAR, connamespace UINT
 CREATE TABLE pgc.pg_db_role_setting (setdatabase UINTEGER, setrole UINTEGER, setconfig VARCHAR[]);
 CREATE TABLE pgc.pg_default_acl (oid UINTEGER, defaclrole UINTEGER, defaclnamespace UINTEGER, defaclobjtype VARCHAR,
     defaclacl VARCHAR[]);
-CREATE TABLE pgc.pg_depend (classid UINTEGER, objid UINTEGER, objsubid INTEGER, refclassid UINTEGER, refobjid
-    UINTEGER, refobjsubid INTEGER, deptype VARCHAR);
 CREATE TABLE pgc.pg_enum (oid UINTEGER, enumtypid UINTEGER, enumsortorder REAL, enumlabel VARCHAR);
 CREATE TABLE pgc.pg_event_trigger (oid UINTEGER, evtname VARCHAR, evtevent VARCHAR, evtowner UINTEGER, evtfoid
     UINTEGER, evtenabled VARCHAR, evttags VARCHAR[]);
@@ -52,8 +50,6 @@ CREATE TABLE pgc.pg_range (rngtypid UINTEGER, rngsubtype UINTEGER, rngmultitypid
 CREATE TABLE pgc.pg_rewrite (oid UINTEGER, rulename VARCHAR, ev_class UINTEGER, ev_type VARCHAR, ev_enabled VARCHAR,
     is_instead BOOLEAN, ev_qual VARCHAR, ev_action VARCHAR);
 CREATE TABLE pgc.pg_seclabel (objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, provider VARCHAR, label VARCHAR);
-CREATE TABLE pgc.pg_sequence (seqrelid UINTEGER, seqtypid UINTEGER, seqstart BIGINT, seqincrement BIGINT, seqmax
-    BIGINT, seqmin BIGINT, seqcache BIGINT, seqcycle BOOLEAN);
 CREATE TABLE pgc.pg_shdepend (dbid UINTEGER, classid UINTEGER, objid UINTEGER, objsubid INTEGER, refclassid UINTEGER,
     refobjid UINTEGER, deptype VARCHAR);
 CREATE TABLE pgc.pg_shdescription (objoid UINTEGER, classoid UINTEGER, description VARCHAR);
@@ -100,9 +96,6 @@ CREATE TABLE pgc.pg_replication_slots (slot_name VARCHAR, plugin VARCHAR, slot_t
 CREATE TABLE pgc.pg_rules (schemaname VARCHAR, tablename VARCHAR, rulename VARCHAR, definition VARCHAR);
 CREATE TABLE pgc.pg_seclabels (objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, objtype VARCHAR, objnamespace
     UINTEGER, objname VARCHAR, provider VARCHAR, label VARCHAR);
-CREATE TABLE pgc.pg_sequences (schemaname VARCHAR, sequencename VARCHAR, sequenceowner VARCHAR, data_type UINTEGER,
-    start_value BIGINT, min_value BIGINT, max_value BIGINT, increment_by BIGINT, cycle BOOLEAN, cache_size BIGINT,
-    last_value BIGINT);
 CREATE TABLE pgc.pg_stat_all_indexes (relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR,
     indexrelname VARCHAR, idx_scan BIGINT, idx_tup_read BIGINT, idx_tup_fetch BIGINT);
 CREATE TABLE pgc.pg_stat_bgwriter (checkpoints_timed BIGINT, checkpoints_req BIGINT, checkpoint_write_time DOUBLE,

@@ -167,6 +167,7 @@ impl CopyIn {
         let text = || TextRows::new(&self.table, &self.options, self.columns.clone(), target.all.clone());
         match (self.options.format, &target.table) {
             (CopyFormat::Parquet, _) => Ok((stream(name, FileFormat::Parquet, pipe), None)),
+            (CopyFormat::Arrow, _) => Err(WireError::internal("COPY FROM in the format arrow")),
             (CopyFormat::Binary, Some(def)) => {
                 let columns = target.copied.iter().filter_map(|name| def.column(name)).map(row_field).collect();
                 let reader = BinaryReader::new(name, self.table.clone(), columns, Box::new(pipe))?;

@@ -6,9 +6,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use zxq_engine::OnError;
 use zxq_engine::catalog::Tier;
 use zxq_engine::sql::quoted;
+use zxq_engine::{ExportFormat, OnError};
 
 use self::read::{read_old_options, read_options};
 use crate::sqlstate;
@@ -49,8 +49,10 @@ pub(crate) enum CopyFormat {
     Csv,
     /// PostgreSQL's binary format.
     Binary,
-    /// Apache Parquet, into zxq only.
+    /// Apache Parquet.
     Parquet,
+    /// A stream of Arrow's inter-process format, out of zxq only.
+    Arrow,
 }
 
 /// What the first line is.
@@ -135,6 +137,10 @@ pub(crate) struct CopyOptions {
     pub(crate) reading: BTreeMap<String, String>,
     /// zxq: what the data is called in messages and lineage.
     pub(crate) name: Option<String>,
+    /// zxq: how a file that goes out is compressed.
+    compression: Option<String>,
+    /// Options that are given and are about rows that come in.
+    of_loading: Vec<String>,
 }
 
 impl Default for CopyOptions {
@@ -156,6 +162,8 @@ impl Default for CopyOptions {
             layout: BTreeMap::new(),
             reading: BTreeMap::new(),
             name: None,
+            compression: None,
+            of_loading: Vec::new(),
         }
     }
 }
@@ -190,18 +198,51 @@ impl CopyOptions {
         byte(self.escape.as_deref(), self.quote())
     }
 
+    /// The file that the rows go out as; `None` where they go out one by one.
+    ///
+    /// # Errors
+    /// 22023 for a compression that the format does not have.
+    pub(crate) fn file_format(&self) -> Result<Option<ExportFormat>, WireError> {
+        let compression = self.compression.as_deref();
+        Ok(match self.format {
+            CopyFormat::Parquet => Some(ExportFormat::parquet(compression)?),
+            CopyFormat::Arrow => Some(ExportFormat::arrow(compression)?),
+            CopyFormat::Text | CopyFormat::Csv | CopyFormat::Binary => None,
+        })
+    }
+
+    /// Refuses what is only for the other direction, or for other formats.
+    fn check_own(&self, reads: bool) -> Result<(), WireError> {
+        if reads && self.format == CopyFormat::Arrow {
+            return Err(bad("COPY FROM cannot read arrow: use the format csv, text, binary or parquet"));
+        }
+        if !reads && let Some(option) = self.of_loading.first() {
+            return Err(WireError::unsupported(format!("COPY {option} only available using COPY FROM")));
+        }
+        if self.compression.is_some() {
+            if reads {
+                return Err(WireError::unsupported("COPY compression only available using COPY TO"));
+            }
+            if self.file_format()?.is_none() {
+                return Err(WireError::unsupported("COPY compression available only in PARQUET and ARROW mode"));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses options that do not go together, in PostgreSQL's order and words.
     fn check(&self, reads: bool) -> Result<(), WireError> {
         let (is_csv, is_text) = (self.format == CopyFormat::Csv, self.format == CopyFormat::Text);
         let is_binary = !is_csv && !is_text;
-        let shape = if self.format == CopyFormat::Parquet { "PARQUET" } else { "BINARY" };
+        let shape = match self.format {
+            CopyFormat::Parquet => "PARQUET",
+            CopyFormat::Arrow => "ARROW",
+            CopyFormat::Text | CopyFormat::Csv | CopyFormat::Binary => "BINARY",
+        };
         for (given, name) in [(self.delimiter.is_some(), "DELIMITER"), (self.null.is_some(), "NULL")] {
             if is_binary && given {
                 return Err(WireError::syntax(format!("cannot specify {name} in {shape} mode")));
             }
-        }
-        if self.format == CopyFormat::Parquet && !reads {
-            return Err(bad("COPY TO cannot write parquet: use the format csv, text or binary"));
         }
         let delimiter = self.delimiter();
         if !is_one_byte(self.delimiter.as_deref()) {
@@ -257,7 +298,7 @@ impl CopyOptions {
         if self.header == Header::Match && !reads {
             return Err(WireError::unsupported("cannot use \"match\" with HEADER in COPY TO"));
         }
-        Ok(())
+        self.check_own(reads)
     }
 
     /// Refuses names in `FORCE_…` that are no columns of what is copied.

@@ -285,7 +285,10 @@ impl TextRows {
             return Ok(());
         }
         let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
-        let of_table = |name: &String| self.table_columns.iter().find(|column| column.eq_ignore_ascii_case(name));
+        let of_table = |name: &String| {
+            let exact = self.table_columns.iter().find(|column| *column == name);
+            exact.or_else(|| self.table_columns.iter().find(|column| column.eq_ignore_ascii_case(name)))
+        };
         if self.table_columns.is_empty() {
             self.columns = names;
         } else if let Some(columns) = names.iter().map(of_table).collect::<Option<Vec<_>>>() {

@@ -49,6 +49,14 @@ fn text_parameters() {
 }
 
 #[test]
+fn texts_hold_no_zero_byte() {
+    for format in [Format::Text, Format::Binary] {
+        let error = decode(Some(b"a\0b"), format, Type::TEXT.oid(), &DataType::Utf8View).unwrap_err();
+        assert_eq!(error.code, "22021");
+    }
+}
+
+#[test]
 fn values_that_are_none_are_refused() {
     for (value, pg_type, code) in [
         ("x", Type::INT4, "22P02"),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewBuilder, new_empty_array,
 };
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
 use datafusion::arrow::datatypes::{
     DataType, DurationNanosecondType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit,
 };
@@ -16,6 +16,8 @@ use crate::wire::error::WireError;
 use crate::wire::types::pg_type;
 
 const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+/// Most bytes of the texts of one batch that are filled up with blanks.
+const MOST_PADDED: usize = 1 << 30;
 
 /// The array in a type that [`super::source::ColumnValues`] reads; the same array where it already is.
 ///
@@ -33,24 +35,43 @@ pub(crate) fn normalise(array: &ArrayRef) -> Result<ArrayRef, WireError> {
 /// The texts of a `CHAR(n)`, with blanks up to their length.
 ///
 /// # Errors
-/// None today.
+/// 54000 where the blanks would take too much.
 pub(crate) fn padded(array: &ArrayRef, length: Option<i32>) -> Result<ArrayRef, WireError> {
     let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let texts = strict_cast(array, &DataType::Utf8View)?;
     let mut out = StringViewBuilder::with_capacity(texts.len());
     let mut longer = String::new();
+    let mut bytes = 0;
     for text in texts.as_string_view() {
         match text {
             Some(text) => {
+                let blanks = length.saturating_sub(text.chars().count());
+                bytes += text.len() + blanks;
+                if bytes > MOST_PADDED {
+                    return Err(WireError::too_many("requested length too large"));
+                }
                 longer.clear();
                 longer.push_str(text);
-                longer.extend(std::iter::repeat_n(' ', length.saturating_sub(text.chars().count())));
+                longer.extend(std::iter::repeat_n(' ', blanks));
                 out.append_value(&longer);
             }
             None => out.append_null(),
         }
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// The same values in memory of their own.
+///
+/// # Errors
+/// None but bugs.
+pub(crate) fn copied(array: &ArrayRef) -> Result<ArrayRef, WireError> {
+    Ok(match array.data_type() {
+        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
+        // One alone would be given back as it is.
+        data_type => concat(&[array.as_ref(), new_empty_array(data_type).as_ref()])?,
+    })
 }
 
 fn strict_cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, WireError> {

@@ -192,7 +192,7 @@ impl<'a> ColumnValues<'a> {
             }
             ColumnValues::Decimal256(a, scale) => text::write_decimal(buf, &a.value(row).to_string(), *scale),
             ColumnValues::Quotients { values, scale, digits } => {
-                let (value, digits) = quotient(values.value(row), *scale, *digits);
+                let (value, digits) = digits.shown(values.value(row), *scale);
                 with_digits(value, |written| text::write_decimal(buf, written, digits));
             }
             ColumnValues::Utf8(a) => buf.put_slice(a.value(row).as_bytes()),
@@ -210,6 +210,22 @@ impl<'a> ColumnValues<'a> {
             }
             ColumnValues::List { lists, items } => write_list_text(buf, lists, items, row)?,
             ColumnValues::Dictionary { keys, values, .. } => values.write_text(keys.at(row), buf)?,
+        }
+        Ok(())
+    }
+
+    /// Appends a value that is not NULL as `int2vector` and `oidvector` are written: `1 2`.
+    ///
+    /// # Errors
+    /// As [`ColumnValues::write_text`].
+    pub(crate) fn write_vector_text(&self, row: usize, buf: &mut BytesMut) -> Result<(), WireError> {
+        let ColumnValues::List { lists, items } = self else { return self.write_text(row, buf) };
+        let offsets = lists.value_offsets();
+        for (position, item) in (offsets[row] as usize..offsets[row + 1] as usize).enumerate() {
+            if position > 0 {
+                buf.put_u8(b' ');
+            }
+            items.write_text(item, buf)?;
         }
         Ok(())
     }
@@ -236,7 +252,7 @@ impl<'a> ColumnValues<'a> {
             }
             ColumnValues::Decimal256(a, scale) => binary::write_numeric(buf, &a.value(row).to_string(), *scale),
             ColumnValues::Quotients { values, scale, digits } => {
-                let (value, digits) = quotient(values.value(row), *scale, *digits);
+                let (value, digits) = digits.shown(values.value(row), *scale);
                 with_digits(value, |written| binary::write_numeric(buf, written, digits));
             }
             ColumnValues::Utf8(a) => write_text_binary(buf, a.value(row), pg_type),
@@ -297,19 +313,6 @@ fn keys<'a>(array: &'a dyn Array, key_type: &DataType) -> Result<Keys<'a>, WireE
 
 fn with_digits(value: i128, write: impl FnOnce(&str)) {
     write(itoa::Buffer::new().format(value));
-}
-
-/// A quotient with the digits behind the point that are shown of it, rounded half away from zero.
-fn quotient(value: i128, scale: i8, digits: QuotientDigits) -> (i128, i8) {
-    let digits = digits.of(value, scale);
-    match u32::try_from(scale - digits).ok().and_then(|surplus| 10_i128.checked_pow(surplus)) {
-        Some(by) if by > 1 => {
-            let (whole, rest) = (value / by, value % by);
-            let away = rest.unsigned_abs() >= by.unsigned_abs() - rest.unsigned_abs();
-            (if away { whole + value.signum() } else { whole }, digits)
-        }
-        _ => (value, scale),
-    }
 }
 
 /// The zone that a column's moments are labelled with.

@@ -22,7 +22,7 @@ fn encoded(array: ArrayRef, format: Format) -> Vec<Option<Vec<u8>>> {
 fn encoded_as(array: ArrayRef, format: Format, least: Option<i8>) -> Vec<Option<Vec<u8>>> {
     let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap();
-    let quotient = least.map(|least| QuotientDigits { least, by: QuotientKind::Division });
+    let quotient = least.map(|least| QuotientDigits { least, by: QuotientKind::Division, divisor: None, factor: None });
     let encoding = ColumnEncoding { pg_type: pg_type(batch.column(0).data_type()), format, quotient };
     let encodable = EncodableBatch::new(&batch).unwrap();
     let sources = encodable.sources(std::slice::from_ref(&encoding)).unwrap();
@@ -319,6 +319,42 @@ fn data_rows_stop_at_a_full_buffer_and_go_on() {
     let last = encode_data_rows(&encodable, &encodings, first, 100, usize::MAX, &mut buf).unwrap();
     assert_eq!((last, buf.len()), (100, 100 * 15));
     assert_eq!(buf[..15], *b"D\0\0\0\x0e\0\x01\0\0\0\x04\0\0\0\0");
+}
+
+#[test]
+fn rows_that_are_kept_have_memory_of_their_own() {
+    let long = "x".repeat(1_000);
+    let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..1_000).map(|at| format!("{at} {long}"))));
+    let plain: ArrayRef = Arc::new(StringArray::from_iter_values((0..1_000).map(|at| format!("{at} {long}"))));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
+    let batch = RecordBatch::try_from_iter([("a", texts), ("b", plain), ("c", numbers)]).unwrap();
+    let all = batch.get_array_memory_size();
+    let (rest, bytes) = EncodableBatch::new(&batch).unwrap().rest(990).unwrap();
+    assert_eq!(rest.rows(), 10);
+    assert!(bytes > 20_000 && bytes < all / 20, "{bytes} of {all}");
+    assert!(rest.arrays[0].as_string_view().value(9).starts_with("999 x"));
+}
+
+#[test]
+fn texts_are_filled_up_with_blanks_within_bounds() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 200]));
+    assert_eq!(normalise::padded(&texts, Some(3)).unwrap().as_string_view().value(7), "a  ");
+    assert_eq!(normalise::padded(&texts, Some(10_000_000)).unwrap_err().code, "54000");
+}
+
+#[test]
+fn of_a_row_that_cannot_be_sent_nothing_stays() {
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..2));
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MIN + 1]));
+    let batch = RecordBatch::try_from_iter([("a", numbers), ("b", times)]).unwrap();
+    let encodable = EncodableBatch::new(&batch).unwrap();
+    let binary = |pg_type| ColumnEncoding { pg_type, format: Format::Binary, quotient: None };
+    let encodings = [binary(Type::INT4), binary(Type::TIMESTAMP)];
+    let mut buf = BytesMut::new();
+    let error = encode_data_rows(&encodable, &encodings, 0, 2, usize::MAX, &mut buf).unwrap_err();
+    assert_eq!(error.code, "22003");
+    let first = u32::from_be_bytes(buf[1..5].try_into().unwrap()) as usize;
+    assert_eq!((buf[0], buf.len()), (b'D', 1 + first), "the first row, and nothing of the second");
 }
 
 #[test]

@@ -82,7 +82,8 @@ impl Session {
     /// The block ends: its `SET LOCAL` of the client's own settings with it.
     pub(super) fn restore_local_customs(&mut self) {
         for (name, value) in std::mem::take(&mut self.local_customs) {
-            self.settings.set_custom(&name, Some(&value));
+            // They had room before.
+            let _ = self.settings.set_custom(&name, Some(&value));
         }
     }
 

@@ -62,6 +62,17 @@ fn reset_goes_back_to_what_the_client_connected_with() {
 }
 
 #[test]
+fn values_are_not_longer_than_they_may_be() {
+    let mut settings = SessionSettings::default();
+    let long = "x".repeat(10_000);
+    assert_eq!(settings.set("TimeZone", Some(&long)).unwrap_err().code, "22023");
+    assert_eq!(settings.set("application_name", Some(&long)).unwrap_err().code, "22023");
+    settings.set("application_name", Some(&long[..100])).unwrap();
+    assert_eq!(settings.value("application_name").len(), 63);
+    assert_eq!(settings.set("search_path", Some(&"a,".repeat(200))).unwrap_err().code, "22023");
+}
+
+#[test]
 fn names_are_unique() {
     let mut names: Vec<String> = all().map(|known| known.name.to_lowercase()).collect();
     names.sort();
@@ -76,8 +87,14 @@ fn clients_have_settings_of_their_own() {
     assert!(is_custom("app.user_id") && is_custom("a.b.c"));
     assert!(!is_custom("app") && !is_custom("app.") && !is_custom("app.1x") && !is_custom(".x"));
     assert_eq!(settings.custom("app.user"), None);
-    settings.set_custom("App.User", Some("42"));
+    settings.set_custom("App.User", Some("42")).unwrap();
     assert_eq!(settings.custom("app.USER"), Some("42"));
+    // Many small ones, or one that is large: together they have a limit, and what was refused changes nothing.
+    let refused = (0..1_000).find_map(|at| settings.set_custom(&format!("a.b{at}"), Some(&"x".repeat(1_000))).err());
+    assert_eq!(refused.unwrap().code, "54000");
+    assert_eq!(settings.set_custom("app.user", Some(&"x".repeat(1 << 20))).unwrap_err().code, "54000");
+    assert_eq!(settings.custom("app.user"), Some("42"));
+    settings.set_custom("app.user", Some("43")).unwrap();
     let version = settings.version();
     settings.reset_all();
     assert_eq!(settings.custom("app.user"), Some(""));

@@ -9,7 +9,7 @@ use crate::wire::lexer::TokenKind;
 /// What a cursor is declared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Declare {
-    /// Its name.
+    /// What FETCH and CLOSE call it.
     pub(crate) name: String,
     /// Its rows come in binary.
     pub(crate) binary: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Declare {
     pub(crate) scroll: Scroll,
     /// It outlives its transaction block.
     pub(crate) hold: bool,
-    /// The query.
+    /// The text of the query whose rows it gives.
     pub(crate) query: String,
     /// Where the query begins in the statement, in bytes.
     pub(crate) at: usize,

@@ -58,6 +58,8 @@ impl Place {
         let mut config = test_config(dir);
         // A partition of a dozen rows is several segments.
         config.policy.segment_rows = 8;
+        // Some thousand rows are more than a statement gathers.
+        config.hot.gathered_bytes = 256 * 1024;
         config.policy.hot_to_warm_age = NEVER;
         config.policy.warm_to_cold_age = NEVER;
         config.probe = Some(Arc::clone(probe) as Arc<dyn Probe>);

@@ -93,7 +93,7 @@ async fn in_hot(bench: &Bench) -> Option<String> {
     let snapshot = bench.engine().snapshot();
     let wanted: u64 =
         snapshot.tables.values().flat_map(|state| state.tier(Tier::Hot)).map(|segment| segment.bytes).sum();
-    let found = lines(&bench.sql("SELECT bytes FROM zxq.tiers WHERE tier = 'hot'").await);
+    let found = lines(&bench.sql("SELECT store_bytes FROM zxq.tiers WHERE tier = 'hot'").await);
     (found != [wanted.to_string()]).then(|| format!("hot uses {found:?} bytes, its segments have {wanted}"))
 }
 

@@ -116,6 +116,10 @@ const AGING: &[&str] = &[
     "CALL zxq.migrate('{t}', 'warm', partition => '2024-02-01')",
 ];
 
+/// Of its three days, one belongs in each tier but for what writes to hot and elsewhere at once, which leaves hot out.
+const IN_THREE_TIERS: &str = "CREATE TABLE {t} (id BIGINT NOT NULL, day DATE NOT NULL, name TEXT, v BIGINT) \
+     WITH (partition_by = 'day', sort_by = 'name, id', hot_to_warm_age = '1 day', warm_to_cold_age = '2 days')";
+
 use Group::{Definitions, Moves, Rows};
 use Touches::{Cold, Hot, Warm};
 
@@ -135,6 +139,16 @@ pub static KINDS: &[Kind] = &[
         Warm,
         SPLIT,
         "INSERT INTO {t} SELECT id + 1000, day, name, v FROM {t} WHERE id <> 7",
+    ),
+    // Rows of more bytes than a statement gathers.
+    sql(
+        "insert select of many rows",
+        "INSERT",
+        Rows,
+        Cold,
+        &[IN_THREE_TIERS, FILL],
+        "INSERT INTO {t} SELECT value, DATE '2024-01-01' + (value % 3)::int, repeat('n' || (value % 50), 100), \
+         NULLIF(value % 4, 0) FROM generate_series(1001, 2500) AS s(value)",
     ),
     Kind { work: Work::Ingest, ..sql("ingest", "ingest", Rows, Hot, MANY_SMALL, "") },
     Kind {
@@ -162,6 +176,15 @@ pub static KINDS: &[Kind] = &[
         Warm,
         SPLIT,
         "CREATE TABLE {t}_made AS SELECT day, name, count(*) AS n, sum(v) AS total FROM {t} GROUP BY day, name",
+    ),
+    sql(
+        "create table as of many rows",
+        "DDL",
+        Definitions,
+        Warm,
+        &[CREATE],
+        "CREATE TABLE {t}_made AS SELECT value AS id, repeat('n' || (value % 50), 100) AS name \
+         FROM generate_series(1, 1500) AS s(value)",
     ),
     sql(
         "create table as without rows",

@@ -8,17 +8,8 @@ use super::*;
 /// A table of which only the segments matter.
 fn table(segments: Vec<Segment>) -> TableState {
     let mut state = TableState::new(TableDef {
-        id: 1,
-        name: "t".to_owned(),
-        renamed_from: None,
-        owner: None,
-        columns: Vec::new(),
-        checks: Vec::new(),
         partitioning: Partitioning { granularity: Granularity::Day, ..Partitioning::none() },
-        time_column: None,
-        sort_by: Vec::new(),
-        lookup: Vec::new(),
-        options: BTreeMap::new(),
+        ..TableDef::new(1, "t", Vec::new())
     });
     for segment in segments {
         Arc::make_mut(&mut state.segments[segment.tier.index()]).push(Arc::new(segment));

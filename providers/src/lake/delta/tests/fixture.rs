@@ -9,13 +9,11 @@ use arrow::array::{
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{Expr, SessionConfig, SessionContext};
-use zxq_catalog::{
-    ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Role, RowHash, Segment, SegmentId, TableDef, Tier,
-};
+use zxq_catalog::{ColumnDef, Granularity, JobId, PartitionKey, Partitioning, Segment, SegmentId, TableDef};
+use zxq_test_support::segments;
 
 use crate::error::Result;
 use crate::lake::delta::{DeltaOptions, DeltaStore};
-use crate::stats;
 use crate::tier_store::{Publication, ScanRequest, TierStore};
 
 /// 2024-01-02.
@@ -24,15 +22,8 @@ pub(super) const DAY: i32 = 19_724;
 pub(super) const DAY_US: i64 = DAY as i64 * 86_400_000_000;
 
 pub(super) fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDef {
-    ColumnDef {
-        name: name.to_owned(),
-        sql_type: data_type.to_string(),
-        data_type,
-        nullable,
-        default: None,
-        generated: None,
-        max_chars: None,
-    }
+    let sql_type = data_type.to_string();
+    ColumnDef { nullable, ..ColumnDef::new(name, data_type, sql_type) }
 }
 
 pub(super) fn timestamp(zone: Option<&str>) -> DataType {
@@ -41,21 +32,6 @@ pub(super) fn timestamp(zone: Option<&str>) -> DataType {
 
 pub(super) fn table(granularity: Granularity) -> TableDef {
     TableDef {
-        renamed_from: None,
-        owner: None,
-        id: 7,
-        name: "trades".to_owned(),
-        columns: vec![
-            column("trade_date", DataType::Date32, true),
-            column("symbol", DataType::Utf8View, false),
-            column("ts", timestamp(Some("UTC")), false),
-            column("asset_class", DataType::Utf8View, true),
-            column("price", DataType::Decimal128(18, 8), true),
-            column("size", DataType::Float64, true),
-            column("trade_id", DataType::Int64, false),
-            column("venue", DataType::Utf8View, true),
-        ],
-        checks: Vec::new(),
         partitioning: Partitioning {
             date_column: Some("trade_date".to_owned()),
             granularity,
@@ -64,7 +40,20 @@ pub(super) fn table(granularity: Granularity) -> TableDef {
         time_column: Some("ts".to_owned()),
         sort_by: vec!["symbol".to_owned(), "ts".to_owned()],
         lookup: vec!["symbol".to_owned(), "trade_id".to_owned()],
-        options: Default::default(),
+        ..TableDef::new(
+            7,
+            "trades",
+            vec![
+                column("trade_date", DataType::Date32, true),
+                column("symbol", DataType::Utf8View, false),
+                column("ts", timestamp(Some("UTC")), false),
+                column("asset_class", DataType::Utf8View, true),
+                column("price", DataType::Decimal128(18, 8), true),
+                column("size", DataType::Float64, true),
+                column("trade_id", DataType::Int64, false),
+                column("venue", DataType::Utf8View, true),
+            ],
+        )
     }
 }
 
@@ -124,21 +113,7 @@ pub(super) async fn write(
     rows: &RecordBatch,
 ) -> Result<Segment> {
     let written = store.write_segment(table, job, id, key, vec![rows.clone()]).await?;
-    Ok(Segment {
-        id,
-        table: table.id,
-        partition: key.clone(),
-        tier: Tier::Cold,
-        role: Role::Owner,
-        location: written.location,
-        rows: rows.num_rows() as u64,
-        bytes: written.bytes,
-        hash: RowHash(0),
-        stats: stats::column_stats(std::slice::from_ref(rows)).unwrap(),
-        sorted: true,
-        job: job.clone(),
-        created_epoch: 1,
-    })
+    Ok(segments::written(table, job, id, key, (written.location, written.bytes), rows))
 }
 
 /// Writes a segment of one day and publishes it.

@@ -134,6 +134,15 @@ impl S3Options {
         })
     }
 
+    /// The same server, credentials and patience, for another `s3://bucket/prefix`. Nothing is kept of what is read there.
+    ///
+    /// # Errors
+    /// As [`S3Options::parse`].
+    pub fn at(&self, url: &str) -> Result<S3Options> {
+        let place = S3Options::parse(url)?;
+        Ok(S3Options { url: place.url, bucket: place.bucket, cache: place.cache, ..self.clone() })
+    }
+
     /// The address, `s3://bucket/prefix/`.
     pub fn url(&self) -> &Url {
         &self.url

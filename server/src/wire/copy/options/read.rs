@@ -175,10 +175,11 @@ fn apply(options: &mut CopyOptions, name: &str, value: Value) -> Result<(), Wire
                 "csv" => CopyFormat::Csv,
                 "binary" => CopyFormat::Binary,
                 "parquet" => CopyFormat::Parquet,
+                "arrow" => CopyFormat::Arrow,
                 _ => {
                     let message = format!("COPY format \"{format}\" not recognized");
                     return Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
-                        .hint("use text, csv, binary or parquet"));
+                        .hint("use text, csv, binary, parquet or arrow"));
                 }
             }
         }
@@ -202,6 +203,11 @@ fn apply(options: &mut CopyOptions, name: &str, value: Value) -> Result<(), Wire
 
 /// Options that PostgreSQL does not have.
 fn apply_own(options: &mut CopyOptions, name: &str, value: Value) -> Result<(), WireError> {
+    if name == "compression" {
+        options.compression = Some(value.text(name)?.to_owned());
+        return Ok(());
+    }
+    options.of_loading.push(name.to_owned());
     match name {
         "tier" => {
             let text = value.text(name)?;
@@ -234,7 +240,7 @@ fn apply_own(options: &mut CopyOptions, name: &str, value: Value) -> Result<(), 
         _ => {
             return Err(WireError::syntax(format!("option \"{name}\" not recognized")).hint(
                 "COPY has format, freeze, header, delimiter, null, quote, escape, force_quote, force_not_null, \
-                 force_null, encoding, and of zxq tier, on_error, asset_class, create, name, date_format, types, \
+                 force_null, encoding, and of zxq compression, tier, on_error, asset_class, create, name, date_format, types, \
                  time_column, partition_by, granularity, sort_by, lookup",
             ));
         }

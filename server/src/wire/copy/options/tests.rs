@@ -50,6 +50,20 @@ fn options_of_zxq() {
 }
 
 #[test]
+fn files_that_go_out() {
+    let format = |sql: &str| match parse(sql).unwrap() {
+        CopyCommand::Out { options, .. } => options.file_format().unwrap(),
+        CopyCommand::In { .. } => panic!("not a COPY TO"),
+    };
+    assert_eq!(format("COPY t TO STDOUT"), None);
+    assert_eq!(format("COPY t TO STDOUT (FORMAT parquet)"), Some(ExportFormat::parquet(Some("zstd")).unwrap()));
+    let packed = format("COPY (SELECT 1) TO STDOUT (FORMAT parquet, COMPRESSION 'gzip(9)')");
+    assert_eq!(packed, Some(ExportFormat::parquet(Some("gzip(9)")).unwrap()));
+    let arrow = format("COPY (SELECT 1) TO STDOUT WITH (COMPRESSION lz4, FORMAT 'ARROW')");
+    assert_eq!(arrow, Some(ExportFormat::arrow(Some("lz4")).unwrap()));
+}
+
+#[test]
 fn columns_of_options() {
     let force = |sql: &str| match parse(sql).unwrap() {
         CopyCommand::In { options, .. } | CopyCommand::Out { options, .. } => {
@@ -73,7 +87,18 @@ fn what_cannot_be_is_refused() {
         ("COPY t FROM STDIN (colour 'red')", "42601"),
         ("COPY t FROM STDIN ()", "42601"),
         ("COPY t FROM STDIN (FORMAT)", "42601"),
-        ("COPY t TO STDOUT (FORMAT parquet)", "22023"),
+        ("COPY t FROM STDIN (FORMAT arrow)", "22023"),
+        ("COPY t TO STDOUT (FORMAT parquet, DELIMITER ',')", "42601"),
+        ("COPY t TO STDOUT (FORMAT arrow, NULL '')", "42601"),
+        ("COPY t TO STDOUT (FORMAT arrow, HEADER)", "0A000"),
+        ("COPY t TO STDOUT (FORMAT parquet, QUOTE '\"')", "0A000"),
+        ("COPY t TO STDOUT (FORMAT parquet, FORCE_QUOTE *)", "0A000"),
+        ("COPY t TO STDOUT (FORMAT parquet, COMPRESSION 'rar')", "22023"),
+        ("COPY t TO STDOUT (FORMAT arrow, COMPRESSION snappy)", "22023"),
+        ("COPY t TO STDOUT (FORMAT csv, COMPRESSION zstd)", "0A000"),
+        ("COPY t FROM STDIN (FORMAT parquet, COMPRESSION zstd)", "0A000"),
+        ("COPY t TO STDOUT (FORMAT parquet, TIER 'cold')", "0A000"),
+        ("COPY t TO STDOUT (CREATE)", "0A000"),
         ("COPY t FROM STDIN (FORMAT binary, DELIMITER ',')", "42601"),
         ("COPY t FROM STDIN (FORMAT binary, NULL '')", "42601"),
         ("COPY t FROM STDIN (FORMAT binary, HEADER)", "0A000"),

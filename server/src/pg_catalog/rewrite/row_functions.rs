@@ -1,0 +1,89 @@
+//! Functions that give rows.
+
+use super::Rewriter;
+use crate::pg_catalog::scan::Clause;
+
+impl Rewriter<'_> {
+    /// `SELECT generate_series(1, 3)`: rows, where DuckDB gives a list.
+    pub(super) fn series(&mut self, at: usize) {
+        let items = if self.is(at, "generate_series") {
+            "series_items"
+        } else if self.is(at, "generate_subscripts") {
+            "subscript_items"
+        } else {
+            return;
+        };
+        let scanned = self.tokens[at];
+        let within_unnest = at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, "unnest");
+        if scanned.clause == Clause::Select && self.symbol(at + 1, "(") && !within_unnest {
+            self.pieces[at] = items.to_owned();
+        }
+    }
+
+    /// `FROM string_to_array(a, ',') s`: a value as a table of one row and one column, both called `s`.
+    pub(super) fn value_as_table(&mut self, at: usize) {
+        let Some(close) = self.close(at) else { return };
+        let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
+        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
+        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
+        self.pieces[close].push(')');
+        if self.is_alias(alias) {
+            self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
+        }
+    }
+
+    /// `FROM unnest(a, b) AS t(x, y)`: arrays beside each other, which DuckDB puts into columns of a query.
+    pub(super) fn several_arrays(&mut self, at: usize) {
+        if !self.is(at, "unnest") || !self.symbol(at + 1, "(") || !self.stands_in_from(at) {
+            return;
+        }
+        let Some(close) = self.close(at) else { return };
+        let depth = self.tokens[at].depth + 1;
+        let mut in_square = 0_usize;
+        let mut commas = Vec::new();
+        for i in at + 2..close {
+            if self.symbol(i, "[") {
+                in_square += 1;
+            } else if self.symbol(i, "]") {
+                in_square = in_square.saturating_sub(1);
+            } else if self.symbol(i, ",") && self.tokens[i].depth == depth && in_square == 0 {
+                commas.push(i);
+            }
+        }
+        if commas.is_empty() {
+            return;
+        }
+        self.pieces[at] = "(SELECT unnest".to_owned();
+        for comma in commas {
+            self.pieces[comma] = "), unnest(".to_owned();
+        }
+        self.pieces[close] = "))".to_owned();
+    }
+
+    /// `SELECT unnest(a) AS x … GROUP BY x`: rows that are grouped by come from FROM, where DuckDB can group by them.
+    pub(super) fn grouped_rows(&mut self, at: usize) {
+        let splits = self.is(at, "regexp_split_to_table");
+        let scanned = self.tokens[at];
+        if !(splits || self.is(at, "unnest")) || !self.symbol(at + 1, "(") || scanned.clause != Clause::Select {
+            return;
+        }
+        let Some(close) = self.close(at) else { return };
+        let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
+        if !self.is_alias(alias) {
+            return;
+        }
+        let rest = (alias..self.tokens.len()).filter(|i| self.tokens[*i].depth == scanned.depth);
+        let rest: Vec<usize> = rest.take_while(|i| !self.symbol(*i, ")")).collect();
+        let Some(group) = rest.iter().copied().find(|i| self.is(*i, "GROUP")) else { return };
+        let from_end = rest.iter().copied().find(|i| self.is(*i, "WHERE")).map_or(group, |at| at.min(group));
+        if self.value(group + 2) != self.value(alias) || !rest.iter().any(|i| self.is(*i, "FROM")) {
+            return;
+        }
+        let arguments = self.pieces[at + 2..close].join(" ");
+        let arguments = if splits { format!("regexp_split_to_array({arguments})") } else { arguments };
+        let name = self.pieces[alias].clone();
+        let plain = name.trim_matches('"').to_owned();
+        self.replace(at, close, &name);
+        self.pieces[from_end - 1].push_str(&format!(", unnest({arguments}) AS \"rows of {plain}\"({name})"));
+    }
+}

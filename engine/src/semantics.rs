@@ -14,6 +14,7 @@
 //! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
 //! - [`quotients`], [`computed_numbers`]: what clients are told of the digits of decimals.
 //! - [`zeros`]: -0 and 0 are one number.
+//! - [`in_lists`]: lists hold constants only.
 //! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
 //! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out. [`columns_first`]: which side of an
 //!   equality stands for both. [`day_ranges`]: filters by the day of a time.
@@ -30,6 +31,7 @@ pub(crate) mod exact_sum;
 pub(crate) mod extremes;
 pub(crate) mod frames;
 pub(crate) mod guards;
+pub(crate) mod in_lists;
 mod joined_texts;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;

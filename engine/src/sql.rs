@@ -3,6 +3,7 @@
 //! Reading order: [`statement`], `postgres_forms`, `output_names`, [`types`], [`options`], [`mod@create_table`],
 //! [`mod@alter_table`], [`from_schema`], [`show_create`].
 
+mod alias_columns;
 pub(crate) mod alter_sequence;
 pub mod alter_table;
 mod balanced;

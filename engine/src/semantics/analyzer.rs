@@ -17,7 +17,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
 use super::quotient_texts::QuotientTexts;
-use super::{aggregates, casts, checked_math, operators, untyped_texts, zeros};
+use super::{aggregates, casts, checked_math, in_lists, operators, untyped_texts, zeros};
 use crate::functions::{decimals_beside_doubles, told_apart};
 
 /// DataFusion's analyzer rules between ours.
@@ -165,7 +165,11 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let expr = decimals_beside_doubles::rewrite_one(expr, |part| type_of(part, schema))?.data;
     match expr {
         Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
-        Expr::Between(_) | Expr::InList(_) => zeros::compared(expr, schema),
+        Expr::InList(list) => in_lists::constants_apart(list, |part| match part {
+            Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
+            other => zeros::compared(other, schema),
+        }),
+        Expr::Between(_) => zeros::compared(expr, schema),
         Expr::Negative(inner) => operators::negative(*inner, schema),
         // DataFusion says of these that they are never NULL, and then that they may be.
         Expr::IsUnknown(inner) => Ok(Expr::IsNull(inner)),

@@ -56,6 +56,7 @@ fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         (true, false) => range(&left, op, &right, schema),
         (false, true) => op.swap().and_then(|op| range(&right, op, &left, schema)),
         (true, true) => None,
+        (false, false) if is_comparison(op) && (holds_day(&left, schema) || holds_day(&right, schema)) => None,
         (false, false) => return Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
     };
     if let Some(range) = range {
@@ -80,6 +81,16 @@ fn is_day(expr: &Expr, schema: &DFSchema) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+/// True for what is computed from such a day: a day beside a time is cast to a time again.
+fn holds_day(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.exists(|part| Ok(is_day(part, schema))).unwrap_or(false)
 }
 
 /// The times of which the day compares so with a constant. `None` where it is none, or its days are beyond all times.

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
+use super::alias_columns;
 use super::ident::normalise;
 use super::statement::parse_expression;
 use super::using_columns::{Names, name_of};
@@ -51,6 +52,9 @@ impl VisitorMut for Queries {
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+        if let TableFactor::Derived { subquery, alias: Some(alias), .. } = table {
+            alias_columns::settle(subquery, alias);
+        }
         match refuse_table(table) {
             Some(what) => ControlFlow::Break(unsupported(what)),
             None => ControlFlow::Continue(()),
@@ -72,6 +76,8 @@ fn rewrite_query(query: &mut Query) -> Result<()> {
                 name_columns(&mut cte.query.body, &names);
             }
         }
+    } else if let Some(with) = &mut query.with {
+        with.cte_tables.iter_mut().for_each(|cte| alias_columns::settle(&mut cte.query, &mut cte.alias));
     }
     for_each_select(&mut query.body, &mut |select| {
         refuse_clauses(select)?;

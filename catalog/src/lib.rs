@@ -11,14 +11,15 @@
 //! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], `table`, [`declared`] (what columns were
 //! declared as), [`partition`], [`roles`] (who may do
 //! what), [`change`], [`job`] (which load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
-//! [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by), [`postgres_address`] (URLs of PostgreSQL
-//! servers, for the catalog and for warm), [`quoting`] (names and texts in SQL).
+//! [`hypertable`] (what tables of TimescaleDB say), [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by),
+//! [`postgres_address`] (URLs of PostgreSQL servers, for the catalog and for warm), [`quoting`] (names and texts in SQL).
 
 pub mod change;
 pub mod declared;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod hypertable;
 pub mod iceberg_pointers;
 pub mod job;
 pub mod keys;

@@ -40,10 +40,11 @@
 //!
 //! `examples/embedded.rs` is a longer program.
 //!
-//! The modules are wings, each using those before it only: `error`, `durable_file`, `values` (texts of values),
-//! `supervisor` (who owns what runs), `sql` (text to statements and definitions), `config`, `functions`, `semantics` (PostgreSQL's
-//! numbers), `constraints` (rows are
-//! checked), `load` (files to rows), `export` (rows to files), `nodes` (several processes), `state` (the engine and its commits), `roles` (who
+//! What knows nothing of storage is a crate of its own, `zxq-language` in `language/`: texts of values, statements, functions and
+//! PostgreSQL's numbers. [`sql`] and [`functions`] are its modules.
+//!
+//! The modules here are wings, each using those before it only: `error`, `durable_file`, `supervisor` (who owns what runs),
+//! `config`, `constraints` (rows are checked), `load` (files to rows), `export` (rows to files), `nodes` (several processes), `state` (the engine and its commits), `roles` (who
 //! may do what), `jobs` and `write` (rows in), `scan`, `optimizer` and `context` (rows out), `moves` (rows change tier), `system_views`, `session` (statements) and
 //! `open` (a directory becomes an engine).
 //!
@@ -57,7 +58,6 @@ mod context;
 mod durable_file;
 pub mod error;
 mod export;
-pub mod functions;
 mod jobs;
 pub mod load;
 mod moves;
@@ -66,14 +66,13 @@ mod open;
 mod optimizer;
 pub mod roles;
 mod scan;
-mod semantics;
 mod session;
-pub mod sql;
 mod state;
 mod supervisor;
 mod system_views;
-mod values;
 mod write;
+
+use zxq_language::{semantics, values};
 
 pub use config::clock::{Clock, SystemClock};
 pub use config::{
@@ -81,29 +80,30 @@ pub use config::{
 };
 pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
-pub use error::{BadRow, EngineError, ErrorKind, Place, Result, Subject};
+pub use error::{BadRow, EngineError, ErrorKind, LanguageError, Place, Result, Subject};
 pub use export::{ExportFormat, rows_in_parquet};
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};
 pub use scan::session_options::ZxqOptions;
 pub use scan::tier_scan_exec::{ScanReport, TierScanExec};
 pub use scan::tiered_table::TieredTable;
-pub use semantics::quotients::{QUOTIENT_DIGITS, QuotientDigits, QuotientKind};
 pub use session::{EngineSession, FileBytes, MOST_PARAMETERS, Origin, Outcome, Prepared};
-pub use sql::cold_format::ColdFormat;
-pub use sql::{Statement, StatementKind};
 pub use state::engine::Engine;
 pub use state::lock;
 pub use state::statement_queue::QueuedStatements;
 pub use supervisor::{JobHandle, Probe, RunningJob, Verdict};
-pub use values::civil::civil;
-pub use values::counted::counted;
-pub use values::value_texts;
-pub use values::zone::Zone;
 pub use write::bulk_load::{LoadReport, LoadRequest};
 pub use write::ingest::IngestReport;
 pub use zxq_catalog as catalog;
 pub use zxq_catalog::{PostgresCatalogOptions, Tier};
+pub use zxq_language::semantics::quotients::{QUOTIENT_DIGITS, QuotientDigits, QuotientKind};
+pub use zxq_language::sql::cold_format::ColdFormat;
+pub use zxq_language::sql::{Statement, StatementKind};
+pub use zxq_language::values::civil::civil;
+pub use zxq_language::values::counted::counted;
+pub use zxq_language::values::value_texts;
+pub use zxq_language::values::zone::Zone;
+pub use zxq_language::{functions, sql};
 pub use zxq_providers::database::postgres::{PoolOptions, PostgresOptions};
 pub use zxq_providers::guard::is_decoding;
 pub use zxq_providers::lake::iceberg::{RestAuth, RestOptions};

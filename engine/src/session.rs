@@ -199,7 +199,7 @@ impl EngineSession {
     /// # Errors
     /// [`crate::error::ErrorKind::Syntax`] with line and column.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
-        crate::sql::parse(sql)
+        Ok(crate::sql::parse(sql)?)
     }
 
     /// As [`EngineSession::parse`]; a long text is read on the threads of statements.
@@ -211,7 +211,7 @@ impl EngineSession {
             return self.parse(sql);
         }
         let sql = sql.to_owned();
-        threads::run(self.threads(false), async move { crate::sql::parse(&sql) }).await
+        threads::run(self.threads(false), async move { Ok(crate::sql::parse(&sql)?) }).await
     }
 
     /// Plans a statement that may have parameters `$1 …`, to be executed any number of times. `hints` are the types a

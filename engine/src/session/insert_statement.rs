@@ -257,7 +257,7 @@ fn local_moment(constant: &ScalarValue, column: &DataType, zone: Zone) -> Option
         return None;
     }
     if let Some(Some(text)) = constant.try_as_str() {
-        return Some(value_in(text, column, zone));
+        return Some(value_in(text, column, zone).map_err(EngineError::from));
     }
     let local = match constant {
         ScalarValue::TimestampMicrosecond(Some(local), None) => *local,

@@ -113,6 +113,6 @@ fn share_a_name(error: &DataFusionError) -> bool {
 /// `PREPARE p (types) AS statement`, where it is one that can be prepared so.
 fn as_prepare(parsed: DfStatement, declared: &[DataType]) -> Result<DfStatement> {
     let DfStatement::Statement(statement) = parsed else { return Ok(parsed) };
-    let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>>>()?;
+    let data_types = declared.iter().map(sql::type_in_sql).collect::<Result<Vec<_>, _>>()?;
     Ok(DfStatement::Statement(Box::new(Ast::Prepare { name: Ident::new("p"), data_types, statement })))
 }

@@ -274,7 +274,7 @@ fn check_clauses(create: &CreateView) -> Result<()> {
 fn qualify(session: &EngineSession, query: &mut Query) -> Result<bool> {
     let mut temporary = false;
     let mut ast = Ast::Query(Box::new(query.clone()));
-    let mut meaning = |name: &[String]| {
+    let mut meaning = |name: &[String]| -> Result<Meaning> {
         let full = session.full_name(name)?;
         temporary |= full.first().is_some_and(|schema| schema == crate::session::temporary::TEMPORARY);
         Ok(Meaning::Relation(full))

@@ -41,7 +41,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
 pub use options::{PoolOptions, PostgresOptions};
 
 use pool::Pool;

@@ -12,11 +12,10 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableConfig};
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
+use zxq_catalog::hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
 use zxq_catalog::{JobId, MetadataPointers, PartitionKey, Segment, SqliteStore, TableDef};
 use zxq_providers::database::duckdb::{DuckDbOptions, DuckDbStore};
-use zxq_providers::database::postgres::{
-    CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresOptions, PostgresStore, hypertable_column,
-};
+use zxq_providers::database::postgres::{PostgresOptions, PostgresStore};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};

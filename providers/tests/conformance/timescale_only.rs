@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
+use zxq_catalog::hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE};
 use zxq_catalog::{JobId, TableDef};
-use zxq_providers::database::postgres::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, PostgresStore};
+use zxq_providers::database::postgres::PostgresStore;
 
 use crate::data::{NEW_YEAR_2024, Rows, all_types, column, day, plain};
 use crate::harness::{Harness, StoreKind};

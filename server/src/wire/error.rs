@@ -2,7 +2,7 @@
 
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::PgWireBackendMessage;
-use zxq_engine::{EngineError, ErrorKind};
+use zxq_engine::{EngineError, ErrorKind, LanguageError};
 
 use crate::sqlstate::{self, SqlState};
 
@@ -176,6 +176,12 @@ impl From<EngineError> for WireError {
         }
         let hint = error.hint().map(str::to_owned);
         WireError { hint, ..WireError::new(sqlstate::of(error.kind()), error.to_string()) }
+    }
+}
+
+impl From<LanguageError> for WireError {
+    fn from(error: LanguageError) -> Self {
+        EngineError::from(error).into()
     }
 }
 

@@ -70,7 +70,9 @@ fn names(text: &str, krate: &str) -> bool {
     text.match_indices(krate).any(|(at, _)| {
         let before = text[..at].chars().next_back().unwrap_or(' ');
         let after = text[at + krate.len()..].chars().next().unwrap_or(' ');
-        let whole = !(before.is_alphanumeric() || before == '_' || after.is_alphanumeric() || after == '_');
+        // `rows.name;` is a field.
+        let whole =
+            !(before.is_alphanumeric() || matches!(before, '_' | '.') || after.is_alphanumeric() || after == '_');
         whole && (before == '[' || matches!(after, ':' | ';' | '!'))
     })
 }

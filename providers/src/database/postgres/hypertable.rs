@@ -13,19 +13,13 @@ use arrow::compute::max;
 use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use tokio_postgres::{GenericClient, Transaction};
-use zxq_catalog::{ColumnDef, Segment, TableDef};
+use zxq_catalog::hypertable::{CHUNK_TIME_INTERVAL, COMPRESS_AFTER, HYPERTABLE, hypertable_column};
+use zxq_catalog::{Segment, TableDef};
 
 use super::errors::Context;
 use crate::database::sql::dialect::text_literal;
 use crate::database::sql::quote;
 use crate::error::{ProviderError, Result};
-
-/// Table option: `true` asks for hypertables.
-pub const HYPERTABLE: &str = "hypertable";
-/// Table option: seconds that a chunk spans.
-pub const CHUNK_TIME_INTERVAL: &str = "chunk_time_interval";
-/// Table option: age in seconds at which chunks are compressed, or `never`.
-pub const COMPRESS_AFTER: &str = "compress_after";
 
 /// What a chunk spans where the table does not say: TimescaleDB's own default.
 const USUAL_CHUNK_SECONDS: u64 = 7 * 86_400;
@@ -53,11 +47,6 @@ impl SegmentForm {
             SegmentForm::Compressed => "_c",
         }
     }
-}
-
-/// The column that chunks are made by: the time column, else the date that partitions the table.
-pub fn hypertable_column(table: &TableDef) -> Option<&ColumnDef> {
-    table.column(table.time_column.as_deref().or(table.partitioning.date_column.as_deref())?)
 }
 
 /// True where the table asks for hypertables.

@@ -53,6 +53,15 @@ pub enum Change {
     },
 }
 
+/// What changes make of a snapshot.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The next snapshot.
+    pub snapshot: Snapshot,
+    /// Segments that were visible before, or for a moment between two of the changes, and are not any more.
+    pub gone: Vec<Arc<Segment>>,
+}
+
 impl Snapshot {
     /// The snapshot of epoch `self.epoch + 1`: this one with all `changes` applied in order.
     ///
@@ -62,15 +71,26 @@ impl Snapshot {
     /// [`CatalogError::Conflict`] when a change does not fit (unknown table, segment id in use, segment not there),
     /// [`CatalogError::TableExists`] for a taken name.
     pub fn apply(&self, changes: &[Change]) -> Result<Snapshot> {
-        let mut next = self.clone();
-        next.epoch = self.epoch + 1;
-        for change in changes {
-            next.apply_one(change)?;
-        }
-        Ok(next)
+        self.apply_all(changes).map(|applied| applied.snapshot)
     }
 
-    fn apply_one(&mut self, change: &Change) -> Result<()> {
+    /// As [`Snapshot::apply`], and which segments went.
+    ///
+    /// # Errors
+    /// As [`Snapshot::apply`].
+    pub fn apply_all(&self, changes: &[Change]) -> Result<Applied> {
+        let mut next = self.clone();
+        next.epoch = self.epoch + 1;
+        let mut gone = Vec::new();
+        for change in changes {
+            next.apply_one(change, &mut gone)?;
+        }
+        // One that came back is not gone.
+        gone.retain(|segment| next.table_by_id(segment.table).is_none_or(|table| table.segment(segment.id).is_none()));
+        Ok(Applied { snapshot: next, gone })
+    }
+
+    fn apply_one(&mut self, change: &Change, gone: &mut Vec<Arc<Segment>>) -> Result<()> {
         match change {
             Change::CreateTable(def) => {
                 if self.table(&def.name).is_some() {
@@ -83,8 +103,9 @@ impl Snapshot {
                 self.tables.insert(def.id, Arc::new(TableState::new(def.as_ref().clone())));
             }
             Change::DropTable(id) => {
-                if self.tables.remove(id).is_none() {
-                    return Err(CatalogError::Conflict(format!("no table with id {id} to drop")));
+                match self.tables.remove(id) {
+                    Some(state) => gone.extend(state.all().map(Arc::clone)),
+                    None => return Err(CatalogError::Conflict(format!("no table with id {id} to drop"))),
                 }
                 if !self.roles.grants(*id).is_empty() {
                     Arc::make_mut(&mut self.roles).forget(*id);
@@ -113,18 +134,19 @@ impl Snapshot {
                         segment.id
                     )));
                 }
-                Arc::make_mut(&mut state.segments[segment.tier.index()]).push(Arc::new(segment));
+                state.insert_segment(Arc::new(segment));
             }
             Change::RetireSegment { table, segment } => {
                 let state = self.state_mut(*table)?;
-                if !state.remove_segment(*segment) {
+                if !state.remove_segment(*segment, gone) {
                     return Err(CatalogError::Conflict(format!("segment {segment} is not there to retire")));
                 }
             }
             Change::CoverWal { table, partition, lsn } => {
                 let state = self.state_mut(*table)?;
-                let covered = Arc::make_mut(&mut state.wal_covered).entry(partition.clone()).or_insert(0);
-                *covered = (*covered).max(*lsn);
+                if state.wal_covered.get(partition).is_none_or(|covered| covered < lsn) {
+                    state.wal_covered.insert(partition.clone(), *lsn);
+                }
             }
             Change::PutRole(role) => Arc::make_mut(&mut self.roles).put(role)?,
             Change::DropRole(id) => {

@@ -8,7 +8,7 @@
 //! PostgreSQL ([`PostgresCatalog`], for several processes). Segments of hot are never stored: the write-ahead log is their
 //! record.
 //!
-//! Read first: [`segment`] and [`snapshot`]. Then, in order: [`tier`], `table`, [`declared`] (what columns were
+//! Read first: [`segment`] and [`snapshot`] (made of [`shared_map`]s). Then, in order: [`tier`], `table`, [`declared`] (what columns were
 //! declared as), [`partition`], [`roles`] (who may do
 //! what), [`change`], [`job`] (which load or move made what), [`store`] (the trait; its statements are the same for both databases, in `store/sql`),
 //! [`hypertable`] (what tables of TimescaleDB say), [`iceberg_pointers`] (the catalog that other programs open Iceberg tables by),
@@ -29,20 +29,22 @@ pub mod postgres_address;
 pub mod quoting;
 pub mod roles;
 pub mod segment;
+pub mod shared_map;
 pub mod snapshot;
 pub mod store;
 mod table;
 pub mod tier;
 pub mod value;
 
-pub use change::Change;
+pub use change::{Applied, Change};
 pub use error::{CatalogError, Result};
 pub use iceberg_pointers::MetadataPointers;
 pub use job::{Job, JobId, JobKind, JobPhase, LineageEntry};
 pub use keys::{KeyDef, KeyKind, is_inner_option};
 pub use partition::{Granularity, PartitionKey, Partitioning};
 pub use segment::{ColumnStats, Role, RowHash, Segment, SegmentId};
-pub use snapshot::{Snapshot, TableState};
+pub use shared_map::SharedMap;
+pub use snapshot::{PartitionState, Segments, Snapshot, TableState, Totals};
 pub use store::{CatalogStore, PostgresCatalog, PostgresCatalogOptions, SqliteStore};
 pub use table::{
     COMMENT, CheckDef, ColumnDef, EXTERNAL_FOLDER, EXTERNAL_FORMAT, EXTERNAL_LOCATION, SCHEMA_OF_ITS_OWN, SEQUENCE,

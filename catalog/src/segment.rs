@@ -1,7 +1,9 @@
 //! Segments: immutable, sorted sets of rows of one partition in one tier.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,45 @@ pub struct ColumnStats {
     pub null_count: u64,
     /// True when `min` and `max` are exact: the true extremes, or both `None` because every value is NULL.
     pub has_bounds: bool,
+}
+
+impl ColumnStats {
+    /// Statistics of a column over all rows of some segments; `None` where one of them does not know the column.
+    pub fn over<'a>(name: &str, segments: impl IntoIterator<Item = &'a Arc<Segment>>) -> Option<ColumnStats> {
+        let mut total = ColumnStats { has_bounds: true, ..ColumnStats::default() };
+        for segment in segments {
+            total.widen(segment.stats.get(name)?);
+        }
+        Some(total)
+    }
+
+    /// Widens these statistics by those of further, disjoint rows of the same column.
+    pub fn widen(&mut self, next: &ColumnStats) {
+        self.null_count += next.null_count;
+        self.has_bounds = self.has_bounds
+            && next.has_bounds
+            && widen(&mut self.min, next.min.as_ref(), Ordering::Less)
+            && widen(&mut self.max, next.max.as_ref(), Ordering::Greater);
+        if !self.has_bounds {
+            (self.min, self.max) = (None, None);
+        }
+    }
+}
+
+/// Takes the other value over where it is `wanted` beside the known one. False where they cannot be compared.
+fn widen(known: &mut Option<Value>, next: Option<&Value>, wanted: Ordering) -> bool {
+    let Some(next) = next else { return true };
+    let is_better = match known {
+        Some(known) => match next.compare(known) {
+            Some(order) => order == wanted,
+            None => return false,
+        },
+        None => true,
+    };
+    if is_better {
+        *known = Some(next.clone());
+    }
+    true
 }
 
 /// One immutable segment.

@@ -224,8 +224,6 @@ impl Node {
 
 /// Rows whose home is hot, by table.
 pub(crate) fn hot_rows(snapshot: &Snapshot) -> BTreeMap<TableId, u64> {
-    let rows = |state: &zxq_catalog::TableState| {
-        state.tier(Tier::Hot).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>()
-    };
+    let rows = |state: &zxq_catalog::TableState| state.tier(Tier::Hot).totals().owned_rows;
     snapshot.tables.iter().map(|(id, state)| (*id, rows(state))).filter(|(_, rows)| *rows > 0).collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use zxq_catalog::store::DroppedTable;
-use zxq_catalog::{Segment, SegmentId, Tier};
+use zxq_catalog::{Segment, Tier};
 
 use crate::error::Result;
 use crate::state::commit::is_covered;
@@ -15,19 +15,14 @@ use crate::state::engine::Engine;
 impl Engine {
     /// Frees hot memory that no reader can see any more. Cheap; called after every ingest.
     pub(crate) async fn collect_hot(&self) {
-        let freed: Vec<SegmentId> = {
+        let freed = {
             let mut state = self.commits.lock().await;
-            if state.retired_hot.is_empty() {
-                return;
-            }
             // All that is retired is so at the current epoch: who reads from now on sees none of it.
-            let held = self.pins.held();
-            let (keep, free): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut state.retired_hot).into_iter().partition(|retired| retired.is_shown_in(&held));
-            state.retired_hot = keep;
-            free.into_iter().map(|retired| retired.segment).collect()
+            if state.has_retired_hot() { state.take_retired_hot(&self.pins.held()) } else { Vec::new() }
         };
-        self.hot.forget(&freed);
+        if !freed.is_empty() {
+            self.hot.forget(&freed);
+        }
     }
 
     /// Drops everything that is retired and that no reader can see any more, in all tiers; then cuts the write-ahead

@@ -2,11 +2,10 @@
 //! real run carries it out.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zxq_catalog::{PartitionKey, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier};
+use zxq_catalog::{PartitionKey, PartitionState, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier};
 
 use crate::config::EngineConfig;
 use crate::config::ages::{Ages, age, newest_us};
@@ -121,16 +120,16 @@ fn wishes(
                 let age_text = age.map_or_else(|| "without age".to_owned(), age_text);
                 if ages.is_expired(age) {
                     let reason = format!("{age_text} old, beyond its retention");
-                    let delete = planned(state, &partition, &segments, tier, tier, reason);
+                    let delete = planned(state, partition, &segments, tier, tier, reason);
                     due.push(Wish { age, planned: PlannedMove { action: Action::Delete, ..delete } });
                 } else if target > tier {
                     let reason = format!("{age_text} old");
-                    due.push(Wish { age, planned: planned(state, &partition, &segments, tier, target, reason) });
+                    due.push(Wish { age, planned: planned(state, partition, &segments, tier, target, reason) });
                 } else if tier == Tier::Hot {
                     let reason = format!("hot is over its usage threshold; {age_text} old");
-                    others.push(Wish { age, planned: planned(state, &partition, &segments, tier, Tier::Warm, reason) });
+                    others.push(Wish { age, planned: planned(state, partition, &segments, tier, Tier::Warm, reason) });
                 } else if age.is_some_and(|age| segments.iter().any(|segment| is_due(&state.def, segment, age))) {
-                    let rewrite = planned(state, &partition, &segments, tier, tier, format!("{age_text} old"));
+                    let rewrite = planned(state, partition, &segments, tier, tier, format!("{age_text} old"));
                     due.push(Wish { age, planned: PlannedMove { action: Action::Rewrite, ..rewrite } });
                 }
             }
@@ -143,7 +142,7 @@ fn wishes(
             });
             let Some(to) = owners.map(|owner| owner.tier).max() else { continue };
             let reason = "hot is over its usage threshold; its owner stays".to_owned();
-            let gone = planned(state, &partition, &copies, Tier::Hot, to, reason);
+            let gone = planned(state, partition, &copies, Tier::Hot, to, reason);
             others.push(Wish { age, planned: PlannedMove { action: Action::DropReplica, ..gone } });
         }
     }
@@ -170,7 +169,7 @@ pub(crate) fn by_hand(
     partition: Option<&str>,
 ) -> Result<Vec<PlannedMove>> {
     if let Some(wanted) = partition {
-        let mut known: Vec<String> = state.owners().map(|s| s.partition.text(&state.def.partitioning)).collect();
+        let mut known: Vec<String> = state.partitions().map(|(key, _)| key.text(&state.def.partitioning)).collect();
         known.sort();
         known.dedup();
         if !known.iter().any(|k| k == wanted) {
@@ -202,7 +201,7 @@ pub(crate) fn by_hand(
             if to == Tier::Hot && is_replicated(state, &segments) {
                 continue;
             }
-            moves.push(planned(state, &key, &segments, tier, to, "asked for".to_owned()));
+            moves.push(planned(state, key, &segments, tier, to, "asked for".to_owned()));
         }
         if tier == Tier::Hot && from == Some(Tier::Hot) {
             moves.extend(replica_drops(state, to, partition));
@@ -212,45 +211,31 @@ pub(crate) fn by_hand(
 }
 
 fn is_replicated(state: &TableState, owners: &[Arc<Segment>]) -> bool {
-    let replicated: Vec<SegmentId> = state
-        .tier(Tier::Hot)
-        .iter()
-        .filter_map(|s| match &s.role {
-            Role::ReplicaOf(owners) => Some(owners.clone()),
-            Role::Owner => None,
-        })
-        .flatten()
-        .collect();
-    owners.iter().all(|o| replicated.contains(&o.id))
+    let is_hot = |replica: SegmentId| state.tier(Tier::Hot).get(replica).is_some();
+    owners.iter().all(|owner| state.replicas_of(owner.id).any(is_hot))
 }
 
 /// Copies in hot of rows that lie elsewhere, by partition.
-fn replicas(state: &TableState) -> BTreeMap<PartitionKey, Vec<Arc<Segment>>> {
-    let mut by_partition: BTreeMap<PartitionKey, Vec<Arc<Segment>>> = BTreeMap::new();
-    for segment in state.tier(Tier::Hot).iter().filter(|s| !s.is_owner()) {
-        by_partition.entry(segment.partition.clone()).or_default().push(Arc::clone(segment));
-    }
-    by_partition
+fn replicas(state: &TableState) -> impl Iterator<Item = (&PartitionKey, Vec<Arc<Segment>>)> {
+    let copies = |of: &Arc<PartitionState>| of.tier(Tier::Hot).iter().filter(|s| !s.is_owner()).cloned().collect::<Vec<_>>();
+    let partitions = state.has_replicas().then(|| state.partitions());
+    partitions.into_iter().flatten().map(move |(key, of)| (key, copies(of))).filter(|(_, copies)| !copies.is_empty())
 }
 
 fn replica_drops(state: &TableState, to: Tier, partition: Option<&str>) -> Vec<PlannedMove> {
     replicas(state)
-        .into_iter()
         .filter(|(key, _)| partition.is_none_or(|wanted| wanted == key.text(&state.def.partitioning)))
         .map(|(key, segments)| PlannedMove {
             action: Action::DropReplica,
-            ..planned(state, &key, &segments, Tier::Hot, to, "asked for; its owner is there".to_owned())
+            ..planned(state, key, &segments, Tier::Hot, to, "asked for; its owner is there".to_owned())
         })
         .collect()
 }
 
-/// Owner segments of one tier by partition.
-pub(crate) fn partitions(state: &TableState, tier: Tier) -> BTreeMap<PartitionKey, Vec<Arc<Segment>>> {
-    let mut by_partition: BTreeMap<PartitionKey, Vec<Arc<Segment>>> = BTreeMap::new();
-    for segment in state.tier(tier).iter().filter(|s| s.is_owner()) {
-        by_partition.entry(segment.partition.clone()).or_default().push(Arc::clone(segment));
-    }
-    by_partition
+/// Owner segments of one tier by partition, in the order of the partitions.
+pub(crate) fn partitions(state: &TableState, tier: Tier) -> impl Iterator<Item = (&PartitionKey, Vec<Arc<Segment>>)> {
+    let owners = move |of: &Arc<PartitionState>| of.tier(tier).owners().cloned().collect::<Vec<_>>();
+    state.partitions().map(move |(key, of)| (key, owners(of))).filter(|(_, owners)| !owners.is_empty())
 }
 
 fn planned(

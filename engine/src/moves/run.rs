@@ -1,5 +1,6 @@
 //! Carrying out one move: lease, seal, copy, durable, flip. Collecting comes later.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::OwnedRwLockReadGuard;
@@ -152,15 +153,9 @@ impl Engine {
         let table = &state.def;
         let copied = self.copy_segments(table, &sources, &planned.partition, Tier::Hot, &job.id, control).await?;
         let owners: Vec<u64> = sources.iter().map(|s| s.id).collect();
-        let replaced: Vec<Arc<Segment>> = state
-            .tier(Tier::Hot)
-            .iter()
-            .filter(|s| match &s.role {
-                Role::ReplicaOf(of) => of.iter().any(|owner| owners.contains(owner)),
-                Role::Owner => false,
-            })
-            .cloned()
-            .collect();
+        let replicas: BTreeSet<u64> = owners.iter().flat_map(|owner| state.replicas_of(*owner)).collect();
+        let replaced: Vec<Arc<Segment>> =
+            replicas.iter().filter_map(|id| state.tier(Tier::Hot).get(*id)).cloned().collect();
         let mut changes = retired(&replaced);
         changes.extend(
             copied
@@ -220,8 +215,8 @@ impl Engine {
 
 /// The owners that a planned move finds in its tier by now.
 pub(crate) fn owners(state: &TableState, planned: &PlannedMove) -> Vec<Arc<Segment>> {
-    let is_one = |s: &&Arc<Segment>| s.is_owner() && s.partition == planned.partition;
-    state.tier(planned.from).iter().filter(is_one).cloned().collect()
+    let partition = state.partition(&planned.partition);
+    partition.map(|partition| partition.tier(planned.from).owners().cloned().collect()).unwrap_or_default()
 }
 
 fn retired(segments: &[Arc<Segment>]) -> Vec<Change> {

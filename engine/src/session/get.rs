@@ -6,7 +6,7 @@ use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::{col, lit};
 use datafusion::scalar::ScalarValue;
-use zxq_catalog::{Role, Segment, SegmentId, Tier, Value};
+use zxq_catalog::{Segment, SegmentId, Tier, Value};
 use zxq_providers::scalar::from_scalar;
 
 use crate::context;
@@ -49,12 +49,13 @@ impl Engine {
             state.tier(Tier::Hot).iter().filter(|s| may_hold(s, lookup, time, &value, None)).collect();
         candidates.sort_by_key(|s| std::cmp::Reverse(newest_of(s, time)));
         let best = self.hot.last_row(def, candidates.iter().map(|s| s.id), lookup, &value)?;
-        let replicated = replicated(state.tier(Tier::Hot));
+        let is_replicated =
+            |owner: SegmentId| state.replicas_of(owner).any(|id| state.tier(Tier::Hot).get(id).is_some());
         let newest = best.as_ref().map(|(at, _)| *at);
         let elsewhere = [Tier::Warm, Tier::Cold]
             .into_iter()
             .flat_map(|tier| state.tier(tier))
-            .any(|segment| !replicated.contains(&segment.id) && may_hold(segment, lookup, time, &value, newest));
+            .any(|segment| may_hold(segment, lookup, time, &value, newest) && !is_replicated(segment.id));
         if !elsewhere {
             return Ok(best.map(|(_, row)| row));
         }
@@ -106,14 +107,4 @@ fn may_hold(segment: &Segment, lookup: &str, time: &str, key: &Value, after: Opt
 
 fn newest_of(segment: &Segment, time: &str) -> Option<i64> {
     segment.stats.get(time).and_then(|s| s.max.as_ref()).and_then(crate::config::ages::value_us)
-}
-
-fn replicated(hot: &[Arc<Segment>]) -> Vec<SegmentId> {
-    hot.iter()
-        .filter_map(|s| match &s.role {
-            Role::ReplicaOf(owners) => Some(owners.iter().copied()),
-            Role::Owner => None,
-        })
-        .flatten()
-        .collect()
 }

@@ -1,11 +1,11 @@
 //! Commits: the one way anything changes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zxq_catalog::store::Commit;
 use zxq_catalog::{
-    CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, SegmentId, Snapshot, TableId, TableState, Tier,
+    Applied, CatalogError, Change, Job, JobKind, LineageEntry, PartitionKey, Segment, SegmentId, Snapshot, TableId,
+    TableState, Tier,
 };
 
 use crate::error::{EngineError, Result};
@@ -18,13 +18,13 @@ pub(crate) struct CommitState {
     /// The durable catalog's epoch; the in-memory epoch runs ahead of it as hot rows arrive.
     durable_epoch: u64,
     /// Hot segments retired and not dropped yet, since readers may hold an epoch that shows them.
-    pub(crate) retired_hot: Vec<RetiredHot>,
+    retired_hot: Vec<RetiredHot>,
 }
 
 /// A hot segment that no snapshot to come shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetiredHot {
-    pub(crate) segment: SegmentId,
+struct RetiredHot {
+    segment: SegmentId,
     /// The first epoch that showed it.
     created: u64,
     /// The first epoch that did not.
@@ -32,8 +32,12 @@ pub(crate) struct RetiredHot {
 }
 
 impl RetiredHot {
+    fn at(retired: u64, segment: &Segment) -> Self {
+        RetiredHot { segment: segment.id, created: segment.created_epoch, retired }
+    }
+
     /// True where one of these epochs, ascending, shows it.
-    pub(crate) fn is_shown_in(&self, epochs: &[u64]) -> bool {
+    fn is_shown_in(&self, epochs: &[u64]) -> bool {
         let first = epochs.partition_point(|epoch| *epoch < self.created);
         epochs.get(first).is_some_and(|epoch| *epoch < self.retired)
     }
@@ -48,6 +52,19 @@ impl CommitState {
     /// The catalog's epoch.
     pub(crate) fn durable_epoch(&self) -> u64 {
         self.durable_epoch
+    }
+
+    /// True where hot segments wait for their last reader.
+    pub(crate) fn has_retired_hot(&self) -> bool {
+        !self.retired_hot.is_empty()
+    }
+
+    /// Takes out the retired hot segments that none of these epochs, ascending, shows.
+    pub(crate) fn take_retired_hot(&mut self, held: &[u64]) -> Vec<SegmentId> {
+        let (keep, free): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.retired_hot).into_iter().partition(|retired| retired.is_shown_in(held));
+        self.retired_hot = keep;
+        free.into_iter().map(|retired| retired.segment).collect()
     }
 }
 
@@ -79,18 +96,19 @@ impl Engine {
     async fn commit_and_swap(&self, changes: Vec<Change>, record: Record) -> Result<Arc<Snapshot>> {
         let mut state = self.commits.lock().await;
         let current = self.pins.current();
-        let next = current.apply(&changes)?;
+        let applied = current.apply_all(&changes)?;
+        let epoch = applied.snapshot.epoch;
         // What an older copy of the catalog would not know of, and nobody would miss. (Of moved rows, the log or the stores
         // tell; moves are many, too.)
         let is_noted = changes.iter().any(is_definition) || record.jobs.iter().any(|job| job.kind == JobKind::Load);
         let commit = Commit {
             base_epoch: state.durable_epoch.max(current.epoch),
-            epoch: next.epoch,
+            epoch,
             changes,
             jobs: record.jobs,
             fences: record.fences,
             lineage: record.lineage,
-            hot: self.node.as_ref().map(|_| hot_rows(&next)),
+            hot: self.node.as_ref().map(|_| hot_rows(&applied.snapshot)),
         };
         if let Err(error) = self.catalog.commit(&commit).await {
             if let (Some(node), CatalogError::NotWriter { .. }) = (&self.node, &error) {
@@ -98,54 +116,44 @@ impl Engine {
             }
             return Err(error.into());
         }
-        state.durable_epoch = next.epoch;
+        state.durable_epoch = epoch;
         if is_noted
             && let Some(owner) = &self.log_owner
-            && let Err(error) = owner.raise(next.epoch)
+            && let Err(error) = owner.raise(epoch)
         {
             // Only the guard against an older copy of the catalog is weaker for it.
             tracing::warn!(%error, "the log could not note how far the catalog has come");
         }
-        self.swap(&mut state, &current, next)
+        Ok(self.swap(&mut state, &current, applied))
     }
 
     fn publish(&self, state: &mut CommitState, changes: &[Change]) -> Result<Arc<Snapshot>> {
         let current = self.pins.current();
-        let next = current.apply(changes)?;
-        self.swap(state, &current, next)
+        let applied = current.apply_all(changes)?;
+        Ok(self.swap(state, &current, applied))
     }
 
     /// The flip: remembers what became invisible and makes the new snapshot the one that readers get.
-    fn swap(&self, state: &mut CommitState, current: &Snapshot, next: Snapshot) -> Result<Arc<Snapshot>> {
-        let next = Arc::new(next);
-        for (id, table) in &current.tables {
-            let after = next.tables.get(id);
-            if after.is_some_and(|after| Arc::ptr_eq(&after.segments[0], &table.segments[0])) {
-                continue;
-            }
-            let kept: BTreeSet<SegmentId> =
-                after.map(|t| t.tier(Tier::Hot).iter().map(|s| s.id).collect()).unwrap_or_default();
-            for segment in table.tier(Tier::Hot).iter().filter(|s| !kept.contains(&s.id)) {
-                let (segment, created) = (segment.id, segment.created_epoch);
-                state.retired_hot.push(RetiredHot { segment, created, retired: next.epoch });
-            }
-        }
+    fn swap(&self, state: &mut CommitState, current: &Snapshot, applied: Applied) -> Arc<Snapshot> {
+        let next = Arc::new(applied.snapshot);
+        let gone = applied.gone.iter().filter(|segment| segment.tier == Tier::Hot);
+        state.retired_hot.extend(gone.map(|segment| RetiredHot::at(next.epoch, segment)));
         self.pins.publish(Arc::clone(&next));
         if let Some(node) = &self.node
             && hot_came_or_went(current, &next)
         {
             node.hot_changed.notify_one();
         }
-        Ok(next)
+        next
     }
 }
 
 /// True where a table has rows in hot that had none, or the other way round: readers elsewhere must not wait for the next
 /// heartbeat to learn of it.
 fn hot_came_or_went(before: &Snapshot, after: &Snapshot) -> bool {
-    let has_rows = |table: &TableState| table.tier(Tier::Hot).iter().any(|segment| segment.is_owner());
+    let has_rows = |table: &TableState| table.tier(Tier::Hot).totals().owners > 0;
     after.tables.iter().any(|(id, table)| match before.tables.get(id) {
-        Some(earlier) if Arc::ptr_eq(&earlier.segments[0], &table.segments[0]) => false,
+        Some(earlier) if Arc::ptr_eq(earlier, table) => false,
         earlier => earlier.is_some_and(|earlier| has_rows(earlier)) != has_rows(table),
     })
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
-use zxq_catalog::{Segment, TableDef, Tier};
+use zxq_catalog::{Segments, TableDef, Tier};
 use zxq_providers::ScanRequest;
 
 use super::ColumnKind;
@@ -42,8 +42,8 @@ pub(super) async fn compression(engine: &Arc<Engine>, schema: SchemaRef) -> Resu
             if segments.is_empty() {
                 continue;
             }
-            let rows: u64 = segments.iter().map(|s| s.rows).sum();
-            let bytes: u64 = segments.iter().map(|s| s.bytes).sum();
+            let totals = segments.totals();
+            let (rows, bytes) = (totals.owned_rows + totals.replica_rows, totals.bytes);
             let csv = (csv_row_bytes(engine, &state.def, tier, segments).await? * rows as f64).round();
             lines.push((&state.def.name, tier, rows, bytes, csv));
         }
@@ -63,12 +63,7 @@ pub(super) async fn compression(engine: &Arc<Engine>, schema: SchemaRef) -> Resu
 }
 
 /// Bytes of one row as CSV, on average over the rows that are looked at.
-async fn csv_row_bytes(
-    engine: &Arc<Engine>,
-    table: &Arc<TableDef>,
-    tier: Tier,
-    segments: &[Arc<Segment>],
-) -> Result<f64> {
+async fn csv_row_bytes(engine: &Arc<Engine>, table: &Arc<TableDef>, tier: Tier, segments: &Segments) -> Result<f64> {
     let context = crate::context::internal(engine);
     let state = context.state();
     let step = segments.len().div_ceil(SAMPLED_SEGMENTS);

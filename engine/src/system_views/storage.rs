@@ -1,6 +1,5 @@
 //! `zxq.tables`, `zxq.partitions`, `zxq.segments`, `zxq.tiers`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -31,11 +30,8 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
     let snapshot = engine.snapshot();
     let mut states: Vec<&Arc<TableState>> = snapshot.tables.values().collect();
     states.sort_by(|a, b| a.def.name.cmp(&b.def.name));
-    let rows_in =
-        |state: &TableState, tier: Tier| state.tier(tier).iter().filter(|s| s.is_owner()).map(|s| s.rows).sum::<u64>();
-    let partitions = |state: &TableState| {
-        state.owners().map(|s| &s.partition).collect::<std::collections::BTreeSet<_>>().len() as u64
-    };
+    let rows_in = |state: &TableState, tier: Tier| state.tier(tier).totals().owned_rows;
+    let bytes = |state: &TableState| Tier::ALL.map(|tier| state.tier(tier).totals().bytes).iter().sum::<u64>();
     let definition = |state: &TableState| {
         let schema = snapshot.own_schema(&state.def.name).map(|(schema, _)| schema);
         crate::sql::show_create_table(&state.def, schema)
@@ -48,9 +44,9 @@ pub(super) fn tables(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> 
             number(states.iter().map(|s| Some(rows_in(s, Tier::Hot)))),
             number(states.iter().map(|s| Some(rows_in(s, Tier::Warm)))),
             number(states.iter().map(|s| Some(rows_in(s, Tier::Cold)))),
-            number(states.iter().map(|s| Some(partitions(s)))),
-            number(states.iter().map(|s| Some(s.all().count() as u64))),
-            number(states.iter().map(|s| Some(s.all().map(|segment| segment.bytes).sum()))),
+            number(states.iter().map(|s| Some(s.partition_count() as u64))),
+            number(states.iter().map(|s| Some(s.segment_count() as u64))),
+            number(states.iter().map(|s| Some(bytes(s)))),
             text(states.iter().map(|s| Some(s.def.storage_name()))),
             text(states.iter().map(|s| Some(ColdFormat::of(&s.def).name()))),
             text(states.iter().map(|s| Some(definition(s)))),
@@ -75,26 +71,23 @@ pub(super) const PARTITIONS: &[(&str, ColumnKind)] = &[
 pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
     struct Row<'a> {
         state: &'a TableState,
-        key: PartitionKey,
+        key: &'a PartitionKey,
         tier: Tier,
         owner: bool,
-        segments: Vec<Arc<Segment>>,
+        segments: Vec<&'a Arc<Segment>>,
     }
     let snapshot = engine.snapshot();
     let mut rows: Vec<Row<'_>> = Vec::new();
     for state in snapshot.tables.values() {
-        let mut grouped: BTreeMap<(PartitionKey, Tier, bool), Vec<Arc<Segment>>> = BTreeMap::new();
-        for segment in state.all() {
-            let key = (segment.partition.clone(), segment.tier, segment.is_owner());
-            grouped.entry(key).or_default().push(Arc::clone(segment));
+        for (key, partition) in state.partitions() {
+            for (tier, owner) in Tier::ALL.into_iter().flat_map(|tier| [(tier, false), (tier, true)]) {
+                let of_role = partition.tier(tier).iter().filter(|segment| segment.is_owner() == owner);
+                let segments: Vec<&Arc<Segment>> = of_role.collect();
+                if !segments.is_empty() {
+                    rows.push(Row { state, key, tier, owner, segments });
+                }
+            }
         }
-        rows.extend(grouped.into_iter().map(|((key, tier, owner), segments)| Row {
-            state,
-            key,
-            tier,
-            owner,
-            segments,
-        }));
     }
     let bound = |row: &Row<'_>, newest: bool| {
         let column = row.state.def.time_column.as_ref()?;
@@ -104,7 +97,7 @@ pub(super) fn partitions(engine: &Engine, schema: SchemaRef) -> Result<RecordBat
         });
         if newest { values.max() } else { values.min() }
     };
-    let accesses: Vec<_> = rows.iter().map(|r| engine.accesses.of(r.state.def.id, &r.key)).collect();
+    let accesses: Vec<_> = rows.iter().map(|r| engine.accesses.of(r.state.def.id, r.key)).collect();
     Ok(RecordBatch::try_new(
         schema,
         vec![
@@ -188,21 +181,22 @@ pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
     for tier in Tier::ALL {
         taken.push(engine.store(tier).bytes_used().await?);
     }
-    let of = |tier: Tier| snapshot.tables.values().flat_map(move |state| state.tier(tier).iter());
+    let of = |tier: Tier| snapshot.tables.values().map(move |state| state.tier(tier));
     let limit = |tier: Tier| (tier == Tier::Hot).then_some(engine.config.hot.memory_limit_bytes);
     let used = |tier: Tier| limit(tier).map(|limit| taken[tier.index()] as f64 / limit.max(1) as f64);
     let tables = |tier: Tier| snapshot.tables.values().filter(|t| !t.tier(tier).is_empty()).count() as u64;
-    let rows = |tier: Tier, owner: bool| of(tier).filter(|s| s.is_owner() == owner).map(|s| s.rows).sum::<u64>();
+    let segments = |tier: Tier| of(tier).map(|segments| segments.len() as u64).sum::<u64>();
+    let owned = |tier: Tier| of(tier).map(|segments| segments.totals().owned_rows).sum::<u64>();
+    let replicated = |tier: Tier| of(tier).map(|segments| segments.totals().replica_rows).sum::<u64>();
     Ok(RecordBatch::try_new(
         schema,
         vec![
             text(Tier::ALL.map(|t| Some(t.name()))),
             text(Tier::ALL.map(|t| Some(engine.store(t).name()))),
             number(Tier::ALL.map(|t| Some(tables(t)))),
-            number(Tier::ALL.map(|t| Some(of(t).count() as u64))),
-            number(Tier::ALL.map(|t| Some(rows(t, true)))),
-            number(Tier::ALL.map(|t| Some(rows(t, false)))),
-            number(Tier::ALL.map(|t| Some(of(t).map(|s| s.bytes).sum()))),
+            number(Tier::ALL.map(|t| Some(segments(t)))),
+            number(Tier::ALL.map(|t| Some(owned(t)))),
+            number(Tier::ALL.map(|t| Some(replicated(t)))),
             number(taken.iter().copied().map(Some)),
             number(Tier::ALL.map(limit)),
             share(Tier::ALL.map(used)),

@@ -301,8 +301,8 @@ impl Engine {
         if self.sealed.lock().contains(&(table, partition.clone())) {
             return Ok(false);
         }
-        let owned: Vec<&Arc<Segment>> =
-            state.tier(Tier::Hot).iter().filter(|s| s.is_owner() && &s.partition == partition).collect();
+        let Some(there) = state.partition(partition) else { return Ok(false) };
+        let owned: Vec<&Arc<Segment>> = there.tier(Tier::Hot).owners().collect();
         let Some(chosen) = similar_run(&owned) else { return Ok(false) };
         if !beyond_limit && !self.has_room_for_copies(&chosen) {
             return Ok(false);

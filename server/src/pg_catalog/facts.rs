@@ -191,8 +191,8 @@ fn insert_table(
         _ => ("", def.name.as_str()),
     };
     let schema = schemas.get(schema).copied().unwrap_or(PUBLIC_OID);
-    let row_count: u64 = table.all().filter(|s| s.is_owner()).map(|s| s.rows).sum();
-    let bytes: u64 = table.all().map(|s| s.bytes).sum();
+    let row_count = table.row_count();
+    let bytes: u64 = Tier::ALL.into_iter().map(|tier| table.tier(tier).totals().bytes).sum();
     let values = [
         oid.to_string(),
         schema.to_string(),

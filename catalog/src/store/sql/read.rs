@@ -54,7 +54,7 @@ async fn add_segments<D: SqlDatabase>(db: &mut D, snapshot: &mut Snapshot) -> Re
             )));
         }
         let state = state_mut(snapshot, table, || format!("segment {id}"))?;
-        Arc::make_mut(&mut state.segments[segment.tier.index()]).push(Arc::new(segment));
+        state.insert_segment(Arc::new(segment));
         Ok(())
     };
     let sql = "SELECT id, table_id, body FROM segments ORDER BY id";
@@ -68,7 +68,7 @@ async fn add_wal_covered<D: SqlDatabase>(db: &mut D, snapshot: &mut Snapshot) ->
         let partition: PartitionKey = decode(&row.text(1, &what())?, what)?;
         let lsn = from_db(row.int(2, &what())?, "a log position")?;
         let state = state_mut(snapshot, table, what)?;
-        Arc::make_mut(&mut state.wal_covered).insert(partition, lsn);
+        state.wal_covered.insert(partition, lsn);
         Ok(())
     };
     let sql = "SELECT table_id, partition, lsn FROM wal_covered";

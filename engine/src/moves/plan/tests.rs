@@ -1,4 +1,4 @@
-use zxq_catalog::{Change, ColumnStats, JobId, RowHash, Value};
+use zxq_catalog::{Change, ColumnStats, JobId, Role, RowHash, Value};
 
 use super::*;
 

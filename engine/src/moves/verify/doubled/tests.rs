@@ -12,7 +12,7 @@ fn table(segments: Vec<Segment>) -> TableState {
         ..TableDef::new(1, "t", Vec::new())
     });
     for segment in segments {
-        Arc::make_mut(&mut state.segments[segment.tier.index()]).push(Arc::new(segment));
+        state.insert_segment(Arc::new(segment));
     }
     state
 }
@@ -238,7 +238,7 @@ fn covered_rows_in_hot_are_found() {
     let empty = Segment { rows: 0, ..hot(6, 4) };
     let elsewhere = Segment { partition: other, ..hot(7, 4) };
     let mut state = table(vec![hot(2, 4), hot(3, 5), hot(4, 6), replica, empty, elsewhere, warm(1, "j")]);
-    state.wal_covered = Arc::new(BTreeMap::from([(PartitionKey::default(), 5)]));
+    state.wal_covered.insert(PartitionKey::default(), 5);
     let found = doubled(&state, &[], &HashMap::new());
     let ids: Vec<&str> = found.iter().filter_map(|doubled| doubled.problem.split(':').next()).collect();
     assert_eq!(ids, ["segment 2 (lsn", "segment 3 (lsn"]);

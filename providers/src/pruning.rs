@@ -63,17 +63,11 @@ impl SegmentStatistics<'_> {
     /// One bound per segment, NULL where it is unknown.
     fn bounds(&self, column: &Column, bound: impl Fn(&ColumnStats) -> Option<&Value>) -> Option<ArrayRef> {
         let data_type = self.schema.field_with_name(&column.name).ok()?.data_type();
-        let null = ScalarValue::try_new_null(data_type).ok()?;
-        let values = self.segments.iter().map(|segment| {
-            segment
-                .stats
-                .get(&column.name)
-                .filter(|stats| stats.has_bounds)
-                .and_then(&bound)
-                .and_then(|value| scalar::to_scalar(value, data_type))
-                .unwrap_or_else(|| null.clone())
-        });
-        ScalarValue::iter_to_array(values).ok()
+        let values = self
+            .segments
+            .iter()
+            .map(|segment| segment.stats.get(&column.name).filter(|stats| stats.has_bounds).and_then(&bound));
+        scalar::array_of(values, data_type)
     }
 }
 

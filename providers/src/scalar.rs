@@ -13,8 +13,11 @@ use zxq_catalog::{ColumnDef, Value};
 
 use crate::error::{ProviderError, Result};
 
+mod array;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use array::array_of;
 
 /// The scalar of exactly `data_type` with this value; `None` when the value does not fit the type.
 pub fn to_scalar(value: &Value, data_type: &DataType) -> Option<ScalarValue> {

@@ -1,6 +1,5 @@
 //! Exact column statistics of segments, and what DataFusion makes of them.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ pub fn column_stats(batches: &[RecordBatch]) -> Result<BTreeMap<String, ColumnSt
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let next = array_stats(column.as_ref())?;
             match all.get_mut(field.name()) {
-                Some(known) => merge(known, next),
+                Some(known) => known.widen(&next),
                 None => {
                     all.insert(field.name().clone(), next);
                 }
@@ -51,30 +50,6 @@ pub fn column_stats(batches: &[RecordBatch]) -> Result<BTreeMap<String, ColumnSt
         }
     }
     Ok(all)
-}
-
-/// Widens `known` by the statistics of further, disjoint rows of the same column.
-pub fn merge(known: &mut ColumnStats, next: ColumnStats) {
-    known.null_count += next.null_count;
-    known.has_bounds &= next.has_bounds;
-    known.min = extreme(known.min.take(), next.min, Ordering::Less, &mut known.has_bounds);
-    known.max = extreme(known.max.take(), next.max, Ordering::Greater, &mut known.has_bounds);
-    if !known.has_bounds {
-        (known.min, known.max) = (None, None);
-    }
-}
-
-fn extreme(a: Option<Value>, b: Option<Value>, wanted: Ordering, comparable: &mut bool) -> Option<Value> {
-    match (a, b) {
-        (Some(a), Some(b)) => match b.compare(&a) {
-            Some(order) => Some(if order == wanted { b } else { a }),
-            None => {
-                *comparable = false;
-                None
-            }
-        },
-        (a, b) => a.or(b),
-    }
 }
 
 fn array_stats(array: &dyn Array) -> Result<ColumnStats> {
@@ -184,21 +159,54 @@ where
 /// a plan that returns exactly these rows is described; otherwise everything is marked as an estimate. Columns that some
 /// segment knows nothing about stay absent.
 pub fn statistics(schema: &Schema, segments: &[Arc<Segment>], projection: &[usize], exact: bool) -> Statistics {
-    let rows: usize = segments.iter().map(|s| s.rows as usize).sum();
+    statistics_from(schema, Sums::of(segments), projection, exact, |name| ColumnStats::over(name, segments))
+}
+
+/// Rows and bytes of segments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Number of rows.
+    pub rows: u64,
+    /// What they take where they are stored.
+    pub bytes: u64,
+}
+
+impl Sums {
+    /// Those of these segments.
+    pub fn of(segments: &[Arc<Segment>]) -> Self {
+        let add = |sums: Sums, segment: &Arc<Segment>| Sums {
+            rows: sums.rows + segment.rows,
+            bytes: sums.bytes + segment.bytes,
+        };
+        segments.iter().fold(Sums::default(), add)
+    }
+}
+
+/// As [`statistics`], where sums and columns' statistics are known: `column` gives those of a column by its name, and `None` where
+/// they are not known or not needed.
+pub fn statistics_from(
+    schema: &Schema,
+    sums: Sums,
+    projection: &[usize],
+    exact: bool,
+    column: impl Fn(&str) -> Option<ColumnStats>,
+) -> Statistics {
+    let rows = usize::try_from(sums.rows).unwrap_or(usize::MAX);
     let columns: Vec<ColumnStatistics> = projection
         .iter()
-        .map(|index| match schema.fields().get(*index) {
-            Some(field) => column_statistics(field.name(), field.data_type(), segments, rows),
-            None => ColumnStatistics::new_unknown(),
+        .map(|index| {
+            let field = schema.fields().get(*index);
+            let known =
+                field.and_then(|field| Some(column_statistics(&column(field.name())?, field.data_type(), rows)));
+            known.unwrap_or_else(ColumnStatistics::new_unknown)
         })
         .collect();
-    let stored: usize = segments.iter().map(|s| s.bytes as usize).sum();
     let share = projection.len() as f64 / schema.fields().len().max(1) as f64;
     let fixed_width: Option<usize> = projection
         .iter()
         .map(|index| schema.fields().get(*index).and_then(|f| f.data_type().primitive_width()))
         .try_fold(0, |sum: usize, width| Some(sum + width?));
-    let bytes = fixed_width.map_or((stored as f64 * share) as usize, |width| width * rows);
+    let bytes = fixed_width.map_or((sums.bytes as f64 * share) as usize, |width| width * rows);
     let result = Statistics {
         num_rows: Precision::Exact(rows),
         total_byte_size: Precision::Inexact(bytes),
@@ -207,14 +215,7 @@ pub fn statistics(schema: &Schema, segments: &[Arc<Segment>], projection: &[usiz
     if exact { result } else { result.to_inexact() }
 }
 
-fn column_statistics(name: &str, data_type: &DataType, segments: &[Arc<Segment>], rows: usize) -> ColumnStatistics {
-    let mut total = ColumnStats { has_bounds: true, ..ColumnStats::default() };
-    for segment in segments {
-        match segment.stats.get(name) {
-            Some(stats) => merge(&mut total, stats.clone()),
-            None => return ColumnStatistics::new_unknown(),
-        }
-    }
+fn column_statistics(total: &ColumnStats, data_type: &DataType, rows: usize) -> ColumnStatistics {
     let bound = |value: &Option<Value>| -> Precision<ScalarValue> {
         if !total.has_bounds {
             return Precision::Absent;

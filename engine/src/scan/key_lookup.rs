@@ -22,6 +22,7 @@ use zxq_providers::scalar::from_scalar;
 use search::{Candidates, Search};
 
 use crate::error::Result;
+use crate::scan::day_range::DayRange;
 use crate::scan::tier_scan_exec::ScanReport;
 use crate::sql::cold_format::ColdFormat;
 use crate::state::engine::Engine;
@@ -153,16 +154,24 @@ impl KeyLookup {
         let (Some(conditions), Some((skip, most))) = (self.conditions(params), self.bounds(params)) else {
             return Ok(None);
         };
-        if Tier::ALL.iter().map(|tier| state.tier(*tier).len()).sum::<usize>() > effort.segments() {
+        let days = DayRange::of_conditions(&self.table, &conditions);
+        let by_partition = days.is_bounded() && !state.has_replicas();
+        let too_many = match by_partition {
+            true => !are_few(days.partitions(state).map(|(_, partition)| partition.segment_count()), effort.segments()),
+            false => state.segment_count() > effort.segments(),
+        };
+        if too_many {
             return Ok(None);
         }
         let chosen: Vec<Arc<Segment>>;
-        let mut candidates = match state.all().all(|segment| segment.is_owner()) {
-            true => Candidates::of(state.all(), &conditions),
-            false => {
-                chosen = state.read_set(&Tier::ALL);
-                Candidates::of(chosen.iter(), &conditions)
-            }
+        let mut candidates = if by_partition {
+            let within = days.partitions(state).flat_map(|(_, partition)| partition.all());
+            Candidates::of(within, &conditions).among(state)
+        } else if state.has_replicas() {
+            chosen = state.read_set(&Tier::ALL);
+            Candidates::of(chosen.iter(), &conditions)
+        } else {
+            Candidates::of(state.all(), &conditions)
         };
         if most.is_none() && candidates.elsewhere.len() > effort.scans() {
             return Ok(None);
@@ -229,6 +238,11 @@ impl KeyLookup {
         };
         Some((skip, [most, self.sorted].into_iter().flatten().min()))
     }
+}
+
+/// True where the numbers add up to no more than `most`; adds no further than that.
+fn are_few(mut numbers: impl Iterator<Item = usize>, most: usize) -> bool {
+    numbers.try_fold(most, usize::checked_sub).is_some()
 }
 
 /// A look-up whose rows in hot are found.

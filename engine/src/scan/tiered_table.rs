@@ -14,11 +14,12 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use zxq_catalog::{TableDef, Tier};
+use zxq_catalog::{ColumnStats, Segment, TableDef, TableState, Tier};
 use zxq_providers::ScanRequest;
+use zxq_providers::stats::{Sums, statistics, statistics_from};
 
 use crate::scan::kept_columns::{as_rows, uses_kept_columns};
-use crate::scan::scan_plan::{is_partition_filter, plan_scan};
+use crate::scan::scan_plan::{ScanPlan, is_partition_filter, plan_scan};
 use crate::scan::session_options::ZxqOptions;
 use crate::scan::tier_scan_exec::{ScanReport, ScanReports, TierScanExec};
 use crate::sql::cold_format::ColdFormat;
@@ -84,6 +85,34 @@ impl TieredTable {
     }
 }
 
+/// What is known of the rows of the segments that are kept. Where those are all segments of their tiers, their columns'
+/// statistics are those that the snapshot has gathered already.
+fn statistics_of(
+    table: &TableState,
+    plan: &ScanPlan,
+    kept: &[Arc<Segment>],
+    projection: &[usize],
+    exact: bool,
+) -> Statistics {
+    let schema = table.def.schema();
+    let read: Vec<Tier> = Tier::ALL.into_iter().filter(|tier| !plan.tiers[tier.index()].segments.is_empty()).collect();
+    if !read.iter().all(|tier| plan.tiers[tier.index()].segments.len() == table.tier(*tier).len()) {
+        return statistics(&schema, kept, projection, exact);
+    }
+    let column = |name: &str| {
+        let mut total = ColumnStats { has_bounds: true, ..ColumnStats::default() };
+        for tier in &read {
+            total.widen(table.column(*tier, name)?.as_ref());
+        }
+        Some(total)
+    };
+    let sums = |sums: Sums, tier: &Tier| {
+        let totals = table.tier(*tier).totals();
+        Sums { rows: sums.rows + totals.owned_rows + totals.replica_rows, bytes: sums.bytes + totals.bytes }
+    };
+    statistics_from(&schema, read.iter().fold(Sums::default(), sums), projection, exact, column)
+}
+
 #[async_trait]
 impl TableProvider for TieredTable {
     fn schema(&self) -> SchemaRef {
@@ -137,19 +166,31 @@ impl TableProvider for TieredTable {
         // Older plans may know fewer columns than the table has by now; positions stay the same.
         let table_schema = table.def.schema();
         let projection: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.def.columns.len()).collect());
-        let plan = plan_scan(table, filters, &self.tiers(state), state.execution_props())?;
+        let mut plan = plan_scan(table, filters, &self.tiers(state), state.execution_props())?;
         let limit = if plan.exact { limit } else { None };
 
+        let report = ScanReport {
+            table: table.def.name.clone(),
+            table_id: table.def.id,
+            epoch: pin.snapshot().epoch,
+            segments: std::array::from_fn(|i| (plan.tiers[i].segments.len(), plan.tiers[i].pruned)),
+            rows: std::array::from_fn(|i| plan.tiers[i].segments.iter().map(|s| s.rows).sum()),
+            cold_format: ColdFormat::of(&table.def),
+            rows_left_out: plan.rows_left_out,
+        };
+        let kept: Vec<_> = plan.kept().cloned().collect();
+        let exact = plan.exact && limit.is_none();
+        let statistics = statistics_of(table, &plan, &kept, &projection, exact);
         let mut inputs = Vec::with_capacity(3);
         for tier in Tier::ALL {
-            let part = &plan.tiers[tier.index()];
-            if part.segments.is_empty() {
+            let segments = std::mem::take(&mut plan.tiers[tier.index()].segments);
+            if segments.is_empty() {
                 continue;
             }
             let request = ScanRequest {
                 state,
                 table: Arc::clone(&table.def),
-                segments: part.segments.clone(),
+                segments,
                 projection: projection.clone(),
                 filters: filters.to_vec(),
                 limit,
@@ -160,18 +201,6 @@ impl TableProvider for TieredTable {
         let input: Arc<dyn ExecutionPlan> =
             if inputs.is_empty() { Arc::new(EmptyExec::new(projected)) } else { UnionExec::try_new(inputs)? };
 
-        let kept: Vec<_> = plan.kept().cloned().collect();
-        let exact = plan.exact && limit.is_none();
-        let statistics = zxq_providers::stats::statistics(&table_schema, &kept, &projection, exact);
-        let report = ScanReport {
-            table: table.def.name.clone(),
-            table_id: table.def.id,
-            epoch: pin.snapshot().epoch,
-            segments: std::array::from_fn(|i| (plan.tiers[i].segments.len(), plan.tiers[i].pruned)),
-            rows: std::array::from_fn(|i| plan.tiers[i].segments.iter().map(|s| s.rows).sum()),
-            cold_format: ColdFormat::of(&table.def),
-            rows_left_out: plan.rows_left_out,
-        };
         if let Some(reports) = state.config().get_extension::<ScanReports>() {
             reports.add(report.clone());
         }

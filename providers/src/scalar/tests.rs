@@ -57,3 +57,44 @@ fn constant_defaults_are_read_and_expressions_refused() {
     assert!(default(DataType::Utf8View, Some("'a' || 'b'")).is_err());
     assert!(default(DataType::Int64, Some("'seven'")).is_err());
 }
+
+#[test]
+fn an_array_of_values_is_that_of_their_scalars() {
+    let values = [
+        Value::Bool(true),
+        Value::Int(-3),
+        Value::Int(70_000),
+        Value::Int(i64::MAX),
+        Value::Float(0.5),
+        Value::Float(0.1),
+        Value::Decimal(-12_345),
+        Value::Date(-1),
+        Value::TimestampMicros(1),
+        Value::Text("x".into()),
+        Value::Text("a longer text than a view holds".into()),
+    ];
+    let types = [
+        DataType::Boolean,
+        DataType::Int16,
+        DataType::Int32,
+        DataType::Int64,
+        DataType::UInt64,
+        DataType::Float32,
+        DataType::Float64,
+        DataType::Decimal128(20, 8),
+        DataType::Date32,
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Utf8View,
+        DataType::Utf8,
+        DataType::LargeUtf8,
+    ];
+    for data_type in types {
+        let null = null_scalar(&data_type).unwrap();
+        let scalars = values.iter().map(|value| to_scalar(value, &data_type).unwrap_or_else(|| null.clone()));
+        let expected = ScalarValue::iter_to_array(scalars.chain([null.clone()])).unwrap();
+        let array = array_of(values.iter().map(Some).chain([None]), &data_type).unwrap();
+        assert_eq!(array.data_type(), &data_type);
+        assert_eq!(array.as_ref(), expected.as_ref(), "{data_type}");
+    }
+}

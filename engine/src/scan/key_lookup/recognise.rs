@@ -14,6 +14,7 @@ use zxq_providers::hot::find::{Comparison, OrderColumn};
 use zxq_providers::scalar::from_scalar;
 
 use super::{Asked, Count, KeyLookup, Operand};
+use crate::scan::day_range::comparison;
 use crate::scan::tiered_table::TieredTable;
 
 /// The look-up that a plan is; `None` where it is none. `types` are those of its parameters.
@@ -216,17 +217,6 @@ fn is_exact(data_type: &DataType) -> bool {
             | DataType::Decimal128(_, _)
             | DataType::Timestamp(TimeUnit::Microsecond, _)
     )
-}
-
-fn comparison(op: Operator) -> Option<Comparison> {
-    match op {
-        Operator::Eq => Some(Comparison::Equal),
-        Operator::Lt => Some(Comparison::Less),
-        Operator::LtEq => Some(Comparison::LessOrEqual),
-        Operator::Gt => Some(Comparison::Greater),
-        Operator::GtEq => Some(Comparison::GreaterOrEqual),
-        _ => None,
-    }
 }
 
 /// The column that is compared, perhaps as an integer of the widest type.

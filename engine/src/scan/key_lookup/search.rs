@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use zxq_catalog::{Segment, Tier, Value};
+use zxq_catalog::{Segment, TableState, Tier, Value};
 use zxq_providers::hot::find::{Comparison, Condition, OrderColumn};
 use zxq_providers::scalar::value_at;
 
@@ -40,6 +40,15 @@ impl<'a> Candidates<'a> {
 }
 
 impl Candidates<'_> {
+    /// The same, of segments that came by partition: in the order of all segments, among all that the table has.
+    pub(super) fn among(mut self, state: &TableState) -> Self {
+        for segments in [&mut self.hot, &mut self.elsewhere] {
+            segments.sort_unstable_by_key(|segment| (segment.tier, segment.id));
+        }
+        self.all = Tier::ALL.map(|tier| state.tier(tier).len());
+        self
+    }
+
     /// Those first that promise most.
     pub(super) fn sort_by(&mut self, order: &OrderColumn) {
         for segments in [&mut self.hot, &mut self.elsewhere] {

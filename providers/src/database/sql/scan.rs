@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
@@ -73,6 +73,15 @@ pub(crate) struct SqlScan {
     lead: Option<(String, bool)>,
     /// Most rows of each output partition.
     pub(crate) fetch: Option<usize>,
+    known: Arc<Known>,
+}
+
+/// What the catalog knows about all rows of the segments, gathered when it is first asked for. Scans that differ in filters,
+/// order and limit alone share it.
+#[derive(Debug, Default)]
+struct Known {
+    all: OnceLock<Statistics>,
+    partitions: OnceLock<Vec<Statistics>>,
 }
 
 impl SqlScan {
@@ -99,6 +108,7 @@ impl SqlScan {
             order: String::new(),
             lead: None,
             fetch: None,
+            known: Arc::default(),
         })
     }
 
@@ -251,12 +261,16 @@ impl SqlScan {
 
     /// What the catalog knows about the rows that come back.
     pub(crate) fn statistics(&self, partition: Option<usize>) -> DataFusionResult<Statistics> {
-        let segments: Vec<Arc<Segment>> = match partition {
-            Some(partition) => self.partitions.get(partition).cloned().unwrap_or_default(),
-            None => self.segments().into_iter().cloned().collect(),
+        let of = |segments: &[Arc<Segment>]| stats::statistics(&self.table.schema(), segments, &self.projection, true);
+        let known = match partition {
+            Some(partition) => {
+                let each = || self.partitions.iter().map(|segments| of(segments)).collect();
+                self.known.partitions.get_or_init(each).get(partition).cloned().unwrap_or_else(|| of(&[]))
+            }
+            None => self.known.all.get_or_init(|| of(&self.partitions.concat())).clone(),
         };
         let exact = self.filters.is_empty() && self.dynamic.is_empty();
-        let statistics = stats::statistics(&self.table.schema(), &segments, &self.projection, exact);
+        let statistics = if exact { known } else { known.to_inexact() };
         let parts = if partition.is_some() { 1 } else { self.partitions.len() };
         match self.fetch {
             Some(fetch) => statistics.with_fetch(Some(fetch), 0, parts),

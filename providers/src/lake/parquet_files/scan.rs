@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use datafusion::common::DFSchema;
 use datafusion::common::config::TableParquetOptions;
+use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileGroupPartitioner, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
@@ -18,7 +18,7 @@ use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, con
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
 use object_store::path::Path;
-use zxq_catalog::Segment;
+use zxq_catalog::{ColumnStats, Segment};
 
 use crate::error::Result;
 use crate::lake::objects::Objects;
@@ -27,7 +27,7 @@ use crate::lake::parquet_files::files::{FileCache, ScanTable};
 use crate::lake::parquet_files::layout::FileForm;
 use crate::lake::parquet_files::reader::CachedFooters;
 use crate::lake::parquet_files::source::NamingSource;
-use crate::stats;
+use crate::stats::{self, Sums};
 use crate::tier_store::ScanRequest;
 
 /// Scans of less are not worth a second thread. DataFusion's own limit is ten times this, for files that are less dense.
@@ -102,7 +102,7 @@ impl ColdScans {
         let exact = request.limit.is_none();
         let config = FileScanConfigBuilder::new(self.url.clone(), NamingSource::wrap(Arc::new(source)))
             .with_file_groups(groups)
-            .with_statistics(stats::statistics(&table.canonical, &request.segments, &table.order, exact))
+            .with_statistics(statistics(&table, request, exact))
             .with_output_ordering(orderings)
             .with_limit(request.limit)
             .with_expr_adapter(defaults::adapter(&request.table, &request.segments)?)
@@ -110,6 +110,16 @@ impl ColdScans {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+/// What is known of the rows of all files. Columns that are not read need no statistics; those of each file are with the file.
+fn statistics(table: &ScanTable, request: &ScanRequest<'_>, exact: bool) -> Statistics {
+    let is_read = |name: &str| {
+        let index = table.canonical.index_of(name);
+        index.is_ok_and(|index| request.projection.contains(&index))
+    };
+    let column = |name: &str| is_read(name).then(|| ColumnStats::over(name, &request.segments)).flatten();
+    stats::statistics_from(&table.canonical, Sums::of(&request.segments), &table.order, exact, column)
 }
 
 /// True when a filter names one value of a lookup key or of the first sort column. Then few pages of a file match, and

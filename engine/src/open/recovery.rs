@@ -14,7 +14,7 @@ use zxq_providers::database::postgres::PostgresStore;
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
 use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::lake::objects::{StorageRoot, s3};
-use zxq_providers::{Publication, TierStore, sort};
+use zxq_providers::{Publication, TierStore};
 
 use crate::config::EngineConfig;
 use crate::error::{EngineError, ErrorKind, Result};
@@ -22,13 +22,13 @@ use crate::jobs::publish::Part;
 use crate::nodes::{self, Node, NodeRole};
 use crate::open::cold_place;
 use crate::open::cold_stores::ColdStores;
+use crate::open::replay::replay;
 use crate::open::watched_catalog::WatchedCatalog;
-use crate::state::commit::{Record, is_covered};
+use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::state::lock::DirectoryLock;
 use crate::state::log_owner::{self, LogOwner};
 use crate::state::unsettled::Unsettled;
-use crate::write::ingest::SortedRows;
 
 /// Everything an open engine is made of.
 pub(crate) struct Parts {
@@ -330,43 +330,6 @@ async fn show_again(engine: &Arc<Engine>, job: &Job, parts: &[Part]) -> Result<(
         let data_change = removed.is_empty();
         let publication = Publication { job: &job.id, added: &part.segments, removed: &removed, data_change };
         engine.store(part.tier).publish(&part.table, &publication).await?;
-    }
-    Ok(())
-}
-
-/// Brings back hot rows that no other tier covers.
-async fn replay(engine: &Arc<Engine>, logged: Recovery) -> Result<()> {
-    let snapshot: Arc<Snapshot> = engine.snapshot();
-    let for_filter = Arc::clone(&snapshot);
-    let (sender, mut records) = tokio::sync::mpsc::channel(16);
-    let reader = tokio::task::spawn_blocking(move || {
-        logged.replay(
-            |table, partition, lsn| is_covered(&for_filter, table, partition, lsn),
-            |lsn, table, partition, batch| {
-                sender
-                    .blocking_send((lsn, table, partition, batch))
-                    .map_err(|_| EngineError::internal("replay was given up"))
-            },
-        )
-    });
-    let mut rows = 0;
-    while let Some((lsn, table, partition, batch)) = records.recv().await {
-        let Some(state) = snapshot.table_by_id(table) else { continue };
-        rows += batch.num_rows();
-        let part = SortedRows { partition, rows: sort::sort_batch(&batch, &state.def.sort_by)? };
-        let id = engine.segment_ids.next().await?;
-        let reservation = engine.hot.reserve_always(part.bytes());
-        let segment = engine.insert_hot(&state.def, id, &part, reservation, lsn, "replay")?;
-        engine.commit_hot(&[Change::AddSegment(Box::new(segment))]).await?;
-        // Their rows are there, whether or not they lie together.
-        if let Err(error) = engine.merge_small(table, &part.partition, true).await {
-            tracing::warn!(%error, table, partition = %part.partition, "small hot segments could not be merged");
-        }
-        engine.collect_hot().await;
-    }
-    reader.await.map_err(|e| EngineError::internal(format!("replay stopped: {e}")))??;
-    if rows > 0 {
-        tracing::info!(rows, "replayed the write-ahead log");
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod places;
 mod postgres_crash;
 mod pressure;
 mod privileges;
+mod restarts;
 mod s3_deploy;
 mod s3_moves;
 mod show_create;

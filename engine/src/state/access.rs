@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use zxq_catalog::{PartitionKey, Segment, TableId};
 
 /// Reads of one partition since the engine was opened.
@@ -14,34 +15,70 @@ pub(crate) struct Accesses {
     pub(crate) last_us: i64,
 }
 
+/// Counts reads. Scans that run beside each other do not wait for each other: only the first read of a partition changes what
+/// they share.
 #[derive(Debug, Default)]
 pub(crate) struct AccessLog {
-    by_partition: Mutex<HashMap<TableId, HashMap<PartitionKey, Accesses>>>,
+    tables: RwLock<HashMap<TableId, Arc<TableAccesses>>>,
+}
+
+type TableAccesses = RwLock<HashMap<PartitionKey, Counter>>;
+
+#[derive(Debug, Default)]
+struct Counter {
+    count: AtomicU64,
+    last_us: AtomicI64,
+}
+
+impl Counter {
+    fn note(&self, now_us: i64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.last_us.store(now_us, Ordering::Relaxed);
+    }
 }
 
 impl AccessLog {
     pub(crate) fn note(&self, table: TableId, segments: &[Arc<Segment>], now_us: i64) {
-        let mut by_partition = self.by_partition.lock();
-        let table = by_partition.entry(table).or_default();
-        let mut previous: Option<&PartitionKey> = None;
-        for segment in segments {
-            if previous == Some(&segment.partition) {
-                continue;
+        let table = self.table(table);
+        let mut unknown: Vec<&PartitionKey> = Vec::new();
+        {
+            let known = table.read();
+            let mut previous: Option<&PartitionKey> = None;
+            for segment in segments {
+                if previous == Some(&segment.partition) {
+                    continue;
+                }
+                previous = Some(&segment.partition);
+                match known.get(&segment.partition) {
+                    Some(counter) => counter.note(now_us),
+                    None => unknown.push(&segment.partition),
+                }
             }
-            previous = Some(&segment.partition);
-            match table.get_mut(&segment.partition) {
-                Some(seen) => {
-                    seen.count += 1;
-                    seen.last_us = now_us;
-                }
-                None => {
-                    table.insert(segment.partition.clone(), Accesses { count: 1, last_us: now_us });
-                }
+        }
+        if !unknown.is_empty() {
+            let mut known = table.write();
+            for partition in unknown {
+                known.entry(partition.clone()).or_default().note(now_us);
             }
         }
     }
 
     pub(crate) fn of(&self, table: TableId, partition: &PartitionKey) -> Accesses {
-        self.by_partition.lock().get(&table).and_then(|t| t.get(partition)).copied().unwrap_or_default()
+        let Some(table) = self.tables.read().get(&table).map(Arc::clone) else { return Accesses::default() };
+        let known = table.read();
+        known.get(partition).map_or_else(Accesses::default, |counter| Accesses {
+            count: counter.count.load(Ordering::Relaxed),
+            last_us: counter.last_us.load(Ordering::Relaxed),
+        })
+    }
+
+    fn table(&self, table: TableId) -> Arc<TableAccesses> {
+        if let Some(known) = self.tables.read().get(&table) {
+            return Arc::clone(known);
+        }
+        Arc::clone(self.tables.write().entry(table).or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ pub(crate) mod commit;
 pub(crate) mod engine;
 pub(crate) mod heartbeat;
 pub(crate) mod ids;
+pub(crate) mod job_places;
 pub mod lock;
 pub(crate) mod log_owner;
 pub(crate) mod memory_share;

@@ -49,6 +49,7 @@ impl Engine {
         };
         self.commit(changes, Record { jobs: vec![done.clone()], fences, lineage }).await?;
         *job = done;
+        self.job_places.forget(&job.id);
         Ok(())
     }
 

@@ -105,6 +105,7 @@ impl Engine {
         .await
         .map_err(stopped)??;
         let count: u64 = rows.iter().map(|b| b.num_rows() as u64).sum();
+        self.job_places.note(job, table.id, to);
         let written = self.store(to).write_segment(table, job, id, partition, rows).await?;
         Ok(Segment {
             id,

@@ -29,6 +29,7 @@ impl Engine {
             // What it wrote belongs to the writer that follows, which judges it.
             ErrorKind::ReadOnly => {
                 tracing::error!(job = %job.id, %error, "a job is left to the process that writes now");
+                self.job_places.forget(&job.id);
                 return;
             }
             ErrorKind::Cancelled => tracing::info!(job = %job.id, "a job was stopped; nothing of it became visible"),
@@ -103,6 +104,12 @@ impl Engine {
     }
 
     async fn settle(self: &Arc<Self>, unsettled: &mut Unsettled) -> Result<()> {
+        self.settle_all_of(unsettled).await?;
+        self.job_places.forget(&unsettled.job.id);
+        Ok(())
+    }
+
+    async fn settle_all_of(self: &Arc<Self>, unsettled: &mut Unsettled) -> Result<()> {
         if unsettled.left == Left::Note {
             return Ok(self.catalog.put_job(&unsettled.job).await?);
         }
@@ -118,7 +125,7 @@ impl Engine {
             }
         }
         let job = &unsettled.job;
-        self.sweep(job).await?;
+        self.sweep(job, unsettled.interrupted).await?;
         let mut kept = false;
         for table in &job.created {
             kept |= !self.drop_unused(table).await?;
@@ -130,8 +137,9 @@ impl Engine {
         Ok(self.catalog.put_job(&ended).await?)
     }
 
-    /// Drops everything a job has written. If a store's log names it already, the log is told first.
-    async fn sweep(&self, job: &Job) -> Result<()> {
+    /// Drops everything a job has written. If a store's log names it already, the log is told first. `everywhere`: it is not known
+    /// where it has written; else stores that it did not come to are not asked.
+    async fn sweep(&self, job: &Job, everywhere: bool) -> Result<()> {
         let undo = JobId(format!("{}-undo", job.id));
         let replaced = self.replaced_by(job);
         let parts = self.parts_of(job);
@@ -150,7 +158,9 @@ impl Engine {
                     let publication = Publication { job: &undo, added: &back, removed: &part.segments, data_change };
                     store.publish(&state.def, &publication).await?;
                 }
-                store.sweep_job(&state.def.storage_name(), &job.id).await?;
+                if everywhere || self.job_places.has(&job.id, state.def.id, tier) {
+                    store.sweep_job(&state.def.storage_name(), &job.id).await?;
+                }
             }
         }
         Ok(())

@@ -235,7 +235,7 @@ pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()
     for job in engine.catalog.unfinished_jobs().await? {
         if let Err(reason) = complete(engine, &job).await {
             tracing::info!(job = %job.id, reason, "a job that the last end interrupted is given up");
-            given_up.push(Unsettled::given_up(
+            given_up.push(Unsettled::interrupted(
                 &job,
                 format!("interrupted by a crash; {reason}; nothing of it became visible"),
             ));

@@ -15,6 +15,7 @@ use crate::state::commit::CommitState;
 use crate::state::engine::Engine;
 use crate::state::heartbeat;
 use crate::state::ids::SegmentIds;
+use crate::state::job_places::JobPlaces;
 use crate::state::memory_share::UserShares;
 use crate::state::pins::Pins;
 use crate::state::query_log::QueryLog;
@@ -70,6 +71,7 @@ impl Engine {
             locks: TableLocks::default(),
             backoff: Backoff::default(),
             unsettled: Mutex::default(),
+            job_places: JobPlaces::default(),
             unsettled_came: Arc::default(),
             settling: tokio::sync::Mutex::default(),
             role_changes: tokio::sync::Mutex::default(),

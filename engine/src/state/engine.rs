@@ -22,6 +22,7 @@ use crate::nodes::Node;
 use crate::state::access::AccessLog;
 use crate::state::commit::CommitState;
 use crate::state::ids::SegmentIds;
+use crate::state::job_places::JobPlaces;
 use crate::state::lock::DirectoryLock;
 use crate::state::log_owner::LogOwner;
 use crate::state::memory_share::UserShares;
@@ -75,6 +76,8 @@ pub struct Engine {
     pub(crate) backoff: Backoff,
     /// Jobs that failed and could not be brought to their end yet.
     pub(crate) unsettled: Mutex<Vec<Unsettled>>,
+    /// Where running jobs have written, and those that failed and are not settled yet.
+    pub(crate) job_places: JobPlaces,
     pub(crate) unsettled_came: Arc<Notify>,
     /// Held while one of them is being settled.
     pub(crate) settling: tokio::sync::Mutex<()>,

@@ -18,17 +18,24 @@ pub(crate) enum Left {
 pub(crate) struct Unsettled {
     pub(crate) job: Job,
     pub(crate) left: Left,
+    /// An earlier process ran it: where it has written is not known.
+    pub(crate) interrupted: bool,
 }
 
 impl Unsettled {
     /// A job that is given up for a reason.
     pub(crate) fn given_up(job: &Job, reason: String) -> Self {
         let job = Job { phase: JobPhase::Copying, error: Some(reason), ..job.clone() };
-        Unsettled { job, left: Left::Record }
+        Unsettled { job, left: Left::Record, interrupted: false }
+    }
+
+    /// A job of an earlier process that is given up for a reason.
+    pub(crate) fn interrupted(job: &Job, reason: String) -> Self {
+        Unsettled { interrupted: true, ..Unsettled::given_up(job, reason) }
     }
 
     /// A job that is done.
     pub(crate) fn done(job: &Job) -> Self {
-        Unsettled { job: job.clone(), left: Left::Note }
+        Unsettled { job: job.clone(), left: Left::Note, interrupted: false }
     }
 }

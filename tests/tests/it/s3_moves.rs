@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use zxq_engine::{Engine, EngineConfig, Tier};
+use zxq_engine::{Engine, EngineConfig, FileFormat, LoadRequest, LoadSource, Tier};
 use zxq_test_support::s3_server::S3Server;
 use zxq_tests::placement::verify;
 use zxq_tests::test_server::{close, test_config};
@@ -112,4 +112,24 @@ async fn a_move_killed_at_any_request_and_done_again_is_exact() {
         println!("{kill:?}: killed at each of {requests} requests");
         assert!(requests >= 6, "only {requests} requests in a move");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_fails_asks_no_store_that_it_has_not_written_to() {
+    let server = S3Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(config(&server, dir.path())).await.unwrap();
+    engine.sql("CREATE TABLE t (id BIGINT NOT NULL, day DATE NOT NULL) WITH (partition_by = 'day')").await.unwrap();
+    server.take_seen();
+    let request = LoadRequest { tier: Some(Tier::Hot), ..LoadRequest::into_table("t") };
+    let source = LoadSource::Stream {
+        name: "stream".to_owned(),
+        format: Some(FileFormat::Csv),
+        reader: Box::new(std::io::Cursor::new("id,day\n1,2024-01-02\nnone,2024-01-02\n")),
+    };
+    engine.load(request, source, &|_| {}).await.expect_err("a row is no row of the table");
+    assert_eq!(number(&engine, "SELECT count(*) FROM t").await, 0);
+    let seen = server.take_seen();
+    assert!(seen.is_empty(), "{seen:?}");
+    close(engine).await;
 }

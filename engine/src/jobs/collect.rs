@@ -36,6 +36,9 @@ impl Engine {
         if let Err(error) = self.truncate_wal().await {
             tracing::warn!(%error, "the write-ahead log could not be cut; it is tried again");
         }
+        if let Err(error) = self.compact_wal().await {
+            tracing::warn!(%error, "the write-ahead log could not be compacted; it is tried again");
+        }
     }
 
     async fn collect_stores(&self) -> Result<()> {
@@ -94,6 +97,19 @@ impl Engine {
         // From here on an older copy of the catalog would miss rows: the log remembers how far it had come.
         let before = || self.log_owner.as_ref().map_or(Ok(()), |owner| owner.raise(epoch));
         self.wal()?.truncate(covered, before).await?;
+        Ok(())
+    }
+
+    /// Writes write-ahead-log files anew that hold little else than what lies elsewhere: rows that stay in hot hold back no others.
+    async fn compact_wal(&self) -> Result<()> {
+        let covered = |table, partition: &_, lsn| is_covered(&self.snapshot(), table, partition, lsn);
+        let Some(compaction) = self.wal()?.begin_compaction(covered) else { return Ok(()) };
+        // Now, when all is durable that was relied on.
+        let epoch = self.commits.lock().await.durable_epoch();
+        if let Some(owner) = &self.log_owner {
+            owner.raise(epoch)?;
+        }
+        compaction.run().await?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //! have seen every transaction of that partition with that or a smaller lsn.
 //!
 //! Reading order: `frame` (bytes of a file), `entry` (payloads), `writer` (appending), `recovery` (reading back), `files`
-//! (which files can go).
+//! (which files can go), `compaction` (files that can nearly go).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use zxq_catalog::{PartitionKey, TableId};
 
+mod compaction;
 mod entry;
 mod files;
 mod frame;
@@ -24,6 +25,7 @@ mod recovery;
 mod storage;
 mod writer;
 
+pub use compaction::{Compacted, Compaction};
 pub use entry::WalEntry;
 pub use files::Truncated;
 pub use recovery::{Recovery, Replayed};
@@ -78,6 +80,9 @@ pub struct Wal {
     files: Arc<Mutex<Files>>,
     encoder: Encoder,
     next_txn: AtomicU64,
+    segment_bytes: u64,
+    /// Held while ended files are deleted or written anew.
+    shrinking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Wal {
@@ -98,10 +103,11 @@ impl Wal {
         }
         let scan = recovery::scan(dir)?;
         let files = Arc::new(Mutex::new(Files { all: scan.files, next_lsn: scan.next_lsn }));
+        let segment_bytes = options.segment_bytes.max(HEADER_LEN as u64 + 1);
         let writer = Writer::start(
             Arc::clone(&storage),
             dir.to_owned(),
-            options.segment_bytes.max(HEADER_LEN as u64 + 1),
+            segment_bytes,
             options.sync,
             Arc::clone(&files),
             scan.next_lsn,
@@ -110,6 +116,16 @@ impl Wal {
         let active = files.lock().active().map(|f| f.path.clone());
         for path in scan.empty_files.iter().filter(|path| Some(*path) != active.as_ref()) {
             storage.remove(path).map_err(|e| io_error(path, "remove", e))?;
+        }
+        if !scan.leftovers.is_empty() {
+            // First of all, that their rows are in another file.
+            storage.sync_dir(dir).map_err(|e| io_error(dir, "make durable", e))?;
+        }
+        for path in &scan.leftovers {
+            storage.remove(path).map_err(|e| io_error(path, "remove", e))?;
+        }
+        if !scan.leftovers.is_empty() {
+            storage.sync_dir(dir).map_err(|e| io_error(dir, "make durable", e))?;
         }
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let thread = std::thread::Builder::new()
@@ -124,6 +140,8 @@ impl Wal {
             files,
             encoder: Encoder::default(),
             next_txn: AtomicU64::new(scan.max_txn + 1),
+            segment_bytes,
+            shrinking: Arc::default(),
         };
         Ok((wal, scan.recovery))
     }
@@ -205,6 +223,7 @@ impl Wal {
         if rotate {
             self.ask(|reply| Request::Rotate { reply }).await?;
         }
+        let alone = Arc::clone(&self.shrinking).lock_owned().await;
         let gone: Vec<files::FileInfo> = {
             let files = self.files.lock();
             let closed = files.all.len().saturating_sub(1);
@@ -216,6 +235,8 @@ impl Wal {
         before()?;
         let (storage, files, dir) = (Arc::clone(&self.storage), Arc::clone(&self.files), self.dir.clone());
         let delete = move || -> Result<Truncated> {
+            // Until its end, also where nobody waits for it any more.
+            let _alone = alone;
             let mut done = Truncated::default();
             for file in gone {
                 storage.remove(&file.path).map_err(|e| io_error(&file.path, "remove", e))?;

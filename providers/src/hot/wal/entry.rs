@@ -147,7 +147,7 @@ fn encode_rows(txn: u64, entry: &WalEntry, batch: &RecordBatch, schema: &Arc<Enc
 pub(super) struct RowsHead {
     pub(super) txn: u64,
     pub(super) key: Key,
-    schema: u64,
+    pub(super) schema: u64,
     /// Where the IPC message and the body are in the payload.
     message: std::ops::Range<usize>,
     body: usize,
@@ -177,6 +177,11 @@ impl RowsHead {
         read_record_batch(&body, header, Arc::clone(schema), &HashMap::new(), None, &message.version())
             .map_err(|e| e.to_string())
     }
+}
+
+/// The id of a schema payload's schema.
+pub(super) fn schema_id(payload: &[u8]) -> Option<u64> {
+    Reader(payload).u64()
 }
 
 /// The id and the schema of a schema payload.

@@ -15,6 +15,8 @@ pub(super) struct FileInfo {
     pub(super) bytes: u64,
     /// Per partition, the newest lsn under which rows (or the commit) in this file count.
     pub(super) max_lsn: HashMap<Key, u64>,
+    /// Bytes of each partition's rows here, also of such that never counted.
+    key_bytes: HashMap<Key, u64>,
     /// Transactions with rows here that have not ended.
     pub(super) open_txns: HashSet<u64>,
 }
@@ -26,6 +28,7 @@ impl FileInfo {
             first_lsn,
             bytes,
             max_lsn: HashMap::new(),
+            key_bytes: HashMap::new(),
             open_txns: HashSet::new(),
         }
     }
@@ -37,6 +40,28 @@ impl FileInfo {
                 self.max_lsn.insert(key.clone(), lsn);
             }
         }
+    }
+
+    /// Notes rows of a partition.
+    pub(super) fn add_bytes(&mut self, key: &Key, bytes: u64) {
+        match self.key_bytes.get_mut(key) {
+            Some(known) => *known += bytes,
+            None => {
+                self.key_bytes.insert(key.clone(), bytes);
+            }
+        }
+    }
+
+    /// The partitions of which replay needs nothing of it. Rows of one that nothing here counts for were never committed, where
+    /// no transaction with rows here is open.
+    pub(super) fn gone(&self, covered: &impl Fn(TableId, &PartitionKey, u64) -> bool) -> HashSet<Key> {
+        let is_gone = |key: &Key| self.max_lsn.get(key).is_none_or(|lsn| covered(key.0, &key.1, *lsn));
+        self.key_bytes.keys().chain(self.max_lsn.keys()).filter(|key| is_gone(key)).cloned().collect()
+    }
+
+    /// Bytes of rows of other partitions.
+    pub(super) fn bytes_but(&self, gone: &HashSet<Key>) -> u64 {
+        self.key_bytes.iter().filter(|(key, _)| !gone.contains(*key)).map(|(_, bytes)| bytes).sum()
     }
 
     /// True when replay needs nothing of it.

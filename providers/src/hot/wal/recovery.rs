@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::{PartitionKey, TableId};
 
+use super::compaction::{MERGED, UNFINISHED};
 use super::entry::{Key, RowsHead, parse_commit, parse_schema};
 use super::files::FileInfo;
 use super::frame::{FRAME_HEADER_LEN, FrameHeader, FrameKind, HEADER_LEN, parse_file_header};
@@ -56,9 +57,11 @@ pub(super) struct Scan {
     pub(super) max_txn: u64,
     /// Files at the end without frames, to be removed.
     pub(super) empty_files: Vec<PathBuf>,
+    /// Files whose rows are in an earlier one, and unfinished ones, to be removed.
+    pub(super) leftovers: Vec<PathBuf>,
 }
 
-fn corrupt(path: &Path, offset: u64, reason: impl std::fmt::Display) -> ProviderError {
+pub(super) fn corrupt(path: &Path, offset: u64, reason: impl std::fmt::Display) -> ProviderError {
     ProviderError::Corrupt {
         store: "wal",
         what: format!("{} at byte {offset}", path.display()),
@@ -69,17 +72,25 @@ fn corrupt(path: &Path, offset: u64, reason: impl std::fmt::Display) -> Provider
 /// Reads every frame of every file, checks it, and cuts a torn tail off the last file.
 pub(super) fn scan(dir: &Path) -> Result<Scan> {
     let mut paths = log_files(dir)?;
-    let mut scan = Scan { next_lsn: 1, ..Scan::default() };
+    let mut scan = Scan { next_lsn: 1, leftovers: unfinished(dir)?, ..Scan::default() };
     set_empty_aside(&mut paths, &mut scan)?;
     let count = paths.len();
     // Rows frames by transaction: which files and partitions they are in.
     let mut txns: HashMap<u64, HashSet<(usize, Key)>> = HashMap::new();
     let mut txn_frames: HashMap<u64, u64> = HashMap::new();
+    // Up to here, the rows of several files were written into an earlier one.
+    let mut merged_until = 0;
     for (number, (path, named_lsn)) in paths.into_iter().enumerate() {
         let is_last = number + 1 == count;
         let mut file = FileInfo::new(dir, named_lsn, 0);
         scan.next_lsn = scan.next_lsn.max(named_lsn);
+        if named_lsn <= merged_until {
+            scan.leftovers.push(path);
+            continue;
+        }
         scan.recovery.clean = false;
+        // Its place among those that are kept.
+        let place = scan.files.len();
         let mut frames = FrameReader::open(&path, named_lsn)?;
         loop {
             let offset = frames.offset;
@@ -97,21 +108,25 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
                 }
                 Next::Frame(header) => {
                     scan.next_lsn = scan.next_lsn.max(header.lsn + 1);
-                    scan.recovery.clean = header.kind == FrameKind::Close;
                     let payload = frames.payload.as_slice();
+                    scan.recovery.clean = header.kind == FrameKind::Close && payload.is_empty();
                     let damaged = || corrupt(&path, offset, "its frame cannot be read though its checksum is right");
                     match header.kind {
-                        FrameKind::Schema | FrameKind::Close => {}
+                        FrameKind::Schema => {}
+                        FrameKind::Close if payload == MERGED => merged_until = header.lsn,
+                        FrameKind::Close => {}
                         FrameKind::Rows => {
                             let head = RowsHead::parse(payload).ok_or_else(damaged)?;
+                            file.add_bytes(&head.key, (FRAME_HEADER_LEN + payload.len()) as u64);
                             scan.max_txn = scan.max_txn.max(head.txn);
                             *txn_frames.entry(head.txn).or_default() += 1;
-                            txns.entry(head.txn).or_default().insert((number, head.key));
+                            txns.entry(head.txn).or_default().insert((place, head.key));
                         }
                         FrameKind::CommittedRows => {
                             let head = RowsHead::parse(payload).ok_or_else(damaged)?;
                             scan.max_txn = scan.max_txn.max(head.txn);
                             scan.recovery.entries += 1;
+                            file.add_bytes(&head.key, (FRAME_HEADER_LEN + payload.len()) as u64);
                             file.raise(&head.key, header.lsn);
                         }
                         FrameKind::Commit => {
@@ -138,8 +153,8 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
         match scan.recovery.commits.get(&txn) {
             Some((lsn, keys)) => {
                 scan.recovery.entries += frames;
-                for (number, _) in places {
-                    if let Some(file) = scan.files.get_mut(number) {
+                for (place, _) in places {
+                    if let Some(file) = scan.files.get_mut(place) {
                         keys.keys().for_each(|key| file.raise(key, *lsn));
                     }
                 }
@@ -164,6 +179,18 @@ fn log_files(dir: &Path) -> Result<Vec<(PathBuf, u64)>> {
         }
     }
     paths.sort_by_key(|(_, lsn)| *lsn);
+    Ok(paths)
+}
+
+/// Files whose writing a crash cut short: the log goes without them.
+fn unfinished(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| io_error(dir, "list", e))? {
+        let path = entry.map_err(|e| io_error(dir, "list", e))?.path();
+        if path.extension().is_some_and(|e| e == UNFINISHED) {
+            paths.push(path);
+        }
+    }
     Ok(paths)
 }
 
@@ -273,7 +300,7 @@ impl Recovery {
     }
 }
 
-enum Next {
+pub(super) enum Next {
     Frame(FrameHeader),
     Bad(String),
     End,
@@ -287,17 +314,17 @@ struct Rest {
 }
 
 /// Reads frames one after another.
-struct FrameReader {
+pub(super) struct FrameReader {
     path: PathBuf,
     file: BufReader<File>,
     len: u64,
-    offset: u64,
-    payload: Vec<u8>,
+    pub(super) offset: u64,
+    pub(super) payload: Vec<u8>,
 }
 
 impl FrameReader {
     /// `named_lsn` is what the file's name says; 0 to not compare.
-    fn open(path: &Path, named_lsn: u64) -> Result<Self> {
+    pub(super) fn open(path: &Path, named_lsn: u64) -> Result<Self> {
         let file = File::open(path).map_err(|e| io_error(path, "open", e))?;
         let len = file.metadata().map_err(|e| io_error(path, "open", e))?.len();
         let mut file = BufReader::with_capacity(1 << 20, file);
@@ -312,7 +339,7 @@ impl FrameReader {
     }
 
     /// Reads the next frame's payload into `payload`. After a bad frame there is no next.
-    fn next(&mut self) -> Result<Next> {
+    pub(super) fn next(&mut self) -> Result<Next> {
         let left = self.len - self.offset;
         if left == 0 {
             return Ok(Next::End);

@@ -23,7 +23,9 @@ pub(super) trait LogStorage: Send + Sync + Debug {
     fn open(&self, path: &Path, fresh: bool) -> io::Result<Box<dyn LogFile>>;
     /// Deletes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes creations and deletions in the folder durable.
+    /// Gives a file another name, in the place of the file that has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes creations, deletions and names in the folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
@@ -56,6 +58,10 @@ impl LogStorage for Disk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod compaction;
 mod damage;
 mod failing_disk;
 

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{EncodedRows, Key, encode_commit};
 use super::files::{FileInfo, Files};
-use super::frame::{FrameHeader, FrameKind, HEADER_LEN, file_header};
+use super::frame::{FRAME_HEADER_LEN, FrameHeader, FrameKind, HEADER_LEN, file_header};
 use super::storage::{LogFile, LogStorage, io_error};
 use crate::error::{ProviderError, Result};
 
@@ -306,7 +306,11 @@ impl Writer {
             let schema = Arc::clone(&rows.schema);
             self.put(FrameKind::Schema, crc32c::crc32c(&schema.payload), &[&schema.payload])?;
         }
-        self.put(kind, rows.crc, &[&rows.head, &rows.body])
+        let lsn = self.put(kind, rows.crc, &[&rows.head, &rows.body])?;
+        if let Some(active) = self.files.lock().active() {
+            active.add_bytes(&rows.key, (FRAME_HEADER_LEN + rows.len()) as u64);
+        }
+        Ok(lsn)
     }
 
     /// Adds a frame and returns its lsn.

@@ -54,6 +54,10 @@ impl LogStorage for WeakDisk {
         Disk.remove(path)
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        Disk.rename(from, to)
+    }
+
     fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
         Disk.sync_dir(dir)
     }
@@ -160,4 +164,36 @@ async fn a_transaction_that_lost_rows_cannot_commit() {
     drop(wal);
     let recovery = reopened(&dir);
     assert_eq!(replayed(&recovery), expected(&[(1, 9, &[9])]));
+}
+
+#[tokio::test]
+async fn a_compaction_without_room_leaves_the_log_as_it_was() {
+    let dir = TempDir::new().unwrap();
+    let (weak, wal) = open_weak(&dir, 1 << 30, 50_000);
+    for value in 0..6 {
+        wal.append(vec![entry(2, 0, [value])]).await.unwrap();
+        wal.append(vec![entry(1, 1, 0..2_000)]).await.unwrap();
+    }
+    let (bytes, files) = (wal.bytes(), wal.file_count());
+    let covered = |table: TableId, _: &PartitionKey, _: u64| table == 1;
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    weak.room.store(100, Ordering::SeqCst);
+    let error = wal.begin_compaction(covered).unwrap().run().await.unwrap_err();
+    assert!(matches!(error, ProviderError::DiskFull { .. }), "{error}");
+    weak.room.store(1 << 30, Ordering::SeqCst);
+    weak.syncs_fail.store(true, Ordering::SeqCst);
+    assert!(wal.begin_compaction(covered).unwrap().run().await.is_err());
+    weak.syncs_fail.store(false, Ordering::SeqCst);
+    assert_eq!((wal.bytes(), wal.file_count(), names()), (bytes, files, before));
+    // The log goes on; and with room, so does the compaction.
+    wal.append(vec![entry(2, 0, [6])]).await.unwrap();
+    assert!(wal.begin_compaction(covered).unwrap().run().await.unwrap().bytes > bytes / 2);
+    drop(wal);
+    let all = replayed(&reopened(&dir));
+    assert_eq!(all[&(2, partition(0))], (0..=6).collect::<Vec<_>>());
 }

@@ -13,7 +13,7 @@ mod columns_without_types;
 pub mod create_table;
 pub(crate) mod depth;
 pub mod dialect;
-pub(crate) mod expansion;
+pub mod expansion;
 pub mod explain_options;
 pub mod from_schema;
 mod ident;

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zxq_catalog::{PartitionKey, PartitionState, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier};
+use zxq_catalog::{PartitionKey, PartitionState, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier};
 
 use crate::config::EngineConfig;
 use crate::config::ages::{Ages, age, newest_us};

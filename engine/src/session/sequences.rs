@@ -20,7 +20,7 @@ use zxq_catalog::roles::Privileges;
 use zxq_catalog::{Change, ColumnDef, SEQUENCE, TableDef, TableState, VIEW_QUERY};
 
 use crate::constraints::numbers::Numbers;
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{EngineError, ErrorKind, LanguageError, Result};
 use crate::roles::acting::Acting;
 use crate::roles::rights::Rights;
 use crate::session::{EngineSession, Prepared};
@@ -348,7 +348,7 @@ impl Engine {
     async fn change_sequence<T>(
         self: &Arc<Self>,
         name: &str,
-        change: impl FnOnce(&mut SequenceDef) -> Result<T>,
+        change: impl FnOnce(&mut SequenceDef) -> Result<T, LanguageError>,
         control: &JobControl,
     ) -> Result<T> {
         let change = |def: &mut TableDef| -> Result<T> {

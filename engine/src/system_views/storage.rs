@@ -197,6 +197,7 @@ pub(super) async fn tiers(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
             number(Tier::ALL.map(|t| Some(segments(t)))),
             number(Tier::ALL.map(|t| Some(owned(t)))),
             number(Tier::ALL.map(|t| Some(replicated(t)))),
+            number(Tier::ALL.map(|t| Some(of(t).map(|segments| segments.totals().bytes).sum()))),
             number(taken.iter().copied().map(Some)),
             number(Tier::ALL.map(limit)),
             share(Tier::ALL.map(used)),

@@ -95,6 +95,21 @@ async fn people_see_each_published_row_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_of_a_table_without_rows_get_other_names() {
+    let Some((store, client, schema)) = beside().await else { return };
+    let mut table = all_types(7, "trades");
+    store.store.create_table(&table).await.unwrap();
+    table.columns.retain(|column| column.name != "tiny");
+    let price = table.column_index("price").unwrap();
+    table.columns[price].name = "Price".to_owned();
+    store.store.alter_table(&table).await.unwrap();
+    let columns = format!(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = '{schema}.trades_7'::regclass AND attname IN ('tiny', 'price', 'Price')"
+    );
+    assert_eq!(number(&client, &columns).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_changes_are_named_and_not_overwritten() {
     let Some((store, client, schema)) = beside().await else { return };
     let table = all_types(7, "trades");

@@ -55,9 +55,10 @@ pub(crate) trait AggregateFront: Debug + Eq + Hash + Send + Sync + Sized + 'stat
         self.inner().create_groups_accumulator(args)
     }
 
-    /// Most of them want their rows in no order.
-    fn with_beneficial_ordering(&self, _ordered: bool) -> Result<Option<Self>> {
-        Ok(None)
+    /// True for one that an order means something to, and that puts its rows in it however they come. Most want their rows in
+    /// no order.
+    fn always_sorts(&self) -> bool {
+        false
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -156,9 +157,8 @@ impl<F: AggregateFront> AggregateUDFImpl for OverAggregate<F> {
         self.0.create_groups_accumulator(args)
     }
 
-    fn with_beneficial_ordering(self: Arc<Self>, ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        let ordered = self.0.with_beneficial_ordering(ordered)?;
-        Ok(ordered.map(|front| Arc::new(OverAggregate(front)) as Arc<dyn AggregateUDFImpl>))
+    fn with_beneficial_ordering(self: Arc<Self>, _ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        Ok(self.0.always_sorts().then_some(self as Arc<dyn AggregateUDFImpl>))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

@@ -4,7 +4,7 @@
 //! - [`arg_extreme`]: `arg_min`, `arg_max`; [`collected`]: `array_agg`, `string_agg`; `every` is another name of `bool_and`.
 
 mod arg_extreme;
-pub(super) mod collected;
+mod collected;
 mod ordered_set;
 mod spread;
 

@@ -15,8 +15,11 @@ use crate::error::{EngineError, ErrorKind, Result};
 /// What is changed, and of which sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterSequence {
+    /// The sequence, as the statement names it.
     pub name: ObjectName,
+    /// `IF EXISTS`: where there is none, nothing happens.
     pub if_exists: bool,
+    /// What becomes of it.
     pub change: SequenceChange,
 }
 
@@ -34,16 +37,21 @@ pub enum SequenceChange {
 /// What the options say; `None` where they say nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SequenceOptionChanges {
+    /// `AS type`.
     pub data_type: Option<DataType>,
+    /// `INCREMENT BY number`.
     pub increment: Option<i64>,
     /// `Some(None)` is `NO MINVALUE`.
     pub least: Option<Option<i64>>,
     /// `Some(None)` is `NO MAXVALUE`.
     pub most: Option<Option<i64>>,
+    /// `START WITH number`.
     pub start: Option<i64>,
     /// `Some(None)` is `RESTART` alone: from the start.
     pub restart: Option<Option<i64>>,
+    /// `CYCLE`, or `NO CYCLE`.
     pub cycles: Option<bool>,
+    /// `OWNED BY …`.
     pub owned_by: Option<OwnedBy>,
 }
 

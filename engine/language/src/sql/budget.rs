@@ -27,7 +27,7 @@ thread_local! {
 ///
 /// # Errors
 /// The work's own; [`ErrorKind::LimitExceeded`] where it took too much, whatever the work made of that.
-pub(crate) fn within<T>(tokens: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn within<T>(tokens: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // Some forms are made of texts, which are read on the way.
     let steps = STEPS_LEFT.replace(STEPS.saturating_add(tokens.saturating_mul(STEPS_OF_A_TOKEN)));
     let copies = COPIES_LEFT.replace(COPIES);

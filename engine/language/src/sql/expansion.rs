@@ -19,7 +19,7 @@ const MOST_OF_A_CUBE: usize = 12;
 ///
 /// # Errors
 /// [`ErrorKind::LimitExceeded`].
-pub(crate) fn check(statement: &DfStatement) -> Result<()> {
+pub fn check(statement: &DfStatement) -> Result<()> {
     let ast = match statement {
         DfStatement::Statement(ast) => ast,
         DfStatement::Explain(explain) => return check(&explain.statement),

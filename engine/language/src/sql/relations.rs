@@ -31,6 +31,7 @@ pub enum Meaning {
 
 /// A view that a name means.
 pub struct View {
+    /// Its query.
     pub query: Box<Query>,
     /// The names of its columns.
     pub columns: Vec<String>,
@@ -254,7 +255,7 @@ impl<E: From<EngineError>> VisitorMut for Resolver<'_, E> {
         }
     }
 
-    fn post_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<EngineError> {
+    fn post_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<E> {
         self.leave()
     }
 }
@@ -365,7 +366,7 @@ mod tests {
                 let Ast::Query(query) = *ast else { unreachable!() };
                 Ok(Meaning::View(View { query, columns: vec!["a".to_owned()], bytes }))
             };
-            assert_eq!(resolve(&mut statement, &mut endless).unwrap_err().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(resolve::<EngineError>(&mut statement, &mut endless).unwrap_err().kind(), ErrorKind::LimitExceeded);
             assert_eq!(names, if bytes == 0 { MOST_VIEWS + 1 } else { 5 });
         }
     }

@@ -68,6 +68,7 @@ pub struct RoleOptions {
 pub struct NamedTable {
     /// The schema that is written before it.
     pub schema: Option<String>,
+    /// Its name within the schema.
     pub table: String,
 }
 

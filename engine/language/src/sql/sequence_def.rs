@@ -11,8 +11,11 @@ use crate::error::{EngineError, ErrorKind, Result};
 /// What the numbers of a sequence are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberType {
+    /// Of 16 bits.
     SmallInt,
+    /// Of 32 bits.
     Integer,
+    /// Of 64 bits.
     BigInt,
 }
 
@@ -50,11 +53,17 @@ impl NumberType {
 /// A sequence as its definition keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceDef {
+    /// Which numbers it may be asked to give.
     pub data_type: NumberType,
+    /// What is added to one number to make the next.
     pub increment: i64,
+    /// `MINVALUE`.
     pub least: i64,
+    /// `MAXVALUE`.
     pub most: i64,
+    /// The number that is given first.
     pub start: i64,
+    /// Whether it goes on at its other end.
     pub cycles: bool,
     /// The last number that was given, once one was.
     pub last: Option<i64>,

@@ -71,9 +71,10 @@ pub fn may_call(text: &str) -> bool {
     FUNCTIONS.iter().any(|name| text.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name.as_bytes())))
 }
 
-/// The calls of a statement, in the order in which they are computed.
+/// The calls of a statement.
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
+    /// In the order in which they are computed.
     pub calls: Vec<Call>,
     /// A query that has a call reads rows: `nextval` is computed for each of them.
     pub over_rows: bool,

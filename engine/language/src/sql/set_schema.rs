@@ -13,8 +13,11 @@ use crate::error::Result;
 /// What goes to another schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
+    /// A table.
     Table,
+    /// A view.
     View,
+    /// A sequence.
     Sequence,
 }
 
@@ -32,9 +35,13 @@ impl Moved {
 /// Something, and the schema that it goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetSchema {
+    /// What it is.
     pub moved: Moved,
+    /// Which one, as the statement names it.
     pub name: ObjectName,
+    /// `IF EXISTS`: where there is none, nothing happens.
     pub if_exists: bool,
+    /// The schema that it goes to.
     pub schema: String,
 }
 

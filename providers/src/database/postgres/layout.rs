@@ -159,6 +159,17 @@ pub(super) async fn is_view(client: &impl GenericClient, schema: &str, table: &T
     Ok(kind_of(client, schema, &parent(&table.storage_name())).await?.as_deref() == Some("v"))
 }
 
+/// True where people see segments there, or are to.
+async fn shows_segments(client: &impl GenericClient, schema: &str, name: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhparent = to_regclass($1)) \
+         OR EXISTS (SELECT FROM {} WHERE parent = $2 AND visible)",
+        visible_table(schema)
+    );
+    let row = client.query_one(&sql, &[&place(schema, name), &name]).await;
+    Ok(row.context(|| format!("reading {schema}.{name}"))?.get(0))
+}
+
 /// Tells people whose the thing is.
 async fn comment(transaction: &Transaction<'_>, what: &str, target: &str, table: &TableDef) -> Result<()> {
     let text = text_literal(&format!("zxq table {}: managed by zxq, do not change", table.name));
@@ -188,11 +199,20 @@ pub(super) async fn ensure_parent(pool: &Arc<Pool>, table: &TableDef) -> Result<
         }
         is_there
     };
-    let found = columns_of(&transaction, &schema, &name).await?;
-    if let Some(found) = &found {
-        check_columns(&format!("table {schema}.{name}"), table, found, true)?;
+    let mut found = columns_of(&transaction, &schema, &name).await?;
+    let mut kind = kind_of(&transaction, &schema, &name).await?;
+    if let Some(columns) = &found
+        && let Err(changed) = check_columns(&format!("table {schema}.{name}"), table, columns, true)
+    {
+        // Columns of a table without rows are renamed and dropped.
+        if shows_segments(&transaction, &schema, &name).await? {
+            return Err(changed);
+        }
+        let what = if kind.as_deref() == Some("v") { "VIEW" } else { "TABLE" };
+        transaction.batch_execute(&format!("DROP {what} {target}")).await.context(doing)?;
+        (found, kind) = (None, None);
     }
-    match (kind_of(&transaction, &schema, &name).await?.as_deref(), found) {
+    match (kind.as_deref(), found) {
         (None, _) if wants_view => {
             union_view::ensure(&transaction, &schema, &name, table, None).await?;
             comment(&transaction, "VIEW", &target, table).await?;

@@ -1,7 +1,8 @@
-//! `array_agg` and `string_agg`: DataFusion's, each of which sorts for itself where the input does not come in its order.
+//! `array_agg` and `string_agg`: DataFusion's, each of which puts its rows in order itself.
 //!
 //! DataFusion lets one of two aggregates with opposite orders read its input from behind. Where rows are aggregated in two
-//! steps, the second step does not know that, and its result is in the wrong order.
+//! steps, the second step does not know that, and its result is in the wrong order. It also says that rows come in order where
+//! they come in the reverse one and the function has no reverse (`update_aggr_exprs.rs`).
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::functions::overloads::no_such_function;
 /// Longest separator, in bytes: what a batch adds to a text is counted once it is there.
 const LONGEST_SEPARATOR: usize = 8 << 10;
 
-/// `array_agg`, never read from behind.
+/// `array_agg`, never read from behind. The one behind it sorts until it is told that it need not.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ArrayAgg {
     inner: Arc<AggregateUDF>,
@@ -45,22 +46,13 @@ impl AggregateFront for ArrayAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(&self, _ordered: bool) -> Result<Option<Self>> {
-        Ok(sorting(&self.inner)?.map(|inner| ArrayAgg { inner }))
+    fn always_sorts(&self) -> bool {
+        true
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
         ReversedUDAF::NotSupported
     }
-}
-
-/// The function as one that puts its rows in order itself. DataFusion says that they come in order also where they come in the
-/// reverse one and the function has no reverse (`update_aggr_exprs.rs`), so that cannot be relied on.
-///
-/// # Errors
-/// The function's own.
-pub(crate) fn sorting(inner: &Arc<AggregateUDF>) -> Result<Option<Arc<AggregateUDF>>> {
-    Ok(inner.as_ref().clone().with_beneficial_ordering(false)?.map(Arc::new))
 }
 
 /// `string_agg`: with an order or without doubles it joins what `array_agg` has gathered.
@@ -110,13 +102,8 @@ impl AggregateFront for StringAgg {
         AggregateOrderSensitivity::SoftRequirement
     }
 
-    fn with_beneficial_ordering(&self, _ordered: bool) -> Result<Option<Self>> {
-        let gathers = sorting(&self.gathers)?;
-        Ok(gathers.map(|gathers| StringAgg {
-            texts: Arc::clone(&self.texts),
-            gathers,
-            signature: self.signature.clone(),
-        }))
+    fn always_sorts(&self) -> bool {
+        true
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

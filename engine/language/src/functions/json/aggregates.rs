@@ -17,7 +17,6 @@ use zxq_catalog::declared::annotated;
 use super::whole_rows::is_row;
 use super::write::Column;
 use crate::error::ErrorKind;
-use crate::functions::aggregates::collected::sorting;
 use crate::functions::declared::failed;
 use crate::values::json;
 
@@ -131,10 +130,8 @@ impl AggregateUDFImpl for JsonAgg {
     }
 
     fn with_beneficial_ordering(self: Arc<Self>, _ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        Ok(sorting(&self.gathers)?.map(|gathers| {
-            let (name, shape, binary, signature) = (self.name, self.shape, self.binary, self.signature.clone());
-            Arc::new(JsonAgg { name, shape, binary, gathers, signature }) as _
-        }))
+        // What gathers puts the rows in order, however they come.
+        Ok(Some(self))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

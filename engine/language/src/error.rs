@@ -16,7 +16,7 @@ mod no_such_function;
 mod plain_words;
 mod subject;
 mod told;
-pub(crate) mod type_names;
+pub mod type_names;
 pub mod unwrapped;
 
 pub use kind::ErrorKind;

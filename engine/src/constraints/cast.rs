@@ -13,6 +13,7 @@ use arrow::datatypes::{
     IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use zxq_catalog::ColumnDef;
+use zxq_language::error::type_names;
 
 use crate::constraints::declared;
 use crate::error::{EngineError, ErrorKind, Result};
@@ -69,7 +70,12 @@ fn unwrapped(values: &ArrayRef, inner: &DataType) -> Result<ArrayRef> {
 fn mismatch(from: &DataType, column: &ColumnDef) -> EngineError {
     EngineError::new(
         ErrorKind::DatatypeMismatch,
-        format!("column \"{}\" is of type {} but the values are of type {from}", column.name, column.sql_type),
+        format!(
+            "column \"{}\" is of type {} but expression is of type {}",
+            column.name,
+            type_names::of(&column.data_type),
+            type_names::of(from)
+        ),
     )
 }
 

@@ -10,7 +10,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, Window, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Window, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 /// The two repairs, see the module.
@@ -91,9 +93,10 @@ fn true_filters(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let constant = matches!(filter.as_ref(), Expr::Literal(ScalarValue::Null | ScalarValue::Boolean(None), _));
             if constant {
                 **filter = lit(false);
-            } else if !matches!(filter.as_ref(), Expr::IsTrue(_)) && filter.nullable(schema.as_ref())? {
+            } else if !is_known(filter) && filter.nullable(schema.as_ref())? {
+                // Not IS TRUE: logical and physical plans do not agree on whether that may be NULL.
                 let condition = std::mem::replace(filter.as_mut(), lit(false));
-                **filter = condition.is_true();
+                **filter = condition.clone().and(condition.is_not_null());
             } else {
                 return Ok(Transformed::no(e));
             }
@@ -101,4 +104,14 @@ fn true_filters(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         })?;
         Ok(rewritten.update_data(|e| name.restore(e)))
     })
+}
+
+/// True for what [`true_filters`] makes of a condition.
+fn is_known(filter: &Expr) -> bool {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            matches!(right.as_ref(), Expr::IsNotNull(known) if known == left)
+        }
+        _ => false,
+    }
 }

@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::logical_plan::Values;
-use datafusion::logical_expr::{DmlStatement, Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{DmlStatement, Expr, ExprSchemable, LogicalPlan, Projection};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
@@ -239,6 +239,8 @@ fn fit_values(
                 let column = checker.table().column(name).map(|column| &column.data_type);
                 let local = column.and_then(|column| local_moment(constant, column, zone)).transpose()?;
                 *cell = Expr::Literal(fit(local.as_ref().unwrap_or(constant), name, checker)?, None);
+            } else if let Some(cell) = row.get(position) {
+                refuse_time_as_number(cell, name, checker)?;
             }
         }
     }
@@ -249,6 +251,19 @@ fn fit_values(
         .collect();
     let schema = DFSchema::new_with_metadata(nullable, values.schema.as_ref().metadata().clone())?;
     Ok(Values { schema: Arc::new(schema), values: rows })
+}
+
+/// A time does not become a number, which the cast that was put around it would make of it.
+fn refuse_time_as_number(cell: &Expr, column: &str, checker: &RowChecker) -> datafusion::error::Result<()> {
+    let cell = cell.clone().unalias();
+    let Expr::Cast(cast) = &cell else { return Ok(()) };
+    let from = cast.expr.get_type(&DFSchema::empty())?;
+    if (from.is_temporal() || matches!(from, DataType::Interval(_))) && cast.field.data_type().is_numeric() {
+        let values = arrow::array::new_empty_array(&from);
+        let batch = RecordBatch::try_from_iter_with_nullable([(column, values, true)])?;
+        checker.cast_one(&batch)?;
+    }
+    Ok(())
 }
 
 /// The moment that a time without a zone is, for a column of moments. `None` where the zone makes no difference.

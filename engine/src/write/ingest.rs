@@ -384,7 +384,9 @@ impl<'a> Merging<'a> {
     /// `None` where somebody does it already.
     fn begin(engine: &'a Engine, table: TableId, partition: &PartitionKey) -> Option<Self> {
         let place = (table, partition.clone());
-        engine.merging.lock().insert(place.clone()).then_some(Merging { engine, place })
+        let is_first = engine.merging.lock().insert(place.clone());
+        // Made only where it is to be dropped as well: that ends the merge.
+        is_first.then(|| Merging { engine, place })
     }
 }
 

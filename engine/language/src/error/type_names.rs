@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, Field};
 
 /// The name of a type: `bigint`, `timestamp with time zone`, `text[]`.
-pub(crate) fn of(data_type: &DataType) -> String {
+pub fn of(data_type: &DataType) -> String {
     let name = match data_type {
         DataType::Null => "unknown",
         DataType::Boolean => "boolean",

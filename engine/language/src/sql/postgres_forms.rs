@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::{EngineError, ErrorKind};
 use crate::sql::postgres_operators::{self, call};
-use crate::sql::{balanced, budget, named_arguments, text_literals};
+use crate::sql::{balanced, budget, named_arguments, normalise, text_literals};
 use crate::values::interval;
 
 #[cfg(test)]
@@ -252,8 +252,13 @@ fn name_repeated(select: &mut Select, all: bool) {
     let mut seen = HashSet::new();
     for (position, item) in select.projection.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
-        let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if all || !plain || !seen.insert(expr.to_string()) {
+        // The same column may be written as `id`, `"id"` and `t.id`.
+        let column = match expr {
+            Expr::Identifier(name) => Some(normalise(name)),
+            Expr::CompoundIdentifier(parts) => parts.last().map(normalise),
+            _ => None,
+        };
+        if all || column.is_none_or(|column| !seen.insert(column)) {
             let name = format!("column {}", position + 1);
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
         }

@@ -107,11 +107,15 @@ impl<'a> Nearest<'a> {
         }
         let name = |what: &str, at: usize| format!("__near_{number}_{what}{at}");
         let column = |what: &str, at: usize| Expr::Column(Column::from_name(name(what, at)));
+        let given = |at: usize| {
+            let (what, place) = self.stands_for(at);
+            column(what, place)
+        };
         let rows_schema = self.rows.schema().as_ref();
         let domain_schema = domain.schema().as_ref();
         // Rows first: their columns, what they are equal in and ordered by; then values, with NULL for the others' columns.
         let (mut rows, mut values) = (Vec::new(), Vec::new());
-        for (at, expr) in self.columns.iter().enumerate() {
+        for (at, expr) in self.columns.iter().enumerate().filter(|(at, _)| self.stands_for(*at) == ("c", *at)) {
             let none = ScalarValue::try_from(&expr.get_type(rows_schema)?)?;
             rows.push(expr.clone().unalias().alias(name("c", at)));
             values.push(lit(none).alias(name("c", at)));
@@ -157,7 +161,7 @@ impl<'a> Nearest<'a> {
         for tie in self.ties {
             let expr = tie.expr.clone().transform_up(|e| match &e {
                 Expr::Column(c) => match self.input.schema().maybe_index_of_column(c) {
-                    Some(at) => Ok(Transformed::yes(column("c", at))),
+                    Some(at) => Ok(Transformed::yes(given(at))),
                     None => Ok(Transformed::no(e)),
                 },
                 _ => Ok(Transformed::no(e)),
@@ -171,7 +175,7 @@ impl<'a> Nearest<'a> {
             function.params.order_by.clone_from(&order_by);
             Expr::from(function).alias(name)
         };
-        let mut windows: Vec<Expr> = (0..self.columns.len()).map(|at| latest(column("c", at), name("l", at))).collect();
+        let mut windows: Vec<Expr> = (0..self.columns.len()).map(|at| latest(given(at), name("l", at))).collect();
         windows.push(latest(column("row", 0), name("found", 0)));
         let windowed = LogicalPlan::Window(Window::try_new(windows, Arc::new(both))?);
         let wanted = column("row", 0).is_false().and(column("found", 0).is_true());
@@ -185,6 +189,22 @@ impl<'a> Nearest<'a> {
             exprs.push(column("k", at).alias(key.name()));
         }
         Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(found))?)))
+    }
+}
+
+impl Nearest<'_> {
+    /// What of the union a column is read from, and its number there. None stands in it twice: DataFusion would take from the
+    /// rows that two columns are equal, which in the values they are not.
+    fn stands_for(&self, at: usize) -> (&'static str, usize) {
+        let own = |at: usize| self.columns.get(at).map(|expr| expr.clone().unalias());
+        let expr = own(at);
+        if expr.as_ref() == Some(&self.at.0) {
+            return ("at", 0);
+        }
+        if let Some(place) = self.equal.iter().position(|(inner, _)| expr.as_ref() == Some(inner)) {
+            return ("e", place);
+        }
+        ("c", (0..at).find(|before| own(*before) == expr).unwrap_or(at))
     }
 }
 

@@ -227,3 +227,21 @@ CREATE TABLE pgi.view_routine_usage (table_catalog VARCHAR, table_schema VARCHAR
     VARCHAR, specific_schema VARCHAR, specific_name VARCHAR);
 CREATE TABLE pgi.view_table_usage (view_catalog VARCHAR, view_schema VARCHAR, view_name VARCHAR, table_catalog
     VARCHAR, table_schema VARCHAR, table_name VARCHAR);
+
+-- Their OIDs, as those of the other system relations.
+INSERT INTO facts.system_relations (oid, name) VALUES
+    (2602, 'pg_amop'), (2603, 'pg_amproc'), (12138, 'pg_backend_memory_contexts'), (12130, 'pg_config'),
+    (12110, 'pg_file_settings'), (12114, 'pg_hba_file_rules'), (12118, 'pg_ident_file_mappings'),
+    (3394, 'pg_init_privs'), (2613, 'pg_largeobject'), (6243, 'pg_parameter_acl'), (6000, 'pg_replication_origin'),
+    (12332, 'pg_replication_origin_status'), (12134, 'pg_shmem_allocations'), (12285, 'pg_stat_archiver'),
+    (12271, 'pg_stat_database_conflicts'), (12297, 'pg_stat_progress_analyze'), (12317, 'pg_stat_progress_basebackup'),
+    (12307, 'pg_stat_progress_cluster'), (12322, 'pg_stat_progress_copy'), (12312, 'pg_stat_progress_create_index'),
+    (12302, 'pg_stat_progress_vacuum'), (12240, 'pg_stat_recovery_prefetch'), (12262, 'pg_stat_replication_slots'),
+    (12232, 'pg_stat_slru'), (12336, 'pg_stat_subscription_stats'), (12188, 'pg_stat_sys_indexes'),
+    (12152, 'pg_stat_sys_tables'), (12293, 'pg_stat_wal'), (12236, 'pg_stat_wal_receiver'),
+    (12147, 'pg_stat_xact_all_tables'), (12157, 'pg_stat_xact_sys_tables'), (12280, 'pg_stat_xact_user_functions'),
+    (12166, 'pg_stat_xact_user_tables'), (12196, 'pg_statio_all_indexes'), (12209, 'pg_statio_all_sequences'),
+    (12170, 'pg_statio_all_tables'), (12201, 'pg_statio_sys_indexes'), (12214, 'pg_statio_sys_sequences'),
+    (12175, 'pg_statio_sys_tables'), (12205, 'pg_statio_user_indexes'), (12218, 'pg_statio_user_sequences'),
+    (2619, 'pg_statistic'), (12058, 'pg_stats_ext'), (12063, 'pg_stats_ext_exprs'), (3576, 'pg_transform'),
+    (3603, 'pg_ts_config_map');

@@ -112,10 +112,6 @@ async fn many_segments_can_be_written_at_once() {
 async fn a_table_that_duckdb_cannot_hold_is_refused_by_name() {
     let fixture = Fixture::new();
     let mut def = table();
-    def.columns.push(column("SYMBOL", DataType::Int64));
-    let refused = fixture.store.create_table(&def).await.unwrap_err().to_string();
-    assert!(refused.contains("\"symbol\" and \"SYMBOL\""), "{refused}");
-    let mut def = table();
     def.columns.push(column("list", DataType::new_list(DataType::Int64, true)));
     let refused = fixture.store.create_table(&def).await.unwrap_err().to_string();
     assert!(refused.contains("\"list\""), "{refused}");
@@ -133,7 +129,7 @@ async fn a_segment_that_is_gone_or_short_is_an_error() {
     // The catalog says 11 rows.
     fixture.segments = vec![Arc::new(Segment { rows: 11, ..segment.as_ref().clone() })];
     let short = read(&fixture).await.unwrap_err().to_string();
-    assert!(short.contains("10 rows") && short.contains("11"), "{short}");
+    assert!(short.contains("read: 10,") && short.contains("catalog: 11"), "{short}");
     fixture.segments = vec![Arc::clone(&segment)];
     fixture.store.drop_segments("trades_7", &[segment.as_ref().clone()]).await.unwrap();
     let gone = read(&fixture).await.unwrap_err().to_string();

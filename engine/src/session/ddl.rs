@@ -176,13 +176,13 @@ async fn create_table(session: &EngineSession, create: &CreateTable, control: &J
     }
     // In the words that the definition is made from, whatever schema and database were written.
     let create = &CreateTable { name: relations::object_name(vec![name.clone()]), ..create.clone() };
-    let exists = match temporary {
-        true => session.names.temporaries.has(&name),
-        false => engine.snapshot().table(&name).is_some(),
-    };
     if !temporary {
         session.check_create(&name)?;
     }
+    let exists = match temporary {
+        true => session.names.temporaries.has(&name),
+        false => engine.is_taken(&name).await,
+    };
     let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
     if exists && create.if_not_exists {
         session.notice(format!("relation \"{name}\" already exists, skipping"));

@@ -104,7 +104,9 @@ fn share_a_name(error: &DataFusionError) -> bool {
     match error.find_root() {
         DataFusionError::SchemaError(error, _) => matches!(
             **error,
-            SchemaError::DuplicateUnqualifiedField { .. } | SchemaError::DuplicateQualifiedField { .. }
+            SchemaError::DuplicateUnqualifiedField { .. }
+                | SchemaError::DuplicateQualifiedField { .. }
+                | SchemaError::AmbiguousReference { .. }
         ),
         other => other.to_string().contains("unique expression names"),
     }

@@ -34,19 +34,22 @@ impl Engine {
     /// As [`Engine::create_table`].
     pub(crate) async fn prepare_table(self: &Arc<Self>, mut def: TableDef) -> Result<Arc<TableDef>> {
         self.check_write()?;
-        let there = self.snapshot().table(&def.name).map(|state| state.def.id);
-        if let Some(there) = there {
-            // It may be what a failed statement had made, and could not take back yet.
-            self.settle_table(there).await;
-            if self.snapshot().table(&def.name).is_some() {
-                return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
-            }
+        if self.is_taken(&def.name).await {
+            return Err(zxq_catalog::CatalogError::TableExists(def.name).into());
         }
         self.config.cold.format.record(&mut def);
         def.id = self.catalog.reserve_table_id().await?;
         let table = Arc::new(def);
         self.check_definition(&table)?;
         Ok(table)
+    }
+
+    /// True where there is something of that name, and it is not what a failed statement had made and could not take back yet.
+    pub(crate) async fn is_taken(self: &Arc<Self>, name: &str) -> bool {
+        let there = self.snapshot().table(name).map(|state| state.def.id);
+        let Some(there) = there else { return false };
+        self.settle_table(there).await;
+        self.snapshot().table(name).is_some()
     }
 
     /// Finds out whether there can be a table of that definition.

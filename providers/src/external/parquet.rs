@@ -94,6 +94,14 @@ impl Columns<'_> {
             }
             let known = self.fields.iter_mut().find(|(known, _)| known.name() == field.name());
             let Some((known, first)) = known else {
+                let has = |name: &str| schema.fields().iter().any(|other| other.name() == name);
+                let alike = |name: &str| name.to_lowercase() == field.name().to_lowercase() && !has(name);
+                // One column whose name somebody wrote otherwise, or two: half of its values would be missing.
+                if let Some((other, first)) = self.fields.iter().find(|(known, _)| alike(known.name())) {
+                    let (name, other) = (field.name(), other.name());
+                    let what = format!("column \"{other}\" of file {first} is called \"{name}\" in file {path}");
+                    return Err(refused(FORMAT, self.location, &what));
+                }
                 let field = Field::new(field.name(), field.data_type().clone(), true);
                 self.fields.push((field, path.to_owned()));
                 continue;

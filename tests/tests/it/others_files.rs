@@ -137,6 +137,18 @@ async fn columns_of_several_types_get_one_that_holds_all_values() {
     let sql = format!("CREATE EXTERNAL TABLE mixed STORED AS parquet LOCATION '{}'", mixed.display());
     let error = refusal(engine, &sql).await.to_string();
     assert!(error.contains("\"px\"") && error.contains("a.parquet") && error.contains("b.parquet"), "{error}");
+
+    // One column that somebody wrote otherwise, or two.
+    let drifted = folder.path().join("drifted");
+    write(&drifted.join("a.parquet"), vec![("id", ids(&[1])), ("px", ids(&[10]))]);
+    write(&drifted.join("b.parquet"), vec![("id", ids(&[2])), ("Px", ids(&[20]))]);
+    let sql = format!("CREATE EXTERNAL TABLE drifted STORED AS parquet LOCATION '{}'", drifted.display());
+    let error = refusal(engine, &sql).await.to_string();
+    assert!(error.contains("\"px\"") && error.contains("\"Px\"") && error.contains("b.parquet"), "{error}");
+    let apart = folder.path().join("apart");
+    write(&apart.join("a.parquet"), vec![("px", ids(&[1])), ("Px", ids(&[10]))]);
+    create(engine, "apart", &apart).await;
+    assert_eq!(texts(engine, "SELECT \"Px\" - px FROM apart").await, ["9"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

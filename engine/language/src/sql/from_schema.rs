@@ -100,10 +100,10 @@ pub(super) fn columns_of(schema: &Schema) -> Result<Vec<ColumnDef>> {
     columns_with(schema, kept_type)
 }
 
-/// True of a type whose values a column would not hold as they are meant: sixteen bytes of a fixed length, which writers use
-/// for UUIDs and do not always say so, and times of day in nanoseconds, of which digits would be lost.
+/// True of a type whose values a column would not hold as they are meant: times of day in nanoseconds, of which digits would be
+/// lost.
 fn is_doubtful(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::FixedSizeBinary(16) | DataType::Time64(TimeUnit::Nanosecond))
+    matches!(data_type, DataType::Time64(TimeUnit::Nanosecond))
 }
 
 fn columns_with(schema: &Schema, type_of: impl Fn(&Field) -> Option<ColumnType>) -> Result<Vec<ColumnDef>> {

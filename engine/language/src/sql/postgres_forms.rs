@@ -247,20 +247,26 @@ fn select_of(query: &mut Query) -> Option<&mut Select> {
     }
 }
 
-/// Names every column but plain references, and of those the second and later of the same text; `all` names every one.
+/// Names every column but plain references, and of those and of aliases the second and later of the same name; `all` names
+/// every one without an alias.
 fn name_repeated(select: &mut Select, all: bool) {
     let mut seen = HashSet::new();
     for (position, item) in select.projection.iter_mut().enumerate() {
-        let SelectItem::UnnamedExpr(expr) = item else { continue };
-        // The same column may be written as `id`, `"id"` and `t.id`.
-        let column = match expr {
-            Expr::Identifier(name) => Some(normalise(name)),
-            Expr::CompoundIdentifier(parts) => parts.last().map(normalise),
-            _ => None,
-        };
-        if all || column.is_none_or(|column| !seen.insert(column)) {
-            let name = format!("column {}", position + 1);
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        let name = || Ident::with_quote('"', format!("column {}", position + 1));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                // The same column may be written as `id`, `"id"` and `t.id`.
+                let column = match expr {
+                    Expr::Identifier(name) => Some(normalise(name)),
+                    Expr::CompoundIdentifier(parts) => parts.last().map(normalise),
+                    _ => None,
+                };
+                if all || column.is_none_or(|column| !seen.insert(column)) {
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: name() };
+                }
+            }
+            SelectItem::ExprWithAlias { alias, .. } if !seen.insert(normalise(alias)) => *alias = name(),
+            _ => {}
         }
     }
 }

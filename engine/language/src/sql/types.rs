@@ -294,6 +294,8 @@ pub fn canonical_type(data_type: &DataType) -> Option<ColumnType> {
         DataType::Timestamp(_, None) => ColumnType::of(timestamp(), "TIMESTAMP"),
         DataType::Timestamp(_, Some(_)) => ColumnType::of(timestamptz(), "TIMESTAMPTZ"),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => text(),
+        // Writers use sixteen bytes for UUIDs and do not always say so.
+        DataType::FixedSizeBinary(16) => return None,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             ColumnType::of(DataType::BinaryView, "BYTEA")
         }

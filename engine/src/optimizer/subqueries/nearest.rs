@@ -175,7 +175,10 @@ impl<'a> Nearest<'a> {
             function.params.order_by.clone_from(&order_by);
             Expr::from(function).alias(name)
         };
-        let mut windows: Vec<Expr> = (0..self.columns.len()).map(|at| latest(given(at), name("l", at))).collect();
+        // Columns that are the same have one window: DataFusion would make one of two that are the same, and not expect it.
+        let first = |at: usize| (0..at).find(|before| self.stands_for(*before) == self.stands_for(at)).unwrap_or(at);
+        let distinct = (0..self.columns.len()).filter(|at| first(*at) == *at);
+        let mut windows: Vec<Expr> = distinct.map(|at| latest(given(at), name("l", at))).collect();
         windows.push(latest(column("row", 0), name("found", 0)));
         let windowed = LogicalPlan::Window(Window::try_new(windows, Arc::new(both))?);
         let wanted = column("row", 0).is_false().and(column("found", 0).is_true());
@@ -183,7 +186,7 @@ impl<'a> Nearest<'a> {
         let mut exprs = Vec::new();
         for at in 0..self.columns.len() {
             let (qualifier, field) = self.input.schema().qualified_field(at);
-            exprs.push(column("l", at).alias_qualified(qualifier.cloned(), field.name()));
+            exprs.push(column("l", first(at)).alias_qualified(qualifier.cloned(), field.name()));
         }
         for (at, key) in keys.iter().enumerate() {
             exprs.push(column("k", at).alias(key.name()));

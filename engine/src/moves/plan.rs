@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zxq_catalog::{PartitionKey, PartitionState, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier};
+use zxq_catalog::{
+    PartitionKey, PartitionState, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier,
+};
 
 use crate::config::EngineConfig;
 use crate::config::ages::{Ages, age, newest_us};
@@ -217,7 +219,8 @@ fn is_replicated(state: &TableState, owners: &[Arc<Segment>]) -> bool {
 
 /// Copies in hot of rows that lie elsewhere, by partition.
 fn replicas(state: &TableState) -> impl Iterator<Item = (&PartitionKey, Vec<Arc<Segment>>)> {
-    let copies = |of: &Arc<PartitionState>| of.tier(Tier::Hot).iter().filter(|s| !s.is_owner()).cloned().collect::<Vec<_>>();
+    let copies =
+        |of: &Arc<PartitionState>| of.tier(Tier::Hot).iter().filter(|s| !s.is_owner()).cloned().collect::<Vec<_>>();
     let partitions = state.has_replicas().then(|| state.partitions());
     partitions.into_iter().flatten().map(move |(key, of)| (key, copies(of))).filter(|(_, copies)| !copies.is_empty())
 }

@@ -366,7 +366,10 @@ mod tests {
                 let Ast::Query(query) = *ast else { unreachable!() };
                 Ok(Meaning::View(View { query, columns: vec!["a".to_owned()], bytes }))
             };
-            assert_eq!(resolve::<EngineError>(&mut statement, &mut endless).unwrap_err().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(
+                resolve::<EngineError>(&mut statement, &mut endless).unwrap_err().kind(),
+                ErrorKind::LimitExceeded
+            );
             assert_eq!(names, if bytes == 0 { MOST_VIEWS + 1 } else { 5 });
         }
     }

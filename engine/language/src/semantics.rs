@@ -4,18 +4,18 @@
 //! numbers into functions of ours that answer as PostgreSQL does, or fail with its error. Queries, defaults, constraints and
 //! embedded contexts all pass it. [`type_names`] says which type a name in a cast stands for.
 //!
-//! - [`operators`]: which function an operator becomes; [`arithmetic`] computes it, [`number_types`] has its type.
+//! - `operators`: which function an operator becomes; `arithmetic` computes it, `number_types` has its type.
 //! - `joined_texts`: `a || b` within bounds.
-//! - [`casts`]: casts that round, or whose failure has a code of its own.
-//! - [`aggregates`]: which aggregates are ours: [`exact_sum`] (integers and decimals), and by `wrapped` DataFusion's with
-//!   another part: [`frames`] (doubles in windows that move), [`moving_extremes`] (frames of NULLs), [`extremes`] (doubles
+//! - `casts`: casts that round, or whose failure has a code of its own.
+//! - `aggregates`: which aggregates are ours: `exact_sum` (integers and decimals), and by `wrapped` DataFusion's with
+//!   another part: `frames` (doubles in windows that move), `moving_extremes` (frames of NULLs), `extremes` (doubles
 //!   with NaN).
-//! - [`quotients`]: how many digits quotients and averages show; [`quotient_texts`] gives them to texts.
-//! - [`checked_math`]: `sqrt(-1)`, `ln(0)` and their like are errors.
+//! - [`quotients`]: how many digits quotients and averages show; `quotient_texts` gives them to texts.
+//! - `checked_math`: `sqrt(-1)`, `ln(0)` and their like are errors.
 //! - [`quotients`], [`computed_numbers`]: what clients are told of the digits of decimals.
-//! - [`zeros`]: -0 and 0 are one number.
-//! - [`in_lists`]: lists hold constants only.
-//! - [`untyped_texts`]: constants in quotes take the type of what stands beside them.
+//! - `zeros`: -0 and 0 are one number.
+//! - `in_lists`: lists hold constants only.
+//! - `untyped_texts`: constants in quotes take the type of what stands beside them.
 //! - [`guards`]: what can fail is not computed for rows that the same WHERE leaves out. [`columns_first`]: which side of an
 //!   equality stands for both. [`day_ranges`]: filters by the day of a time.
 
@@ -27,16 +27,16 @@ pub(crate) mod checked_math;
 pub mod columns_first;
 pub mod computed_numbers;
 pub mod day_ranges;
-pub mod exact_sum;
-pub mod extremes;
-pub mod frames;
+pub(crate) mod exact_sum;
+pub(crate) mod extremes;
+pub(crate) mod frames;
 pub mod guards;
-pub mod in_lists;
+pub(crate) mod in_lists;
 mod joined_texts;
-pub mod moving_extremes;
-pub mod number_types;
-pub mod operators;
-pub mod quotient_texts;
+pub(crate) mod moving_extremes;
+pub(crate) mod number_types;
+pub(crate) mod operators;
+pub(crate) mod quotient_texts;
 pub mod quotients;
 pub mod type_names;
 pub(crate) mod untyped_texts;

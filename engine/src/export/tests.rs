@@ -81,7 +81,7 @@ fn arrow_streams_are_read_back() {
 #[test]
 fn no_rows_are_a_whole_file() {
     let empty = rows().slice(0, 0);
-    let parquet = encode(ExportFormat::parquet(Some("snappy")).unwrap(), &[empty.clone()], &unlimited());
+    let parquet = encode(ExportFormat::parquet(Some("snappy")).unwrap(), std::slice::from_ref(&empty), &unlimited());
     let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap();
     assert_eq!((reader.schema().fields().len(), reader.metadata().file_metadata().num_rows()), (5, 0));
     let arrow = encode(ExportFormat::arrow(None).unwrap(), &[empty], &unlimited());

@@ -144,14 +144,16 @@ fn mistakes_are_named_with_their_fix() {
         let (data, folder) = (place.data(), place.path("nowhere"));
         let to = |name: &str| place.path(name).display().to_string();
         let inside = folder.join("a.csv").display().to_string();
-        let cases: [(&str, &str, &[&str], i32, &[&str]); 7] = [
+        /// What is exported, where to, with which options; the exit status, and words of the message.
+        type Case<'a> = (&'a str, &'a str, &'a [&'a str], i32, &'a [&'a str]);
+        let cases: [Case<'_>; 7] = [
             ("nosuch", &to("a.csv"), &[], 1, &["nosuch"]),
             ("prices", &inside, &[], 1, &["there is no folder", "nowhere", "mkdir"]),
             ("prices", &to("a.txt"), &[], 2, &["does not tell a format", "--format"]),
             ("prices", &to("a.csv.gz"), &[], 2, &["compress"]),
             ("prices", &to("a.parquet"), &["--compression", "rar"], 1, &["rar", "zstd"]),
             ("prices", &to("a.parquet"), &["--delimiter", ";"], 2, &["--delimiter", "CSV"]),
-            ("SELECT 1 AS a, 2 AS a", &to("a.parquet"), &[], 1, &["same name"]),
+            ("SELECT 1 AS a, 2 AS a", &to("a.parquet"), &[], 1, &["\"a\"", "names that differ"]),
         ];
         for (what, to, options, code, words) in cases {
             fail(&[&["export", what, "--to", to, "--data", &data][..], options].concat(), code, words);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use zxq_catalog::CatalogError;
-use zxq_language::error::unwrapped::{Cause, Unwrapped, unwrapped};
+use zxq_language::error::unwrapped::{Cause, Unwrapped, unwrapped, within};
 use zxq_providers::ProviderError;
 
 pub use zxq_language::error::{EngineError as LanguageError, ErrorKind, Place, Subject};
@@ -250,25 +250,13 @@ impl From<DataFusionError> for EngineError {
 
 /// An error that several streams gave, such as those of one build side.
 fn shared(inner: Arc<DataFusionError>) -> EngineError {
-    match ours_within(inner.as_ref()) {
+    match within::<EngineError>(inner.as_ref()) {
         Some(EngineError { said, bad_row }) => {
             let ours = EngineError { said: said.without_source(), bad_row: bad_row.clone() };
             ours.with_source(DataFusionError::Shared(inner))
         }
         None => LanguageError::from_shared(inner).into(),
     }
-}
-
-/// The engine's own error that others were wrapped around.
-fn ours_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EngineError> {
-    let mut error = Some(error);
-    while let Some(this) = error {
-        if let Some(ours) = this.downcast_ref::<EngineError>() {
-            return Some(ours);
-        }
-        error = this.source();
-    }
-    None
 }
 
 impl From<EngineError> for DataFusionError {

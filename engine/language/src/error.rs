@@ -21,7 +21,7 @@ pub mod unwrapped;
 
 pub use kind::ErrorKind;
 pub use subject::Subject;
-use unwrapped::{Cause, Unwrapped, unwrapped};
+use unwrapped::{Cause, Unwrapped, unwrapped, within};
 
 /// Result with [`EngineError`].
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
@@ -143,24 +143,12 @@ impl EngineError {
 
     /// An error that several streams gave, such as those of one build side.
     pub fn from_shared(inner: Arc<DataFusionError>) -> Self {
-        let error = match ours_within(inner.as_ref()) {
+        let error = match within::<EngineError>(inner.as_ref()) {
             Some(ours) => ours.without_source(),
             None => told::told(&inner),
         };
         error.with_source(DataFusionError::Shared(inner))
     }
-}
-
-/// This crate's error that others were wrapped around.
-fn ours_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EngineError> {
-    let mut error = Some(error);
-    while let Some(this) = error {
-        if let Some(ours) = this.downcast_ref::<EngineError>() {
-            return Some(ours);
-        }
-        error = this.source();
-    }
-    None
 }
 
 impl From<ArrowError> for EngineError {

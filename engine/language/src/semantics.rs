@@ -12,7 +12,7 @@
 //!   with NaN).
 //! - [`quotients`]: how many digits quotients and averages show; `quotient_texts` gives them to texts.
 //! - `checked_math`: `sqrt(-1)`, `ln(0)` and their like are errors.
-//! - [`quotients`], [`computed_numbers`]: what clients are told of the digits of decimals.
+//! - [`computed_numbers`]: what clients are told of the digits of decimals.
 //! - `zeros`: -0 and 0 are one number.
 //! - `in_lists`: lists hold constants only.
 //! - `untyped_texts`: constants in quotes take the type of what stands beside them.

@@ -106,7 +106,7 @@ impl Engine {
     /// Bytes of hot that a snapshot to come still shows, owners and replicas.
     pub(crate) fn visible_hot_bytes(&self) -> u64 {
         let snapshot = self.snapshot();
-        snapshot.tables.values().flat_map(|state| state.tier(Tier::Hot)).map(|segment| segment.bytes).sum()
+        snapshot.tables.values().map(|state| state.tier(Tier::Hot).totals().bytes).sum()
     }
 }
 

@@ -66,3 +66,15 @@ pub fn unwrapped(error: DataFusionError) -> Unwrapped {
         other => Cause::Own(told(&other).with_source(other)).into(),
     }
 }
+
+/// The error of that type that others were wrapped around; it is looked at where it cannot be taken out.
+pub fn within<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut error = Some(error);
+    while let Some(this) = error {
+        if let Some(found) = this.downcast_ref::<T>() {
+            return Some(found);
+        }
+        error = this.source();
+    }
+    None
+}

@@ -289,9 +289,6 @@ impl<'a> Arguments<'a> {
         for (position, argument) in list.args.iter().enumerate() {
             let (slot, expr) = match argument {
                 FunctionArg::Named { name, arg, operator } if is_arrow(operator) => (arguments.slot(&name.value)?, arg),
-                FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, operator } if is_arrow(operator) => {
-                    (arguments.slot(&name.value)?, arg)
-                }
                 FunctionArg::Unnamed(arg) if position < names.len() => (position, arg),
                 other => return Err(arguments.wrong(&format!("cannot take {other}"))),
             };

@@ -114,7 +114,7 @@ mod tests {
         is_refused(&nested("position(", ")", 60));
         is_refused(&nested("substring(", ", 1)", 60));
         assert!(parse(&nested("substring(", ", 1)", 8)).is_ok());
-        assert!(parse(&nested("coalesce(", ", 2)", 8)).is_ok());
+        assert!(parse(&nested("coalesce(", ", 2)", 90)).is_ok());
         assert!(parse(&format!("SELECT {}", vec!["1"; 200_000].join(", "))).is_ok());
     }
 

@@ -68,6 +68,8 @@ impl Dialect for ZxqDialect {
         OWN.prec_value(precedence)
     }
 
+    // Not among them: names of arguments that are expressions. The parser would read each argument twice, and so what nests in
+    // calls in time that doubles with each; and it would read `name := value` as an operator.
     as_postgres!(
         supports_unicode_string_literal,
         supports_filter_during_aggregation,
@@ -82,7 +84,6 @@ impl Dialect for ZxqDialect {
         supports_comment_on,
         supports_load_extension,
         supports_named_fn_args_with_colon_operator,
-        supports_named_fn_args_with_expr_name,
         supports_empty_projections,
         supports_nested_comments,
         supports_string_escape_constant,

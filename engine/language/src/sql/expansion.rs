@@ -1,10 +1,11 @@
-//! How many relations a statement reads once every query that WITH defines stands wherever it is named, as it does in its plan:
-//! `b AS (SELECT … FROM a, a), c AS (SELECT … FROM b, b)` doubles with each line.
+//! How large a statement becomes in its plan, where every query that WITH defines stands wherever it is named:
+//! `b AS (SELECT … FROM a, a), c AS (SELECT … FROM b, b)` doubles with each line. So does `coalesce(coalesce(…, b), c)`, which becomes a
+//! CASE that names what comes first twice.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Function, ObjectNamePart, Query, TableFactor, Visit, Visitor};
 
 use super::ident::normalise;
 use super::relations::parts;
@@ -14,6 +15,8 @@ use crate::error::{EngineError, ErrorKind, Result};
 const MOST: usize = 1_000;
 /// Most columns of a CUBE, as in PostgreSQL: it groups by each set of them.
 const MOST_OF_A_CUBE: usize = 12;
+/// Most calls of `coalesce` within each other.
+const MOST_WITHIN: usize = 10;
 
 /// Checks a statement, its views resolved.
 ///
@@ -31,6 +34,10 @@ pub fn check(statement: &DfStatement) -> Result<()> {
             let message = format!("CUBE is limited to {MOST_OF_A_CUBE} elements");
             Err(EngineError::new(ErrorKind::LimitExceeded, message))
         }
+        ControlFlow::Break(TooMany::Calls) => {
+            let message = format!("calls of coalesce stand at most {MOST_WITHIN} deep within each other");
+            Err(EngineError::new(ErrorKind::LimitExceeded, message).with_hint("One call takes any number of values"))
+        }
         ControlFlow::Break(TooMany::Relations) => {
             let message =
                 format!("a statement reads at most {MOST} relations, those in what WITH defines wherever it is named");
@@ -44,11 +51,14 @@ pub fn check(statement: &DfStatement) -> Result<()> {
 enum TooMany {
     Relations,
     Columns,
+    Calls,
 }
 
 #[derive(Default)]
 struct Sizes {
     queries: Vec<Counted>,
+    /// Calls of `coalesce` that what is looked at now is within.
+    calls: usize,
 }
 
 /// A query that is being looked at.
@@ -105,8 +115,19 @@ impl Visitor for Sizes {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<TooMany> {
         match expr {
             Expr::Cube(columns) if columns.len() > MOST_OF_A_CUBE => ControlFlow::Break(TooMany::Columns),
+            Expr::Function(function) if names_first_twice(function) => {
+                self.calls += 1;
+                if self.calls > MOST_WITHIN { ControlFlow::Break(TooMany::Calls) } else { ControlFlow::Continue(()) }
+            }
             _ => ControlFlow::Continue(()),
         }
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<TooMany> {
+        if matches!(expr, Expr::Function(function) if names_first_twice(function)) {
+            self.calls -= 1;
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<TooMany> {
@@ -116,6 +137,14 @@ impl Visitor for Sizes {
             _ => 1,
         };
         self.read(relations)
+    }
+}
+
+/// True for a call that becomes a CASE.
+fn names_first_twice(function: &Function) -> bool {
+    match function.name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => ["coalesce", "nvl", "ifnull"].contains(&normalise(name).as_str()),
+        _ => false,
     }
 }
 
@@ -161,6 +190,14 @@ mod tests {
         let cube = |columns: usize| format!("SELECT 1 FROM t GROUP BY CUBE({})", vec!["a"; columns].join(", "));
         assert!(checked(&cube(12)).is_ok());
         assert_eq!(checked(&cube(13)).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn calls_that_double_stand_so_deep() {
+        let deep = |times: usize| format!("SELECT {}1{}", "coalesce(".repeat(times), ", 2)".repeat(times));
+        assert!(checked(&deep(10)).is_ok());
+        assert_eq!(checked(&deep(11)).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert!(checked(&format!("SELECT {}", vec!["coalesce(1, 2)"; 100].join(", "))).is_ok());
     }
 
     #[test]

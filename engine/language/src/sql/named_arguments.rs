@@ -20,7 +20,7 @@ pub(super) fn order(function: &mut Function) -> Result<(), EngineError> {
         _ => return Ok(()),
     };
     let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
-    if !list.args.iter().any(|arg| matches!(arg, FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. })) {
+    if !list.args.iter().any(|arg| matches!(arg, FunctionArg::Named { .. })) {
         return Ok(());
     }
     let mut places: Vec<Option<FunctionArgExpr>> = vec![None; names.len()];
@@ -28,10 +28,6 @@ pub(super) fn order(function: &mut Function) -> Result<(), EngineError> {
     for (position, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Named { name: given, arg, .. } => {
-                let place = names.iter().position(|known| given.value.eq_ignore_ascii_case(known));
-                (place.ok_or_else(|| wrong(format!("there is no argument {given}")))?, arg)
-            }
-            FunctionArg::ExprNamed { name: Expr::Identifier(given), arg, .. } => {
                 let place = names.iter().position(|known| given.value.eq_ignore_ascii_case(known));
                 (place.ok_or_else(|| wrong(format!("there is no argument {given}")))?, arg)
             }

@@ -10,7 +10,7 @@ use crate::segment::SegmentId;
 use crate::table::{TableDef, TableId};
 use crate::tier::Tier;
 
-/// Names one load or move; part of the name of everything it writes, so that litter can be swept. A UUID in text.
+/// Names one load, move or correction; part of the name of everything it writes, so that litter can be swept. A UUID in text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId(pub String);
 
@@ -48,6 +48,8 @@ pub enum JobKind {
     Rewrite,
     /// Rows older than the table's retention are deleted.
     Delete,
+    /// Rows are changed or deleted by a transaction: segments are written anew without them, or with what became of them.
+    Correct,
 }
 
 /// How far a job has come. See the move protocol in ARCHITECTURE.md.

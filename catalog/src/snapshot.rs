@@ -228,15 +228,32 @@ impl Snapshot {
         self.tables.get(&id)
     }
 
-    /// What a transaction sees that has written these segments, which nobody else knows yet: this snapshot, of the same epoch,
-    /// with them in it. Segments of tables that are not here are left out.
+    /// What a transaction sees that has written these segments, which nobody else knows yet, and taken those away: this snapshot,
+    /// of the same epoch, with the ones in it and without the others. Segments of tables that are not here are left out.
     #[must_use]
-    pub fn with_private(&self, segments: &[Arc<Segment>]) -> Snapshot {
+    pub fn with_private(&self, written: &[Arc<Segment>], gone: &[Arc<Segment>]) -> Snapshot {
         let mut next = self.clone();
-        for segment in segments {
+        for segment in written {
             if let Some(state) = next.tables.get_mut(&segment.table) {
                 Arc::make_mut(state).insert_segment(Arc::clone(segment));
             }
+        }
+        for segment in gone {
+            if let Some(state) = next.tables.get_mut(&segment.table) {
+                Arc::make_mut(state).remove_segment(segment.id, &mut Vec::new());
+            }
+        }
+        next
+    }
+
+    /// This snapshot, of the same epoch, with no other segments of a table than these.
+    #[must_use]
+    pub fn with_only(&self, table: TableId, segments: impl IntoIterator<Item = Arc<Segment>>) -> Snapshot {
+        let mut next = self.clone();
+        if let Some(state) = self.tables.get(&table) {
+            let mut only = TableState::empty(Arc::clone(&state.def));
+            segments.into_iter().for_each(|segment| only.insert_segment(segment));
+            next.tables.insert(table, Arc::new(only));
         }
         next
     }

@@ -33,6 +33,8 @@ use crate::write::transaction::CurrentTransaction;
 
 mod audited;
 mod call;
+mod conflict;
+mod correct;
 mod current_plan;
 mod ddl;
 mod described;

@@ -144,6 +144,7 @@ pub fn of(kind: ErrorKind) -> SqlState {
         ErrorKind::InvalidFile => BAD_COPY_FILE_FORMAT,
         ErrorKind::ActiveTransaction => ACTIVE_SQL_TRANSACTION,
         ErrorKind::FenceLost => "40001",
+        ErrorKind::Deadlock => "40P01",
         ErrorKind::ReadOnly => READ_ONLY_SQL_TRANSACTION,
         ErrorKind::OutcomeUnknown => "08007",
         ErrorKind::SnapshotTooOld => "72000",

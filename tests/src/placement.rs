@@ -11,7 +11,7 @@ use zxq_engine::{Engine, ErrorKind, Tier};
 /// Which tiers hold a test's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// All in memory.
+    /// All in memory, but for rows that were corrected there.
     Hot,
     /// All in the warm database.
     Warm,
@@ -146,6 +146,11 @@ impl Placer {
             assert!(state.tier(Tier::Warm).iter().all(|s| is_one(s)), "not all segments of {table} are hypertables");
         }
         let expected = match self.placement {
+            // Rows of hot that are corrected go to warm.
+            Placement::Hot if owned(Tier::Warm) > 0 => {
+                assert_eq!(owned(Tier::Hot) + owned(Tier::Warm), all, "not all rows of {table} lie in hot or warm");
+                return;
+            }
             Placement::Hot => Tier::Hot,
             Placement::Warm => Tier::Warm,
             Placement::Cold | Placement::Replicated => Tier::Cold,

@@ -37,12 +37,36 @@ pub struct SltDb {
     client: Client,
     protocol: Protocol,
     placer: Option<Arc<Placer>>,
+    block: Block,
+}
+
+/// What is known of the transaction block that is open.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    is_open: bool,
+    /// It has corrected rows, and keeps their tables from being moved.
+    corrects: bool,
+}
+
+impl Block {
+    /// After a statement that worked.
+    fn after(self, sql: &str) -> Block {
+        let lower = sql.trim_start().to_ascii_lowercase();
+        let begins_with = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+        let goes_back = lower.starts_with("rollback to");
+        if begins_with(&["commit", "end", "rollback", "abort"]) && !goes_back {
+            return Block::default();
+        }
+        let corrects = begins_with(&["update", "delete", "with"]) || lower.contains("on conflict");
+        let is_open = self.is_open || begins_with(&["begin", "start transaction"]);
+        Block { is_open, corrects: is_open && (self.corrects || corrects) }
+    }
 }
 
 impl SltDb {
     /// A connection; without a placer rows stay where statements put them.
     pub fn new(client: Client, protocol: Protocol, placer: Option<Arc<Placer>>) -> SltDb {
-        SltDb { client, protocol, placer }
+        SltDb { client, protocol, placer, block: Block::default() }
     }
 
     async fn run_simple(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, tokio_postgres::Error> {
@@ -126,7 +150,8 @@ impl AsyncDB for SltDb {
             Protocol::Extended => self.run_extended(sql).await,
         };
         let output = outcome.map_err(|e| SltError(error_text(&e)))?;
-        if let (Some(placer), Some(table)) = (&self.placer, fills(sql)) {
+        self.block = self.block.after(sql);
+        if let (Some(placer), Some(table), false) = (&self.placer, fills(sql), self.block.corrects) {
             placer.place(&table).await;
         }
         Ok(output)

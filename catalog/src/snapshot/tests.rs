@@ -58,12 +58,26 @@ fn with_tables(tables: &[(u64, &str)]) -> Snapshot {
 fn private_segments_are_seen_in_a_copy_only() {
     let snapshot = with_tables(&[(1, "trades"), (2, "quotes")]);
     let own: Vec<Arc<Segment>> = [(7, 1), (8, 2), (9, 3)].map(|(id, of)| Arc::new(segment(id, of, Tier::Hot))).into();
-    let seen = snapshot.with_private(&own);
+    let seen = snapshot.with_private(&own, &[]);
     assert_eq!(seen.epoch, snapshot.epoch);
     assert_eq!(seen.table("trades").unwrap().row_count(), own[0].rows);
     assert!(seen.table("quotes").unwrap().segment(8).is_some());
     assert_eq!(seen.tables.len(), 2, "the third table is not there");
     assert_eq!(snapshot.table("trades").unwrap().row_count(), 0);
+    let corrected = seen.with_private(&[], &own[..1]);
+    assert_eq!(corrected.table("trades").unwrap().row_count(), 0);
+    assert_eq!(seen.table("trades").unwrap().row_count(), own[0].rows);
+}
+
+#[test]
+fn a_snapshot_of_some_segments_has_no_others_of_that_table() {
+    let own: Vec<Change> =
+        [(7, 1), (8, 1), (9, 2)].map(|(id, of)| Change::AddSegment(Box::new(segment(id, of, Tier::Cold)))).into();
+    let all = with_tables(&[(1, "trades"), (2, "quotes")]).apply(&own).unwrap();
+    let kept = Arc::clone(all.table("trades").unwrap().segment(8).unwrap());
+    let only = all.with_only(1, [kept]);
+    let ids = |name| only.table(name).unwrap().all().map(|segment| segment.id).collect::<Vec<_>>();
+    assert_eq!((only.epoch, ids("trades"), ids("quotes")), (all.epoch, vec![8], vec![9]));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! From segments that are written to rows that are visible: the store's own log, then the catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use zxq_catalog::{Change, Job, JobId, JobPhase, LineageEntry, Segment, TableDef, TableId, Tier};
+use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, LineageEntry, Segment, SegmentId, TableDef, TableId, Tier};
 use zxq_providers::Publication;
 
 use crate::error::Result;
@@ -11,12 +11,22 @@ use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 
-/// Segments that a job adds to one table in one tier.
+/// What a job's flip changes of one table in one tier.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) table: Arc<TableDef>,
     pub(crate) tier: Tier,
+    /// Segments that come.
     pub(crate) segments: Vec<Segment>,
+    /// Visible segments in whose place they come; none for a job between tiers, whose sources are taken out of their store's log
+    /// after the flip.
+    pub(crate) replaced: Vec<Segment>,
+}
+
+impl Part {
+    fn new(table: &Arc<TableDef>, tier: Tier) -> Self {
+        Part { table: Arc::clone(table), tier, segments: Vec::new(), replaced: Vec::new() }
+    }
 }
 
 impl Engine {
@@ -31,56 +41,83 @@ impl Engine {
         lineage: Vec<LineageEntry>,
         control: &JobControl,
     ) -> Result<()> {
+        self.publish_and_flip_with(job, &[], changes, lineage, control).await
+    }
+
+    /// As [`Engine::publish_and_flip`], of several jobs that become done together, of which the first one does it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn publish_and_flip_with(
+        self: &Arc<Self>,
+        job: &mut Job,
+        others: &[Job],
+        changes: Vec<Change>,
+        lineage: Vec<LineageEntry>,
+        control: &JobControl,
+    ) -> Result<()> {
         let _finishing = control.must_finish()?;
         job.phase = JobPhase::Durable;
         job.pending = changes.clone();
         self.catalog.put_job(job).await?;
-        // A rewrite stays within its tier: nobody sees both its sources and its result, or neither.
-        let removed = self.replaced_by(job);
+        // What replaces others stays within its tier: nobody sees both, or neither.
         for part in self.parts_of(job) {
-            let data_change = removed.is_empty();
-            let publication = Publication { job: &job.id, added: &part.segments, removed: &removed, data_change };
+            let data_change = part.replaced.is_empty() || job.kind == JobKind::Correct;
+            let publication = Publication { job: &job.id, added: &part.segments, removed: &part.replaced, data_change };
             self.store(part.tier).publish(&part.table, &publication).await?;
         }
-        let done = Job { phase: JobPhase::Done, ended_us: Some(self.now_us()), pending: Vec::new(), ..job.clone() };
+        let ended = |job: &Job| Job {
+            phase: JobPhase::Done,
+            ended_us: Some(self.now_us()),
+            pending: Vec::new(),
+            ..job.clone()
+        };
+        let done = ended(job);
         let fences = match &job.partition {
             Some(partition) => vec![(job.table, partition.clone(), job.fence)],
             None => Vec::new(),
         };
-        self.commit(changes, Record { jobs: vec![done.clone()], fences, lineage }).await?;
+        let jobs = std::iter::once(done.clone()).chain(others.iter().map(ended)).collect();
+        self.commit(changes, Record { jobs, fences, lineage }).await?;
         *job = done;
-        self.job_places.forget(&job.id);
+        for job in std::iter::once(&*job).chain(others) {
+            self.job_places.forget(&job.id);
+        }
         Ok(())
     }
 
-    /// What a job's flip adds, by table and tier. Tables that are gone have taken their part with them.
+    /// What a job's flip changes, by table and tier. Tables that are gone have taken their part with them, and what comes and goes
+    /// in the same flip is nobody's.
     pub(crate) fn parts_of(&self, job: &Job) -> Vec<Part> {
         let snapshot = self.snapshot();
+        let replaces = job.kind == JobKind::Correct || job.from == Some(job.to);
+        let retired = |change: &Change| match change {
+            Change::RetireSegment { table, segment } => Some((*table, *segment)),
+            _ => None,
+        };
+        let gone: HashSet<(TableId, SegmentId)> = job.pending.iter().filter_map(retired).collect();
         let mut parts: BTreeMap<(TableId, Tier), Part> = BTreeMap::new();
+        let mut part = |table: TableId, tier: Tier, change: &dyn Fn(&mut Part)| {
+            if let Some(state) = snapshot.table_by_id(table) {
+                change(parts.entry((table, tier)).or_insert_with(|| Part::new(&state.def, tier)));
+            }
+        };
         for change in &job.pending {
-            let Change::AddSegment(segment) = change else { continue };
-            let Some(state) = snapshot.table_by_id(segment.table) else { continue };
-            parts
-                .entry((segment.table, segment.tier))
-                .or_insert_with(|| Part { table: Arc::clone(&state.def), tier: segment.tier, segments: Vec::new() })
-                .segments
-                .push(segment.as_ref().clone());
+            match change {
+                Change::AddSegment(segment) if !gone.contains(&(segment.table, segment.id)) => {
+                    part(segment.table, segment.tier, &|part| part.segments.push(segment.as_ref().clone()));
+                }
+                Change::RetireSegment { table, segment } if replaces => {
+                    let there = snapshot.table_by_id(*table).and_then(|state| state.segment(*segment));
+                    // Hot shows nothing to others.
+                    if let Some(there) = there.filter(|there| there.tier != Tier::Hot) {
+                        part(*table, there.tier, &|part| part.replaced.push(there.as_ref().clone()));
+                    }
+                }
+                _ => {}
+            }
         }
         parts.into_values().collect()
-    }
-
-    /// The visible segments that a job within one tier is to replace; none for a job between tiers, whose sources are
-    /// taken out of their store's log after the flip.
-    pub(crate) fn replaced_by(&self, job: &Job) -> Vec<Segment> {
-        let snapshot = self.snapshot();
-        let Some(state) = snapshot.table_by_id(job.table).filter(|_| job.from == Some(job.to)) else {
-            return Vec::new();
-        };
-        let replaced = job.pending.iter().filter_map(|change| match change {
-            Change::RetireSegment { segment, .. } => state.segment(*segment).map(|s| s.as_ref().clone()),
-            _ => None,
-        });
-        replaced.collect()
     }
 
     /// Where segments came from, for the catalog.

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zxq_catalog::{CatalogError, Change, Job, JobId, JobPhase, Segment, TableDef, TableId, TableState, Tier};
+use zxq_catalog::{CatalogError, Change, Job, JobId, JobKind, JobPhase, TableDef, TableId, TableState, Tier};
 use zxq_providers::Publication;
 
 use crate::constraints::rejects_table_name;
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::jobs::publish::Part;
 use crate::state::commit::Record;
 use crate::state::engine::Engine;
 use crate::state::unsettled::{Left, Unsettled};
@@ -141,22 +142,19 @@ impl Engine {
     /// where it has written; else stores that it did not come to are not asked.
     async fn sweep(&self, job: &Job, everywhere: bool) -> Result<()> {
         let undo = JobId(format!("{}-undo", job.id));
-        let replaced = self.replaced_by(job);
         let parts = self.parts_of(job);
         for state in self.tables_of(job) {
             for tier in Tier::ALL {
                 let store = self.store(tier);
                 let part = parts.iter().find(|part| part.tier == tier && part.table.id == state.def.id);
-                let back: Vec<Segment> =
-                    replaced.iter().filter(|s| s.tier == tier && s.table == state.def.id).cloned().collect();
-                // What a store without a log has shown to people is not known: showing it again changes nothing.
-                let is_shown = !back.is_empty() && !store.has_log();
-                if let Some(part) = part
-                    && (is_shown || store.is_published(&state.def, &job.id).await?)
-                {
-                    let data_change = back.is_empty();
-                    let publication = Publication { job: &undo, added: &back, removed: &part.segments, data_change };
-                    store.publish(&state.def, &publication).await?;
+                if let Some(Part { segments, replaced: back, .. }) = part {
+                    // What a store without a log has shown to people is not known: showing it again changes nothing.
+                    let is_shown = !back.is_empty() && !store.has_log();
+                    if is_shown || store.is_published(&state.def, &job.id).await? {
+                        let data_change = back.is_empty() || job.kind == JobKind::Correct;
+                        let publication = Publication { job: &undo, added: back, removed: segments, data_change };
+                        store.publish(&state.def, &publication).await?;
+                    }
                 }
                 if everywhere || self.job_places.has(&job.id, state.def.id, tier) {
                     store.sweep_job(&state.def.storage_name(), &job.id).await?;
@@ -173,6 +171,7 @@ impl Engine {
         ids.extend(job.created.iter().map(|def| def.id));
         ids.extend(job.pending.iter().filter_map(|change| match change {
             Change::AddSegment(segment) => Some(segment.table),
+            Change::RetireSegment { table, .. } => Some(*table),
             _ => None,
         }));
         // Rejected rows go to a table of their own.

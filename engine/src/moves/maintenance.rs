@@ -31,6 +31,8 @@ pub(crate) fn start(engine: &Arc<Engine>) {
                 let now_us = runs.now_us();
                 let mut moves = runs.planned_by_policy().await?;
                 moves.retain(|planned| runs.backoff.may_try(planned.table, &planned.partition, now_us));
+                // A transaction that corrects a table may take its time: the others do not wait for it.
+                moves.retain(|planned| !runs.locks.is_corrected(planned.table));
                 runs.maintain(&moves, &control).await
             });
             drop(engine);

@@ -83,7 +83,12 @@ impl Engine {
                 problem = Some(format!("table {} is being altered or dropped", planned.table_name));
                 continue;
             };
-            match self.run_move_of(used, planned, control).await {
+            // A transaction that corrects the table may itself be waiting for this room.
+            let Some(alone) = control.wait(self.locks.move_uncorrected(planned.table)).await? else {
+                problem = Some(format!("a transaction corrects rows of table {}", planned.table_name));
+                continue;
+            };
+            match self.run_move_of((used, alone), planned, control).await {
                 Ok(_) => {
                     self.backoff.worked(planned.table, &planned.partition);
                     moved += planned.bytes;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::OwnedRwLockReadGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard};
 use zxq_catalog::{Change, Job, JobId, JobKind, JobPhase, Role, Segment, TableDef, TableState, Tier};
 use zxq_providers::Publication;
 
@@ -27,17 +27,17 @@ impl Engine {
         control.check()?;
         self.settle_table(planned.table).await;
         let used = control.wait(self.locks.use_table(planned.table)).await?;
-        self.run_move_of(used, planned, control).await
+        let alone = control.wait(self.locks.move_table(planned.table)).await?;
+        self.run_move_of((used, alone), planned, control).await
     }
 
-    /// As [`Engine::run_move`], of a table that is in use already.
+    /// As [`Engine::run_move`], of a table that is in use already, and that nobody else moves.
     pub(crate) async fn run_move_of(
         self: &Arc<Self>,
-        _used: OwnedRwLockReadGuard<()>,
+        _held: (OwnedRwLockReadGuard<()>, OwnedMutexGuard<()>),
         planned: &PlannedMove,
         control: &JobControl,
     ) -> Result<u64> {
-        let _alone = control.wait(self.locks.move_table(planned.table)).await?;
         let snapshot = self.snapshot();
         if snapshot.table_by_id(planned.table).is_none() {
             return Ok(0);
@@ -124,7 +124,11 @@ impl Engine {
         Ok(job.rows)
     }
 
-    async fn check_read_back(self: &Arc<Self>, table: &Arc<TableDef>, written: &[Segment]) -> Result<()> {
+    /// Reads written segments of one tier back, and compares.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DataCorrupted`].
+    pub(crate) async fn check_read_back(self: &Arc<Self>, table: &Arc<TableDef>, written: &[Segment]) -> Result<()> {
         let segments: Vec<Arc<Segment>> = written.iter().cloned().map(Arc::new).collect();
         let rows: u64 = written.iter().map(|s| s.rows).sum();
         let hash = written.iter().fold(zxq_catalog::RowHash::default(), |sum, s| sum.combine(s.hash));

@@ -232,7 +232,10 @@ pub(crate) async fn recover(engine: &Arc<Engine>, logged: Recovery) -> Result<()
     }
     make_warm_tables(engine).await;
     let mut given_up = Vec::new();
-    for job in engine.catalog.unfinished_jobs().await? {
+    let mut unfinished = engine.catalog.unfinished_jobs().await?;
+    // What a store shows is taken back before its files go, which other jobs of the same transaction may have written.
+    unfinished.sort_by_key(|job| job.phase != JobPhase::Durable);
+    for job in unfinished {
         if let Err(reason) = complete(engine, &job).await {
             tracing::info!(job = %job.id, reason, "a job that the last end interrupted is given up");
             given_up.push(Unsettled::interrupted(
@@ -325,10 +328,9 @@ async fn complete(engine: &Arc<Engine>, job: &Job) -> Result<(), String> {
 
 /// A store without a log may not have shown the job's segments to people yet; where it has, showing them changes nothing.
 async fn show_again(engine: &Arc<Engine>, job: &Job, parts: &[Part]) -> Result<()> {
-    let removed = engine.replaced_by(job);
     for part in parts.iter().filter(|part| !engine.store(part.tier).has_log()) {
-        let data_change = removed.is_empty();
-        let publication = Publication { job: &job.id, added: &part.segments, removed: &removed, data_change };
+        let data_change = part.replaced.is_empty();
+        let publication = Publication { job: &job.id, added: &part.segments, removed: &part.replaced, data_change };
         engine.store(part.tier).publish(&part.table, &publication).await?;
     }
     Ok(())

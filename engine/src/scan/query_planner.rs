@@ -61,7 +61,7 @@ impl QueryPlanner for PinningPlanner {
     }
 }
 
-/// The plan with every scan of a zxq table reading the pinned snapshot.
+/// The plan with every scan of a zxq table reading the pinned snapshot, but for those that a correction has pinned already.
 fn pin_scans(plan: LogicalPlan, pin: &LazyCell<Arc<Pin>, impl FnOnce() -> Arc<Pin>>) -> Result<LogicalPlan> {
     plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else {
@@ -71,7 +71,7 @@ fn pin_scans(plan: LogicalPlan, pin: &LazyCell<Arc<Pin>, impl FnOnce() -> Arc<Pi
             return Ok(Transformed::no(node));
         };
         let any: &dyn std::any::Any = provider.as_ref();
-        match any.downcast_ref::<TieredTable>() {
+        match any.downcast_ref::<TieredTable>().filter(|table| !table.is_pinned()) {
             Some(table) => Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
                 source: provider_as_source(Arc::new(table.pinned(pin))),
                 ..scan.clone()

@@ -96,6 +96,11 @@ impl TierScanExec {
         &self.report
     }
 
+    /// True where it reads that snapshot.
+    pub(crate) fn is_under(&self, pin: &Arc<Pin>) -> bool {
+        Arc::ptr_eq(&self.pin, pin)
+    }
+
     /// The segments read.
     pub(crate) fn segments(&self) -> &[Arc<Segment>] {
         &self.segments

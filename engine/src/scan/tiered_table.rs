@@ -62,6 +62,11 @@ impl TieredTable {
         TieredTable { pin: Some(Arc::clone(pin)), ..self.clone() }
     }
 
+    /// True where a snapshot was chosen.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pin.is_some()
+    }
+
     /// The table's definition when the statement was planned.
     pub fn definition(&self) -> &Arc<TableDef> {
         &self.def

@@ -129,12 +129,28 @@ pub(crate) async fn run(session: &EngineSession, statement: &Statement, control:
     }
 }
 
-/// That a table, if it is there, belongs to the session's user.
+/// That a table, if it is there, belongs to the session's user, and is not one that the open transaction keeps as it is.
 pub(super) fn check_owner(session: &EngineSession, name: &str) -> Result<()> {
     match session.engine.snapshot().table(name) {
-        Some(table) => session.rights()?.check_owner(&table.def),
+        Some(table) => {
+            session.rights()?.check_owner(&table.def)?;
+            check_not_corrected(session, &table.def)
+        }
         None => Ok(()),
     }
+}
+
+/// That the open transaction has not corrected the table's rows: whoever changes the table waits for those who do, and would wait for itself.
+///
+/// # Errors
+/// [`ErrorKind::ObjectInUse`].
+pub(super) fn check_not_corrected(session: &EngineSession, table: &TableDef) -> Result<()> {
+    if !session.transaction().is_some_and(|transaction| transaction.holds(table.id)) {
+        return Ok(());
+    }
+    let text =
+        format!("table \"{}\" cannot be changed by the transaction that has updated or deleted rows of it", table.name);
+    Err(EngineError::new(ErrorKind::ObjectInUse, text).with_hint("COMMIT first"))
 }
 
 /// `RESET zxq.tiers`: DataFusion resets only its own settings.
@@ -317,9 +333,7 @@ async fn drop_table(
 fn not_supported(kind: StatementKind, statement: &Statement) -> EngineError {
     let first_words: String = statement.text().split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     let advice = match kind {
-        StatementKind::Update | StatementKind::Delete | StatementKind::Merge | StatementKind::Truncate => {
-            "rows are appended, moved between tiers and dropped with their table, not changed"
-        }
+        StatementKind::Merge => "use UPDATE … FROM, DELETE … USING and INSERT",
         _ => "see the README for what there is",
     };
     EngineError::new(ErrorKind::FeatureNotSupported, format!("{first_words} is not supported: {advice}"))

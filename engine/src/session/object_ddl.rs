@@ -8,7 +8,7 @@ use zxq_catalog::{Change, KeyDef, KeyKind, TableDef};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::session::EngineSession;
-use crate::session::ddl::check_owner;
+use crate::session::ddl::{check_not_corrected, check_owner};
 use crate::session::sequence_ddl::NewSequence;
 use crate::session::{schemas, sequence_ddl};
 use crate::sql::{self, keys, relations};
@@ -150,6 +150,7 @@ async fn truncate_tables(session: &EngineSession, names: &[&ObjectName], control
             session.check_is_there(&name)?;
             let table = session.engine.own_table(&name)?;
             session.rights()?.check_table(&table.def, Privileges::TRUNCATE)?;
+            check_not_corrected(session, &table.def)?;
             tables.push(name);
         }
     }

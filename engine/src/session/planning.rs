@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{Ident, Statement as Ast};
 
 use crate::error::Result;
 use crate::session::parameters::{Settled, contradict, is_misread, settle};
-use crate::session::{EngineSession, insert_statement, returning};
+use crate::session::{EngineSession, conflict, insert_statement, returning};
 use crate::sql::explain_options::ExplainFormat;
 use crate::sql::{
     self, Statement, StatementKind, budget, expansion, postgres_forms, query_forms, row_places, series, set_returning,
@@ -50,6 +50,7 @@ async fn plan_statement(
     declared: Option<&[DataType]>,
 ) -> Result<LogicalPlan> {
     let mut parsed = statement.parsed().clone();
+    conflict::take(&mut parsed)?;
     if statement.kind() == StatementKind::Insert {
         returning::take(&mut parsed)?;
     }

@@ -1,6 +1,6 @@
 //! Prepared statements: planned once, executed many times.
 
-mod execution;
+pub(super) mod execution;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::scan::key_lookup::{KeyLookup, recognise};
 use crate::semantics::type_names::is_bare_numeric;
 use crate::semantics::{computed_numbers, quotients};
 use crate::session::call::Procedure;
+use crate::session::conflict::{self, Conflicting};
+use crate::session::correct::{self, Correcting, Planned};
 use crate::session::current_plan;
 use crate::session::described;
 use crate::session::explain::Explained;
@@ -70,11 +72,19 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 enum PreparedWork {
     /// A plan; `optimised` says that it need not be optimised again, `changes` that it writes.
-    Plan { plan: Arc<LogicalPlan>, optimised: bool, changes: bool, returning: Option<Returning> },
+    Plan {
+        plan: Arc<LogicalPlan>,
+        optimised: bool,
+        changes: bool,
+        returning: Option<Returning>,
+        conflict: Option<Arc<Conflicting>>,
+    },
     /// A query or an INSERT that asks sequences for numbers; `gives` where it does more than look at those it was given.
     Numbered { inserts: bool, gives: bool },
     /// A `CALL`.
     Procedure(Procedure),
+    /// An `UPDATE` or `DELETE`.
+    Correction(Arc<Correcting>),
     /// DDL and settings, planned when executed.
     Command,
 }
@@ -116,7 +126,31 @@ impl Prepared {
                 let schema = procedure.schema();
                 return Ok(bare(PreparedWork::Procedure(procedure), Some(schema)));
             }
+            StatementKind::Update | StatementKind::Delete => {
+                let time_zone = session.context().state().config_options().execution.time_zone.clone();
+                let Planned { correcting, param_fields, needs, names } =
+                    Box::pin(Correcting::plan(session, statement, hints)).await?;
+                let returning = correcting.returning.as_ref();
+                let schema = returning.map(|returning| Arc::clone(&returning.schema));
+                let origins = returning.map_or_else(Vec::new, |returning| origins::of(&returning.plan));
+                let param_types = param_fields.iter().map(|field| field.data_type().clone()).collect();
+                let work = PreparedWork::Correction(Arc::new(correcting));
+                let bare = bare(work, schema);
+                return Ok(Prepared {
+                    origins,
+                    param_types,
+                    param_fields,
+                    needs,
+                    names,
+                    time_zone,
+                    reads_tables: true,
+                    ..bare
+                });
+            }
             _ => return Ok(bare(PreparedWork::Command, None)),
+        }
+        if let Some(of_query) = correct::explained(session, statement)? {
+            return Box::pin(Prepared::new(session, &of_query, hints, light)).await;
         }
         if let Some(numbered) = Box::pin(Prepared::numbered(session, statement, hints)).await? {
             return Ok(numbered);
@@ -139,6 +173,16 @@ impl Prepared {
         let mut needs = Needs::of_views(names.views());
         needs.and(Needs::of(session, statement, &plan)?);
         let is_rows = statement.kind() != StatementKind::Insert;
+        let conflict = match conflict::take(&mut statement.parsed().clone())? {
+            Some(conflict) if !is_rows => {
+                let (conflicting, fields, more) =
+                    Box::pin(Conflicting::plan(session, &state, statement, &conflict, &param_fields)).await?;
+                param_fields = fields;
+                needs.and(more);
+                Some(Arc::new(conflicting))
+            }
+            _ => None,
+        };
         let returning = match is_rows {
             true => None,
             false => match returning::take(&mut meant.parsed().clone())? {
@@ -180,7 +224,7 @@ impl Prepared {
         let changes = writes(&plan);
         let reads_tables = reads_tables(&plan);
         let lookup = if optimised { recognise(&plan, &param_types).map(Arc::new) } else { None };
-        let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning };
+        let work = PreparedWork::Plan { plan: Arc::new(plan), optimised, changes, returning, conflict };
         let time_zone = state.config_options().execution.time_zone.clone();
         let (statement, anew) = (Arc::new(statement.clone()), Arc::default());
         Ok(Prepared {
@@ -206,7 +250,12 @@ impl Prepared {
     /// # Errors
     /// None but bugs.
     pub(super) fn is_still_right(&self, session: &EngineSession) -> Result<bool> {
-        let PreparedWork::Plan { plan, .. } = &self.work else { return Ok(true) };
+        let plan = match &self.work {
+            PreparedWork::Plan { conflict: Some(conflict), .. } if !conflict.is_current(session)? => return Ok(false),
+            PreparedWork::Plan { plan, .. } => plan,
+            PreparedWork::Correction(correcting) => &correcting.plan,
+            _ => return Ok(true),
+        };
         let tables = match &self.lookup {
             Some(lookup) => lookup.is_current(&session.engine),
             None => current_plan::is_current(&session.engine, plan)?,
@@ -307,6 +356,7 @@ impl Prepared {
             PreparedWork::Plan { changes: false, .. } => None,
             PreparedWork::Plan { .. } | PreparedWork::Numbered { inserts: true, .. } => Some("INSERT"),
             PreparedWork::Numbered { gives, .. } => gives.then_some("nextval"),
+            PreparedWork::Correction(correcting) => Some(correcting.word()),
             PreparedWork::Procedure(_) => Some("CALL"),
             PreparedWork::Command => match self.statement.kind() {
                 StatementKind::Set | StatementKind::Reset => None,

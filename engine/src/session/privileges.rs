@@ -38,6 +38,11 @@ impl Needs {
         Ok(needs)
     }
 
+    /// Privileges on one table.
+    pub(super) fn on(table: &TableDef, privileges: Privileges) -> Needs {
+        Needs(vec![(table.id, privileges)])
+    }
+
     /// Those of the views that it names: whoever reads one needs the privilege to, and those on what it reads.
     pub(super) fn of_views(views: &[Arc<TableDef>]) -> Needs {
         Needs(views.iter().map(|view| (view.id, Privileges::SELECT)).collect())

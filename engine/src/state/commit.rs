@@ -100,7 +100,8 @@ impl Engine {
         let epoch = applied.snapshot.epoch;
         // What an older copy of the catalog would not know of, and nobody would miss. (Of moved rows, the log or the stores
         // tell; moves are many, too.)
-        let is_noted = changes.iter().any(is_definition) || record.jobs.iter().any(|job| job.kind == JobKind::Load);
+        let is_told = |job: &Job| matches!(job.kind, JobKind::Load | JobKind::Correct);
+        let is_noted = changes.iter().any(is_definition) || record.jobs.iter().any(is_told);
         let commit = Commit {
             base_epoch: state.durable_epoch.max(current.epoch),
             epoch,

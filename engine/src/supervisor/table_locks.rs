@@ -1,14 +1,20 @@
 //! Which jobs exclude each other on one table.
 //!
-//! Loads and moves *use* a table, each beside others; ALTER and DROP *change* it, alone. Of one table one move runs at a time.
+//! Loads, moves and corrections *use* a table, each beside others; ALTER and DROP *change* it, alone. Of one table one move runs at
+//! a time, and none while a transaction corrects its rows.
 //! Taken in this order: use or change, then move, then the ingest gate, then the commit lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use zxq_catalog::TableId;
+
+/// How often who waits for a move looks whether it is a correction instead.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The locks of all tables.
 #[derive(Debug, Default)]
@@ -20,6 +26,21 @@ pub(crate) struct TableLocks {
 struct TableLock {
     definition: Arc<RwLock<()>>,
     moving: Arc<AsyncMutex<()>>,
+    /// Who moves it is a transaction that corrects it.
+    corrected: Arc<AtomicBool>,
+}
+
+/// The right of one transaction to correct a table's rows; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Correcting {
+    corrected: Arc<AtomicBool>,
+    _alone: OwnedMutexGuard<()>,
+}
+
+impl Drop for Correcting {
+    fn drop(&mut self) {
+        self.corrected.store(false, Ordering::SeqCst);
+    }
 }
 
 impl TableLock {
@@ -52,10 +73,33 @@ impl TableLocks {
         self.of(table).definition.try_write_owned().ok()
     }
 
-    /// The one move of the table that runs.
+    /// The one move of the table that runs, or the one transaction that corrects it.
     pub(crate) async fn move_table(&self, table: TableId) -> OwnedMutexGuard<()> {
         let lock = self.of(table).moving;
         lock.lock_owned().await
+    }
+
+    /// As [`TableLocks::move_table`]; `None` where a transaction corrects the table, which may take as long as its client likes.
+    pub(crate) async fn move_uncorrected(&self, table: TableId) -> Option<OwnedMutexGuard<()>> {
+        while !self.is_corrected(table) {
+            if let Ok(alone) = tokio::time::timeout(LOOK_AGAIN, self.move_table(table)).await {
+                return Some(alone);
+            }
+        }
+        None
+    }
+
+    /// The one transaction that corrects the table's rows; no move of it runs meanwhile.
+    pub(crate) async fn correct_table(&self, table: TableId) -> Correcting {
+        let lock = self.of(table);
+        let alone = lock.moving.lock_owned().await;
+        lock.corrected.store(true, Ordering::SeqCst);
+        Correcting { corrected: lock.corrected, _alone: alone }
+    }
+
+    /// True while a transaction corrects the table.
+    pub(crate) fn is_corrected(&self, table: TableId) -> bool {
+        self.of(table).corrected.load(Ordering::SeqCst)
     }
 
     fn of(&self, table: TableId) -> TableLock {
@@ -88,6 +132,21 @@ mod tests {
         assert!(futures::poll!(Box::pin(locks.use_table(1))).is_pending());
         drop(changing);
         locks.use_table(1).await;
+    }
+
+    #[tokio::test]
+    async fn who_will_not_wait_for_a_correction_waits_for_a_move() {
+        let locks = TableLocks::default();
+        let moving = locks.move_table(1).await;
+        let mut next = Box::pin(locks.move_uncorrected(1));
+        assert!(futures::poll!(&mut next).is_pending());
+        drop(moving);
+        drop(next.await.expect("the move has ended"));
+        let correcting = locks.correct_table(1).await;
+        assert!(locks.is_corrected(1) && !locks.is_corrected(2));
+        assert!(locks.move_uncorrected(1).await.is_none());
+        drop(correcting);
+        assert!(locks.move_uncorrected(1).await.is_some());
     }
 
     #[tokio::test]

@@ -44,6 +44,7 @@ pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
         JobKind::Promote => "promote",
         JobKind::Rewrite => "rewrite",
         JobKind::Delete => "delete",
+        JobKind::Correct => "correct",
     };
     let phase = |phase: JobPhase| match phase {
         JobPhase::Copying => "copying",

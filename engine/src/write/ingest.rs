@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use zxq_catalog::{Change, JobId, PartitionKey, Role, Segment, SegmentId, TableDef, TableId, TableState, Tier, Value};
+use zxq_catalog::{
+    Change, JobId, PartitionKey, Role, Segment, SegmentId, Snapshot, TableDef, TableId, TableState, Tier, Value,
+};
 use zxq_providers::hot::wal::WalEntry;
 use zxq_providers::hot::{HotReservation, allocated_bytes, compact};
 use zxq_providers::{row_hash, sort, stats};
@@ -13,6 +15,7 @@ use crate::error::{ErrorKind, Result};
 use crate::sql::sequence_def::SequenceDef;
 use crate::sql::sequences;
 use crate::state::engine::Engine;
+use crate::state::pins::Pin;
 use crate::supervisor::control::{Finishing, JobControl};
 use crate::write::partition_split::{concat, split_all};
 
@@ -350,27 +353,41 @@ impl Engine {
 
     /// Waits for ingests under way and marks a partition as sealed, so that its hot segments stay as they are until
     /// the returned guard is dropped. Rows that arrive meanwhile become new segments.
-    pub(crate) async fn seal(
-        &self,
-        table: TableId,
-        partition: &PartitionKey,
-    ) -> (Seal<'_>, Arc<zxq_catalog::Snapshot>) {
+    pub(crate) async fn seal(self: &Arc<Self>, table: TableId, partition: &PartitionKey) -> (Seals, Arc<Snapshot>) {
+        let (seals, pin) = self.seal_all(table, vec![partition.clone()]).await;
+        (seals, Arc::clone(pin.snapshot()))
+    }
+
+    /// As [`Engine::seal`], of several partitions at once, with the snapshot pinned. Nobody else seals them meanwhile: whoever does
+    /// has the table to itself.
+    pub(crate) async fn seal_all(self: &Arc<Self>, table: TableId, partitions: Vec<PartitionKey>) -> (Seals, Arc<Pin>) {
         let _alone = self.ingest_gate.write().await;
-        self.sealed.lock().insert((table, partition.clone()));
-        (Seal { engine: self, table, partition: partition.clone() }, self.snapshot())
+        self.sealed.lock().extend(partitions.iter().map(|partition| (table, partition.clone())));
+        (Seals { engine: Arc::clone(self), table, partitions }, self.pin())
     }
 }
 
-/// Keeps a partition's hot segments from being merged.
-pub(crate) struct Seal<'a> {
-    engine: &'a Engine,
+/// Keeps the hot segments of partitions from being merged.
+#[derive(Debug)]
+pub(crate) struct Seals {
+    engine: Arc<Engine>,
     table: TableId,
-    partition: PartitionKey,
+    partitions: Vec<PartitionKey>,
 }
 
-impl Drop for Seal<'_> {
+impl Seals {
+    /// True for a partition that it keeps.
+    pub(crate) fn hold(&self, partition: &PartitionKey) -> bool {
+        self.partitions.contains(partition)
+    }
+}
+
+impl Drop for Seals {
     fn drop(&mut self) {
-        self.engine.sealed.lock().remove(&(self.table, self.partition.clone()));
+        let mut sealed = self.engine.sealed.lock();
+        for partition in self.partitions.drain(..) {
+            sealed.remove(&(self.table, partition));
+        }
     }
 }
 

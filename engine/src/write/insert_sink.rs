@@ -53,10 +53,44 @@ pub(crate) trait Onlooker: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Onlooking(pub(crate) Arc<dyn Onlooker>);
 
+/// What the sink inserts of rows, some of which are there already, and what was done with those.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// Rows that are not there yet, as stores keep them.
+    pub(crate) insert: RecordBatch,
+    /// Rows that were there, as they are now.
+    pub(crate) updated: Vec<RecordBatch>,
+}
+
+impl Resolved {
+    /// True where the statement has any effect.
+    pub(crate) fn writes(&self) -> bool {
+        self.insert.num_rows() > 0 || !self.updated.is_empty()
+    }
+}
+
+/// Says which rows of an INSERT are there already, and does with those what is to be done.
+#[async_trait]
+pub(crate) trait ConflictResolver: fmt::Debug + Send + Sync {
+    /// Of checked rows, in the order in which they came. What it does becomes a part of the transaction, for which it keeps the table.
+    async fn resolve(
+        &self,
+        transaction: &Transaction,
+        table: &Arc<TableDef>,
+        checked: &[RecordBatch],
+        control: &JobControl,
+    ) -> crate::error::Result<Resolved>;
+}
+
+/// Where the sink finds the resolver of its statement: in the configuration that it is run with.
+#[derive(Debug)]
+pub(crate) struct Resolving(pub(crate) Arc<dyn ConflictResolver>);
+
 /// What a statement runs in.
 struct Within {
     transaction: Option<Arc<Transaction>>,
     onlooker: Option<Arc<Onlooking>>,
+    resolving: Option<Arc<Resolving>>,
     /// Where the memory of its rows is counted.
     pool: Arc<dyn MemoryPool>,
 }
@@ -91,7 +125,8 @@ impl DataSink for InsertSink {
         let config = context.session_config();
         let onlooker = config.get_extension::<Onlooking>();
         let transaction = config.get_extension::<CurrentTransaction>().and_then(|current| current.get());
-        let within = Within { transaction, onlooker, pool: Arc::clone(context.memory_pool()) };
+        let resolving = config.get_extension::<Resolving>();
+        let within = Within { transaction, onlooker, resolving, pool: Arc::clone(context.memory_pool()) };
         let report = match config.get_extension::<JobControl>() {
             Some(control) => self.insert(data, &within, &control).await?,
             // A plan that an embedding program runs by itself: what it begins ends as a whole, whatever becomes of the plan.
@@ -106,6 +141,54 @@ impl DataSink for InsertSink {
 }
 
 impl InsertSink {
+    /// Inserts what is not there yet: within the transaction, or in one of its own.
+    async fn insert_resolved(
+        &self,
+        resolver: &dyn ConflictResolver,
+        data: SendableRecordBatchStream,
+        within: &Within,
+        control: &JobControl,
+    ) -> crate::error::Result<IngestReport> {
+        let rows = control.stoppable(gather(data, &within.pool, "INSERT")).await?;
+        if let Some(transaction) = &within.transaction {
+            return self.resolve_within(resolver, &rows.batches, within, transaction, control).await;
+        }
+        let own = Transaction::begin(&self.engine, true);
+        match self.resolve_within(resolver, &rows.batches, within, &own, control).await {
+            Ok(report) => {
+                self.engine.commit_transaction(&own, control).await?;
+                Ok(report)
+            }
+            Err(error) => {
+                self.engine.roll_back(&own).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn resolve_within(
+        &self,
+        resolver: &dyn ConflictResolver,
+        rows: &[RecordBatch],
+        within: &Within,
+        transaction: &Transaction,
+        control: &JobControl,
+    ) -> crate::error::Result<IngestReport> {
+        let (table, checked) = self.engine.check_rows(self.table.id, rows)?;
+        let Resolved { insert, updated } = resolver.resolve(transaction, &table, &checked, control).await?;
+        let count: u64 = updated.iter().map(|batch| batch.num_rows() as u64).sum();
+        let insert = [insert];
+        if let Some(Onlooking(onlooker)) = within.onlooker.as_deref() {
+            let all: Vec<RecordBatch> = updated.iter().chain(&insert).cloned().collect();
+            control.stoppable(onlooker.see(&table, &all)).await?;
+        }
+        let mut staged = Staged::new(&self.engine);
+        let parts = sort_by_partition(&table, &insert)?;
+        self.engine.stage(&mut staged, transaction, &table, parts, control).await?;
+        let report = self.engine.take_in(staged, transaction, control).await?;
+        Ok(IngestReport { rows: report.rows + count, ..report })
+    }
+
     async fn load(&self, rows: QueryRows, control: &JobControl) -> crate::error::Result<IngestReport> {
         // Boxed: most statements do without all that a load needs.
         Box::pin(self.engine.load_query(&self.table, false, rows, control)).await
@@ -121,6 +204,9 @@ impl InsertSink {
         let engine = &self.engine;
         let onlooker = within.onlooker.as_ref();
         let together = onlooker.is_some_and(|onlooker| !onlooker.0.takes_parts());
+        if let Some(resolving) = &within.resolving {
+            return Box::pin(self.insert_resolved(resolving.0.as_ref(), data, within, control)).await;
+        }
         let mut rows = if within.transaction.is_some() || together {
             control.stoppable(gather(data, &within.pool, "INSERT")).await?
         } else {

@@ -146,8 +146,8 @@ impl Engine {
         Ok(())
     }
 
-    /// COMMIT: all rows of the transaction, of all tables, in one transaction of the log and one epoch; and the tables that it
-    /// has made stay. Where it fails, or is stopped in time, nothing is left of either.
+    /// COMMIT: all rows of the transaction, of all tables, in one transaction of the log and one epoch, or, with what it has
+    /// corrected, in one commit of the catalog; and the tables that it has made stay. Where it fails, or is stopped in time, nothing is left of either.
     ///
     /// # Errors
     /// [`ErrorKind::FenceLost`] where a table was dropped meanwhile; a row's error where a table was altered so that the row
@@ -158,6 +158,9 @@ impl Engine {
         control: &JobControl,
     ) -> Result<()> {
         let ended = transaction.end();
+        if !ended.corrections.done.is_empty() {
+            return Box::pin(self.commit_corrections(ended, control)).await;
+        }
         let mut rows = ended.rows;
         let committed = self.commit_private(&mut rows, control).await;
         // What is committed is not in the list any more.
@@ -234,7 +237,7 @@ impl Engine {
     }
 
     /// Checks rows against their tables as they are now: defaults for new columns, generated columns, constraints.
-    fn check_again(&self, rows: &mut [PrivateRows]) -> Result<()> {
+    pub(crate) fn check_again(&self, rows: &mut [PrivateRows]) -> Result<()> {
         // In the order in which the rows came: the first bad one is named.
         let mut numbers: BTreeMap<TableId, u64> = BTreeMap::new();
         for rows in rows {
@@ -274,6 +277,7 @@ impl Engine {
     pub(crate) async fn roll_back(self: &Arc<Self>, transaction: &Transaction) -> usize {
         let ended = transaction.end();
         self.forget_private(&ended.rows);
+        self.give_up_corrections(&ended.corrections.done, &rolled_back()).await;
         if let Some(job) = ended.created {
             self.give_up(&job, &rolled_back()).await;
         }
@@ -281,7 +285,8 @@ impl Engine {
     }
 }
 
-fn dropped(table: &str) -> EngineError {
+/// Why rows of a transaction cannot be committed whose table is gone.
+pub(crate) fn dropped(table: &str) -> EngineError {
     EngineError::new(
         ErrorKind::FenceLost,
         format!("table \"{table}\" was dropped before the transaction that had written to it was committed"),
@@ -289,7 +294,7 @@ fn dropped(table: &str) -> EngineError {
 }
 
 /// Rows that were checked once, as a statement gives them: columns as queries see them, without those that are generated.
-fn as_given(table: &TableDef, rows: &RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn as_given(table: &TableDef, rows: &RecordBatch) -> Result<RecordBatch> {
     let mut fields = Vec::with_capacity(table.columns.len());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
     let seen = table.row_schema();

@@ -104,6 +104,7 @@ impl Engine {
     ) -> Result<Option<usize>> {
         let Some((ended, stays)) = transaction.take_since(savepoint) else { return Ok(None) };
         self.forget_private(&ended.rows);
+        self.give_up_corrections(&ended.corrections.done, &rolled_back()).await;
         if let (Some(gone), Some(mut stays)) = (ended.created, stays) {
             // First the job that drops them, then the other without them: a crash in between finds them twice, never nowhere.
             let noted = self.catalog.put_job(&gone).await;

@@ -1,16 +1,20 @@
 //! A transaction: what it has written over the snapshot that it reads, and what has to be undone should it come to nothing.
 //!
 //! Its rows are hot segments that no snapshot names: its own statements read a snapshot with them in it ([`Transaction::over`]),
-//! COMMIT logs and publishes all of them together, ROLLBACK forgets them. A savepoint is a mark in the list.
+//! COMMIT logs and publishes all of them together, ROLLBACK forgets them. A savepoint is a mark in the list. What it changes and
+//! deletes is in `corrections.rs`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use zxq_catalog::{Job, JobKind, Segment, SegmentId, TableDef, TableId, Tier};
+use zxq_catalog::{Job, JobKind, PartitionKey, Segment, SegmentId, TableDef, TableId, Tier};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::state::engine::Engine;
 use crate::state::pins::Pin;
+use crate::write::corrections::{Correction, Corrections, Held};
+use crate::write::ingest::Seals;
 
 /// Rows of one partition of one table that only their transaction knows; the rows themselves lie in the hot store.
 #[derive(Debug, Clone)]
@@ -35,6 +39,7 @@ struct TransactionState {
     keeps: bool,
     kept: Option<Arc<Pin>>,
     rows: Vec<PrivateRows>,
+    corrections: Corrections,
     /// Names the tables that it has made, which go with it; `None` where there are none.
     created: Option<Job>,
     /// Statements that took effect at once.
@@ -46,6 +51,7 @@ struct TransactionState {
 struct Savepoint {
     name: String,
     rows: usize,
+    corrections: usize,
     created: usize,
     lasting: usize,
 }
@@ -54,6 +60,7 @@ struct Savepoint {
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     pub(crate) rows: Vec<PrivateRows>,
+    pub(crate) corrections: Corrections,
     pub(crate) created: Option<Job>,
     pub(crate) lasting: usize,
 }
@@ -96,7 +103,7 @@ impl Transaction {
     /// True where nothing was written: how it ends makes no difference.
     pub(crate) fn is_clean(&self) -> bool {
         let state = self.state.lock();
-        state.rows.is_empty() && state.created.is_none()
+        state.rows.is_empty() && state.created.is_none() && state.corrections.held.is_empty()
     }
 
     /// The snapshot under a statement that begins, without what the transaction has written.
@@ -114,20 +121,21 @@ impl Transaction {
 
     /// That snapshot with what the transaction has written.
     pub(crate) fn over(&self, base: &Arc<Pin>) -> Arc<Pin> {
-        let (segments, kept) = {
+        let (written, gone, kept) = {
             let state = self.state.lock();
-            let segments: Vec<_> = state.rows.iter().map(|rows| Arc::clone(&rows.segment)).collect();
-            (segments, state.kept.is_some())
+            let mut written: Vec<_> = state.rows.iter().map(|rows| Arc::clone(&rows.segment)).collect();
+            written.extend(state.corrections.written().map(Arc::clone));
+            (written, state.corrections.gone(), state.kept.is_some())
         };
         // One that was taken earlier may be of tables that are defined otherwise by now.
         let now = self.engine.snapshot();
         if kept && now.epoch != base.snapshot().epoch {
-            return base.over(base.snapshot().with_definitions_of(&now).with_private(&segments));
+            return base.over(base.snapshot().with_definitions_of(&now).with_private(&written, &gone));
         }
-        if segments.is_empty() {
+        if written.is_empty() && gone.is_empty() {
             return Arc::clone(base);
         }
-        base.over(base.snapshot().with_private(&segments))
+        base.over(base.snapshot().with_private(&written, &gone))
     }
 
     /// Bytes of its rows.
@@ -148,12 +156,77 @@ impl Transaction {
         Ok(())
     }
 
+    /// True for a table that it corrects.
+    pub(crate) fn holds(&self, table: TableId) -> bool {
+        self.state.lock().corrections.hold(table)
+    }
+
+    /// True where it corrects some table.
+    pub(crate) fn holds_some(&self) -> bool {
+        !self.state.lock().corrections.held.is_empty()
+    }
+
+    /// Keeps a table until it ends.
+    ///
+    /// # Errors
+    /// Where it has ended meanwhile.
+    pub(crate) fn hold(&self, held: Held) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Err(ended());
+        }
+        state.corrections.held.push(held);
+        Ok(())
+    }
+
+    /// True for a partition whose hot segments stay as they are until it ends.
+    pub(crate) fn seals(&self, table: TableId, partition: &PartitionKey) -> bool {
+        self.state.lock().corrections.seal(table, partition)
+    }
+
+    /// Gives a table back that a statement has held for it and found nothing to correct in.
+    pub(crate) fn give_back_unused(&self, table: TableId) {
+        self.state.lock().corrections.give_back_unused(table);
+    }
+
+    /// A statement has found its rows to be in no conflict with those that there are, or some: if it `writes`, the table is kept until
+    /// the transaction ends, since others may insert the same rows.
+    pub(crate) fn give_back_unless_written(&self, table: TableId, writes: bool) {
+        let mut state = self.state.lock();
+        if writes {
+            state.corrections.keep(table);
+        }
+        state.corrections.give_back_unused(table);
+    }
+
+    /// The segments of rows that it has inserted, which only it knows.
+    pub(crate) fn own_segments(&self) -> HashSet<SegmentId> {
+        self.state.lock().rows.iter().map(|rows| rows.segment.id).collect()
+    }
+
+    /// Takes a correction in, with the seals of the hot segments that it takes away: the next statement sees it.
+    ///
+    /// # Errors
+    /// Where it has ended meanwhile; then the correction's job is to be given up.
+    pub(crate) fn correct(&self, correction: Correction, seals: Vec<Seals>) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Err(ended());
+        }
+        state.corrections.keep_seals(correction.job.table, seals);
+        state.corrections.done.push(correction);
+        Ok(())
+    }
+
     /// The rows since the last savepoint, of one partition and one version of its table.
     pub(crate) fn since_savepoint(&self, like: &PrivateRows) -> Vec<PrivateRows> {
         let state = self.state.lock();
         let from = state.savepoints.last().map_or(0, |savepoint| savepoint.rows);
+        let gone = state.corrections.gone_ids();
         let same = |rows: &&PrivateRows| {
-            Arc::ptr_eq(&rows.table, &like.table) && rows.segment.partition == like.segment.partition
+            Arc::ptr_eq(&rows.table, &like.table)
+                && rows.segment.partition == like.segment.partition
+                && !gone.contains(&rows.segment.id)
         };
         state.rows.iter().skip(from).filter(same).cloned().collect()
     }
@@ -230,8 +303,9 @@ impl Transaction {
     pub(crate) fn savepoint(&self, name: &str) {
         let mut state = self.state.lock();
         let (rows, lasting) = (state.rows.len(), state.lasting);
+        let corrections = state.corrections.done.len();
         let created = state.created.as_ref().map_or(0, |job| job.created.len());
-        state.savepoints.push(Savepoint { name: name.to_owned(), rows, created, lasting });
+        state.savepoints.push(Savepoint { name: name.to_owned(), rows, corrections, created, lasting });
     }
 
     /// Forgets a savepoint and those after it; false where there is none of that name.
@@ -248,10 +322,13 @@ impl Transaction {
         let mut state = self.state.lock();
         let at = state.savepoints.iter().rposition(|savepoint| savepoint.name == name)?;
         state.savepoints.truncate(at + 1);
-        let (rows, created, lasting) = {
+        let (rows, corrections, created, lasting) = {
             let mark = &state.savepoints[at];
-            (mark.rows, mark.created, mark.lasting)
+            (mark.rows, mark.corrections, mark.created, mark.lasting)
         };
+        let corrections = corrections.min(state.corrections.done.len());
+        // Their tables are held until the transaction ends.
+        let corrections = Corrections { done: state.corrections.done.split_off(corrections), ..Corrections::default() };
         let rows = rows.min(state.rows.len());
         let rows = state.rows.split_off(rows);
         let lasting = state.lasting - lasting;
@@ -267,7 +344,7 @@ impl Transaction {
         if state.created.as_ref().is_some_and(|job| job.created.is_empty()) {
             state.created = None;
         }
-        Some((Ended { rows, created: since, lasting }, stays))
+        Some((Ended { rows, corrections, created: since, lasting }, stays))
     }
 
     /// Takes out the rows of a transaction that cannot be committed any more, unless it may go back to a savepoint.
@@ -287,19 +364,31 @@ impl Transaction {
         state.ended = true;
         state.kept = None;
         state.savepoints.clear();
-        Ended { rows: std::mem::take(&mut state.rows), created: state.created.take(), lasting: state.lasting }
+        Ended {
+            rows: std::mem::take(&mut state.rows),
+            corrections: std::mem::take(&mut state.corrections),
+            created: state.created.take(),
+            lasting: state.lasting,
+        }
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        let ended = self.end();
-        self.engine.forget_private(&ended.rows);
-        let Some(job) = ended.created.filter(|_| !self.engine.is_closed()) else { return };
-        // Where the engine has been closed, or nothing runs any more, the next start drops the tables.
+        let Ended { rows, corrections, created, .. } = self.end();
+        self.engine.forget_private(&rows);
+        if (created.is_none() && corrections.done.is_empty()) || self.engine.is_closed() {
+            return;
+        }
+        // Where the engine has been closed, or nothing runs any more, the next start drops the tables and sweeps what was written.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let engine = Arc::clone(&self.engine);
-            runtime.spawn(async move { engine.give_up(&job, &rolled_back()).await });
+            runtime.spawn(async move {
+                engine.give_up_corrections(&corrections.done, &rolled_back()).await;
+                if let Some(job) = created {
+                    engine.give_up(&job, &rolled_back()).await;
+                }
+            });
         }
     }
 }

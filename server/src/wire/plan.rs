@@ -42,6 +42,8 @@ pub(crate) enum RowTag {
     Fetch,
     /// `INSERT 0 n`: of an INSERT that returns its rows.
     Insert,
+    /// `UPDATE n`, `DELETE n`: of those that return their rows.
+    Counted(&'static str),
     /// A word without a count.
     Word(&'static str),
 }
@@ -53,6 +55,7 @@ impl RowTag {
             RowTag::Select => format!("SELECT {rows}"),
             RowTag::Fetch => format!("FETCH {rows}"),
             RowTag::Insert => format!("INSERT 0 {rows}"),
+            RowTag::Counted(word) => format!("{word} {rows}"),
             RowTag::Word(word) => word.to_owned(),
         }
     }
@@ -149,6 +152,8 @@ impl Planned {
             StatementKind::Show | StatementKind::Describe => RowTag::Word("SHOW"),
             StatementKind::Call => RowTag::Word("CALL"),
             StatementKind::Insert => RowTag::Insert,
+            StatementKind::Update => RowTag::Counted("UPDATE"),
+            StatementKind::Delete => RowTag::Counted("DELETE"),
             _ => RowTag::Select,
         };
         Ok(Planned { text: text.to_owned(), work: Runner::Engine(prepared), parameters, columns, tag, inner: None })

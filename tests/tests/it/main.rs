@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 
 mod cancelled;
+mod corrections;
 mod damage;
 mod dependencies;
 mod external_tables;

@@ -126,6 +126,8 @@ pub enum ErrorKind {
     ActiveTransaction,
     /// Another process took over the partition, or others changed what a transaction has written to.
     FenceLost,
+    /// Two transactions wait for each other.
+    Deadlock,
     /// This process may read and not write, or not any more.
     ReadOnly,
     /// Whether a change was made is not known.

@@ -224,8 +224,15 @@ pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
 /// # Errors
 /// [`crate::error::ErrorKind::Syntax`] for a type that has no name in SQL.
 pub fn type_in_sql(data_type: &DataType) -> Result<ast::DataType> {
-    let name = type_names::of(data_type);
-    let mut parser = Parser::new(&DIALECT).try_with_sql(&name).map_err(|e| syntax_error::from_parser(&e))?;
+    type_named(&type_names::of(data_type))
+}
+
+/// The type of a name, as SQL has it in its syntax tree.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Syntax`] for what names no type.
+pub(super) fn type_named(name: &str) -> Result<ast::DataType> {
+    let mut parser = Parser::new(&DIALECT).try_with_sql(name).map_err(|e| syntax_error::from_parser(&e))?;
     parser.parse_data_type().map_err(|e| syntax_error::from_parser(&e))
 }
 

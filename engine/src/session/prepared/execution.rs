@@ -16,6 +16,7 @@ use super::{Prepared, PreparedWork};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
 use crate::semantics::day_ranges;
+use crate::session::conflict::Conflicting;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
 use crate::session::returning::{Asked, Returning};
@@ -28,7 +29,7 @@ use crate::sql::StatementKind;
 use crate::sql::sequences::may_call;
 use crate::state::query_log::QueryEntry;
 use crate::supervisor::control::JobControl;
-use crate::write::insert_sink::{Onlooker, Onlooking};
+use crate::write::insert_sink::{Onlooker, Onlooking, Resolving};
 
 /// One execution of a plan.
 struct Execution<'a> {
@@ -36,6 +37,8 @@ struct Execution<'a> {
     params: Vec<ScalarValue>,
     /// What RETURNING asks of the rows that it inserts.
     asked: Option<Arc<Asked>>,
+    /// What becomes of rows that are there already.
+    conflict: Option<&'a Arc<Conflicting>>,
     /// Where it is noted.
     entry: &'a Mutex<QueryEntry>,
     control: &'a Arc<JobControl>,
@@ -100,16 +103,21 @@ impl Prepared {
         let who = session.who();
         let entry = engine.queries.start(&self.shown(), who.session, engine.now_us());
         let outcome = match &self.work {
-            PreparedWork::Plan { plan, optimised, returning, .. } => {
+            PreparedWork::Plan { plan, optimised, returning, conflict, .. } => {
                 match self.ready(session, &params, returning.as_ref()) {
                     Ok((params, asked)) => {
-                        let execution = Execution { session, params, asked, entry: &entry, control };
+                        let conflict = conflict.as_ref();
+                        let execution = Execution { session, params, asked, conflict, entry: &entry, control };
                         self.execute_plan(plan, *optimised, execution).await
                     }
                     Err(error) => Err(error),
                 }
             }
             PreparedWork::Numbered { .. } => Err(EngineError::internal("a statement without its numbers")),
+            PreparedWork::Correction(correcting) => match self.ready(session, &params, correcting.returning.as_ref()) {
+                Ok((params, asked)) => Box::pin(correcting.run(session, params, asked, control)).await,
+                Err(error) => Err(error),
+            },
             PreparedWork::Procedure(procedure) => procedure.run(session, control).await.map(Outcome::from_batch),
             PreparedWork::Command => ddl::run(session, &self.statement, control).await,
         };
@@ -168,7 +176,8 @@ impl Prepared {
     }
 
     async fn run_plan(&self, plan: &LogicalPlan, optimised: bool, execution: Execution<'_>) -> Result<Outcome> {
-        let Execution { session, params, asked, entry, control } = execution;
+        let Execution { session, params, asked, conflict, entry, control } = execution;
+        let resolver = conflict.map(|conflict| conflict.resolver(session, &params));
         if let Some(answer) = self.look_up(session, &params).await? {
             note_scans(session, vec![answer.report], &mut entry.lock());
             return Ok(self.outcome(answer.rows));
@@ -210,6 +219,9 @@ impl Prepared {
         };
         if let Some(onlooker) = onlooker {
             config.set_extension(Arc::new(Onlooking(onlooker)));
+        }
+        if let Some(resolver) = resolver {
+            config.set_extension(Arc::new(Resolving(resolver)));
         }
         let stream = execute_stream(physical, Arc::new(task_context(&state, config)))?;
         if self.statement.kind() == StatementKind::Insert {

@@ -89,6 +89,22 @@ impl TemporaryTable {
         *self.chunks.lock() = chunks;
     }
 
+    /// Its rows, as queries see them.
+    pub(in crate::session) fn rows(&self) -> Vec<RecordBatch> {
+        self.chunks().0.iter().map(|chunk| chunk.rows.clone()).collect()
+    }
+
+    /// Puts other rows, which have been checked, in the place of all there are.
+    pub(in crate::session) fn replace_checked(&self, checked: &[RecordBatch]) -> Result<()> {
+        let rows = match checked.first() {
+            Some(first) => seen_rows(&self.schema, &concat_batches(&first.schema(), checked)?)?,
+            None => RecordBatch::new_empty(Arc::clone(&self.schema)),
+        };
+        let chunks = if rows.num_rows() == 0 { Vec::new() } else { vec![self.chunk(rows)?] };
+        self.put_back(Chunks(Arc::new(chunks)));
+        Ok(())
+    }
+
     /// Forgets its rows.
     pub(crate) fn truncate(&self) {
         self.put_back(Chunks::default());
@@ -161,8 +177,7 @@ impl TableProvider for TemporaryTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let batches: Vec<RecordBatch> = self.chunks().0.iter().map(|chunk| chunk.rows.clone()).collect();
-        Ok(MemorySourceConfig::try_new_exec(&[batches], self.schema(), projection.cloned())?)
+        Ok(MemorySourceConfig::try_new_exec(&[self.rows()], self.schema(), projection.cloned())?)
     }
 
     async fn insert_into(

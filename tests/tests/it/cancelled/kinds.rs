@@ -94,6 +94,7 @@ const CREATE: &str = "CREATE TABLE {t} (id BIGINT NOT NULL, day DATE NOT NULL, n
 /// Three days of a dozen rows.
 const FILL: &str = "INSERT INTO {t} SELECT value, DATE '2024-01-01' + (value % 3)::int, 'n' || (value % 5), \
      NULLIF(value % 4, 0) FROM generate_series(1, 36) AS s(value)";
+const UNIQUE: &str = "CREATE UNIQUE INDEX ON {t} (id)";
 const FIRST_TO_WARM: &str = "CALL zxq.migrate('{t}', 'warm', partition => '2024-01-01')";
 const SECOND_TO_COLD: &str = "CALL zxq.migrate('{t}', 'cold', partition => '2024-01-02')";
 const ALL_TO_WARM: &str = "CALL zxq.migrate('{t}', 'warm')";
@@ -164,6 +165,33 @@ pub static KINDS: &[Kind] = &[
             "INSERT INTO {t} VALUES (101, '2024-01-01', 'a', 1)",
         ]),
         ..sql("commit with a new table", "COMMIT", Definitions, Hot, &[CREATE, FILL], "")
+    },
+    sql("update", "UPDATE", Rows, Cold, SPLIT, "UPDATE {t} SET v = 99, day = day + 1 WHERE id % 4 = 1"),
+    sql(
+        "delete",
+        "DELETE",
+        Rows,
+        Cold,
+        SPLIT,
+        "DELETE FROM {t} WHERE name IN (SELECT 'n' || value FROM generate_series(1, 2) AS s(value))",
+    ),
+    sql("delete of all rows", "DELETE", Rows, Cold, SPLIT, "DELETE FROM {t}"),
+    sql(
+        "insert on conflict",
+        "INSERT",
+        Rows,
+        Cold,
+        &[CREATE, UNIQUE, FILL, FIRST_TO_WARM, SECOND_TO_COLD],
+        "INSERT INTO {t} SELECT value, DATE '2024-01-01' + (value % 3)::int, 'again', value FROM generate_series(30, 40) AS s(value) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, v = {t}.id",
+    ),
+    Kind {
+        work: Work::Transaction(&[
+            "INSERT INTO {t} VALUES (101, '2024-01-01', 'a', 1), (102, '2024-01-02', NULL, 2)",
+            "UPDATE {t} SET v = 7 WHERE id > 30",
+            "DELETE FROM {t} WHERE id IN (101, 1, 2)",
+        ]),
+        ..sql("commit of corrections", "COMMIT", Rows, Cold, SPLIT, "")
     },
     load("load into hot", Hot, Tier::Hot, &[CREATE, FILL]),
     load("load into warm", Warm, Tier::Warm, &[CREATE, FILL]),

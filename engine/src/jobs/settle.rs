@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zxq_catalog::{CatalogError, Change, Job, JobId, JobKind, JobPhase, TableDef, TableId, TableState, Tier};
+use zxq_catalog::{CatalogError, Change, Job, JobId, JobKind, JobPhase, Segment, TableDef, TableId, TableState, Tier};
 use zxq_providers::Publication;
 
 use crate::constraints::rejects_table_name;
@@ -154,6 +154,12 @@ impl Engine {
                         let data_change = back.is_empty() || job.kind == JobKind::Correct;
                         let publication = Publication { job: &undo, added: back, removed: segments, data_change };
                         store.publish(&state.def, &publication).await?;
+                    }
+                    // Jobs of the same transaction have written some of it, and may have been swept while their store still
+                    // listed it.
+                    let of_others: Vec<Segment> = segments.iter().filter(|s| s.job != job.id).cloned().collect();
+                    if !of_others.is_empty() {
+                        store.drop_segments(&state.def.storage_name(), &of_others).await?;
                     }
                 }
                 if everywhere || self.job_places.has(&job.id, state.def.id, tier) {

@@ -28,6 +28,9 @@ pub(crate) const CORRECTED_HOT: Tier = Tier::Warm;
 /// How long a transaction that corrects a table waits for another one's: each may be waiting for the other.
 const DEADLOCK: Duration = Duration::from_secs(10);
 
+/// Segments that go of which each segment that comes is said to be made of.
+const FEW_SOURCES: usize = 64;
+
 /// What one statement has corrected of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct Correction {
@@ -243,47 +246,46 @@ impl Engine {
 
     /// What corrections change, and where the segments that come are from. `own`: segments in hot that nobody else has seen.
     fn changes_of(&self, done: &[Correction], own: &HashSet<SegmentId>) -> (Vec<Change>, Vec<LineageEntry>) {
-        let all = || done.iter().flat_map(|correction| correction.written.iter().chain(&correction.unseen));
-        let came: HashSet<SegmentId> = all().map(|segment| segment.id).collect();
+        let came = || done.iter().flat_map(Correction::came);
+        let passing: HashSet<SegmentId> = came().map(|segment| segment.id).collect();
         let mut changes: Vec<Change> =
-            all().map(|segment| Change::AddSegment(Box::new(segment.as_ref().clone()))).collect();
+            came().map(|segment| Change::AddSegment(Box::new(segment.as_ref().clone()))).collect();
         let mut covered: BTreeMap<(TableId, PartitionKey), u64> = BTreeMap::new();
-        let mut from: BTreeMap<(TableId, PartitionKey), Vec<SegmentId>> = BTreeMap::new();
-        let mut passing = HashSet::new();
-        for segment in done.iter().flat_map(|correction| &correction.gone) {
-            if own.contains(&segment.id) {
-                continue;
-            }
+        for segment in done.iter().flat_map(|correction| &correction.gone).filter(|gone| !own.contains(&gone.id)) {
             changes.push(Change::RetireSegment { table: segment.table, segment: segment.id });
-            let place = (segment.table, segment.partition.clone());
-            if came.contains(&segment.id) {
-                passing.insert(segment.id);
-                continue;
-            }
-            if segment.tier == Tier::Hot {
-                let lsn = covered.entry(place.clone()).or_default();
+            if segment.tier == Tier::Hot && !passing.contains(&segment.id) {
+                let lsn = covered.entry((segment.table, segment.partition.clone())).or_default();
                 *lsn = hot_lsn(segment).max(*lsn);
             }
-            from.entry(place).or_default().push(segment.id);
         }
         for ((table, partition), lsn) in covered {
             changes.push(Change::CoverWal { table, partition, lsn });
         }
         let at_us = self.now_us();
-        let mut lineage = Vec::new();
-        for correction in done {
-            let stays = |segment: &&Arc<Segment>| !passing.contains(&segment.id);
-            for segment in correction.written.iter().chain(&correction.unseen).filter(stays) {
-                let sources = from.get(&(segment.table, segment.partition.clone())).cloned().unwrap_or_default();
-                lineage.push(LineageEntry {
-                    segment: segment.id,
-                    job: correction.job.id.clone(),
-                    from_segments: sources,
-                    from_files: Vec::new(),
-                    at_us,
-                });
-            }
-        }
+        let lineage = done.iter().flat_map(|correction| correction.lineage(own, at_us)).collect();
         (changes, lineage)
+    }
+}
+
+impl Correction {
+    /// Segments that come.
+    fn came(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.written.iter().chain(&self.unseen)
+    }
+
+    /// Where they come from: from all that go, or, where those are many, from those of their partition.
+    fn lineage<'a>(&'a self, own: &'a HashSet<SegmentId>, at_us: i64) -> impl Iterator<Item = LineageEntry> + 'a {
+        let gone: Vec<&Arc<Segment>> = self.gone.iter().filter(|segment| !own.contains(&segment.id)).collect();
+        let are_few = gone.len() <= FEW_SOURCES;
+        self.came().map(move |segment| {
+            let is_source = |source: &&&Arc<Segment>| are_few || source.partition == segment.partition;
+            LineageEntry {
+                segment: segment.id,
+                job: self.job.id.clone(),
+                from_segments: gone.iter().filter(is_source).map(|source| source.id).collect(),
+                from_files: Vec::new(),
+                at_us,
+            }
+        })
     }
 }

@@ -32,6 +32,8 @@ pub enum Way {
     Abandoned,
     /// The catalog refuses one write.
     RefusedOnce,
+    /// The catalog refuses two writes in a row.
+    RefusedTwice,
     /// The catalog refuses that write and all after it, until the job has answered.
     RefusedFrom,
 }
@@ -42,8 +44,14 @@ impl Way {
             Way::Stopped => Act::Stop,
             Way::Abandoned => Act::Note,
             Way::RefusedOnce => Act::RefuseOnce,
+            Way::RefusedTwice => Act::RefuseTwice,
             Way::RefusedFrom => Act::RefuseFrom,
         }
+    }
+
+    /// What has failed may not be noted as failed when the job has answered.
+    fn leaves_jobs(self) -> bool {
+        matches!(self, Way::RefusedTwice | Way::RefusedFrom)
     }
 
     /// After how many points in a row that were not reached there are no more. How often a job waits is not always the same;
@@ -51,7 +59,7 @@ impl Way {
     fn misses(self) -> u32 {
         match self {
             Way::Stopped | Way::Abandoned => 2,
-            Way::RefusedOnce | Way::RefusedFrom => 1,
+            Way::RefusedOnce | Way::RefusedTwice | Way::RefusedFrom => 1,
         }
     }
 }
@@ -129,15 +137,16 @@ impl Driver {
         let what = format!("{what} ({answer:?})");
         let mut found = round.state(bench).await;
         // A table that is to go again stays until the catalog has noted that.
-        let is_settling = way == Way::RefusedFrom && matches!(answer, Some(Err(_)));
+        let is_settling = way.leaves_jobs() && matches!(answer, Some(Err(_)));
         let shown = if is_settling { found.without_unused(&case.before) } else { found.clone() };
         judge(case, way, answer.as_ref(), &shown, &what);
         checks::verify(bench, &round.name, &what).await;
         match way {
             Way::RefusedOnce if matches!(answer, Some(Ok(()))) => checks::no_litter(bench, &what).await,
             Way::Stopped | Way::Abandoned | Way::RefusedOnce => checks::tidy(bench, &known, &what).await,
-            Way::RefusedFrom => {
-                if is_settling && *waits < WAITS && !checks::open_jobs(bench, &known).await.is_empty() {
+            Way::RefusedTwice | Way::RefusedFrom => {
+                let waits_always = way == Way::RefusedTwice;
+                if is_settling && (waits_always || *waits < WAITS) && !checks::open_jobs(bench, &known).await.is_empty() {
                     *waits += 1;
                     wait_until_settled(bench, &known, &what).await;
                     found = round.state(bench).await;
@@ -166,7 +175,7 @@ impl Driver {
     /// Closes, opens, and finds all as it was. What was done is dropped then; what was not is done now.
     async fn restart(&mut self) {
         // The next start sweeps what could not be swept.
-        let is_tidy = self.way != Way::RefusedFrom;
+        let is_tidy = !self.way.leaves_jobs();
         self.bench.restart(is_tidy).await;
         let bench = &self.bench;
         for held in &self.held {
@@ -220,7 +229,7 @@ async fn attempt(bench: &Bench, round: &Round, way: Way, n: u64) -> (Option<Resu
     bench.probe.arm(round.kind.job, n, way.act());
     let answer = match way {
         Way::Abandoned => abandon(bench, round).await,
-        Way::Stopped | Way::RefusedOnce | Way::RefusedFrom => Some(round.run(bench.engine()).await),
+        Way::Stopped | Way::RefusedOnce | Way::RefusedTwice | Way::RefusedFrom => Some(round.run(bench.engine()).await),
     };
     let reached = bench.probe.disarm();
     if answer.is_none() {
@@ -250,7 +259,7 @@ fn judge(case: &Case, way: Way, answer: Option<&Result<()>>, found: &State, what
         Some(Err(error)) => match way {
             Way::Stopped => assert_eq!(error.kind(), ErrorKind::Cancelled, "{what}"),
             Way::Abandoned => panic!("{what}: it failed by itself"),
-            Way::RefusedOnce | Way::RefusedFrom => {
+            Way::RefusedOnce | Way::RefusedTwice | Way::RefusedFrom => {
                 assert!(
                     ![ErrorKind::Internal, ErrorKind::Cancelled].contains(&error.kind()),
                     "{what}: {:?}",

@@ -24,16 +24,19 @@ pub enum Act {
     DieAtWrite,
     /// That write is refused.
     RefuseOnce,
+    /// That write is refused, and the one after it.
+    RefuseTwice,
     /// That write is refused, and each one after it.
     RefuseFrom,
 }
 
 impl Act {
     /// All of them, to find one by its name.
-    pub const ALL: [Act; 6] = [Act::Note, Act::Stop, Act::Die, Act::DieAtWrite, Act::RefuseOnce, Act::RefuseFrom];
+    pub const ALL: [Act; 7] =
+        [Act::Note, Act::Stop, Act::Die, Act::DieAtWrite, Act::RefuseOnce, Act::RefuseTwice, Act::RefuseFrom];
 
     fn counts_writes(self) -> bool {
-        matches!(self, Act::DieAtWrite | Act::RefuseOnce | Act::RefuseFrom)
+        matches!(self, Act::DieAtWrite | Act::RefuseOnce | Act::RefuseTwice | Act::RefuseFrom)
     }
 }
 
@@ -85,7 +88,12 @@ impl Probe for Watch {
         let mut plan = self.0.lock();
         let Some(plan) = plan.as_mut().filter(|plan| plan.act.counts_writes()) else { return Ok(()) };
         plan.writes += 1;
-        if plan.writes < plan.at || (plan.act == Act::RefuseOnce && plan.writes > plan.at) {
+        let last = match plan.act {
+            Act::RefuseOnce => plan.at,
+            Act::RefuseTwice => plan.at + 1,
+            _ => u64::MAX,
+        };
+        if plan.writes < plan.at || plan.writes > last {
             return Ok(());
         }
         plan.reached = true;

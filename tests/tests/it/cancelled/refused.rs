@@ -39,6 +39,12 @@ async fn once() {
     drive(Stores::Usual, |_| true, Way::RefusedOnce, Steps::EVERY).await;
 }
 
+/// Of the jobs of one transaction the first cannot be noted as given up, and the others can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twice() {
+    drive(Stores::Usual, |kind| kind.job == "COMMIT", Way::RefusedTwice, Steps::EVERY).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_in_postgres_and_iceberg() {
     drive(Stores::Postgres, |kind| kind.touches == Touches::Cold, Way::RefusedOnce, Steps::EVERY).await;

@@ -73,15 +73,15 @@ pub(crate) fn contradict(fields: &[FieldRef], declared: &[DataType]) -> bool {
     })
 }
 
-/// True where an operator was chosen for intervals because nothing was known of a parameter, which is declared as something
-/// else: `$1 - interval '1 day'` of a timestamp.
+/// True where an operator was chosen because nothing was known of a parameter, which is declared as something else:
+/// `$1 - interval '1 day'` of a timestamp, `$1 - $2` of two.
 pub(crate) fn is_misread(plan: &LogicalPlan) -> Result<bool> {
-    let is_other = |arg: &Expr| match arg {
-        Expr::Placeholder(Placeholder { field: Some(field), .. }) => {
-            !matches!(field.data_type(), DataType::Interval(_))
-        }
-        _ => false,
+    let declared = |arg: &Expr| match arg {
+        Expr::Placeholder(Placeholder { field: Some(field), .. }) => Some(field.data_type().clone()),
+        _ => None,
     };
+    let is_other = |arg: &Expr| declared(arg).is_some_and(|declared| !matches!(declared, DataType::Interval(_)));
+    let is_time = |arg: &Expr| declared(arg).is_some_and(|declared| declared.is_temporal());
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -90,6 +90,9 @@ pub(crate) fn is_misread(plan: &LogicalPlan) -> Result<bool> {
                     && matches!(call.func.name(), "interval_plus" | "interval_minus")
                 {
                     found |= call.args.iter().any(is_other);
+                }
+                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) = part {
+                    found |= is_time(left) && is_time(right);
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -126,11 +129,17 @@ struct Known {
     places: usize,
     /// How often only whether it is NULL is asked.
     null_tests: usize,
+    /// Beside it stands an integer constant, which says that it is one, and not how long.
+    beside_constant: bool,
 }
 
 fn settled(number: usize, known: Option<&Known>, hint: Option<DataType>) -> Result<FieldRef> {
     let beside = known.and_then(|known| known.field.clone());
+    let says_little = known.is_some_and(|known| known.beside_constant);
     match (beside, hint) {
+        (Some(beside), Some(hint)) if says_little && beside.data_type().is_integer() && hint.is_integer() => {
+            Ok(plain(hint))
+        }
         (Some(beside), Some(hint)) if !holds(beside.data_type(), &hint) => Ok(plain(hint)),
         (Some(beside), _) => Ok(beside),
         (None, Some(hint)) => Ok(plain(hint)),
@@ -209,11 +218,8 @@ impl Parameters {
 
     /// Notes the type of something beside a parameter, casts of it left aside.
     fn beside(&mut self, expr: &Expr, field: impl FnOnce() -> Option<FieldRef>) {
-        let field = || match expr {
-            // What a parameter is cast to is its type.
-            Expr::Cast(cast) if matches!(*cast.expr, Expr::Placeholder(_)) => Some(as_parameter(&cast.field)),
-            _ => field(),
-        };
+        // What a parameter is cast to is its type.
+        let field = || first_cast(expr).map(|field| as_parameter(field)).or_else(field);
         if let Some(Placeholder { id, .. }) = placeholder(expr)
             && let Some(known) = self.entry(id)
             && known.field.is_none()
@@ -255,6 +261,14 @@ impl Parameters {
                 let text = *op == Operator::StringConcat;
                 self.beside(left, || if text { Some(plain(DataType::Utf8View)) } else { type_of(right) });
                 self.beside(right, || if text { Some(plain(DataType::Utf8View)) } else { type_of(left) });
+                for (part, other) in [(left, right), (right, left)] {
+                    if let Expr::Placeholder(Placeholder { id, .. }) = part.as_ref()
+                        && is_integer_constant(other)
+                        && let Some(known) = self.entry(id)
+                    {
+                        known.beside_constant = true;
+                    }
+                }
             }
             Expr::Case(case) => {
                 let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
@@ -317,6 +331,23 @@ fn placeholder(expr: &Expr) -> Option<&Placeholder> {
         Expr::Placeholder(placeholder) => Some(placeholder),
         Expr::Cast(cast) => placeholder(&cast.expr),
         _ => None,
+    }
+}
+
+/// What a parameter is cast to before anything else.
+fn first_cast(expr: &Expr) -> Option<&FieldRef> {
+    match expr {
+        Expr::Cast(cast) if matches!(*cast.expr, Expr::Placeholder(_)) => Some(&cast.field),
+        Expr::Cast(cast) => first_cast(&cast.expr),
+        _ => None,
+    }
+}
+
+fn is_integer_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.data_type().is_integer(),
+        Expr::Negative(inner) => is_integer_constant(inner),
+        _ => false,
     }
 }
 

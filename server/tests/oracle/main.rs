@@ -1,8 +1,8 @@
 //! PostgreSQL as the oracle: random statements over types, operators, functions and edge values, answered by a private
 //! PostgreSQL and by the real program, with the rows in each tier and apart in all three.
 //!
-//! `ZXQ_STATEMENTS=20000 cargo test -p zxq-server --test oracle -- --ignored --nocapture` runs it; `ZXQ_SEED`, which each run
-//! prints, repeats a run. Where zxq differs from PostgreSQL on purpose is in `differences.rs`, and for users in
+//! `cargo test -p zxq-server --test oracle -- --nocapture` runs it, with the statements of one seed; `ZXQ_SEED` chooses others,
+//! `ZXQ_STATEMENTS` how many. Where zxq differs from PostgreSQL on purpose is in `differences.rs`, and for users in
 //! docs/postgresql.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -25,8 +25,9 @@ use crate::answers::{Answer, Asked};
 use crate::program::{PLACES, Program};
 use crate::statements::{Statement, Statements};
 
-/// Statements of a run that says nothing else.
+/// Statements of a run that says nothing else, and their seed: a change of zxq is asked the same as the one before.
 const STATEMENTS: usize = 20_000;
+const SEED: u64 = 20_261_130;
 /// Connections to each side.
 const WORKERS: usize = 2;
 /// Differences that are printed; the rest is counted.
@@ -50,12 +51,11 @@ struct Found {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "still finds differences that are not settled: run by hand with --ignored"]
 async fn every_statement_is_answered_as_postgresql_answers_it() {
     let Some(postgres) = postgres_server::shared() else {
         return say_skipped("PostgreSQL as the oracle", "PostgreSQL is not installed");
     };
-    let seed = from_env("ZXQ_SEED").unwrap_or_else(rand::random);
+    let seed = from_env("ZXQ_SEED").unwrap_or(SEED);
     let statements = from_env("ZXQ_STATEMENTS").map_or(STATEMENTS, |count| usize::try_from(count).unwrap());
     eprintln!("oracle: ZXQ_SEED={seed}, {statements} statements");
     let program = Arc::new(Program::start(&postgres.superuser_url()).await);

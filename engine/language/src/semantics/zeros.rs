@@ -118,7 +118,7 @@ fn with_zero(x: Expr, op: Operator, constant: &Expr) -> Expr {
     }
 }
 
-/// Keys of groups, of DISTINCT and of joins.
+/// Keys of groups, of DISTINCT, of joins, and those of an order that others follow: after the last it makes no difference.
 pub(crate) fn keys(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().any(|key| is_double(key, schema)) => {
@@ -132,6 +132,13 @@ pub(crate) fn keys(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> 
             let columns = columns.map(|column| named(column, input.schema())).collect::<Result<Vec<_>>>()?;
             let input = LogicalPlan::Projection(Projection::try_new(columns, input)?);
             LogicalPlan::Distinct(Distinct::All(Arc::new(input)))
+        }
+        LogicalPlan::Sort(mut sort) if sort.expr.len() > 1 => {
+            let last = sort.expr.len() - 1;
+            for key in &mut sort.expr[..last] {
+                key.expr = without_sign(std::mem::take(&mut key.expr), schema)?;
+            }
+            LogicalPlan::Sort(sort)
         }
         LogicalPlan::Join(mut join) if join.on.iter().any(|(a, b)| is_double(a, schema) || is_double(b, schema)) => {
             let on = std::mem::take(&mut join.on);

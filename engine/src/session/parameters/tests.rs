@@ -46,6 +46,13 @@ async fn declared_types_count_where_values_would_not_fit() {
     let declared = [Some(DataType::Int64)];
     assert_eq!(types("SELECT id FROM t WHERE n = $1", &declared).await.unwrap(), declared.clone().map(Option::unwrap));
     assert_eq!(types("SELECT $1", &declared).await.unwrap(), [DataType::Int64]);
+    // A constant is of any length.
+    let short = [Some(DataType::Int32)];
+    for sql in ["SELECT $1 * 100000", "SELECT abs(-5 - $1)"] {
+        assert_eq!(types(sql, &short).await.unwrap(), [DataType::Int32], "{sql}");
+    }
+    assert_eq!(types("SELECT id FROM t WHERE id = $1", &short).await.unwrap(), [DataType::Int64]);
+    assert_eq!(types("SELECT price / $1::boolean::int FROM t", &short).await.unwrap(), [DataType::Boolean]);
     let narrow = [Some(DataType::Int16)];
     assert_eq!(types("SELECT id FROM t WHERE n = $1", &narrow).await.unwrap(), [DataType::Int32]);
 }

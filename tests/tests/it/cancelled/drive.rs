@@ -146,7 +146,8 @@ impl Driver {
             Way::Stopped | Way::Abandoned | Way::RefusedOnce => checks::tidy(bench, &known, &what).await,
             Way::RefusedTwice | Way::RefusedFrom => {
                 let waits_always = way == Way::RefusedTwice;
-                if is_settling && (waits_always || *waits < WAITS) && !checks::open_jobs(bench, &known).await.is_empty() {
+                if is_settling && (waits_always || *waits < WAITS) && !checks::open_jobs(bench, &known).await.is_empty()
+                {
                     *waits += 1;
                     wait_until_settled(bench, &known, &what).await;
                     found = round.state(bench).await;

@@ -38,6 +38,7 @@ mod regex;
 mod series;
 pub mod single_value;
 mod text;
+mod text_as;
 pub mod text_beside_times;
 pub mod text_forms;
 mod time_bucket;
@@ -83,7 +84,9 @@ pub fn register(context: &SessionContext) {
     context.register_udf(series::SeriesArray::with_its_end().into());
     context.register_udf(series::SeriesArray::before_its_end().into());
     context.register_udf(number_of_row::NumberOfRow::default().into());
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 4] = [
+    context.register_udf(text_as::TextAs::default().into());
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 5] = [
+        Arc::new(text_as::TextsAs),
         Arc::new(json::WholeRows),
         Arc::new(text_forms::TextForms::new(&own_functions())),
         Arc::new(times::Times),

@@ -8,8 +8,10 @@
 //! - `joined_texts`: `a || b` within bounds.
 //! - `casts`: casts that round, or whose failure has a code of its own.
 //! - `aggregates`: which aggregates are ours: `exact_sum` (integers and decimals), and by `wrapped` DataFusion's with
-//!   another part: `frames` (doubles in windows that move), `moving_extremes` (frames of NULLs), `extremes` (doubles
-//!   with NaN).
+//!   another part: `frames` (doubles in windows that move), `moving_extremes` (frames of NULLs), `recomputed` (other windows that
+//!   move), `extremes` (doubles with NaN).
+//! - `mixed_numbers`: decimals beside doubles are doubles.
+//! - `recursion`: recursive queries keep their columns.
 //! - [`quotients`]: how many digits quotients and averages show; `quotient_texts` gives them to texts.
 //! - `checked_math`: `sqrt(-1)`, `ln(0)` and their like are errors.
 //! - [`computed_numbers`]: what clients are told of the digits of decimals.
@@ -33,11 +35,14 @@ pub(crate) mod frames;
 pub mod guards;
 pub(crate) mod in_lists;
 mod joined_texts;
+mod mixed_numbers;
 pub(crate) mod moving_extremes;
 pub(crate) mod number_types;
 pub(crate) mod operators;
 pub(crate) mod quotient_texts;
 pub mod quotients;
+mod recomputed;
+mod recursion;
 pub mod type_names;
 pub(crate) mod untyped_texts;
 mod wrapped;

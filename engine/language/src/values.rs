@@ -5,6 +5,7 @@ pub mod array_text;
 pub mod bytea;
 pub mod civil;
 pub mod counted;
+pub mod doubles;
 pub mod interval;
 pub mod json;
 pub mod kept;

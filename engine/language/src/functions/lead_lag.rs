@@ -94,7 +94,8 @@ impl WindowUDFImpl for Shift {
     }
 
     fn reverse_expr(&self) -> ReversedUDWF {
-        ReversedUDWF::Reversed(Arc::new(WindowUDF::from(Shift::new(!self.forward))))
+        // The same function: that the window is read backwards it is told ([`PartitionEvaluatorArgs::is_reversed`]).
+        ReversedUDWF::Reversed(Arc::new(WindowUDF::from(Shift::new(self.forward))))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

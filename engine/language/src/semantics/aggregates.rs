@@ -10,6 +10,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunction
 use super::exact_sum::ExactSum;
 use super::number_types::Class;
 use super::operators::{converted, narrow};
+use super::recomputed::RECOMPUTED;
 use super::wrapped::Wrapped;
 use super::zeros;
 
@@ -50,6 +51,8 @@ pub(crate) fn window(mut function: WindowFunction, schema: &DFSchema) -> Result<
             function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::moving_doubles(func));
         } else if matches!(func.name(), "min" | "max") {
             function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::moving_extreme(func));
+        } else if RECOMPUTED.contains(&func.name()) {
+            function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::recomputed(func));
         }
     }
     Ok(Expr::WindowFunction(Box::new(function)))

@@ -10,14 +10,14 @@ use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Values, cast, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Values, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
 use super::quotient_texts::QuotientTexts;
-use super::{aggregates, casts, checked_math, in_lists, operators, untyped_texts, zeros};
+use super::{aggregates, casts, checked_math, in_lists, mixed_numbers, operators, recursion, untyped_texts, zeros};
 use crate::functions::{decimals_beside_doubles, told_apart};
 
 /// DataFusion's analyzer rules between ours.
@@ -89,8 +89,8 @@ fn node(plan: LogicalPlan, integers: bool) -> Result<Transformed<LogicalPlan>> {
             Ok(Transformed::yes(under_its_name(expr, &names, &meant)?))
         })?
         .data;
-    let plan = zeros::keys(plan, &schema)?;
-    Ok(Transformed::yes(plan.recompute_schema()?))
+    let plan = mixed_numbers::union(zeros::keys(plan, &schema)?)?;
+    Ok(Transformed::yes(recursion::with_all_columns(plan)?.recompute_schema()?))
 }
 
 /// An expression rewritten, and called as before. Keys of grouping sets are columns each: their set has no name.
@@ -118,9 +118,15 @@ fn values_node(values: Values, integers: bool) -> Result<Values> {
         integers && cells.clone().any(of) && cells.all(|cell| of(cell) || is_null(cell))
     };
     let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
-        let field = match is_short(at) {
-            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Int32)),
-            false => Arc::clone(field),
+        let cells = values.iter().filter_map(|row| row.get(at));
+        let data_type = match is_short(at) {
+            true => Some(DataType::Int32),
+            false if integers => mixed_numbers::of_cells(field.data_type(), cells),
+            false => None,
+        };
+        let field = match data_type {
+            Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
+            None => Arc::clone(field),
         };
         (qualifier.cloned(), field)
     });
@@ -129,11 +135,17 @@ fn values_node(values: Values, integers: bool) -> Result<Values> {
         let cells = row.into_iter().zip(schema.fields());
         cells
             .map(|(cell, field)| {
+                let cell = match cell {
+                    Expr::Cast(cast) if field.data_type().is_floating() && cast.field.data_type().is_decimal() => {
+                        *cast.expr
+                    }
+                    cell => cell,
+                };
                 let rewritten = rewrite(cell, &nothing)?;
                 let rewritten = if *field.data_type() == DataType::Int32 { selected(rewritten) } else { rewritten };
                 match rewritten.get_type(&nothing) {
                     Ok(data_type) if data_type != *field.data_type() && !data_type.is_null() => {
-                        Ok(cast(rewritten, field.data_type().clone()))
+                        operators::converted(rewritten, field.data_type(), &nothing)
                     }
                     _ => Ok(rewritten),
                 }
@@ -184,6 +196,7 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             let digits = matches!(func.name(), "round" | "trunc");
             let narrowed = |(at, arg)| if same || digits && at == 1 { operators::narrow(arg) } else { arg };
             let args = args.into_iter().enumerate().map(narrowed).collect();
+            let args = mixed_numbers::arguments(func.name(), args, schema)?;
             checked_math::function(ScalarFunction { func, args }, schema)
         }
         Expr::AggregateFunction(function) => aggregates::aggregate(function, schema),

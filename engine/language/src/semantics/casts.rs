@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use zxq_catalog::declared::PG_TYPE;
 
 use super::number_types::Class;
-use super::operators::{exact_decimal, narrow, whole_decimal};
+use super::operators::{converted, exact_decimal, narrow, whole_decimal};
 use super::type_names::{is_bare_numeric, most_characters};
 use crate::functions;
 use crate::values::text;
@@ -41,6 +41,9 @@ pub(crate) fn cast(cast: Cast, schema: &DFSchema) -> Result<Expr> {
         return bare_numeric(*expr, from.ok());
     }
     let to = field.data_type().clone();
+    if to == DataType::Float64 && matches!(expr.as_ref(), Expr::Literal(ScalarValue::Decimal128(Some(_), ..), _)) {
+        return converted(*expr, &to, schema);
+    }
     match from {
         Ok(from) if is_ours(&from, &to) => Ok(function(*expr, to)),
         _ => Ok(Expr::Cast(Cast::new_from_field(Box::new(narrow_constant(*expr, &to)), field))),

@@ -21,7 +21,11 @@ pub(crate) fn binary(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
         Operator::Multiply => Operation::Times,
         Operator::Divide => Operation::Divided,
         Operator::Modulo => Operation::Modulo,
-        Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor => {
+        Operator::BitwiseAnd
+        | Operator::BitwiseOr
+        | Operator::BitwiseXor
+        | Operator::BitwiseShiftLeft
+        | Operator::BitwiseShiftRight => {
             let (left, right) = (Box::new(narrow(*binary.left)), Box::new(narrow(*binary.right)));
             return Ok(Expr::BinaryExpr(BinaryExpr { left, right, op: binary.op }));
         }

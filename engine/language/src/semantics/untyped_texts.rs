@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, IntervalUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{InList, Placeholder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -41,7 +41,17 @@ impl ExprPlanner for UntypedTexts {
                 let (left, right) = (text_parameter(left), text_parameter(right));
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
             }
+            // What arrays hold and share.
+            BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap => Use::Compared,
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+        };
+        let (left, right) = match op {
+            BinaryOperator::Plus => {
+                let left = interval_parameter(left, &right, schema);
+                let right = interval_parameter(right, &left, schema);
+                (left, right)
+            }
+            _ => (left, right),
         };
         if use_of == Use::Compared {
             match (array_type(&left, schema), array_type(&right, schema)) {
@@ -114,6 +124,19 @@ fn side(expr: &Expr, schema: &DFSchema) -> Option<Side> {
     match data_type.ok()? {
         DataType::Boolean => Some(Side::Boolean),
         number => Class::of(&number).map(Side::Number),
+    }
+}
+
+/// What is added to a time is an interval, where nothing gives a parameter another type.
+fn interval_parameter(expr: Expr, beside: &Expr, schema: &DFSchema) -> Expr {
+    match expr {
+        Expr::Placeholder(Placeholder { id, field: None })
+            if matches!(beside.get_type(schema), Ok(DataType::Timestamp(..))) =>
+        {
+            let interval = Arc::new(Field::new("", DataType::Interval(IntervalUnit::MonthDayNano), true));
+            Expr::Placeholder(Placeholder::new_with_field(id, Some(interval)))
+        }
+        other => other,
     }
 }
 

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator, Rev
 use super::extremes::groups_of;
 use super::frames::MovingSum;
 use super::moving_extremes::Counted;
+use super::recomputed::Recomputed;
 use crate::functions::aggregate_front::{AggregateFront, OverAggregate};
 
 /// Which part is ours.
@@ -17,6 +18,7 @@ use crate::functions::aggregate_front::{AggregateFront, OverAggregate};
 enum Ours {
     MovingDoubles,
     MovingExtreme,
+    Recomputed,
     DoublesByGroup,
     RowByRow,
 }
@@ -37,6 +39,11 @@ impl Wrapped {
     /// `min` or `max` in windows that move.
     pub(super) fn moving_extreme(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
         Wrapped::with(inner, Ours::MovingExtreme)
+    }
+
+    /// An aggregate that is computed anew for each frame of a window that moves.
+    pub(super) fn recomputed(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
+        Wrapped::with(inner, Ours::Recomputed)
     }
 
     /// `min` or `max` of doubles by group.
@@ -66,6 +73,7 @@ impl AggregateFront for Wrapped {
                 let nothing = ScalarValue::try_from(args.return_field.data_type())?;
                 Ok(Box::new(Counted::new(self.inner.create_sliding_accumulator(args)?, nothing)))
             }
+            Ours::Recomputed => Ok(Box::new(Recomputed::new(&self.inner, &args))),
             Ours::DoublesByGroup | Ours::RowByRow => self.inner.create_sliding_accumulator(args),
         }
     }
@@ -85,7 +93,9 @@ impl AggregateFront for Wrapped {
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.ours {
             Ours::MovingExtreme => ReversedUDAF::Identical,
-            Ours::MovingDoubles | Ours::DoublesByGroup | Ours::RowByRow => ReversedUDAF::NotSupported,
+            Ours::MovingDoubles | Ours::Recomputed | Ours::DoublesByGroup | Ours::RowByRow => {
+                ReversedUDAF::NotSupported
+            }
         }
     }
 

@@ -3,13 +3,17 @@
 //! DataFusion finds the columns that it gives those names to by the ones that they have, and reads these as if they were
 //! written in SQL: `A` is then `a`, another column or none. So columns whose names would be read otherwise get others first.
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr, TableAlias};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef,
+};
 
 use super::ident::normalise;
+use super::output_names::expr_name;
 
 /// Makes the columns of a query such that DataFusion finds them when it names them after the alias.
 pub(super) fn settle(query: &mut Query, alias: &mut TableAlias) {
     let ordered = query.order_by.is_some();
+    name_the_rest(&query.body, alias);
     let Some(select) = first_select(&mut query.body) else { return };
     if alias.columns.is_empty() || select.projection.len() != alias.columns.len() {
         return;
@@ -34,6 +38,31 @@ pub(super) fn settle(query: &mut Query, alias: &mut TableAlias) {
             _ => continue,
         };
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("named_{}", at + 1)) };
+    }
+}
+
+/// An alias may name the first columns only; the others keep their names.
+fn name_the_rest(body: &SetExpr, alias: &mut TableAlias) {
+    let named = alias.columns.len();
+    let rest: Option<Vec<String>> = match body {
+        _ if named == 0 => return,
+        SetExpr::Values(values) => {
+            let width = values.rows.first().map_or(0, |row| row.content.len());
+            Some((named..width).map(|at| format!("column{}", at + 1)).collect())
+        }
+        SetExpr::Select(select) => select.projection.iter().skip(named).map(shown_name).collect(),
+        _ => return,
+    };
+    for name in rest.into_iter().flatten() {
+        alias.columns.push(TableAliasColumnDef { name: Ident::with_quote('"', name), data_type: None });
+    }
+}
+
+fn shown_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(normalise(alias)),
+        SelectItem::UnnamedExpr(expr) => expr_name(expr),
+        _ => None,
     }
 }
 
@@ -92,6 +121,8 @@ mod tests {
             (r#"(SELECT "A" FROM t ORDER BY "A") AS s ("A")"#, r#"(SELECT "A" FROM t ORDER BY "A") AS s"#),
             ("(SELECT a + 1 FROM t) AS s (x)", "(SELECT a + 1 FROM t) AS s (x)"),
             ("(SELECT * FROM t) AS s (x)", "(SELECT * FROM t) AS s (x)"),
+            (r#"(SELECT a, b, c AS "D" FROM t) AS s (x)"#, r#"(SELECT a, b, c AS named_3 FROM t) AS s (x, "b", "D")"#),
+            ("(VALUES (1, 2)) AS s (x)", r#"(VALUES (1, 2)) AS s (x, "column2")"#),
         ] {
             assert_eq!(settled(written), expected);
         }

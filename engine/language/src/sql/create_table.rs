@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
     self, ColumnOption, CreateTable, CreateTableOptions, Expr, GeneratedAs, GeneratedExpressionMode, TableConstraint,
     visit_expressions,
@@ -60,7 +61,14 @@ pub fn create_table(create: &CreateTable) -> Result<TableDef> {
 /// As [`create_table`]; [`ErrorKind::FeatureNotSupported`] for a result column no table can hold.
 pub fn create_table_as(create: &CreateTable, schema: &Schema) -> Result<TableDef> {
     refuse_unsupported(create)?;
-    let mut columns = columns_of(schema)?;
+    // Numbers of rows, as window functions give them, are of a type that PostgreSQL does not have.
+    let counted = |field: &Arc<Field>| match field.data_type() {
+        DataType::UInt64 => Arc::new(field.as_ref().clone().with_data_type(DataType::Int64)),
+        _ => Arc::clone(field),
+    };
+    let mut columns = columns_of(&Schema::new(schema.fields().iter().map(counted).collect::<Vec<_>>()))?;
+    // That a query gives no NULL says nothing of rows to come.
+    columns.iter_mut().for_each(|column| column.nullable = true);
     if create.columns.len() > columns.len() {
         return Err(EngineError::new(ErrorKind::Syntax, "too many column names were specified"));
     }

@@ -1,5 +1,5 @@
-//! PostgreSQL's dialect, with forms that the parser's own lacks: `BETWEEN SYMMETRIC`, `LIKE ALL (…)` and
-//! `substring(text SIMILAR pattern ESCAPE escape)`.
+//! PostgreSQL's dialect, with forms that the parser's own lacks or reads otherwise: `BETWEEN SYMMETRIC`, `LIKE ALL (…)`,
+//! `substring(text SIMILAR pattern ESCAPE escape)` and `IS DISTINCT FROM`.
 
 use std::any::TypeId;
 
@@ -121,6 +121,9 @@ impl Dialect for ZxqDialect {
     }
 
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is_word(parser, 0, "IS") {
+            return is_distinct(parser, expr);
+        }
         let negated = is_word(parser, 0, "NOT");
         let first = usize::from(negated);
         if is_word(parser, first, "BETWEEN") && is_word(parser, first + 1, "SYMMETRIC") {
@@ -148,6 +151,21 @@ impl Dialect for ZxqDialect {
         }
         None
     }
+}
+
+/// `x IS [NOT] DISTINCT FROM y`: the parser takes all that follows for `y`, also behind AND and OR.
+fn is_distinct(parser: &mut Parser, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+    let negated = is_word(parser, 1, "NOT");
+    let first = 1 + usize::from(negated);
+    if !is_word(parser, first, "DISTINCT") || !is_word(parser, first + 1, "FROM") {
+        return None;
+    }
+    skip(parser, first + 2);
+    let other = parser.parse_subexpr(OWN.prec_value(Precedence::Is));
+    Some(other.map(|other| match negated {
+        true => Expr::IsNotDistinctFrom(Box::new(expr.clone()), Box::new(other)),
+        false => Expr::IsDistinctFrom(Box::new(expr.clone()), Box::new(other)),
+    }))
 }
 
 fn is_word(parser: &Parser, place: usize, word: &str) -> bool {
@@ -230,6 +248,9 @@ mod tests {
         assert_eq!(parsed("x NOT BETWEEN SYMMETRIC a AND b"), "((x NOT BETWEEN a AND b) AND (x NOT BETWEEN b AND a))");
         assert_eq!(parsed("x NOT LIKE ALL (a)"), "x !~~ ALL((a))");
         assert_eq!(parsed("substring(x SIMILAR '%#\"a#\"%' ESCAPE '#')"), "substring(x, '%#\"a#\"%', '#')");
+        assert_eq!(parsed("x IS DISTINCT FROM 1 AND y OR z"), "x IS DISTINCT FROM 1 AND y OR z");
+        let mut parser = Parser::new(&ZxqDialect).try_with_sql("x IS NOT DISTINCT FROM y + 1 AND z").unwrap();
+        assert!(matches!(parser.parse_expr().unwrap(), Expr::BinaryOp { op: BinaryOperator::And, .. }));
         for same in ["substring(x FROM 2 FOR 3)", "x BETWEEN 1 AND 2", "x LIKE 'a%'", "symmetric", "a.b @> c"] {
             assert_eq!(parsed(same).to_lowercase(), same.to_lowercase());
         }

@@ -1,6 +1,6 @@
 //! Names in SQL text: how they are folded, split and quoted.
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName};
 pub use zxq_catalog::quoting::{quoted, quoted_text};
 
 use super::keywords;
@@ -15,6 +15,11 @@ pub fn normalise(ident: &Ident) -> String {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),
     }
+}
+
+/// True for the word DEFAULT in the place of a value.
+pub fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }
 
 /// The table an object name stands for: `t` or `public.t`.

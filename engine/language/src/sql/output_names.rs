@@ -5,7 +5,9 @@
 //! `src/backend/parser/parse_target.c`.
 
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement as Ast, Value};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement as Ast, TrimWhereField,
+};
 
 use super::ident::normalise;
 
@@ -96,27 +98,47 @@ fn last(idents: &[Ident]) -> Option<String> {
     idents.last().map(normalise)
 }
 
-fn expr_name(expr: &Expr) -> Option<String> {
-    let fixed = |name: &str| Some(name.to_owned());
+pub(super) fn expr_name(expr: &Expr) -> Option<String> {
+    named(expr).map(|(name, _)| name)
+}
+
+/// The name, and whether it is that of a value rather than of a type only: the type of a cast around it does not replace it.
+fn named(expr: &Expr) -> Option<(String, bool)> {
+    let fixed = |name: &str| Some((name.to_owned(), true));
+    let of_type = |name: String| Some((name, false));
     match expr {
-        Expr::Identifier(ident) => Some(normalise(ident)),
-        Expr::CompoundIdentifier(parts) => last(parts),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => expr_name(inner),
-        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(normalise),
-        Expr::Cast { expr, data_type, .. } => expr_name(expr).or_else(|| Some(type_name(data_type))),
-        Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
-        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name).or_else(|| fixed("case")),
+        Expr::Identifier(ident) => Some((normalise(ident), true)),
+        Expr::CompoundIdentifier(parts) => last(parts).map(|name| (name, true)),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some((normalise(field), true)),
+            _ => named(root),
+        },
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => named(inner),
+        Expr::Function(function) => {
+            function.name.0.last().and_then(|part| part.as_ident()).map(|name| (normalise(name), true))
+        }
+        Expr::Cast { expr, data_type, .. } => {
+            named(expr).filter(|(_, is_value)| *is_value).or_else(|| of_type(type_name(data_type)))
+        }
+        Expr::TypedString(typed) => of_type(type_name(&typed.data_type)),
+        Expr::Case { else_result, .. } => {
+            let otherwise = else_result.as_deref().and_then(named).filter(|(_, is_value)| *is_value);
+            otherwise.or_else(|| of_type("case".to_owned()))
+        }
         Expr::Extract { .. } => fixed("extract"),
         Expr::Exists { .. } => fixed("exists"),
-        Expr::Subquery(query) => query_names(query)?.into_iter().next().flatten().filter(|name| name != "?column?"),
-        Expr::Value(value) => match value.value {
-            Value::Boolean(_) => fixed("bool"),
-            _ => None,
-        },
-        Expr::Interval(_) => fixed("interval"),
+        Expr::Subquery(query) => {
+            query_names(query)?.into_iter().next().flatten().filter(|name| name != "?column?").map(|name| (name, true))
+        }
+        Expr::Interval(_) => of_type("interval".to_owned()),
         Expr::Array(_) => fixed("array"),
-        Expr::Substring { .. } => fixed("substring"),
-        Expr::Trim { .. } => fixed("btrim"),
+        Expr::Tuple(_) => fixed("row"),
+        Expr::Substring { shorthand, .. } => fixed(if *shorthand { "substr" } else { "substring" }),
+        Expr::Trim { trim_where, .. } => fixed(match trim_where {
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+            Some(TrimWhereField::Both) | None => "btrim",
+        }),
         Expr::Position { .. } => fixed("position"),
         Expr::Overlay { .. } => fixed("overlay"),
         Expr::Ceil { .. } => fixed("ceil"),
@@ -126,19 +148,11 @@ fn expr_name(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A name that stands for a value, not only for a type: what `CASE … ELSE x` passes on.
-fn strong_name(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => expr_name(expr),
-        Expr::Nested(inner) => strong_name(inner),
-        _ => None,
-    }
-}
-
 /// PostgreSQL's internal name of a type, which is what it shows.
 fn type_name(data_type: &DataType) -> String {
     let text = data_type.to_string().to_ascii_lowercase();
-    let base = text.split('(').next().unwrap_or(&text).trim();
+    // An array is called after its elements.
+    let base = text.split(['(', '[']).next().unwrap_or(&text).trim();
     match base {
         "int" | "integer" | "int4" => "int4",
         "bigint" | "int8" => "int8",

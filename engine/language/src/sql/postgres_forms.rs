@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem,
-    SetExpr, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{EngineError, ErrorKind};
@@ -107,9 +107,12 @@ impl VisitorMut for Forms {
             {
                 alias
             }
-            TableFactor::UNNEST {
-                alias: Some(alias), array_exprs, with_offset: false, with_ordinality: false, ..
-            } if array_exprs.len() == 1 => alias,
+            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: false, .. }
+                if array_exprs.len() == 1 =>
+            {
+                let name = Ident::new("unnest");
+                alias.get_or_insert(TableAlias { explicit: true, name, columns: Vec::new(), at: None })
+            }
             _ => return ControlFlow::Continue(()),
         };
         if alias.columns.is_empty() {

@@ -7,13 +7,19 @@
 //! - `DISTINCT ON` takes positions, and its columns in the order that `ORDER BY` has them in.
 //! - `LIMIT '2'` and `LIMIT 1.6` are numbers of rows.
 //! - texts in `VALUES` beside values with a type are of that type.
+//! - `VALUES` within an `INSERT … SELECT` are queries of constants.
+//! - `ORDER BY` takes names and positions of computed columns of the result.
+
+mod result_order;
+mod subquery_names;
+mod values;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Distinct, Expr, Fetch, FunctionArguments, Ident, JoinOperator, LimitClause,
-    NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
+    BinaryOperator, DataType, Distinct, Expr, Fetch, FunctionArguments, Ident, JoinOperator, LimitClause,
+    NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
     TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
@@ -29,7 +35,7 @@ use crate::error::{EngineError, ErrorKind, Result};
 /// What PostgreSQL refuses, and what zxq does not do.
 pub fn rewrite(statement: &mut DfStatement) -> Result<()> {
     let flow = match statement {
-        DfStatement::Statement(ast) => ast.visit(&mut Queries),
+        DfStatement::Statement(ast) => ast.visit(&mut Queries::default()),
         DfStatement::Explain(explain) => return rewrite(&mut explain.statement),
         _ => ControlFlow::Continue(()),
     };
@@ -39,13 +45,32 @@ pub fn rewrite(statement: &mut DfStatement) -> Result<()> {
     }
 }
 
-struct Queries;
+#[derive(Default)]
+struct Queries {
+    /// The next query is the one whose rows an INSERT takes.
+    is_inserted: bool,
+    /// It is one within an INSERT.
+    within_insert: bool,
+}
 
 impl VisitorMut for Queries {
     type Break = EngineError;
 
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<EngineError> {
+        if matches!(statement, Statement::Insert(_)) {
+            self.is_inserted = true;
+            self.within_insert = true;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
-        match rewrite_query(query) {
+        let is_inserted = std::mem::take(&mut self.is_inserted);
+        // The planner would give all VALUES within an INSERT the columns of its table.
+        if self.within_insert && !(is_inserted && matches!(query.body.as_ref(), SetExpr::Values(_))) {
+            values::as_selects(&mut query.body);
+        }
+        match rewrite_query(query, is_inserted) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -66,7 +91,15 @@ fn unsupported(what: &str) -> EngineError {
     EngineError::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported"))
 }
 
-fn rewrite_query(query: &mut Query) -> Result<()> {
+/// `is_inserted`: its rows go into a table, each cell as it is.
+fn rewrite_query(query: &mut Query, is_inserted: bool) -> Result<()> {
+    let writes = |body: &SetExpr| {
+        matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
+    };
+    if query.with.iter().flat_map(|with| &with.cte_tables).any(|cte| writes(&cte.query.body)) {
+        return Err(unsupported("a statement that changes rows within WITH")
+            .with_hint("Write one statement after the other in one transaction: BEGIN; …; COMMIT."));
+    }
     if let Some(with) = &mut query.with
         && with.recursive
     {
@@ -81,9 +114,12 @@ fn rewrite_query(query: &mut Query) -> Result<()> {
     }
     for_each_select(&mut query.body, &mut |select| {
         refuse_clauses(select)?;
+        subquery_names::give(select);
         inherit_windows(select, None)
     })?;
-    for_each_values(&mut query.body, &mut give_types);
+    if !is_inserted {
+        for_each_values(&mut query.body, &mut values::give_types);
+    }
     let order = match &mut query.order_by {
         Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) => order.as_mut_slice(),
         _ => &mut [],
@@ -97,6 +133,7 @@ fn rewrite_query(query: &mut Query) -> Result<()> {
                 return Err(EngineError::new(ErrorKind::Syntax, "non-integer constant in ORDER BY"));
             }
         }
+        result_order::write_out(select, order);
         distinct_on(select, order)?;
         input_columns(select, order);
     }
@@ -300,7 +337,7 @@ fn name_columns(body: &mut SetExpr, names: &[Ident]) {
 }
 
 /// The expression that a position or a name of the result stands for.
-fn of_result<'a>(expr: &'a Expr, select: &'a Select) -> Option<&'a Expr> {
+pub(super) fn of_result<'a>(expr: &'a Expr, select: &'a Select) -> Option<&'a Expr> {
     match expr {
         Expr::Value(value) => {
             let Value::Number(digits, _) = &value.value else { return Some(expr) };
@@ -450,32 +487,6 @@ fn row_count(expr: &mut Expr) -> Result<()> {
 fn is_integer(data_type: &DataType) -> bool {
     use DataType::{BigInt, Int, Int2, Int4, Int8, Integer, SmallInt};
     matches!(data_type, SmallInt(_) | Int2(_) | Int(_) | Integer(_) | Int4(_) | BigInt(_) | Int8(_))
-}
-
-/// Texts beside a cast in the same column of VALUES are cast as well.
-fn give_types(values: &mut Values) {
-    let width = values.rows.iter().map(|row| row.len()).min().unwrap_or(0);
-    for at in 0..width {
-        let named = values.rows.iter().find_map(|row| match &row[at] {
-            Expr::Cast { data_type, .. } => Some(data_type.clone()),
-            Expr::TypedString(typed) => Some(typed.data_type.clone()),
-            _ => None,
-        });
-        let Some(data_type) = named else { continue };
-        for row in &mut values.rows {
-            let is_text = matches!(&row[at], Expr::Value(v) if matches!(v.value, Value::SingleQuotedString(_)));
-            if is_text {
-                let text = std::mem::replace(&mut row[at], Expr::Value(Value::Null.into()));
-                row[at] = Expr::Cast {
-                    kind: CastKind::DoubleColon,
-                    expr: Box::new(text),
-                    data_type: data_type.clone(),
-                    array: false,
-                    format: None,
-                };
-            }
-        }
-    }
 }
 
 /// True for a call with arguments in parentheses.

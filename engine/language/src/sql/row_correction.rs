@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use zxq_catalog::{ColumnDef, TableDef};
 
-use super::ident::normalise;
+use super::ident::{is_default, normalise};
 use super::relations::parts;
 use super::statement::{parse, parse_expression, type_named};
 use crate::error::{EngineError, ErrorKind, Result};
@@ -217,11 +217,6 @@ pub(super) fn assignments_of(set: &[Assignment]) -> Result<Vec<(String, Expr)>> 
     Ok(assignments)
 }
 
-/// True for the word DEFAULT in the place of a value.
-fn is_default(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
-}
-
 /// What is assigned, in the type of its column where nothing else says which type it has: the checks of rows do the rest, as they do
 /// for INSERT. Moments are made where the session's time zone is known.
 fn becomes(column: &ColumnDef, value: &Expr) -> Result<Expr> {
@@ -239,7 +234,7 @@ fn becomes(column: &ColumnDef, value: &Expr) -> Result<Expr> {
         }
         matches!(bare, Expr::Value(value) if matches!(value.value, Value::Null | Value::Placeholder(_)))
     };
-    if !bare && !matches!(column.data_type, DataType::Timestamp(_, Some(_))) {
+    if !bare && !matches!(column.data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)) {
         return Ok(value);
     }
     // A cast cuts texts that are too long, which an assignment refuses.

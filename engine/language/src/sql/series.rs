@@ -272,7 +272,7 @@ fn series_of(args: &[FunctionArg]) -> Option<Expr> {
 }
 
 /// True for expressions that name no column.
-fn is_constant(expr: &Expr) -> bool {
+pub(super) fn is_constant(expr: &Expr) -> bool {
     struct Names;
     impl datafusion::sql::sqlparser::ast::Visitor for Names {
         type Break = ();

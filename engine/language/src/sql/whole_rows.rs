@@ -1,14 +1,15 @@
-//! Tables and subqueries of FROM as arguments of functions that make JSON: `row_to_json(t)` takes whole rows of `t`.
+//! Whole rows of tables and subqueries of FROM: as arguments of functions that make JSON (`row_to_json(t)`), as records
+//! (`SELECT t FROM t`), and single columns of them (`(t).id`).
 //!
-//! The argument becomes `whole_row(t.*)`, whose columns are written out when there is a plan. Values that are JSON stay JSON
-//! in `coalesce(json_agg(t), '[]')`.
+//! An argument becomes `whole_row(t.*)`, a record `record_of(t.*)`, whose columns are written out when there is a plan. Values that are
+//! JSON stay JSON in `coalesce(json_agg(t), '[]')`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JoinOperator, ObjectName, Query, Select,
-    SetExpr, TableFactor, VisitMut, VisitorMut,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JoinOperator, ObjectName,
+    Query, Select, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::ident::normalise;
@@ -37,6 +38,74 @@ pub fn rewrite(statement: &mut DfStatement) {
         }
         DfStatement::Explain(explain) => rewrite(&mut explain.statement),
         _ => {}
+    }
+}
+
+/// Makes records of a name that no column has and a relation of FROM has. True where it stands for one somewhere.
+pub fn take_records(statement: &mut DfStatement, name: &str) -> bool {
+    let mut records = Records { name, found: false };
+    match statement {
+        DfStatement::Statement(ast) => {
+            let _: ControlFlow<()> = ast.visit(&mut records);
+            records.found
+        }
+        DfStatement::Explain(explain) => take_records(&mut explain.statement, name),
+        _ => false,
+    }
+}
+
+struct Records<'a> {
+    name: &'a str,
+    found: bool,
+}
+
+impl VisitorMut for Records<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let Query { body, order_by, .. } = query;
+        if let SetExpr::Select(select) = body.as_mut() {
+            let relations = relations(select);
+            if let Some(relation) = relations.iter().find(|relation| relation.name == self.name) {
+                let mut names = RecordNames { relation, depth: 0, found: false };
+                let _ = select.projection.visit(&mut names);
+                let _ = select.selection.visit(&mut names);
+                let _ = select.group_by.visit(&mut names);
+                let _ = select.having.visit(&mut names);
+                let _ = order_by.visit(&mut names);
+                self.found |= names.found;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Names in the expressions of one SELECT, not in queries within them.
+struct RecordNames<'a> {
+    relation: &'a Relation,
+    depth: usize,
+    found: bool,
+}
+
+impl VisitorMut for RecordNames<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 && matches!(expr, Expr::Identifier(name) if normalise(name) == self.relation.name) {
+            *expr = self.relation.all_columns(if self.relation.may_lack { "record_of_or_null" } else { "record_of" });
+            self.found = true;
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -78,6 +147,19 @@ struct Relation {
     name: String,
     qualifier: ObjectName,
     may_lack: bool,
+}
+
+impl Relation {
+    /// `function(t.*)`.
+    fn all_columns(&self, function: &str) -> Expr {
+        let mut all = call(function, []);
+        if let Expr::Function(function) = &mut all
+            && let FunctionArguments::List(list) = &mut function.args
+        {
+            list.args.push(FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(self.qualifier.clone())));
+        }
+        all
+    }
 }
 
 fn relations(select: &Select) -> Vec<Relation> {
@@ -149,6 +231,14 @@ impl VisitorMut for Calls<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if self.depth == 0
+            && let Expr::CompoundFieldAccess { root, access_chain } = expr
+            && let (Expr::Nested(row), [AccessExpr::Dot(Expr::Identifier(column))]) =
+                (root.as_ref(), access_chain.as_slice())
+            && let Expr::Identifier(name) = row.as_ref()
+            && self.relations.iter().any(|relation| relation.name == normalise(name))
+        {
+            *expr = Expr::CompoundIdentifier(vec![name.clone(), column.clone()]);
+        } else if self.depth == 0
             && let Expr::Function(function) = expr
             && name_of(function).is_some_and(|name| TAKE_ROWS.contains(&name.as_str()))
             && let FunctionArguments::List(list) = &mut function.args
@@ -185,14 +275,7 @@ impl Calls<'_> {
         };
         let Some(relation) = relation else { return };
         let function = if relation.may_lack { "whole_row_or_null" } else { "whole_row" };
-        let mut whole_row = call(function, []);
-        if let Expr::Function(function) = &mut whole_row
-            && let FunctionArguments::List(list) = &mut function.args
-        {
-            let columns = FunctionArgExpr::QualifiedWildcard(relation.qualifier.clone());
-            list.args.push(FunctionArg::Unnamed(columns));
-        }
-        *argument = FunctionArgExpr::Expr(whole_row);
+        *argument = FunctionArgExpr::Expr(relation.all_columns(function));
     }
 }
 

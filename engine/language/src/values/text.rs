@@ -224,11 +224,20 @@ pub(crate) fn time_of_day(text: &str) -> Parsed<i64> {
     if text.contains('-') && text.as_bytes().first().is_some_and(u8::is_ascii_digit) && text.len() > 12 {
         return timestamp(text, false).map(|micros| micros.rem_euclid(MICROS_PER_DAY));
     }
-    let moment = wordy::read(&format!("1970-01-01 {text}")).ok_or(CastProblem::Invalid)?;
+    let Some(moment) = wordy::read(&format!("1970-01-01 {text}")) else {
+        return Err(if is_clock(text) { CastProblem::Overflow } else { CastProblem::Invalid });
+    };
     match moment {
         Ok(moment) if (0..=MICROS_PER_DAY).contains(&moment.local) => Ok(moment.local),
         _ => Err(CastProblem::Overflow),
     }
+}
+
+/// True for hours, minutes and perhaps seconds in figures, though there may be no such time.
+fn is_clock(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    matches!(parts.len(), 2 | 3) && parts.iter().all(is_number)
 }
 
 /// Whether an ISO timestamp with a time of day names its zone; `None` when the text is none.

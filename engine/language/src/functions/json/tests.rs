@@ -76,6 +76,9 @@ async fn whole_rows_have_the_columns_of_their_relation() {
         ("SELECT to_json(whole_row_or_null(r.*)) FROM (SELECT NULL AS a) r", ""),
         ("SELECT json_agg(whole_row(r.*)) FROM (SELECT 'x' AS r) r", r#"["x"]"#),
         ("SELECT row_to_json(whole_row(1, 'a'))", r#"{"f1":1,"f2":"a"}"#),
+        ("SELECT record_of(r.*) FROM (SELECT 1 AS id, 'n' AS name) r", "{id: 1, name: n}"),
+        ("SELECT record_of_or_null(r.*) FROM (SELECT CAST(NULL AS INT) AS id, CAST(NULL AS TEXT) AS name) r", ""),
+        ("SELECT record_of(r.*) FROM (SELECT 'x' AS r) r", "x"),
     ];
     for (sql, wanted) in cases {
         assert_eq!(answer(sql).await.unwrap(), wanted, "{sql}");

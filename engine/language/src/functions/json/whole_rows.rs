@@ -1,7 +1,8 @@
-//! Whole rows as JSON: `row_to_json(t)`, where `t` is a table or a subquery of FROM, and `row_to_json(row(1, 'a'))`.
+//! Whole rows: as JSON in `row_to_json(t)`, where `t` is a table or a subquery of FROM, and `row_to_json(row(1, 'a'))`; as records
+//! in `SELECT t`.
 //!
-//! The statement's text becomes `whole_row(t.*)`; which columns that are is known once there is a plan, where [`WholeRows`]
-//! writes them out.
+//! The statement's text becomes `whole_row(t.*)`, or `record_of(t.*)`; which columns that are is known once there is a plan, where
+//! [`WholeRows`] writes them out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column as ColumnName, DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
+use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
+    Volatility, lit, not, when,
 };
 use datafusion::sql::TableReference;
 use zxq_catalog::declared::PG_TYPE;
@@ -28,12 +30,16 @@ use crate::values::json;
 const ROW: &str = "whole_row";
 /// Rows of tables that an outer join may leave without one: NULL where all columns are.
 const ROW_OR_NULL: &str = "whole_row_or_null";
+/// Rows of tables as records, of tables that each join gives.
+const RECORD: &str = "record_of";
+/// The same of tables that an outer join may leave without a row.
+const RECORD_OR_NULL: &str = "record_of_or_null";
 /// Key of a field's metadata: it is a row, as JSON.
 const IS_ROW: &str = "zxq.row";
 
 /// The functions that the plan writes out.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    [ROW, ROW_OR_NULL].map(|name| ScalarUDF::from(WholeRow::new(name, None))).into()
+    [ROW, ROW_OR_NULL, RECORD, RECORD_OR_NULL].map(|name| ScalarUDF::from(WholeRow::new(name, None))).into()
 }
 
 /// True for a field whose values are rows as JSON.
@@ -138,6 +144,8 @@ impl FunctionRewrite for WholeRows {
         let name = match call.func.name() {
             ROW => ROW,
             ROW_OR_NULL => ROW_OR_NULL,
+            RECORD => RECORD,
+            RECORD_OR_NULL => RECORD_OR_NULL,
             _ => return Ok(Transformed::no(expr)),
         };
         let [argument] = call.args.as_slice() else { return Ok(Transformed::no(expr)) };
@@ -149,10 +157,24 @@ impl FunctionRewrite for WholeRows {
         }
         let fields: Vec<&FieldRef> =
             schema.iter().filter(|(qualifier, _)| *qualifier == Some(&relation)).map(|(_, field)| field).collect();
-        let names = fields.iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
         let columns = fields.iter().map(|field| Expr::Column(ColumnName::new(Some(relation.clone()), field.name())));
+        if matches!(name, RECORD | RECORD_OR_NULL) {
+            return record(&names, columns.collect(), name == RECORD_OR_NULL).map(Transformed::yes);
+        }
         let function = Arc::new(ScalarUDF::from(WholeRow::new(name, Some(names))));
         Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, columns.collect()))))
+    }
+}
+
+/// A record of columns; `or_null`: NULL where all of them are.
+fn record(names: &[String], columns: Vec<Expr>, or_null: bool) -> Result<Expr> {
+    let all_null = columns.iter().cloned().map(Expr::is_null).reduce(Expr::and).filter(|_| or_null);
+    let named = names.iter().zip(columns).flat_map(|(name, column)| [lit(name.as_str()), column]);
+    let record = named_struct(named.collect());
+    match all_null {
+        Some(all_null) => when(not(all_null), record).end(),
+        None => Ok(record),
     }
 }
 

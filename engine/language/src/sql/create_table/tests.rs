@@ -137,7 +137,7 @@ fn create_table_as_takes_the_querys_columns() {
     let def = create_table_as(create, &schema).unwrap();
     assert_eq!(def.lookup, ["k"]);
     assert_eq!(def.columns[0].data_type, DataType::Utf8View);
-    assert_eq!((def.columns[1].data_type.clone(), def.columns[1].nullable), (DataType::Int64, false));
+    assert_eq!((def.columns[1].data_type.clone(), def.columns[1].nullable), (DataType::Int64, true));
 }
 
 #[test]

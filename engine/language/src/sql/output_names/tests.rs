@@ -15,8 +15,8 @@ fn columns_are_called_as_postgres_calls_them() {
                DATE '2024-01-02', true, CASE WHEN a > 1 THEN 2 END, CASE WHEN a > 1 THEN 2 ELSE b END, \
                (SELECT max(a) FROM t), EXISTS (SELECT 1), extract(year FROM ts), (a), a AS z, -a, Upper(b) FROM t";
     let shown = [
-        "count", "sum", "a", "b", "C d", "?column?", "?column?", "?column?", "a", "int8", "date", "bool", "case", "b",
-        "max", "exists", "extract", "a", "z", "?column?", "upper",
+        "count", "sum", "a", "b", "C d", "?column?", "?column?", "?column?", "a", "int8", "date", "?column?", "case",
+        "b", "max", "exists", "extract", "a", "z", "?column?", "upper",
     ];
     assert_eq!(names(sql), shown);
     assert_eq!(names("SELECT 1 AS a UNION ALL SELECT 2"), ["a"]);
@@ -24,6 +24,16 @@ fn columns_are_called_as_postgres_calls_them() {
     assert_eq!(
         names("SELECT 1::double precision, NULL::decimal(5,2), '1'::varchar(3)"),
         ["float8", "numeric", "varchar"]
+    );
+    assert_eq!(
+        names("SELECT 1::int8::text, a::int8::text, '{1}'::int[], (a)[1], (a).b, ARRAY(SELECT 1), ROW(1, 2), (1, 2)"),
+        ["text", "a", "int4", "a", "b", "array", "row", "row"]
+    );
+    assert_eq!(
+        names(
+            "SELECT trim(leading 'x' from b), trim(b), substr(b, 1), substring(b from 1), CASE WHEN a THEN 1 ELSE 2::int END"
+        ),
+        ["ltrim", "btrim", "substr", "substring", "case"]
     );
 }
 

@@ -51,6 +51,7 @@ fn the_alias_of_a_series_names_its_column() {
     for (sql, named) in [
         ("SELECT n FROM generate_series(1, 3) AS n", "SELECT n FROM generate_series(1, 3) AS n (n)"),
         ("SELECT x FROM unnest(ARRAY[1]) AS x", "SELECT x FROM UNNEST(ARRAY[1]) AS x (x)"),
+        ("SELECT * FROM unnest(ARRAY[1])", "SELECT * FROM UNNEST(ARRAY[1]) AS unnest (unnest)"),
     ] {
         assert_eq!(rewritten(sql), named);
     }

@@ -34,6 +34,7 @@ use crate::write::transaction::CurrentTransaction;
 mod audited;
 mod call;
 mod conflict;
+mod constant_rows;
 mod correct;
 mod current_plan;
 mod ddl;

@@ -18,7 +18,7 @@ use zxq_language::error::type_names;
 use crate::constraints::declared;
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::values::interval::parse_interval;
-use crate::values::{CastProblem, text, time_of_day};
+use crate::values::{CastProblem, doubles, text, time_of_day};
 
 #[cfg(test)]
 mod tests;
@@ -110,6 +110,9 @@ fn from_typed(values: &ArrayRef, column: &ColumnDef) -> Result<Casted> {
             _ => Err(mismatch(from, column)),
         },
         DataType::Float32 if *from == DataType::Float64 => Ok(double_to_real(values)),
+        DataType::Float64 if matches!(from, DataType::Decimal128(..)) => {
+            Ok(Casted::clean(Arc::new(doubles::nearest(values.as_primitive()))))
+        }
         DataType::Float32 | DataType::Float64 if from.is_numeric() => checked(values, target, CastProblem::Overflow),
         DataType::Decimal128(_, _) if from.is_numeric() => checked(values, target, CastProblem::Overflow),
         DataType::Date32 if matches!(from, DataType::Date64 | DataType::Timestamp(_, _)) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, StringViewArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, Date32Array, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::ToDFSchema;
@@ -49,7 +49,11 @@ pub(crate) fn is_partition_filter(table: &TableDef, filter: &Expr) -> bool {
         return false;
     }
     let columns = filter.column_refs();
-    !columns.is_empty() && columns.iter().all(|column| is_partition_constant(table, &column.name))
+    if columns.is_empty() {
+        // What is left of `NOT IN (1, NULL)`: NULL, for all partitions.
+        return matches!(filter, Expr::Literal(_, _));
+    }
+    columns.iter().all(|column| is_partition_constant(table, &column.name))
 }
 
 /// True when every partition holds exactly one value of the column.
@@ -188,6 +192,9 @@ fn matching_partitions(
     let df_schema = schema.to_dfschema()?;
     let physical = create_physical_expr(&unqualified(predicate.clone())?, &df_schema, props)?;
     let result = physical.evaluate(&batch)?.into_array(keys.len())?;
+    if result.data_type().is_null() {
+        return Ok(vec![false; keys.len()]);
+    }
     let Some(matches) = result.as_any().downcast_ref::<BooleanArray>() else {
         return Ok(vec![true; keys.len()]);
     };

@@ -1,7 +1,6 @@
 //! `INSERT … ON CONFLICT`: of the rows that a statement inserts, those whose key is in the table already are left out, or what is there
 //! is updated. Statements with that clause take turns on a table; others insert beside them, and nothing looks at their keys.
 
-use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use async_trait::async_trait;
 use datafusion::catalog::MemTable;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::execute_stream;
@@ -24,19 +23,18 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use parking_lot::Mutex;
 use zxq_catalog::TableDef;
-use zxq_catalog::roles::Privileges;
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::scan::kept_columns::seen_rows;
-use crate::scan::tiered_table::TieredTable;
-use crate::semantics::day_ranges;
+use crate::session::correct::reading::scan_of;
 use crate::session::correct::{Correcting, Planned};
 use crate::session::insert_statement::insert_of;
+use crate::session::parameters::with_values;
 use crate::session::planning::plan_with_types;
 use crate::session::prepared::execution::task_context;
 use crate::session::privileges::Needs;
 use crate::session::temporary::TEMPORARY;
-use crate::session::{EngineSession, current_plan, positional};
+use crate::session::{EngineSession, current_plan};
 use crate::sql::Statement;
 use crate::sql::insert_conflict::{EXCLUDED, InsertConflict};
 use crate::sql::relations::parts;
@@ -125,7 +123,6 @@ impl Conflicting {
             // Those of the INSERT have their types.
             fields.extend(param_fields.into_iter().skip(parameters.len()));
             needs.and(of_update);
-            needs.and(Needs::on(&table, Privileges::UPDATE));
             update = Some(correcting);
         }
         Ok((Conflicting { table, keys, update }, fields, needs))
@@ -181,7 +178,7 @@ impl ConflictResolver for Resolver {
                 Err(EngineError::new(ErrorKind::FenceLost, text))
             }
         };
-        transaction.give_back_unless_written(table.id, resolved.as_ref().is_ok_and(Resolved::writes));
+        transaction.give_back(table.id, resolved.as_ref().is_ok_and(Resolved::writes));
         resolved
     }
 }
@@ -229,10 +226,7 @@ impl Resolver {
         let mut updated = Vec::new();
         let there = filter_record_batch(&seen, &BooleanArray::from(there))?;
         if let (Some(update), true) = (updates, there.num_rows() > 0) {
-            let mut plan = update.plan.as_ref().clone();
-            if !self.params.is_empty() {
-                plan = day_ranges::with_values(plan.replace_params_with_values(&positional(self.params.clone()))?)?;
-            }
+            let plan = with_values(update.plan.as_ref().clone(), &self.params)?;
             let columns = self.conflicting.keys.first().map(|key| key.columns.as_slice()).unwrap_or_default();
             let plan = narrowed(with_rows(plan, table, &there)?, table, &there, columns)?;
             let collected = Collected::default();
@@ -300,13 +294,6 @@ impl Onlooker for Collected {
     }
 }
 
-fn is_scan_of(node: &LogicalPlan, table: &TableDef) -> datafusion::error::Result<bool> {
-    let LogicalPlan::TableScan(scan) = node else { return Ok(false) };
-    let provider = source_as_provider(&scan.source)?;
-    let any: &dyn Any = provider.as_ref();
-    Ok(any.downcast_ref::<TieredTable>().is_some_and(|scanned| scanned.definition().id == table.id))
-}
-
 /// The plan with these rows in the place of what stands for them.
 fn with_rows(plan: LogicalPlan, table: &TableDef, rows: &RecordBatch) -> Result<LogicalPlan> {
     let provider = MemTable::try_new(table.row_schema(), vec![vec![rows.clone()]])?;
@@ -330,10 +317,9 @@ fn with_rows(plan: LogicalPlan, table: &TableDef, rows: &RecordBatch) -> Result<
 /// The plan with the table read for these keys only, as far as that can be told: other partitions and segments are left alone.
 fn narrowed(plan: LogicalPlan, table: &TableDef, rows: &RecordBatch, key: &[usize]) -> Result<LogicalPlan> {
     let narrowed = plan.transform_down(|node| {
-        if !is_scan_of(&node, table)? {
+        let Some((scan, _)) = scan_of(&node).filter(|(_, scanned)| scanned.definition().id == table.id) else {
             return Ok(Transformed::no(node));
-        }
-        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        };
         let mut filters = Vec::with_capacity(key.len());
         for place in key {
             let name = &table.columns[*place].name;

@@ -8,7 +8,7 @@
 
 mod found;
 mod places;
-mod reading;
+pub(super) mod reading;
 mod rewrite;
 mod temporary;
 mod work;
@@ -24,14 +24,13 @@ use zxq_catalog::roles::Privileges;
 
 use crate::context::PUBLIC;
 use crate::error::{EngineError, ErrorKind, Result};
-use crate::semantics::day_ranges;
 use crate::session::names::Resolved;
-use crate::session::parameters::Settled;
+use crate::session::parameters::{Settled, with_values};
 use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{Asked, Returning};
 use crate::session::temporary::{TEMPORARY, TemporaryTable};
-use crate::session::{EngineSession, Outcome, conflict, positional, sequences};
+use crate::session::{EngineSession, Outcome, conflict, sequences};
 use crate::sql::relations::parts;
 use crate::sql::sequences::may_call;
 use crate::sql::{Becomes, CorrectionQuery, RowCorrection, Statement, StatementKind};
@@ -160,13 +159,7 @@ impl Correcting {
         asked: Option<Arc<Asked>>,
         control: &JobControl,
     ) -> Result<Outcome> {
-        let plan = match params.is_empty() {
-            true => self.plan.as_ref().clone(),
-            false => {
-                let plan = self.plan.as_ref().clone().replace_params_with_values(&positional(params))?;
-                day_ranges::with_values(plan)?
-            }
-        };
+        let plan = with_values(self.plan.as_ref().clone(), &params)?;
         let onlooker = asked.as_deref().map(|asked| asked as &dyn Onlooker);
         let count = match &self.target {
             Target::Temporary(table) => self.correct_temporary(session, table, plan, onlooker, control).await?,

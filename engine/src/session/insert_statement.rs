@@ -76,11 +76,13 @@ fn spell_columns_out(insert: &mut ast::Insert, checker: &RowChecker) -> Result<(
         };
         columns.push(sql::normalise(ident));
     }
+    if insert.source.is_none() {
+        // INSERT INTO t DEFAULT VALUES
+        insert.source = Some(Box::new(default_row(def.columns.len())?));
+    }
     let rows = match insert.source.as_mut().map(|query| query.body.as_mut()) {
         Some(ast::SetExpr::Values(values)) => Some(&mut values.rows),
-        Some(_) => None,
-        // INSERT INTO t DEFAULT VALUES
-        None => return Err(syntax(format!("INSERT INTO {} without rows: write VALUES or a query", def.name))),
+        _ => None,
     };
     if let Some(rows) = rows {
         let width = rows.first().map_or(0, |row| row.content.len());
@@ -112,19 +114,27 @@ fn spell_columns_out(insert: &mut ast::Insert, checker: &RowChecker) -> Result<(
     Ok(())
 }
 
-fn quoted(name: String) -> ast::Ident {
-    ast::Ident::with_quote('"', name)
+/// `VALUES (DEFAULT, …)`, with so many columns.
+fn default_row(columns: usize) -> Result<ast::Query> {
+    let text = format!("VALUES ({})", vec!["DEFAULT"; columns].join(", "));
+    match sql::parse(&text)?.pop().and_then(|statement| statement.ast().cloned()) {
+        Some(ast::Statement::Query(query)) => Ok(*query),
+        _ => Err(EngineError::internal("VALUES made no query")),
+    }
 }
 
-fn is_default(expr: &ast::Expr) -> bool {
-    matches!(expr, ast::Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+fn quoted(name: String) -> ast::Ident {
+    ast::Ident::with_quote('"', name)
 }
 
 fn leave_out_generated(columns: &mut Vec<String>, rows: &mut [ast::Parens<Vec<ast::Expr>>], def: &TableDef) {
     for position in (0..columns.len()).rev() {
         let generated = def.column(&columns[position]).is_some_and(|c| c.generated.is_some() || is_numbered(c));
         // One column has to stay, or there would be no rows to tell.
-        if generated && columns.len() > 1 && rows.iter().all(|row| row.content.get(position).is_some_and(is_default)) {
+        if generated
+            && columns.len() > 1
+            && rows.iter().all(|row| row.content.get(position).is_some_and(sql::is_default))
+        {
             columns.remove(position);
             for row in rows.iter_mut() {
                 row.content.remove(position);
@@ -136,7 +146,7 @@ fn leave_out_generated(columns: &mut Vec<String>, rows: &mut [ast::Parens<Vec<as
 fn write_defaults(columns: &[String], rows: &mut [ast::Parens<Vec<ast::Expr>>], def: &TableDef) -> Result<()> {
     for row in rows {
         for (name, expr) in columns.iter().zip(&mut row.content) {
-            if is_default(expr) {
+            if sql::is_default(expr) {
                 if def.column(name).is_some_and(is_numbered) {
                     let message = format!(
                         "DEFAULT for some rows of column \"{name}\", which is numbered, is not supported: leave the column out"
@@ -171,8 +181,9 @@ pub(crate) fn leave_casts_to_checker(plan: LogicalPlan, engine: &Arc<Engine>, zo
             }
             _ => Arc::clone(&projection.input),
         };
-        // Local times of a query become moments where the session's zone is known, not in the checker.
-        let stays = |expr: &Expr| !is_values && !zone.is_utc() && becomes_moment(expr);
+        // Local times of a query become moments, and moments local times, where the session's zone is known, not in the checker.
+        let is_moved = |expr: &Expr| becomes_moment(expr) || becomes_local(expr, projection.input.schema());
+        let stays = |expr: &Expr| !is_values && !zone.is_utc() && is_moved(expr);
         let stripped = |expr: Expr| if stays(&expr) { expr } else { without_cast(expr, projection.input.schema()) };
         let exprs = projection.expr.into_iter().map(stripped).collect();
         let stripped = LogicalPlan::Projection(Projection::try_new(exprs, input)?);
@@ -288,6 +299,12 @@ fn local_moment(constant: &ScalarValue, column: &DataType, zone: Zone) -> Option
 fn becomes_moment(expr: &Expr) -> bool {
     let Expr::Alias(alias) = expr else { return false };
     matches!(alias.expr.as_ref(), Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(_, Some(_))))
+}
+
+/// True for a moment that is cast to something else.
+fn becomes_local(expr: &Expr, input: &DFSchema) -> bool {
+    let Expr::Alias(alias) = expr else { return false };
+    matches!(alias.expr.as_ref(), Expr::Cast(cast) if matches!(cast.expr.get_type(input), Ok(DataType::Timestamp(_, Some(_)))))
 }
 
 /// The constant that a cell is, before it was cast to its column's type.

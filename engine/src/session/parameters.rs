@@ -7,15 +7,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::scalar::ScalarValue;
 use zxq_catalog::declared::declared;
 
 use crate::error::{EngineError, ErrorKind, Result};
+use crate::functions::text_beside_times::value_in;
+use crate::semantics::day_ranges;
+use crate::session::positional;
 use crate::sql::postgres_operators::{ALL_OF, ANY_OF};
+use crate::values::array_text;
+use crate::values::zone::Zone;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +70,35 @@ pub(crate) fn settle_beside(plan: LogicalPlan, known: &[FieldRef]) -> Result<Set
     let Settled { plan, mut fields } = settle(plan, &hints)?;
     fields[..known.len()].clone_from_slice(known);
     Ok(Settled { plan: with_types(plan, &fields)?, fields })
+}
+
+/// The plan with these values for its parameters, and the days that ranges of times are of told from them.
+///
+/// # Errors
+/// Parameters that there are not.
+pub(crate) fn with_values(plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
+    if values.is_empty() {
+        return Ok(plan);
+    }
+    Ok(day_ranges::with_values(plan.replace_params_with_values(&positional(values.to_vec()))?)?)
+}
+
+/// The value of a parameter that is given as a text.
+///
+/// # Errors
+/// [`ErrorKind::InvalidText`] and its like for what is no value of the type.
+pub(crate) fn from_text(text: &str, data_type: &DataType, zone: Zone) -> Result<ScalarValue> {
+    match data_type {
+        DataType::List(item) => {
+            let texts: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
+            match array_text::lists(&texts, item)? {
+                (lists, bad) if bad.is_empty() => Ok(ScalarValue::try_from_array(&lists, 0)?),
+                _ => Err(EngineError::new(ErrorKind::InvalidText, format!("malformed array literal: \"{text}\""))),
+            }
+        }
+        time if time.is_temporal() || matches!(time, DataType::Interval(_)) => Ok(value_in(text, time, zone)?),
+        other => Ok(ScalarValue::Utf8View(Some(text.to_owned())).cast_to(other)?),
+    }
 }
 
 /// True where a parameter has come to another kind of type than it is declared as. Texts are declared for anything.
@@ -270,6 +306,11 @@ impl Parameters {
                     }
                 }
             }
+            Expr::Between(between) => {
+                self.beside(&between.expr, || type_of(&between.low).or_else(|| type_of(&between.high)));
+                self.beside(&between.low, || type_of(&between.expr));
+                self.beside(&between.high, || type_of(&between.expr));
+            }
             Expr::Case(case) => {
                 let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
                 let known = results().find(|result| placeholder(result).is_none()).and_then(|result| type_of(result));
@@ -295,7 +336,18 @@ impl Parameters {
                     };
                     self.beside(array, || type_of(value).map(list));
                 }
+                ("make_array", args) => {
+                    let known = args.iter().find(|arg| placeholder(arg).is_none()).and_then(type_of);
+                    for arg in args {
+                        self.beside(arg, || known.clone());
+                    }
+                }
                 (ANY_OF | ALL_OF, [_, value, array]) => {
+                    let item = || match type_of(array)?.data_type() {
+                        DataType::List(item) => Some(plain(item.data_type().clone())),
+                        _ => None,
+                    };
+                    self.beside(value, item);
                     let list = |field: FieldRef| {
                         plain(DataType::List(Arc::new(Field::new("item", field.data_type().clone(), true))))
                     };

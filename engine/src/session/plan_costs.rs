@@ -14,8 +14,8 @@ use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::scalar::ScalarValue;
 
 use crate::error::Result;
-use crate::semantics::day_ranges;
-use crate::session::{EngineSession, positional};
+use crate::session::EngineSession;
+use crate::session::parameters::with_values;
 
 /// Rows of what says nothing about them.
 const UNKNOWN_ROWS: f64 = 1000.0;
@@ -50,17 +50,14 @@ impl fmt::Display for Cost {
 pub(super) async fn of_explained(
     session: &EngineSession,
     plan: &LogicalPlan,
-    parameters: Vec<ScalarValue>,
+    parameters: &[ScalarValue],
 ) -> Result<Vec<Cost>> {
     let explained = match plan {
         LogicalPlan::Explain(explain) => &explain.plan,
         LogicalPlan::Analyze(analyze) => &analyze.input,
         _ => return Ok(Vec::new()),
     };
-    let mut explained = explained.as_ref().clone();
-    if !parameters.is_empty() {
-        explained = day_ranges::with_values(explained.replace_params_with_values(&positional(parameters))?)?;
-    }
+    let explained = with_values(explained.as_ref().clone(), parameters)?;
     let physical = session.context().state().create_physical_plan(&explained).await?;
     let mut costs = Vec::new();
     add(&physical, &mut costs);

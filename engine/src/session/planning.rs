@@ -15,8 +15,9 @@ use crate::session::parameters::{Settled, contradict, is_misread, settle};
 use crate::session::{EngineSession, conflict, insert_statement, returning};
 use crate::sql::explain_options::ExplainFormat;
 use crate::sql::{
-    self, Statement, StatementKind, budget, expansion, postgres_forms, query_forms, row_places, series, set_returning,
-    told_apart, using_columns, whole_rows,
+    self, Statement, StatementKind, array_queries, budget, distinct_aggregates, expansion, function_tables,
+    parameter_places, postgres_forms, query_forms, row_places, series, set_returning, told_apart, typed_texts,
+    using_columns, whole_rows,
 };
 
 /// Plans a statement and settles the types of its parameters: what stands beside them says, or, where that says something of
@@ -69,11 +70,15 @@ pub(super) async fn plan_parsed(
     }
     expansion::check(&parsed)?;
     budget::within(0, || {
+        array_queries::rewrite(&mut parsed);
+        distinct_aggregates::rewrite(&mut parsed);
+        parameter_places::rewrite(&mut parsed);
         query_forms::rewrite(&mut parsed)?;
         using_columns::rewrite(&mut parsed);
         whole_rows::rewrite(&mut parsed);
         set_returning::rewrite(&mut parsed);
         series::rewrite(&mut parsed)?;
+        function_tables::rewrite(&mut parsed);
         postgres_forms::rewrite(&mut parsed)?;
         row_places::rewrite(&mut parsed);
         Ok(())
@@ -83,7 +88,7 @@ pub(super) async fn plan_parsed(
         Some(declared) => as_prepare(parsed, declared),
         None => Ok(parsed),
     };
-    match state.statement_to_plan(prepared(parsed.clone())?).await {
+    match plan_in_other_forms(state, &mut parsed, &prepared).await? {
         Err(error) if share_a_name(&error) => {}
         planned => return Ok(planned?),
     }
@@ -97,6 +102,46 @@ pub(super) async fn plan_parsed(
     match state.statement_to_plan(prepared(parsed)?).await {
         Err(still) if share_a_name(&still) => Err(error.into()),
         planned => Ok(planned?),
+    }
+}
+
+/// Plans a statement, in other forms where it cannot be planned as it is: names that no column has and a relation has are its rows, and
+/// texts beside values of another type are of that type.
+async fn plan_in_other_forms(
+    state: &SessionState,
+    parsed: &mut DfStatement,
+    prepared: impl Fn(DfStatement) -> Result<DfStatement>,
+) -> Result<datafusion::error::Result<LogicalPlan>> {
+    let mut texts_are_typed = false;
+    loop {
+        let planned = state.statement_to_plan(prepared(parsed.clone())?).await;
+        let Err(error) = &planned else { return Ok(planned) };
+        let is_changed = match missing_column(error) {
+            Some(name) => whole_rows::take_records(parsed, &name),
+            None if !texts_are_typed && mixes_types(error) => {
+                texts_are_typed = true;
+                budget::within(0, || Ok(typed_texts::rewrite(parsed)))?
+            }
+            None => false,
+        };
+        if !is_changed {
+            return Ok(planned);
+        }
+    }
+}
+
+/// True where a function has arguments of several types that should be of one.
+fn mixes_types(error: &DataFusionError) -> bool {
+    let text = error.to_string();
+    typed_texts::OF_ONE_TYPE.iter().any(|function| text.contains(function))
+}
+
+/// The name alone that no column has.
+fn missing_column(error: &DataFusionError) -> Option<String> {
+    let DataFusionError::SchemaError(error, _) = error.find_root() else { return None };
+    match error.as_ref() {
+        SchemaError::FieldNotFound { field, .. } if field.relation.is_none() => Some(field.name.clone()),
+        _ => None,
     }
 }
 

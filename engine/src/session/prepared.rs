@@ -26,7 +26,7 @@ use crate::session::explain::Explained;
 use crate::session::names::Resolved;
 use crate::session::origins::{self, Origin};
 use crate::session::output_schema::named_as_in_postgres;
-use crate::session::parameters::Settled;
+use crate::session::parameters::{Settled, from_text};
 use crate::session::planning::plan_with_types;
 use crate::session::privileges::Needs;
 use crate::session::returning::{self, Returning};
@@ -370,12 +370,13 @@ impl Prepared {
     /// # Errors
     /// For values that are none of their type.
     pub(super) fn typed(&self, params: &[ScalarValue]) -> Result<Vec<ScalarValue>> {
-        let typed =
-            params.iter().zip(&self.param_types).map(|(value, data_type)| match value.data_type() == *data_type {
-                true => Ok(value.clone()),
-                false => value.cast_to(data_type),
-            });
-        Ok(typed.collect::<datafusion::error::Result<_>>()?)
+        let zone = self.time_zone.as_deref().and_then(Zone::of_setting).map_or(Zone::UTC, |(zone, _)| zone);
+        let typed = params.iter().zip(&self.param_types).map(|(value, data_type)| match value.try_as_str() {
+            _ if value.data_type() == *data_type => Ok(value.clone()),
+            Some(Some(text)) => from_text(text, data_type, zone),
+            _ => Ok(value.cast_to(data_type)?),
+        });
+        typed.collect()
     }
 
     /// That the session may do what it does.

@@ -98,16 +98,14 @@ impl Corrections {
         }
     }
 
-    /// Gives a table back that nothing was corrected of.
-    pub(crate) fn give_back_unused(&mut self, table: TableId) {
-        if self.done.iter().all(|correction| correction.job.table != table) {
+    /// A statement has done with a table. If it `writes`, the table is kept until the transaction ends, since others may insert the
+    /// same rows; else it is given back, unless something of it was corrected.
+    pub(crate) fn give_back(&mut self, table: TableId, writes: bool) {
+        if writes {
+            self.held.iter_mut().filter(|held| held.table == table).for_each(|held| held.kept = true);
+        } else if self.done.iter().all(|correction| correction.job.table != table) {
             self.held.retain(|held| held.table != table || held.kept);
         }
-    }
-
-    /// Keeps a table that is held until the transaction ends.
-    pub(crate) fn keep(&mut self, table: TableId) {
-        self.held.iter_mut().filter(|held| held.table == table).for_each(|held| held.kept = true);
     }
 }
 

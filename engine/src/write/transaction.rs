@@ -184,19 +184,10 @@ impl Transaction {
         self.state.lock().corrections.seal(table, partition)
     }
 
-    /// Gives a table back that a statement has held for it and found nothing to correct in.
-    pub(crate) fn give_back_unused(&self, table: TableId) {
-        self.state.lock().corrections.give_back_unused(table);
-    }
-
-    /// A statement has found its rows to be in no conflict with those that there are, or some: if it `writes`, the table is kept until
-    /// the transaction ends, since others may insert the same rows.
-    pub(crate) fn give_back_unless_written(&self, table: TableId, writes: bool) {
-        let mut state = self.state.lock();
-        if writes {
-            state.corrections.keep(table);
-        }
-        state.corrections.give_back_unused(table);
+    /// A statement has done with a table that it has held: it is kept until the transaction ends if the statement `writes` rows that
+    /// others may insert too, or has corrected some; else it is given back.
+    pub(crate) fn give_back(&self, table: TableId, writes: bool) {
+        self.state.lock().corrections.give_back(table, writes);
     }
 
     /// The segments of rows that it has inserted, which only it knows.

@@ -64,11 +64,15 @@ impl<'a> Reading<'a> {
     /// What planning finds.
     pub(super) async fn candidates(&self) -> Result<Vec<Arc<Segment>>> {
         let Some(state) = self.pin.snapshot().table_by_id(self.table.id) else { return Ok(Vec::new()) };
-        let owners: Vec<Arc<Segment>> = state.owners().cloned().collect();
-        if self.running.correcting.is_of_all || owners.is_empty() {
-            return Ok(owners);
+        let owners = || state.owners().cloned();
+        if self.running.correcting.is_of_all || owners().next().is_none() {
+            return Ok(owners().collect());
         }
-        let pin = self.pin_of(owners);
+        // A pin of its own tells its scans from others of the same table; segments are listed anew only to leave replicas out.
+        let pin = match state.has_replicas() {
+            true => self.pin_of(owners().collect()),
+            false => self.pin.over(self.pin.snapshot().as_ref().clone()),
+        };
         let physical = self.running.state.create_physical_plan(&self.query_over(&pin)?).await?;
         let mut found = Vec::new();
         scanned(&physical, &pin, &mut found, &mut HashSet::new());
@@ -113,7 +117,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn scan_of(node: &LogicalPlan) -> Option<(TableScan, TieredTable)> {
+/// A scan of one of our tables, and that table.
+pub(in crate::session) fn scan_of(node: &LogicalPlan) -> Option<(TableScan, TieredTable)> {
     let LogicalPlan::TableScan(scan) = node else { return None };
     let provider = source_as_provider(&scan.source).ok()?;
     let any: &dyn Any = provider.as_ref();

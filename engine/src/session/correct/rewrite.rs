@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatchOptions, UInt64Array, new_null_array};
+use arrow::array::{BooleanArray, RecordBatchOptions, UInt64Array, new_null_array};
 use arrow::compute::{filter_record_batch, take, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
 use zxq_catalog::TableDef;
 
@@ -13,6 +13,7 @@ use crate::constraints::RowChecker;
 use crate::error::Result;
 use crate::scan::kept_columns::seen_rows;
 use crate::sql::Becomes;
+use crate::write::private_rows::as_given;
 
 /// What a correction makes of rows.
 pub(super) struct Rewriting<'a> {
@@ -57,32 +58,29 @@ impl Rewriting<'_> {
             return Ok(TakenApart { stay, became: None, returned, count });
         }
         let values: UInt64Array = places.iter().flatten().map(|place| *place as u64).collect();
-        let given = self.given(table, &take_record_batch(&seen, &hits)?, found, &values)?;
+        let given = self.given(table, &take_record_batch(kept, &hits)?, found, &values)?;
         let became = self.checker.check(&given, 1)?;
         let returned = self.returns.then(|| became.clone());
         Ok(TakenApart { stay, became: Some(became), returned, count })
     }
 
-    /// The rows with what is assigned to them, as a statement gives them: without the columns that are computed.
-    fn given(&self, table: &TableDef, seen: &RecordBatch, found: &Found, values: &UInt64Array) -> Result<RecordBatch> {
-        let mut fields = Vec::with_capacity(table.columns.len());
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
-        for (place, column) in table.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none()) {
-            let field = column.row_field().with_nullable(true);
-            let Some(at) = self.assigned.iter().position(|assigned| *assigned == place) else {
-                fields.push(field);
-                columns.push(Arc::clone(seen.column(place)));
-                continue;
-            };
-            let value = match found.values[at].data_type() {
+    /// The rows, in the form of stores, with what is assigned to them, as a statement gives them.
+    fn given(&self, table: &TableDef, kept: &RecordBatch, found: &Found, values: &UInt64Array) -> Result<RecordBatch> {
+        let given = as_given(table, kept)?;
+        let mut fields: Vec<FieldRef> = given.schema().fields().to_vec();
+        let mut columns = given.columns().to_vec();
+        let places = table.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
+        for (at, (place, _)) in places.enumerate() {
+            let Some(assigned) = self.assigned.iter().position(|assigned| *assigned == place) else { continue };
+            let value = match found.values[assigned].data_type() {
                 // A column of NULLs without a type would be taken for one that is left out.
-                DataType::Null => new_null_array(field.data_type(), values.len()),
-                _ => take(&found.values[at], values, None)?,
+                DataType::Null => new_null_array(fields[at].data_type(), values.len()),
+                _ => take(&found.values[assigned], values, None)?,
             };
-            fields.push(Field::new(field.name(), value.data_type().clone(), true));
-            columns.push(value);
+            fields[at] = Arc::new(Field::new(fields[at].name(), value.data_type().clone(), true));
+            columns[at] = value;
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(seen.num_rows()));
+        let options = RecordBatchOptions::new().with_row_count(Some(given.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
     }
 }

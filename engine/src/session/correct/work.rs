@@ -55,7 +55,7 @@ impl Correcting {
             }
             Err(error) => Err(error),
         };
-        transaction.give_back_unused(table);
+        transaction.give_back(table, false);
         // They are of many queries, none of which the user has written.
         drop(session.scan_reports.take());
         done

@@ -15,14 +15,14 @@ use parking_lot::Mutex;
 use super::{Prepared, PreparedWork};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::functions::times::session_zone;
-use crate::semantics::day_ranges;
 use crate::session::conflict::Conflicting;
 use crate::session::explain::Explained;
 use crate::session::noted::{finish, logged, note_scans};
+use crate::session::parameters::with_values;
 use crate::session::returning::{Asked, Returning};
 use crate::session::sequences::Asker;
 use crate::session::{
-    EngineSession, Outcome, audited, current_plan, ddl, insert_statement, numbers_seen, plan_costs, positional,
+    EngineSession, Outcome, audited, constant_rows, current_plan, ddl, insert_statement, numbers_seen, plan_costs,
     row_numbers, sequences,
 };
 use crate::sql::StatementKind;
@@ -166,7 +166,7 @@ impl Prepared {
             return self.run_plan(plan, optimised, execution).await;
         };
         let costs = match explained.costs {
-            true => plan_costs::of_explained(execution.session, plan, execution.params.clone()).await?,
+            true => plan_costs::of_explained(execution.session, plan, &execution.params).await?,
             false => Vec::new(),
         };
         Ok(match self.run_plan(plan, optimised, execution).await? {
@@ -183,10 +183,7 @@ impl Prepared {
             return Ok(self.outcome(answer.rows));
         }
         let state = session.context().state();
-        let mut plan = plan.clone();
-        if !params.is_empty() {
-            plan = day_ranges::with_values(plan.replace_params_with_values(&positional(params))?)?;
-        }
+        let mut plan = with_values(plan.clone(), &params)?;
         if self.statement.kind() == StatementKind::Insert {
             plan =
                 insert_statement::leave_casts_to_checker(plan, &session.engine, session_zone(state.config_options()))?;
@@ -199,10 +196,10 @@ impl Prepared {
         }
         // What an earlier statement left, had it failed while it was planned, is not this one's.
         session.scan_reports.take();
-        let physical = if optimised {
-            state.query_planner().create_physical_plan(&plan, &state).await?
-        } else {
-            state.create_physical_plan(&plan).await?
+        let physical = match constant_rows::insert_plan(&plan, &state).await? {
+            Some(of_constants) => of_constants,
+            None if optimised => state.query_planner().create_physical_plan(&plan, &state).await?,
+            None => state.create_physical_plan(&plan).await?,
         };
         note_scans(session, session.scan_reports.take(), &mut entry.lock());
         if self.job_name().is_none() {

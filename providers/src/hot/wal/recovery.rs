@@ -75,8 +75,8 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
     let mut scan = Scan { next_lsn: 1, leftovers: unfinished(dir)?, ..Scan::default() };
     set_empty_aside(&mut paths, &mut scan)?;
     let count = paths.len();
-    // Rows frames by transaction: which files and partitions they are in.
-    let mut txns: HashMap<u64, HashSet<(usize, Key)>> = HashMap::new();
+    // By transaction the files that its rows are in.
+    let mut txns: HashMap<u64, HashSet<usize>> = HashMap::new();
     let mut txn_frames: HashMap<u64, u64> = HashMap::new();
     // Up to here, the rows of several files were written into an earlier one.
     let mut merged_until = 0;
@@ -120,7 +120,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
                             file.add_bytes(&head.key, (FRAME_HEADER_LEN + payload.len()) as u64);
                             scan.max_txn = scan.max_txn.max(head.txn);
                             *txn_frames.entry(head.txn).or_default() += 1;
-                            txns.entry(head.txn).or_default().insert((place, head.key));
+                            txns.entry(head.txn).or_default().insert(place);
                         }
                         FrameKind::CommittedRows => {
                             let head = RowsHead::parse(payload).ok_or_else(damaged)?;
@@ -153,7 +153,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
         match scan.recovery.commits.get(&txn) {
             Some((lsn, keys)) => {
                 scan.recovery.entries += frames;
-                for (place, _) in places {
+                for place in places {
                     if let Some(file) = scan.files.get_mut(place) {
                         keys.keys().for_each(|key| file.raise(key, *lsn));
                     }

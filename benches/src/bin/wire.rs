@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p zxq-benches --bin wire -- DIR [SECONDS]`
 //!
-//! Starts a private PostgreSQL server; `pgbench` must be in the path. Each script runs for some seconds (10) with one client, with
-//! 8 and with 64, against PostgreSQL and then against zxq. Both keep what is inserted before they say so (fsync).
+//! Starts a private PostgreSQL server; `pgbench` and `openssl` must be in the path. Each script runs for some seconds (10) with one
+//! client, with 8 and with 64, against PostgreSQL and then against zxq. Both keep what is inserted before they say so (fsync). At the
+//! end the same query goes to zxq as it is and through TLS, in turns.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +15,13 @@ use tokio::runtime::Builder;
 use tokio_postgres::NoTls;
 use zxq_benches::{Result, open_on, percentile_us};
 use zxq_engine::Engine;
-use zxq_server::serve::{ServeOptions, serve};
+use zxq_server::serve::{ServeOptions, TlsOptions, serve};
 use zxq_test_support::postgres_server;
 
 /// Rows that are looked up.
 const ROWS: u32 = 1_000_000;
+/// Times that plain connections and those through TLS take turns.
+const TLS_ROUNDS: usize = 3;
 /// How many of pgbench's transactions are measured one by one.
 const SAMPLED: &str = "0.2";
 
@@ -43,10 +46,18 @@ const RUNS: [(&str, &str, &str, u32); 12] = [
 ];
 
 /// What one run of pgbench said.
+#[derive(Default)]
 struct Figures {
     per_second: f64,
     p50_us: f64,
     p95_us: f64,
+}
+
+impl Figures {
+    /// The one of more transactions.
+    fn better(self, other: Figures) -> Figures {
+        if other.per_second > self.per_second { other } else { self }
+    }
 }
 
 fn main() -> Result<()> {
@@ -76,9 +87,11 @@ async fn measure(dir: &Path, seconds: u32, threads: tokio::runtime::Handle) -> R
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("postgres://zxq@127.0.0.1:{}/zxq", listener.local_addr()?.port());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, Arc::clone(&engine), ServeOptions::default(), async move {
+    let options = ServeOptions { tls: Some(certificate(dir)?), ..ServeOptions::default() };
+    let server = tokio::spawn(serve(listener, Arc::clone(&engine), options, async move {
         let _ = stopped.await;
     }));
+    let (plain, encrypted) = (format!("{url}?sslmode=disable"), format!("{url}?sslmode=require"));
     fill(&url, &[], LAYOUT).await?;
 
     println!(
@@ -86,12 +99,8 @@ async fn measure(dir: &Path, seconds: u32, threads: tokio::runtime::Handle) -> R
     );
     println!("|---|---|---:|---:|---:|---:|---:|---:|");
     for (name, script, mode, clients) in RUNS {
-        let run = |url: String| {
-            let dir = dir.to_owned();
-            tokio::task::spawn_blocking(move || pgbench(&dir, &url, script, mode, clients, seconds))
-        };
-        let theirs = run(peer_url.clone()).await??;
-        let ours = run(url.clone()).await??;
+        let theirs = run(dir, &peer_url, script, mode, clients, seconds).await?;
+        let ours = run(dir, &plain, script, mode, clients, seconds).await?;
         println!(
             "| {name} | {mode} | {clients} | {:.0} | {:.0} | {:.2} | {:.0}, {:.0} | {:.0}, {:.0} |",
             ours.per_second,
@@ -103,10 +112,61 @@ async fn measure(dir: &Path, seconds: u32, threads: tokio::runtime::Handle) -> R
             theirs.p95_us
         );
     }
+    println!(
+        "\n| last of a key, prepared (`wire`) | clients | plain/s | TLS/s | ratio | plain p50, p95 µs | TLS p50, p95 µs |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    for clients in [1, 8] {
+        let (mut best_plain, mut best_encrypted) = (Figures::default(), Figures::default());
+        for _ in 0..TLS_ROUNDS {
+            let (plain, encrypted) = (&plain, &encrypted);
+            best_plain = best_plain.better(run(dir, plain, "point", "prepared", clients, seconds).await?);
+            best_encrypted = best_encrypted.better(run(dir, encrypted, "point", "prepared", clients, seconds).await?);
+        }
+        println!(
+            "| best of {TLS_ROUNDS} | {clients} | {:.0} | {:.0} | {:.2} | {:.0}, {:.0} | {:.0}, {:.0} |",
+            best_plain.per_second,
+            best_encrypted.per_second,
+            best_encrypted.per_second / best_plain.per_second,
+            best_plain.p50_us,
+            best_plain.p95_us,
+            best_encrypted.p50_us,
+            best_encrypted.p95_us
+        );
+    }
     let _ = stop.send(());
     server.await??;
     engine.shutdown().await?;
     Ok(())
+}
+
+/// A certificate of its own for the server.
+fn certificate(dir: &Path) -> Result<TlsOptions> {
+    std::fs::create_dir_all(dir)?;
+    let (certificate, key) = (dir.join("server.pem"), dir.join("server.key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "3650"])
+        .args(["-subj", "/CN=localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()?;
+    match made.status.success() {
+        true => Ok(TlsOptions { certificate, key, client_ca: None, require: false }),
+        false => Err(format!("openssl: {}", String::from_utf8_lossy(&made.stderr)).into()),
+    }
+}
+
+async fn run(
+    dir: &Path,
+    url: &str,
+    script: &'static str,
+    mode: &'static str,
+    clients: u32,
+    seconds: u32,
+) -> Result<Figures> {
+    let (dir, url) = (dir.to_owned(), url.to_owned());
+    tokio::task::spawn_blocking(move || pgbench(&dir, &url, script, mode, clients, seconds)).await?
 }
 
 async fn open_with(dir: &Path, threads: tokio::runtime::Handle) -> Result<Arc<Engine>> {

@@ -167,6 +167,8 @@ fn open() -> duckdb::Result<Connection> {
         .threads(1)?
         .max_memory(MEMORY)?
         .enable_external_access(false)?
+        // The quotient of two integers is one, as in PostgreSQL.
+        .with("integer_division", "true")?
         .enable_autoload_extension(false)?;
     let connection = Connection::open_in_memory_with_flags(config)?;
     for definitions in DEFINITIONS {

@@ -69,7 +69,7 @@ const OF_THE_ENGINE: [&str; 8] = [
 ];
 
 /// What may be about the catalog has one of these in its text; looking for them is much cheaper than scanning.
-const HINTS: [&str; 14] = [
+const HINTS: [&str; 15] = [
     "pg_",
     "information_schema",
     "current_",
@@ -84,6 +84,7 @@ const HINTS: [&str; 14] = [
     "inet_",
     "to_reg",
     "txid_",
+    "user",
 ];
 
 /// False when the text cannot be about the catalog.
@@ -101,7 +102,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         return false;
     }
     let common_tables = common_tables(tokens);
-    let mut touches = false;
+    let (mut touches, mut names_tables, mut asks_user) = (false, false, false);
     for (at, scanned) in tokens.iter().enumerate() {
         let token = scanned.token;
         if !matches!(token.kind, TokenKind::Word | TokenKind::Quoted) {
@@ -116,6 +117,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
             return false;
         }
         if scanned.begins_table && !calls && !token.is("select") && !token.is("values") {
+            names_tables = true;
             match &*name {
                 "pg_catalog" | "information_schema" if next.is_some_and(|next| next.is_symbol(".")) => touches = true,
                 _ if is_of_database(tokens, at) => touches = true,
@@ -128,6 +130,8 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
         } else if calls && FUNCTIONS.contains(&*name) && !OF_THE_ENGINE.contains(&&*name) {
             touches = true;
         } else if !is_qualified && token.kind == TokenKind::Word && !next.is_some_and(|next| next.is_symbol(".")) {
+            // People call columns so: it is PostgreSQL's word where there can be no column.
+            asks_user |= name == "user" && !before.is_some_and(|before| before.is("as"));
             let is_session_word = name != "user" && SESSION_WORDS.iter().any(|(word, _)| *word == name);
             let is_cast = REG_TYPES.contains(&&*name) && before.is_some_and(|before| before.is_symbol(":"));
             touches |= is_session_word || is_cast;
@@ -136,7 +140,7 @@ pub(super) fn is_catalog(tokens: &[Scanned<'_>]) -> bool {
             touches = true;
         }
     }
-    touches
+    touches || asks_user && !names_tables
 }
 
 /// True for `database.pg_catalog.name` and `database.information_schema.name`.

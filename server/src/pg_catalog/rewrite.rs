@@ -321,8 +321,7 @@ impl<'a> Rewriter<'a> {
         // `user` is a name that people give to columns.
         let stands_alone = at > 0
             && (["SELECT", "THEN", "ELSE"].iter().any(|word| self.is(at - 1, word))
-                || self.symbol(at - 1, "=")
-                || self.symbol(at - 1, "("));
+                || ["=", "(", ","].iter().any(|symbol| self.symbol(at - 1, symbol)));
         if *word == "user" && !stands_alone {
             return;
         }

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use zxq_engine::catalog::{TableDef, TableId};
 use zxq_engine::functions::version_text;
 use zxq_engine::roles::RoleId;
+use zxq_engine::sql::output_names::{lay_over, output_names};
 use zxq_engine::sql::quoted_text;
 use zxq_engine::{CATALOG, Engine, EngineSession, Origin};
 
@@ -180,7 +181,8 @@ impl Introspection {
         let parameters = parameter_oids(&tokens, oids)?;
         let nulls = vec![ScalarValue::Null; parameters.len()];
         let (basis, rows) = self.query(session, &identity(), text, &nulls, &[]).await?;
-        let columns = types::columns(rows.schema_ref());
+        let mut columns = types::columns(rows.schema_ref());
+        name_as_postgres(&mut columns, text);
         let found = Mutex::new(parameters.is_empty().then_some((basis, rows)));
         Ok(Some(CatalogStatement { text: text.to_owned(), parameters, columns, found }))
     }
@@ -285,6 +287,17 @@ impl Introspection {
 
     fn variables(&self, identity: &Identity) -> String {
         variables(identity, self.port, self.started)
+    }
+}
+
+/// Gives the columns the names that PostgreSQL gives them, which DuckDB does not; they stay where the statement is read by DuckDB alone.
+fn name_as_postgres(columns: &mut [Column], text: &str) {
+    let Ok(statements) = zxq_engine::sql::parse(text) else { return };
+    let [statement] = statements.as_slice() else { return };
+    let planned: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let names = output_names(statement.parsed()).and_then(|names| lay_over(&names, &planned));
+    for (column, name) in columns.iter_mut().zip(names.into_iter().flatten()) {
+        column.name = name;
     }
 }
 

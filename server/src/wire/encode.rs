@@ -5,6 +5,7 @@
 pub(crate) mod binary;
 mod lists;
 pub(crate) mod normalise;
+mod records;
 pub(crate) mod source;
 pub(crate) mod text;
 

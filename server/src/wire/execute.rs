@@ -341,6 +341,7 @@ impl Session {
             parameters: Vec::new(),
             formats: Vec::new(),
             hold: declare.hold,
+            savepoints: self.savepoint_count(),
             declared: Some(declared),
             state: PortalState::Cursor(Box::new(CursorRows::new(stream, declare.scroll, &pool))),
         };

@@ -108,7 +108,8 @@ impl Connection {
         // A portal keeps its statement, also when that is closed.
         let bytes = size + statement.text.len() + name.len();
         let state = PortalState::Ready;
-        let portal = Portal { statement, parameters, formats, bytes, hold: false, declared: None, state };
+        let portal =
+            Portal { statement, parameters, formats, bytes, hold: false, savepoints: 0, declared: None, state };
         self.session.keep_portal(name, portal)?;
         self.link.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
     }

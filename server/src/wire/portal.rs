@@ -21,6 +21,8 @@ pub(crate) struct Portal {
     pub(crate) bytes: usize,
     /// It outlives its transaction block.
     pub(crate) hold: bool,
+    /// Savepoints that there were when SQL declared it: it goes when the block goes back to one of before.
+    pub(crate) savepoints: usize,
     /// What it was declared as, where SQL declared it.
     pub(crate) declared: Option<Declared>,
     /// How far it has come.

@@ -107,7 +107,8 @@ pub(crate) fn pg_type(data_type: &DataType) -> Type {
             array if matches!(array.kind(), Kind::Array(_)) => array,
             element => array_type(&element),
         },
-        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Type::JSON,
+        DataType::Struct(_) => Type::RECORD,
+        DataType::Map(..) | DataType::Union(..) => Type::JSON,
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::TEXT,
     }
 }

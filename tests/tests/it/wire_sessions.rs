@@ -25,6 +25,47 @@ async fn table_of_numbers(client: &Client, rows: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_goes_with_the_savepoint_that_it_was_declared_after() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "BEGIN; DECLARE before CURSOR FOR SELECT 1; SAVEPOINT a; DECLARE c CURSOR FOR SELECT 2").await;
+    must(&client, "ROLLBACK TO a; DECLARE c CURSOR FOR SELECT 3").await;
+    assert_eq!(column(&client, "FETCH c").await.unwrap(), ["3"]);
+    must(&client, "RELEASE a; SAVEPOINT b; ROLLBACK TO b").await;
+    assert_eq!(column(&client, "FETCH before").await.unwrap(), ["1"]);
+    assert!(column(&client, "FETCH c").await.unwrap().is_empty(), "it is open still, at its end");
+    must(&client, "ROLLBACK").await;
+}
+
+/// A record is sent as PostgreSQL writes one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_records() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "CREATE TABLE named (id INT, name TEXT)").await;
+    must(&client, "INSERT INTO named VALUES (1, 'a b'), (2, NULL)").await;
+    assert_eq!(column(&client, "SELECT named FROM named ORDER BY id").await.unwrap(), ["(1,\"a b\")", "(2,)"]);
+    assert_eq!(column(&client, "SELECT ROW(1, '', 'x') FROM named WHERE id = 1").await.unwrap(), ["(1,\"\",x)"]);
+    assert_eq!(
+        column(&client, "SELECT u FROM named t LEFT JOIN named u ON u.id = t.id + 1 ORDER BY t.id").await.unwrap(),
+        ["(2,)", "NULL"]
+    );
+}
+
+/// The catalog's columns are called as PostgreSQL calls them, and its integers divided as there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_catalog_speaks_postgres() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let sql = "SELECT count(*), relkind AS KIND, 7 / 2, true, relname::text FROM pg_class WHERE relname = 'pg_class' GROUP BY 2, 5";
+    let statement = client.prepare(sql).await.unwrap();
+    let names: Vec<&str> = statement.columns().iter().map(|column| column.name()).collect();
+    assert_eq!(names, ["count", "kind", "?column?", "?column?", "relname"]);
+    assert_eq!(column(&client, "SELECT 7 / 2 FROM pg_class LIMIT 1").await.unwrap(), ["3"]);
+    assert_eq!(column(&client, "SELECT user").await.unwrap(), column(&client, "SELECT current_user").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_goes_in_every_direction() {
     let server = TestServer::start().await;
     let client = server.connect().await;

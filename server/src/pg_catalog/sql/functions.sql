@@ -198,10 +198,10 @@ CREATE MACRO pg_relation_filenode(relation_) AS NULL::UINTEGER;
 CREATE MACRO pg_tablespace_location(oid_) AS '';
 CREATE MACRO pg_size_pretty(bytes_) AS CASE
     WHEN abs(bytes_) < 10240 THEN bytes_::BIGINT || ' bytes'
-    WHEN abs(bytes_) < 10485247 THEN round(bytes_ / 1024)::BIGINT || ' kB'
-    WHEN abs(bytes_) < 10736893952 THEN round(bytes_ / 1048576)::BIGINT || ' MB'
-    WHEN abs(bytes_) < 10994579406848 THEN round(bytes_ / 1073741824)::BIGINT || ' GB'
-    ELSE round(bytes_ / 1099511627776)::BIGINT || ' TB' END;
+    WHEN abs(bytes_) < 10485247 THEN round(bytes_ / 1024.0)::BIGINT || ' kB'
+    WHEN abs(bytes_) < 10736893952 THEN round(bytes_ / 1048576.0)::BIGINT || ' MB'
+    WHEN abs(bytes_) < 10994579406848 THEN round(bytes_ / 1073741824.0)::BIGINT || ' GB'
+    ELSE round(bytes_ / 1099511627776.0)::BIGINT || ' TB' END;
 
 -- Privileges. A superuser's session need not be looked up.
 CREATE MACRO _zxq_table_privilege(role_, relation_, privilege_) AS CASE

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewBuilder, new_empty_array,
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewBuilder, StructArray,
+    new_empty_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
 use datafusion::arrow::datatypes::{
@@ -29,6 +30,7 @@ pub(crate) fn normalise(array: &ArrayRef) -> Result<ArrayRef, WireError> {
         Target::Cast(data_type) => strict_cast(array, &data_type),
         Target::Days => days(array),
         Target::Json => json(array),
+        Target::Record => record(array),
     }
 }
 
@@ -100,6 +102,8 @@ enum Target {
     /// An interval of days and time.
     Days,
     Json,
+    /// A record, of values that are normalised in turn.
+    Record,
 }
 
 fn target(data_type: &DataType) -> Target {
@@ -126,7 +130,8 @@ fn target(data_type: &DataType) -> Target {
         | DataType::FixedSizeList(item, _)
         | DataType::ListView(item)
         | DataType::LargeListView(item) => list_target(data_type, item),
-        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Target::Json,
+        DataType::Struct(_) => Target::Record,
+        DataType::Map(..) | DataType::Union(..) => Target::Json,
         _ => Target::AsIs,
     }
 }
@@ -140,10 +145,27 @@ fn list_target(data_type: &DataType, item: &Field) -> Target {
         Target::AsIs => item.data_type().clone(),
         Target::Cast(element) => element,
         Target::Days => DataType::Interval(IntervalUnit::MonthDayNano),
-        Target::Json => return Target::Json,
+        Target::Json | Target::Record => return Target::Json,
     };
     let wanted = DataType::List(Arc::new(Field::new(item.name(), element, item.is_nullable())));
     if *data_type == wanted { Target::AsIs } else { Target::Cast(wanted) }
+}
+
+/// The records with their values in types that the encoder reads.
+fn record(array: &ArrayRef) -> Result<ArrayRef, WireError> {
+    let records = array.as_struct();
+    if records.num_columns() == 0 {
+        return Ok(Arc::clone(array));
+    }
+    let mut fields = Vec::with_capacity(records.num_columns());
+    let mut columns = Vec::with_capacity(records.num_columns());
+    for (field, column) in records.fields().iter().zip(records.columns()) {
+        let column = normalise(column)?;
+        fields.push(field.as_ref().clone().with_data_type(column.data_type().clone()).with_nullable(true));
+        columns.push(column);
+    }
+    let records = StructArray::try_new(fields.into(), columns, records.nulls().cloned());
+    Ok(Arc::new(records.map_err(|error| WireError::internal(format!("a record of other values: {error}")))?))
 }
 
 /// Each value as JSON text.

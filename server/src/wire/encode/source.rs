@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
     Array, AsArray, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray, ListArray,
-    PrimitiveArray, StringArray, StringViewArray,
+    PrimitiveArray, StringArray, StringViewArray, StructArray,
 };
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -14,8 +14,10 @@ use pgwire::api::Type;
 use zxq_engine::{QuotientDigits, Zone};
 
 use super::lists::{write_list_binary, write_list_text};
+use super::records::{write_record_binary, write_record_text};
 use super::{binary, text};
 use crate::wire::error::WireError;
+use crate::wire::types::field_type;
 
 /// One column, downcast.
 pub(crate) enum ColumnValues<'a> {
@@ -53,6 +55,11 @@ pub(crate) enum ColumnValues<'a> {
     List {
         lists: &'a ListArray,
         items: Box<ColumnValues<'a>>,
+    },
+    Record {
+        records: &'a StructArray,
+        /// The values of each of its columns, and their types.
+        values: Vec<(Type, ColumnValues<'a>)>,
     },
     Dictionary {
         dictionary: &'a dyn Array,
@@ -122,6 +129,13 @@ impl<'a> ColumnValues<'a> {
                 let lists = array.as_list::<i32>();
                 ColumnValues::List { lists, items: Box::new(ColumnValues::new(lists.values().as_ref())?) }
             }
+            DataType::Struct(fields) => {
+                let records = array.as_struct();
+                let columns = fields.iter().zip(records.columns());
+                let values =
+                    columns.map(|(field, column)| Ok((field_type(field), ColumnValues::new(column.as_ref())?)));
+                ColumnValues::Record { records, values: values.collect::<Result<_, WireError>>()? }
+            }
             DataType::Dictionary(key, _) => {
                 let dictionary = array.as_any_dictionary();
                 ColumnValues::Dictionary {
@@ -167,6 +181,7 @@ impl<'a> ColumnValues<'a> {
             ColumnValues::Time(a) => a.is_null(row),
             ColumnValues::Interval(a) => a.is_null(row),
             ColumnValues::List { lists, .. } => lists.is_null(row),
+            ColumnValues::Record { records, .. } => records.is_null(row),
             ColumnValues::Dictionary { dictionary, keys, values } => {
                 dictionary.is_null(row) || values.is_null(keys.at(row))
             }
@@ -176,7 +191,7 @@ impl<'a> ColumnValues<'a> {
     /// Appends a value that is not NULL as text.
     ///
     /// # Errors
-    /// None today; lists pass on what their elements say.
+    /// None today; lists and records pass on what their values say.
     pub(crate) fn write_text(&self, row: usize, buf: &mut BytesMut) -> Result<(), WireError> {
         match self {
             ColumnValues::Null => {}
@@ -209,6 +224,7 @@ impl<'a> ColumnValues<'a> {
                 text::write_interval(buf, value.months, value.days, value.nanoseconds);
             }
             ColumnValues::List { lists, items } => write_list_text(buf, lists, items, row)?,
+            ColumnValues::Record { values, .. } => write_record_text(buf, values, row)?,
             ColumnValues::Dictionary { keys, values, .. } => values.write_text(keys.at(row), buf)?,
         }
         Ok(())
@@ -269,6 +285,7 @@ impl<'a> ColumnValues<'a> {
                 binary::write_interval(buf, value.months, value.days, value.nanoseconds);
             }
             ColumnValues::List { lists, items } => write_list_binary(buf, lists, items, row, pg_type)?,
+            ColumnValues::Record { values, .. } => write_record_binary(buf, values, row)?,
             ColumnValues::Dictionary { keys, values, .. } => values.write_binary(keys.at(row), pg_type, buf)?,
         }
         Ok(())

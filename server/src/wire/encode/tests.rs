@@ -291,12 +291,19 @@ fn lists() {
 }
 
 #[test]
-fn structures_are_json() {
+fn structures_are_records() {
     let array = StructArray::from(vec![
         (Arc::new(Field::new("a", DataType::Int32, true)), Arc::new(Int32Array::from(vec![Some(1), None])) as ArrayRef),
         (Arc::new(Field::new("b", DataType::Utf8, true)), Arc::new(StringArray::from(vec!["x", "y\"{}"])) as ArrayRef),
     ]);
-    assert_eq!(text(array), ["{\"a\":1,\"b\":\"x\"}", "{\"a\":null,\"b\":\"y\\\"{}\"}"]);
+    assert_eq!(text(array.clone()), ["(1,x)", "(,\"y\"\"{}\")"]);
+    let quoted = StringArray::from(vec![Some(""), Some("a b"), Some("(,)"), Some("\\"), None, Some("plain")]);
+    let quoted =
+        StructArray::from(vec![(Arc::new(Field::new("b", DataType::Utf8, true)), Arc::new(quoted) as ArrayRef)]);
+    assert_eq!(text(quoted), ["(\"\")", "(\"a b\")", "(\"(,)\")", "(\"\\\\\")", "()", "(plain)"]);
+    let binary = encoded(Arc::new(array.slice(1, 1)), Format::Binary);
+    let values = [&[0, 0, 0, 2, 0, 0, 0, 23][..], &[0xff; 4], &[0, 0, 0, 25, 0, 0, 0, 4], b"y\"{}"];
+    assert_eq!(binary, [Some(values.concat())]);
 }
 
 #[test]

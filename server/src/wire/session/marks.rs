@@ -53,17 +53,24 @@ impl Session {
         Ok(())
     }
 
-    /// A savepoint has ended, and those after it.
+    /// How many savepoints there are.
+    pub(crate) fn savepoint_count(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// A savepoint has ended, and those after it; cursors that were declared since belong to the one before.
     pub(crate) fn release_settings(&mut self, name: &str) {
         if let Some(at) = self.marks.iter().rposition(|mark| mark.name == name) {
             self.marks.truncate(at);
+            self.portals.values_mut().for_each(|portal| portal.savepoints = portal.savepoints.min(at));
         }
     }
 
-    /// The block went back to a savepoint, which stays.
+    /// The block went back to a savepoint, which stays; cursors that were declared since are closed.
     pub(crate) fn settings_go_back_to(&mut self, name: &str) {
         let Some(at) = self.marks.iter().rposition(|mark| mark.name == name) else { return };
         self.marks.truncate(at + 1);
+        self.portals.retain(|_, portal| portal.savepoints <= at);
         let mark = &self.marks[at];
         let (local_settings, local_customs) = (mark.local_settings.clone(), mark.local_customs.clone());
         self.settings.go_back_to(mark.settings.as_ref().clone());

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
+use super::budget;
 use super::ident::normalise;
 use super::postgres_operators::call;
 use super::query_forms::of_result;
@@ -86,7 +87,9 @@ fn keys_of(query: &mut Query) -> Option<Keys> {
         SetExpr::Select(select) if select.distinct.is_none() => {
             let mut keys = Vec::with_capacity(order.len());
             for item in order.iter() {
-                keys.push((of_result(&item.expr, select)?.clone(), item.options));
+                // It stands twice then, with what nests in it.
+                let key = of_result(&item.expr, select).filter(|key| budget::copy(key, 2))?;
+                keys.push((key.clone(), item.options));
             }
             for (at, (expr, _)) in keys.iter().enumerate() {
                 let alias = Ident::with_quote('"', format!("array key {}", at + 1));

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, VisitMut, VisitorMut,
 };
 
+use super::budget;
 use super::ident::normalise;
 use super::postgres_operators::{call, take};
 
@@ -54,7 +55,8 @@ fn sort_distinct(function: &mut Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &mut function.args else { return None };
     let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct) && function.over.is_none();
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.first() else { return None };
-    let value = Some(value.clone()).filter(|_| is_distinct)?;
+    // It stands three times then at most, with what nests in it.
+    let value = Some(value).filter(|value| is_distinct && budget::copy(value, 2)).cloned()?;
     let is_ordered = list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
     if !is_ordered {
         let options = OrderByOptions { asc: None, nulls_first: None };

@@ -76,8 +76,11 @@ pub struct Job {
     pub kind: JobKind,
     /// Table it works on.
     pub table: TableId,
-    /// Partition it moves; `None` for a load, which may touch many.
+    /// Partition it moves; `None` for a load, which may touch many, and for a move of several.
     pub partition: Option<PartitionKey>,
+    /// Partitions that are moved together, by one job under one fence; none where there is one at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionKey>,
     /// Tier it reads from; `None` for a load.
     pub from: Option<Tier>,
     /// Tier it writes to.
@@ -94,6 +97,9 @@ pub struct Job {
     pub ended_us: Option<i64>,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// Why it was begun; `None` for a job of a user's statement about whose reason there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// In phase [`JobPhase::Durable`]: the changes that the flip will commit, so that a restart can complete it.
     #[serde(default)]
     pub pending: Vec<Change>,
@@ -110,6 +116,7 @@ impl Job {
             kind,
             table,
             partition: None,
+            partitions: Vec::new(),
             from: None,
             to,
             phase: JobPhase::Copying,
@@ -118,9 +125,15 @@ impl Job {
             started_us,
             ended_us: None,
             error: None,
+            reason: None,
             pending: Vec::new(),
             created: Vec::new(),
         }
+    }
+
+    /// The partitions that it holds leases on: all under [`Job::fence`].
+    pub fn leased(&self) -> impl Iterator<Item = &PartitionKey> {
+        self.partition.iter().chain(&self.partitions)
     }
 }
 

@@ -105,7 +105,12 @@ pub trait CatalogStore: MetadataPointers {
     async fn reserve_role_id(&self) -> Result<RoleId>;
 
     /// Takes (or takes over) the lease on a partition and returns its new fence token, greater than every earlier one.
-    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;
+    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
+        self.lease_all(table, std::slice::from_ref(partition)).await
+    }
+
+    /// As [`CatalogStore::lease`], of several partitions at once, which get the same token.
+    async fn lease_all(&self, table: TableId, partitions: &[PartitionKey]) -> Result<u64>;
 
     /// The fence in force on a partition: 0 where nobody ever leased it, or its table is gone.
     async fn fence(&self, table: TableId, partition: &PartitionKey) -> Result<u64>;

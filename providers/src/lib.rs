@@ -27,4 +27,4 @@ pub mod stats;
 pub mod tier_store;
 
 pub use error::{ProviderError, Result};
-pub use tier_store::{Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
+pub use tier_store::{Publication, Pushdown, ScanRequest, SegmentRows, TierStore, WrittenSegment};

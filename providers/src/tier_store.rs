@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use futures::future::join_all;
 use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 
 use crate::error::Result;
@@ -33,6 +34,20 @@ pub struct ScanRequest<'a> {
     pub filters: Vec<Expr>,
     /// The caller needs only this many rows. Set only when no filter is left to evaluate above the scan.
     pub limit: Option<usize>,
+}
+
+/// Segments that a store without a better way writes at once, of those that it is given together.
+const WRITES_AT_ONCE: usize = 4;
+
+/// One of several segments to be written together ([`TierStore::write_segments`]).
+#[derive(Debug)]
+pub struct SegmentRows {
+    /// Its id.
+    pub id: SegmentId,
+    /// The partition that all its rows belong to.
+    pub partition: PartitionKey,
+    /// Its rows, as [`TierStore::write_segment`] takes them.
+    pub rows: Vec<RecordBatch>,
 }
 
 /// What writing one segment gave.
@@ -111,6 +126,31 @@ pub trait TierStore: Send + Sync + Debug {
         partition: &PartitionKey,
         rows: Vec<RecordBatch>,
     ) -> Result<WrittenSegment>;
+
+    /// Writes several segments, as [`TierStore::write_segment`] writes each; a store may keep small ones together. Gives what
+    /// each of them gave, in their order. Where it fails, what was written is for [`TierStore::sweep_job`], and nothing more comes.
+    async fn write_segments(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        segments: Vec<SegmentRows>,
+    ) -> Result<Vec<WrittenSegment>> {
+        let mut written = Vec::with_capacity(segments.len());
+        let mut segments = segments.into_iter();
+        loop {
+            let write = |one: SegmentRows| async move {
+                self.write_segment(table, job, one.id, &one.partition, one.rows).await
+            };
+            let some: Vec<_> = segments.by_ref().take(WRITES_AT_ONCE).map(write).collect();
+            if some.is_empty() {
+                return Ok(written);
+            }
+            // All come to their end before a failure is told.
+            for one in join_all(some).await {
+                written.push(one?);
+            }
+        }
+    }
 
     /// Commits in the store's own public log, exactly once per job. Stores without one do nothing.
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Result<()>;

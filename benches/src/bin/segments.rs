@@ -23,8 +23,11 @@ const AT_ONCE: usize = 10_000;
 const FEW: usize = 10;
 /// Single-row INSERTs into each table, and times each query is asked.
 const TIMES: usize = 500;
-/// Partitions of one row that go to warm.
-const SMALL: usize = 2_000;
+/// Small partitions that go to warm, and those of them that go on to cold.
+const SMALL: usize = 20_000;
+const SMALL_TO_COLD: usize = 2_000;
+/// Rows of each: one, and about 4 KiB.
+const SMALL_ROWS: [usize; 2] = [1, 170];
 
 const COLUMNS: &str =
     "(day DATE NOT NULL, key BIGINT, price DOUBLE) WITH (partition_by = 'day', sort_by = 'key', lookup = 'key')";
@@ -119,28 +122,43 @@ async fn queries(session: &EngineSession, table: &str, partitions: usize) -> Res
     Ok(())
 }
 
-/// Partitions of one row in warm: how fast they get there, what they take, and how long their sum does.
+/// Small partitions in warm: how fast they get there, what they take, how long their sum does, and how fast some leave.
 async fn warm(engine: &Arc<Engine>, data: &Path) -> Result<()> {
     let session = engine.session();
-    run_zxq(&session, &format!("CREATE TABLE small {COLUMNS}")).await?;
-    let rows = format!(
-        "INSERT INTO small SELECT DATE '1970-01-01' + CAST(n AS INTEGER), n, 1.5 FROM generate_series(1, {SMALL}) AS s(n)"
-    );
-    run_zxq(&session, &rows).await?;
-    let started = Instant::now();
-    run_zxq(&session, "CALL zxq.migrate('small', 'warm')").await?;
-    let rate = SMALL as f64 / started.elapsed().as_secs_f64();
-    let mut times = Vec::new();
-    for _ in 0..5 {
+    let mut before = 0;
+    for each in SMALL_ROWS {
+        run_zxq(&session, &format!("CREATE TABLE small_{each} {COLUMNS}")).await?;
+        let rows = format!(
+            "INSERT INTO small_{each} SELECT DATE '1970-01-01' + CAST(n % {SMALL} AS INTEGER), n, 1.5 \
+             FROM generate_series(0, {}) AS s(n)",
+            SMALL * each - 1
+        );
+        run_zxq(&session, &rows).await?;
         let started = Instant::now();
-        run_zxq(&session, "SELECT sum(price) FROM small").await?;
-        times.push(started.elapsed());
+        run_zxq(&session, &format!("CALL zxq.migrate('small_{each}', 'warm')")).await?;
+        let rate = SMALL as f64 / started.elapsed().as_secs_f64();
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let started = Instant::now();
+            run_zxq(&session, &format!("SELECT sum(price) FROM small_{each}")).await?;
+            times.push(started.elapsed());
+        }
+        let size = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |file| file.len());
+        let bytes = size("warm.duckdb") + size("warm.duckdb.wal");
+        let mib = (bytes - before) as f64 / f64::from(1 << 20);
+        before = bytes;
+        println!(
+            "{SMALL} partitions of {each} rows to warm: {rate:.0} a second, {mib:.1} MiB, sum {:.0} ms",
+            median_ms(&mut times)
+        );
+        run_zxq(&session, &format!("CREATE TABLE cold_{each} {COLUMNS}")).await?;
+        let some = format!("INSERT INTO cold_{each} SELECT * FROM small_{each} WHERE day < DATE '1970-01-01' + {SMALL_TO_COLD}");
+        run_zxq(&session, &some).await?;
+        run_zxq(&session, &format!("CALL zxq.migrate('cold_{each}', 'warm')")).await?;
+        let started = Instant::now();
+        run_zxq(&session, &format!("CALL zxq.migrate('cold_{each}', 'cold')")).await?;
+        let rate = SMALL_TO_COLD as f64 / started.elapsed().as_secs_f64();
+        println!("{SMALL_TO_COLD} of them from warm to cold: {rate:.0} a second");
     }
-    let bytes = std::fs::metadata(data.join("warm.duckdb"))?.len();
-    println!(
-        "{SMALL} partitions of one row to warm: {rate:.0} a second, {:.1} KiB each, sum {:.0} ms",
-        bytes as f64 / 1024.0 / SMALL as f64,
-        median_ms(&mut times)
-    );
     Ok(())
 }

@@ -110,6 +110,19 @@ pub(super) trait SqlDatabase: Send + 'static {
     fn failed(context: String, error: sqlx::Error) -> CatalogError;
 }
 
+/// Rows per INSERT: 10 values each stay far below the limits of 32,766 (SQLite) and 65,535 (PostgreSQL) per statement,
+/// and long statements gain nothing.
+pub(super) const ROWS_PER_INSERT: usize = 256;
+
+/// The places of so many rows of so many parameters, as VALUES takes them: `($1, $2), ($3, $4)`.
+pub(super) fn rows_of_places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// All rows of a query, as `read` reads them.
 pub(super) async fn query<D: SqlDatabase, T: Send>(
     db: &mut D,

@@ -107,8 +107,8 @@ impl<T: SqlBacked> CatalogStore for T {
         transaction!(self, TransactionAccess::Write, ids::advance, ids::NEXT_ROLE_ID, 1)
     }
 
-    async fn lease(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {
-        transaction!(self, TransactionAccess::Write, commit::lease, table, partition)
+    async fn lease_all(&self, table: TableId, partitions: &[PartitionKey]) -> Result<u64> {
+        transaction!(self, TransactionAccess::Write, commit::lease_all, table, partitions)
     }
 
     async fn fence(&self, table: TableId, partition: &PartitionKey) -> Result<u64> {

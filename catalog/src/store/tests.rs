@@ -9,11 +9,13 @@ use crate::{
 
 mod dropped;
 mod harness;
+mod leases;
 mod roles;
 
 use dropped::{an_older_catalog_learns_which_tables_it_had_dropped, dropped_tables_wait_until_they_are_forgotten};
 use harness::Catalog;
 pub(super) use harness::{StoreKind, claim, fresh_schema, open_writer, options, raw_in_schema};
+use leases::{a_newer_lease_fences_the_older_job_off, partitions_that_are_leased_together_share_a_fence};
 use roles::{
     an_older_catalog_has_no_roles, roles_and_grants_are_back_after_reopening,
     roles_that_do_not_fit_leave_nothing_behind,
@@ -51,6 +53,7 @@ on_both_stores! {
     a_commit_against_an_old_epoch_is_refused
     changes_that_do_not_fit_leave_nothing_behind
     a_newer_lease_fences_the_older_job_off
+    partitions_that_are_leased_together_share_a_fence
     ids_are_never_handed_out_twice
     jobs_are_replaced_and_listed_newest_first
     a_job_that_has_ended_is_final
@@ -80,6 +83,7 @@ fn job(id: &str, phase: JobPhase, started_us: i64) -> Job {
         kind: JobKind::Move,
         table: 1,
         partition: Some(partition("FX")),
+        partitions: vec![partition("CRYPTO"), partition("RATES")],
         from: Some(Tier::Hot),
         to: Tier::Warm,
         phase,
@@ -88,6 +92,7 @@ fn job(id: &str, phase: JobPhase, started_us: i64) -> Job {
         started_us,
         ended_us: None,
         error: Some("disk \"full\"".to_owned()),
+        reason: Some("3 days old".to_owned()),
         pending: vec![add(segment(10, 1, Tier::Warm)), retire(3)],
         created: vec![table(2, "made \"here\"")],
     }
@@ -274,39 +279,6 @@ async fn changes_that_do_not_fit_leave_nothing_behind(kind: StoreKind) {
     catalog.commit(3, vec![Change::CreateTable(Box::new(table(7, "good")))]).await.unwrap();
     let taken = catalog.commit(4, vec![Change::AlterTable(Box::new(table(7, "trades")))]).await;
     assert!(matches!(taken, Err(CatalogError::TableExists(_))));
-}
-
-async fn a_newer_lease_fences_the_older_job_off(kind: StoreKind) {
-    let catalog = Catalog::with_table(kind).await;
-    assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), 0);
-    let old = catalog.store.lease(1, &partition("FX")).await.unwrap();
-    assert_eq!(catalog.store.fence(1, &partition("FX")).await.unwrap(), old);
-    let other = catalog.store.lease(1, &partition("CRYPTO")).await.unwrap();
-    let catalog = catalog.reopen().await;
-    let new = catalog.store.lease(1, &partition("FX")).await.unwrap();
-    assert!(new > old && new > other);
-    for (table, class, fence) in [(1, "FX", new), (1, "CRYPTO", other), (1, "RATES", 0), (9, "FX", 0)] {
-        assert_eq!(catalog.store.fence(table, &partition(class)).await.unwrap(), fence, "{table} {class}");
-    }
-    let commit = |base: u64, class: &str, fence: u64| Commit {
-        base_epoch: base,
-        epoch: base + 1,
-        fences: vec![(1, partition(class), fence)],
-        jobs: vec![job("mover", JobPhase::Done, 1)],
-        changes: vec![add(segment(10 + base, 1, Tier::Warm))],
-        ..Commit::default()
-    };
-    match catalog.store.commit(&commit(1, "FX", old)).await {
-        Err(CatalogError::Fenced { job, held, current }) => {
-            assert_eq!((job.as_str(), held, current), ("mover", old, new));
-        }
-        other => panic!("not fenced: {other:?}"),
-    }
-    assert!(catalog.ids().await.is_empty());
-    catalog.store.commit(&commit(1, "FX", new)).await.unwrap();
-    catalog.store.commit(&commit(2, "CRYPTO", other)).await.unwrap();
-    assert!(matches!(catalog.store.commit(&commit(3, "RATES", 1)).await, Err(CatalogError::Fenced { .. })));
-    assert!(matches!(catalog.store.lease(9, &partition("FX")).await, Err(CatalogError::Conflict(_))));
 }
 
 async fn ids_are_never_handed_out_twice(kind: StoreKind) {

@@ -73,10 +73,7 @@ impl Engine {
             ..job.clone()
         };
         let done = ended(job);
-        let fences = match &job.partition {
-            Some(partition) => vec![(job.table, partition.clone(), job.fence)],
-            None => Vec::new(),
-        };
+        let fences = job.leased().map(|partition| (job.table, partition.clone(), job.fence)).collect();
         let jobs = std::iter::once(done.clone()).chain(others.iter().map(ended)).collect();
         self.commit(changes, Record { jobs, fences, lineage }).await?;
         *job = done;

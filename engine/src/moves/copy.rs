@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::expressions::col;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use zxq_catalog::{JobId, PartitionKey, RowHash, Segment, TableDef, Tier};
 use zxq_providers::{ScanRequest, row_hash};
@@ -19,6 +21,7 @@ use crate::jobs::segment_writers::SegmentWriters;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 use crate::values::counted::counted;
+use crate::write::ingest::sort_by_partition;
 
 /// What was copied.
 pub(crate) struct Copied {
@@ -33,11 +36,33 @@ impl Engine {
         self: &Arc<Self>,
         table: &Arc<TableDef>,
         segments: Vec<Arc<Segment>>,
-    ) -> Result<datafusion::execution::SendableRecordBatchStream> {
+    ) -> Result<SendableRecordBatchStream> {
+        let context = crate::context::internal(self);
+        let plan = in_sort_order(table, self.scan_all(&context, table, segments).await?)?;
+        Ok(execute_stream(plan, context.task_ctx())?)
+    }
+
+    /// As [`Engine::sorted_rows`], in any order.
+    async fn all_rows(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        segments: Vec<Arc<Segment>>,
+    ) -> Result<SendableRecordBatchStream> {
+        let context = crate::context::internal(self);
+        let scan = self.scan_all(&context, table, segments).await?;
+        Ok(execute_stream(scan, context.task_ctx())?)
+    }
+
+    /// A scan of all columns of segments of one tier and one table.
+    async fn scan_all(
+        &self,
+        context: &SessionContext,
+        table: &Arc<TableDef>,
+        segments: Vec<Arc<Segment>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(tier) = segments.first().map(|s| s.tier) else {
             return Err(EngineError::internal("nothing to read"));
         };
-        let context = crate::context::internal(self);
         let state = context.state();
         let request = ScanRequest {
             state: &state,
@@ -47,9 +72,7 @@ impl Engine {
             filters: Vec::new(),
             limit: None,
         };
-        let scan = self.store(tier).scan(request).await?;
-        let plan = in_sort_order(table, scan)?;
-        Ok(execute_stream(plan, context.task_ctx())?)
+        Ok(self.store(tier).scan(request).await?)
     }
 
     /// Writes the rows of `sources` into `to` as new segments, under the job's name and not yet visible.
@@ -73,6 +96,53 @@ impl Engine {
         let copied = Copied { segments: segments?, rows, hash };
         check_copy(table, sources, &copied)?;
         Ok(copied)
+    }
+
+    /// As [`Engine::copy_segments`], of sources of several partitions: a segment for each of them, which the store may keep
+    /// together. All rows are in memory meanwhile.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn copy_together(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        sources: &[Arc<Segment>],
+        to: Tier,
+        job: &JobId,
+        control: &JobControl,
+    ) -> Result<Copied> {
+        let mut writers = SegmentWriters::new(self, table, job);
+        let read = control.stoppable(self.write_by_partition(table, sources, to, &mut writers)).await;
+        let segments = writers.finish().await;
+        let (rows, hash) = read?;
+        let copied = Copied { segments: segments?, rows, hash };
+        check_copy(table, sources, &copied)?;
+        Ok(copied)
+    }
+
+    /// Begins to write a segment for each partition of the sources. Says how many rows they gave, and the rows' hash.
+    async fn write_by_partition(
+        self: &Arc<Self>,
+        table: &Arc<TableDef>,
+        sources: &[Arc<Segment>],
+        to: Tier,
+        writers: &mut SegmentWriters,
+    ) -> Result<(u64, RowHash)> {
+        let mut stream = self.all_rows(table, sources.to_vec()).await?;
+        let (mut rows, mut hash, mut batches) = (0, RowHash::default(), Vec::new());
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            hash = hash.combine(row_hash::hash_batch(&batch)?);
+            batches.push(batch);
+        }
+        let table = Arc::clone(table);
+        let parts = move || {
+            let sorted = sort_by_partition(&table, &batches)?;
+            Ok(sorted.into_iter().map(|part| (part.partition, part.rows)).collect())
+        };
+        writers.write_together(to, parts).await?;
+        Ok((rows, hash))
     }
 
     /// Begins a segment for each so many rows of the sources. Says how many rows they gave, and the rows' hash.
@@ -118,24 +188,15 @@ impl Engine {
         table: &Arc<TableDef>,
         segments: Vec<Arc<Segment>>,
     ) -> Result<(u64, RowHash)> {
-        let Some(tier) = segments.first().map(|s| s.tier) else { return Ok((0, RowHash::default())) };
-        let context = crate::context::internal(self);
-        let state = context.state();
+        if segments.is_empty() {
+            return Ok((0, RowHash::default()));
+        }
         let known: Vec<String> = segments
             .iter()
             .map(|s| s.stats.keys().cloned().collect::<Vec<_>>())
             .min_by_key(Vec::len)
             .unwrap_or_default();
-        let request = ScanRequest {
-            state: &state,
-            table: Arc::clone(table),
-            segments,
-            projection: (0..table.columns.len()).collect(),
-            filters: Vec::new(),
-            limit: None,
-        };
-        let scan = self.store(tier).scan(request).await?;
-        let mut stream = execute_stream(scan, context.task_ctx())?;
+        let mut stream = self.all_rows(table, segments).await?;
         let (mut rows, mut hash) = (0, RowHash::default());
         while let Some(batch) = stream.next().await {
             let batch = batch?;

@@ -1,6 +1,6 @@
 //! The scheduler: carries out what the age and capacity policies ask for, then collects.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use zxq_catalog::{Segment, TableDef, Tier};
 
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::moves::plan::{PlannedMove, by_policy};
+use crate::moves::together::steps;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 
@@ -101,33 +102,41 @@ impl Engine {
         Ok(done)
     }
 
-    /// Carries out moves one after the other. One that fails holds up none of the others, unless a store does not answer: it
-    /// is not asked again for each partition that goes the same way.
+    /// Carries out moves one after the other, small ones together. One that fails holds up none of the others, unless a store
+    /// does not answer: it is not asked again for each partition that goes the same way.
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`], and where this process may not write any more. The moves before it stay done.
     pub(crate) async fn run_moves(self: &Arc<Self>, moves: &[PlannedMove], control: &JobControl) -> Result<MovesDone> {
         let mut done = MovesDone::default();
         let mut away = HashSet::new();
-        for planned in moves {
-            if away.contains(&(planned.from, planned.to)) {
-                done.left += 1;
+        let mut steps = VecDeque::from(steps(moves));
+        while let Some(step) = steps.pop_front() {
+            let Some(way) = step.first().map(|first| (first.from, first.to)) else { continue };
+            if away.contains(&way) {
+                done.left += step.len();
                 continue;
             }
-            done.tried += 1;
-            match self.run_move(planned, control).await {
-                Ok(_) => self.backoff.worked(planned.table, &planned.partition),
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ShuttingDown | ErrorKind::ReadOnly) =>
-                {
-                    return Err(error);
+            match self.run_step(&step, control).await {
+                Ok(_) => {
+                    done.tried += step.len();
+                    step.iter().for_each(|planned| self.backoff.worked(planned.table, &planned.partition));
+                }
+                Err(error) if ends_all(&error) => return Err(error),
+                Err(error) if step.len() > 1 && error.kind() != ErrorKind::Unreachable => {
+                    // Which of them it is that cannot move is known when each has been tried.
+                    tracing::warn!(%error, "partitions could not be moved together: each moves on its own");
+                    step.into_iter().rev().for_each(|planned| steps.push_front(vec![planned]));
                 }
                 Err(error) => {
-                    let pause = self.backoff.failed(planned.table, &planned.partition, self.now_us());
+                    done.tried += step.len();
+                    done.failed += step.len();
+                    let pauses =
+                        step.iter().map(|planned| self.backoff.failed(planned.table, &planned.partition, self.now_us()));
+                    let pause = pauses.max().unwrap_or_default();
                     tracing::error!(%error, "a move failed; maintenance leaves it alone for {}", in_words(pause));
-                    done.failed += 1;
                     if error.kind() == ErrorKind::Unreachable {
-                        away.insert((planned.from, planned.to));
+                        away.insert(way);
                     }
                     done.first.get_or_insert(error);
                 }
@@ -135,6 +144,11 @@ impl Engine {
         }
         Ok(done)
     }
+}
+
+/// True where no other move is tried: nobody wants it, or may do it, any more.
+pub(super) fn ends_all(error: &EngineError) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ShuttingDown | ErrorKind::ReadOnly)
 }
 
 fn in_words(pause: Duration) -> String {

@@ -1,10 +1,12 @@
 //! Pressure: where hot is full, or nearly, what policy would move next leaves it at once, and whoever waits for room is told.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
+use crate::moves::maintenance::ends_all;
 use crate::moves::plan::{PlannedMove, for_room};
+use crate::moves::together::steps;
 use crate::state::engine::Engine;
 use crate::supervisor::control::JobControl;
 
@@ -68,7 +70,9 @@ impl Engine {
         let mut away = HashSet::new();
         let too_many = self.hot.used().saturating_sub(most);
         let mut moved = 0;
-        for planned in moves {
+        let mut steps = VecDeque::from(steps(moves));
+        while let Some(step) = steps.pop_front() {
+            let Some(planned) = step.first().copied() else { continue };
             if self.hot.used() <= most || moved >= too_many {
                 break;
             }
@@ -88,15 +92,23 @@ impl Engine {
                 problem = Some(format!("a transaction corrects rows of table {}", planned.table_name));
                 continue;
             };
-            match self.run_move_of((used, alone), planned, control).await {
+            match self.run_step_of((used, alone), &step, control).await {
                 Ok(_) => {
-                    self.backoff.worked(planned.table, &planned.partition);
-                    moved += planned.bytes;
+                    for planned in step {
+                        self.backoff.worked(planned.table, &planned.partition);
+                        moved += planned.bytes;
+                    }
                 }
                 Err(error) if ends_all(&error) => return Err(error),
+                Err(error) if step.len() > 1 && error.kind() != ErrorKind::Unreachable => {
+                    tracing::warn!(%error, "partitions could not leave hot together: each moves on its own");
+                    step.into_iter().rev().for_each(|planned| steps.push_front(vec![planned]));
+                }
                 Err(error) => {
                     tracing::error!(%error, "rows could not leave hot, which is full");
-                    self.backoff.failed(planned.table, &planned.partition, self.now_us());
+                    for planned in &step {
+                        self.backoff.failed(planned.table, &planned.partition, self.now_us());
+                    }
                     if error.kind() == ErrorKind::Unreachable {
                         away.insert(planned.to);
                     }
@@ -115,8 +127,4 @@ impl Engine {
              were merged"
         )
     }
-}
-
-fn ends_all(error: &EngineError) -> bool {
-    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ShuttingDown | ErrorKind::ReadOnly)
 }

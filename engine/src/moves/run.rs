@@ -18,21 +18,12 @@ use crate::values::counted::counted;
 use crate::write::ingest::hot_lsn;
 
 impl Engine {
-    /// Carries out one planned move. Returns the rows that changed place; 0 when there was nothing left to move.
+    /// Carries out one planned move, of a table that is in use already, and that nobody else moves. Returns the rows that changed
+    /// place; 0 when there was nothing left to move.
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`] when the job was asked to stop in time. Whatever the error, the rows are where they were.
-    pub(crate) async fn run_move(self: &Arc<Self>, planned: &PlannedMove, control: &JobControl) -> Result<u64> {
-        self.check_write()?;
-        control.check()?;
-        self.settle_table(planned.table).await;
-        let used = control.wait(self.locks.use_table(planned.table)).await?;
-        let alone = control.wait(self.locks.move_table(planned.table)).await?;
-        self.run_move_of((used, alone), planned, control).await
-    }
-
-    /// As [`Engine::run_move`], of a table that is in use already, and that nobody else moves.
-    pub(crate) async fn run_move_of(
+    pub(super) async fn run_move(
         self: &Arc<Self>,
         _held: (OwnedRwLockReadGuard<()>, OwnedMutexGuard<()>),
         planned: &PlannedMove,
@@ -56,6 +47,7 @@ impl Engine {
             partition: Some(planned.partition.clone()),
             from: Some(planned.from),
             fence,
+            reason: Some(planned.reason.clone()),
             ..Job::begin(kind, planned.table, planned.to, self.now_us())
         };
         let outcome = match (self.catalog.put_job(&job).await, planned.action) {
@@ -66,10 +58,22 @@ impl Engine {
                 caught(self.move_owner(planned, &mut job, control)).await
             }
         };
+        self.end_move(&mut job, outcome, &planned.partition_text, &planned.table_name, control).await
+    }
+
+    /// What follows a move's last step, or its failure.
+    pub(super) async fn end_move(
+        self: &Arc<Self>,
+        job: &mut Job,
+        outcome: Result<u64>,
+        partitions: &str,
+        table: &str,
+        control: &JobControl,
+    ) -> Result<u64> {
         match outcome {
             Ok(rows) => {
                 if job.phase != JobPhase::Done {
-                    self.note_done(&mut job).await;
+                    self.note_done(job).await;
                 }
                 // Who asked it to stop need not wait for this; it is done the next time.
                 if control.check().is_ok() {
@@ -78,11 +82,9 @@ impl Engine {
                 Ok(rows)
             }
             Err(error) => {
-                let place = format!(
-                    "moving {} {} from {} to {}",
-                    planned.table_name, planned.partition_text, planned.from, planned.to
-                );
-                self.give_up(&job, &error).await;
+                let from = job.from.map_or_else(String::new, |from| format!(" from {from}"));
+                let place = format!("moving {table} {partitions}{from} to {}", job.to);
+                self.give_up(job, &error).await;
                 Err(error.context(place))
             }
         }
@@ -112,16 +114,24 @@ impl Engine {
         let lineage = self.lineage_of(&copied.segments, &job.id, &from, &[]);
         self.publish_and_flip(job, changes, lineage, control).await?;
         drop(seal);
-        if planned.from != Tier::Hot && planned.from != planned.to {
-            let removed: Vec<Segment> = sources.iter().map(|s| s.as_ref().clone()).collect();
-            let id = JobId(format!("{}-source", job.id));
-            let publication = Publication { job: &id, added: &[], removed: &removed, data_change: true };
-            // The flip is done: if this fails, collection does it again before the files go.
-            if let Err(error) = self.store(planned.from).publish(table, &publication).await {
-                tracing::warn!(job = %job.id, %error, "the source's own log still names moved files");
-            }
+        if planned.from != planned.to {
+            self.take_out_of_log(table, planned.from, &job.id, &sources).await;
         }
         Ok(job.rows)
+    }
+
+    /// Takes moved segments out of their store's own log, after the flip: if this fails, collection does it again before the files
+    /// go.
+    pub(super) async fn take_out_of_log(&self, table: &TableDef, from: Tier, job: &JobId, moved: &[Arc<Segment>]) {
+        if from == Tier::Hot {
+            return;
+        }
+        let removed: Vec<Segment> = moved.iter().map(|segment| segment.as_ref().clone()).collect();
+        let id = JobId(format!("{job}-source"));
+        let publication = Publication { job: &id, added: &[], removed: &removed, data_change: true };
+        if let Err(error) = self.store(from).publish(table, &publication).await {
+            tracing::warn!(%job, %error, "the source's own log still names moved files");
+        }
     }
 
     /// Reads written segments of one tier back, and compares.
@@ -223,6 +233,6 @@ pub(crate) fn owners(state: &TableState, planned: &PlannedMove) -> Vec<Arc<Segme
     partition.map(|partition| partition.tier(planned.from).owners().cloned().collect()).unwrap_or_default()
 }
 
-fn retired(segments: &[Arc<Segment>]) -> Vec<Change> {
+pub(super) fn retired(segments: &[Arc<Segment>]) -> Vec<Change> {
     segments.iter().map(|s| Change::RetireSegment { table: s.table, segment: s.id }).collect()
 }

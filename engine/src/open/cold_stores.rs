@@ -13,7 +13,7 @@ use zxq_catalog::{CatalogStore, JobId, PartitionKey, Segment, SegmentId, TableDe
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, is_iceberg_location};
 use zxq_providers::lake::objects::StorageRoot;
-use zxq_providers::{ProviderError, Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
+use zxq_providers::{ProviderError, Publication, Pushdown, ScanRequest, SegmentRows, TierStore, WrittenSegment};
 
 use crate::config::EngineConfig;
 use crate::error::Result;
@@ -107,6 +107,15 @@ impl TierStore for ColdStores {
         rows: Vec<RecordBatch>,
     ) -> Done<WrittenSegment> {
         self.of(table).write_segment(table, job, id, partition, rows).await
+    }
+
+    async fn write_segments(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        segments: Vec<SegmentRows>,
+    ) -> Done<Vec<WrittenSegment>> {
+        self.of(table).write_segments(table, job, segments).await
     }
 
     async fn publish(&self, table: &TableDef, publication: &Publication<'_>) -> Done<()> {

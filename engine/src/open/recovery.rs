@@ -8,7 +8,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
 use url::Url;
 use zxq_catalog::store::SqliteStore;
-use zxq_catalog::{CatalogStore, Change, Job, JobKind, JobPhase, Segment, Snapshot, Tier};
+use zxq_catalog::{CatalogStore, Change, Job, JobKind, JobPhase, PartitionKey, Segment, Snapshot, Tier};
 use zxq_providers::database::duckdb::{DuckDbOptions, DuckDbStore};
 use zxq_providers::database::postgres::PostgresStore;
 use zxq_providers::hot::wal::{Recovery, Wal, WalOptions};
@@ -264,19 +264,21 @@ async fn complete(engine: &Arc<Engine>, job: &Job) -> Result<(), String> {
     if job.phase != JobPhase::Durable {
         return Err("its copy was not complete".to_owned());
     }
-    let (Some(partition), JobKind::Move | JobKind::Rewrite) = (&job.partition, job.kind) else {
+    if !matches!(job.kind, JobKind::Move | JobKind::Rewrite) || job.leased().next().is_none() {
         return Err("what was not answered as done is not done later".to_owned());
-    };
+    }
     let words = |what: &str| {
         let what = what.to_owned();
         move |error: EngineError| format!("{what}: {error}")
     };
     let snapshot = engine.snapshot();
     let Some(state) = snapshot.table_by_id(job.table) else { return Err("its table was dropped".to_owned()) };
-    let fence =
-        engine.catalog.fence(job.table, partition).await.map_err(|e| words("its fence cannot be read")(e.into()))?;
-    if fence != job.fence {
-        return Err(format!("the partition has been worked on since (fence {fence}, the job's is {})", job.fence));
+    for partition in job.leased() {
+        let fence = engine.catalog.fence(job.table, partition).await;
+        let fence = fence.map_err(|e| words("its fence cannot be read")(e.into()))?;
+        if fence != job.fence {
+            return Err(format!("the partition has been worked on since (fence {fence}, the job's is {})", job.fence));
+        }
     }
     // Sources in hot went with the process; replay leaves out the rows that the job covers.
     let is_hot = job.from == Some(Tier::Hot);
@@ -311,17 +313,20 @@ async fn complete(engine: &Arc<Engine>, job: &Job) -> Result<(), String> {
     tracing::info!(job = %job.id, "completing a move that the last end interrupted after its copy was durable");
     show_again(engine, job, &parts).await.map_err(words("its copy cannot be shown"))?;
     let done = Job { phase: JobPhase::Done, ended_us: Some(engine.now_us()), pending: Vec::new(), ..job.clone() };
-    let from: Vec<u64> = job
-        .pending
-        .iter()
-        .filter_map(|change| match change {
-            Change::RetireSegment { segment, .. } => Some(*segment),
-            _ => None,
-        })
-        .collect();
-    let added: Vec<Segment> = parts.into_iter().flat_map(|part| part.segments).collect();
-    let lineage = engine.lineage_of(&added, &job.id, &from, &[]);
-    let fences = vec![(job.table, partition.clone(), job.fence)];
+    let retired = job.pending.iter().filter_map(|change| match change {
+        Change::RetireSegment { segment, .. } => Some(*segment),
+        _ => None,
+    });
+    let retired: Vec<u64> = retired.collect();
+    let is_of = |source: u64, partition: &PartitionKey| {
+        job.partitions.is_empty() || state.segment(source).is_some_and(|source| source.partition == *partition)
+    };
+    let of = |segment: &Segment| {
+        let from: Vec<u64> = retired.iter().copied().filter(|source| is_of(*source, &segment.partition)).collect();
+        engine.lineage_of(std::slice::from_ref(segment), &job.id, &from, &[])
+    };
+    let lineage = parts.iter().flat_map(|part| &part.segments).flat_map(of).collect();
+    let fences = job.leased().map(|partition| (job.table, partition.clone(), job.fence)).collect();
     engine.commit(changes, Record { jobs: vec![done], fences, lineage }).await.map_err(words("the catalog"))?;
     Ok(())
 }

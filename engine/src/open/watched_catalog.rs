@@ -91,6 +91,10 @@ impl CatalogStore for WatchedCatalog {
         self.write("leasing a partition")?.lease(table, partition).await
     }
 
+    async fn lease_all(&self, table: TableId, partitions: &[PartitionKey]) -> Done<u64> {
+        self.write("leasing partitions")?.lease_all(table, partitions).await
+    }
+
     async fn fence(&self, table: TableId, partition: &PartitionKey) -> Done<u64> {
         self.inner.fence(table, partition).await
     }

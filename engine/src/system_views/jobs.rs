@@ -24,6 +24,7 @@ pub(super) const MOVES: &[(&str, ColumnKind)] = &[
     ("started", ColumnKind::Time),
     ("ended", ColumnKind::Time),
     ("error", ColumnKind::Text),
+    ("reason", ColumnKind::Text),
 ];
 
 pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBatch> {
@@ -32,11 +33,13 @@ pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
     let name =
         |id: u64| snapshot.table_by_id(id).map_or_else(|| format!("(dropped table {id})"), |t| t.def.name.clone());
     let partition = |job: &zxq_catalog::Job| {
-        let key = job.partition.as_ref()?;
-        Some(match snapshot.table_by_id(job.table) {
+        let key = job.leased().next()?;
+        let text = match snapshot.table_by_id(job.table) {
             Some(state) => key.text(&state.def.partitioning),
             None => key.to_string(),
-        })
+        };
+        let others = job.leased().count() - 1;
+        Some(if others == 0 { text } else { format!("{text} and {others} more") })
     };
     let kind = |kind: JobKind| match kind {
         JobKind::Load => "load",
@@ -66,6 +69,7 @@ pub(super) async fn moves(engine: &Engine, schema: SchemaRef) -> Result<RecordBa
             time(jobs.iter().map(|j| Some(j.started_us))),
             time(jobs.iter().map(|j| j.ended_us)),
             text(jobs.iter().map(|j| j.error.as_ref())),
+            text(jobs.iter().map(|j| j.reason.as_ref())),
         ],
     )?)
 }

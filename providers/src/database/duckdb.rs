@@ -1,15 +1,16 @@
 //! The warm tier in one DuckDB file.
 //!
 //! Each segment is a DuckDB table, so that segments are written, read and dropped on their own, and anybody with the
-//! `duckdb` shell can look at them. A scan is one `SELECT` over a `UNION ALL` of the segments; filters, limits, sorting
+//! `duckdb` shell can look at them; small ones that are written together share a table. A scan is one `SELECT` over a `UNION ALL` of the segments; filters, limits, sorting
 //! and partial aggregates go into it as far as DuckDB gives exactly the answers that DataFusion would.
 //!
 //! Reading order: [`DuckDbStore`] here, `database` (the file), `names` and `types` (how things are called there),
-//! `write`, `dialect` and [`crate`]'s shared `sql` (what is asked), `stream` and `rows` (what comes back), `source`.
+//! `write`, `pack`, `dialect` and [`crate`]'s shared `sql` (what is asked), `stream` and `rows` (what comes back), `source`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::duckdb::Connection;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
@@ -18,11 +19,12 @@ use zxq_catalog::{JobId, PartitionKey, Segment, SegmentId, TableDef};
 use crate::database::sql::source::{SqlPushdown, SqlSource, plan_scan};
 use crate::error::Result;
 use crate::names_apart;
-use crate::tier_store::{Publication, Pushdown, ScanRequest, TierStore, WrittenSegment};
+use crate::tier_store::{Publication, Pushdown, ScanRequest, SegmentRows, TierStore, WrittenSegment};
 
 mod database;
 mod dialect;
 mod names;
+mod pack;
 mod rows;
 mod source;
 mod stream;
@@ -33,6 +35,7 @@ mod write;
 mod tests;
 
 use database::DuckDbFile;
+use write::{NewTable, StoredRows};
 
 /// The store's name in messages and EXPLAIN.
 const NAME: &str = "duckdb";
@@ -101,11 +104,30 @@ impl TierStore for DuckDbStore {
         let location = names::location(&schema, &name);
         let rows = names_apart::kept_rows(table, rows)?;
         let table = names_apart::kept_table(table).into_owned();
-        let bytes = self
-            .database
-            .run(move |database, connection| write::write_segment(database, connection, &table, &schema, &name, &rows))
-            .await?;
+        let work = move |database: &DuckDbFile, connection: &Connection| {
+            let columns = write::columns_sql(&table)?;
+            let stored = StoredRows::new(&table, &name, &rows)?;
+            let bytes = stored.bytes;
+            let made = NewTable { schema: &schema, name: &name, columns: &columns };
+            made.write(database, connection, stored.batches, bytes).map(|()| bytes)
+        };
+        let bytes = self.database.run(work).await?;
         Ok(WrittenSegment { location, bytes })
+    }
+
+    async fn write_segments(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        mut segments: Vec<SegmentRows>,
+    ) -> Result<Vec<WrittenSegment>> {
+        for segment in &mut segments {
+            segment.rows = names_apart::kept_rows(table, std::mem::take(&mut segment.rows))?;
+        }
+        let (table, job) = (names_apart::kept_table(table).into_owned(), job.clone());
+        self.database
+            .run(move |database, connection| pack::write_segments(database, connection, &table, &job, &segments))
+            .await
     }
 
     async fn publish(&self, _table: &TableDef, _publication: &Publication<'_>) -> Result<()> {
@@ -125,8 +147,8 @@ impl TierStore for DuckDbStore {
     }
 
     async fn drop_segments(&self, _storage_name: &str, segments: &[Segment]) -> Result<()> {
-        let places = segments.iter().map(|s| names::location_sql(&s.location)).collect::<Result<Vec<String>>>()?;
-        self.database.run(move |database, connection| write::drop_tables(database, connection, &places)).await
+        let segments = segments.to_vec();
+        self.database.run(move |database, connection| pack::drop_segments(database, connection, &segments)).await
     }
 
     async fn sweep_job(&self, storage_name: &str, job: &JobId) -> Result<()> {

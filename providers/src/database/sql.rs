@@ -18,4 +18,4 @@ pub(crate) mod select;
 pub(crate) mod source;
 pub(crate) mod types;
 
-pub(crate) use dialect::{Dialect, quote};
+pub(crate) use dialect::{Dialect, POSITION_COLUMN, Place, quote};

@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tempfile::TempDir;
 use zxq_catalog::{JobId, PartitionKey, RowHash, Segment, TableDef};
-use zxq_providers::{ProviderError, Publication, ScanRequest, TierStore, row_hash};
+use zxq_providers::{ProviderError, Publication, ScanRequest, SegmentRows, TierStore, WrittenSegment, row_hash};
 use zxq_test_support::segments;
 
 /// What the suite must know about a store beside its trait.
@@ -110,14 +110,31 @@ impl Harness {
         key: &PartitionKey,
         rows: &RecordBatch,
     ) -> Segment {
-        let third = rows.num_rows().div_ceil(3).max(1);
-        let batches: Vec<_> = (0..rows.num_rows())
-            .step_by(third)
-            .map(|start| rows.slice(start, third.min(rows.num_rows() - start)))
-            .collect();
-        let written = self.store.write_segment(table, job, id, key, batches).await.unwrap();
+        let written = self.store.write_segment(table, job, id, key, in_thirds(rows)).await.unwrap();
         assert!(written.bytes > 0, "a segment takes space");
         segments::written(table, job, id, key, (written.location, written.bytes), rows)
+    }
+
+    /// Writes a segment of each batch, together and unpublished.
+    pub async fn write_together(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        parts: &[(PartitionKey, RecordBatch)],
+    ) -> Vec<Segment> {
+        let first = self.next_id.fetch_add(parts.len() as u64, Ordering::Relaxed);
+        let rows = |(id, (key, rows)): (u64, &(PartitionKey, RecordBatch))| SegmentRows {
+            id,
+            partition: key.clone(),
+            rows: in_thirds(rows),
+        };
+        let written = self.store.write_segments(table, job, (first..).zip(parts).map(rows).collect()).await.unwrap();
+        assert_eq!(written.len(), parts.len());
+        let segment = |((id, (key, rows)), written): ((u64, &(PartitionKey, RecordBatch)), WrittenSegment)| {
+            assert!(written.bytes > 0, "a segment takes space");
+            segments::written(table, job, id, key, (written.location, written.bytes), rows)
+        };
+        (first..).zip(parts).zip(written).map(segment).collect()
     }
 
     pub async fn publish(&self, table: &TableDef, job: &JobId, added: &[Segment], removed: &[Segment]) {
@@ -125,14 +142,11 @@ impl Harness {
         self.store.publish(table, &Publication { job, added, removed, data_change }).await.unwrap();
     }
 
-    /// Creates the table, writes one segment per batch and publishes them by one job.
+    /// Creates the table, writes one segment per batch, together, and publishes them by one job.
     pub async fn load(&self, table: &TableDef, parts: &[(PartitionKey, RecordBatch)]) -> Vec<Segment> {
         self.store.create_table(table).await.unwrap();
         let job = JobId::new();
-        let mut segments = Vec::new();
-        for (key, rows) in parts {
-            segments.push(self.write(table, &job, key, rows).await);
-        }
+        let segments = self.write_together(table, &job, parts).await;
         self.publish(table, &job, &segments, &[]).await;
         segments
     }
@@ -190,6 +204,13 @@ impl Harness {
         let error = outcome.expect_err("the segment is gone, so a scan must not succeed");
         assert!(is_missing(&error), "not an error that says what is missing: {error:?}");
     }
+}
+
+/// The rows in three batches.
+fn in_thirds(rows: &RecordBatch) -> Vec<RecordBatch> {
+    let third = rows.num_rows().div_ceil(3).max(1);
+    let starts = (0..rows.num_rows()).step_by(third);
+    starts.map(|start| rows.slice(start, third.min(rows.num_rows() - start))).collect()
 }
 
 /// Order-insensitive hash of all rows.

@@ -87,6 +87,57 @@ pub async fn dropping_segments_twice_is_dropping_once(store: Harness) {
     store.assert_rows(&table, &segments[2..], &[parts[2].1.clone()]).await;
 }
 
+pub async fn segments_written_together_come_and_go_one_by_one(store: Harness) {
+    let table = all_types(7, "trades");
+    store.store.create_table(&table).await.unwrap();
+    let mut rows = Rows::new(58);
+    // Small ones of many partitions, some of them in one, and one that is not small.
+    let mut part = |n: usize| {
+        let (key, count) = (day(n as i32 / 2, ["FX", "A'B"][n % 2]), if n == 20 { 20_000 } else { 1 + n % 7 });
+        let rows = rows.batch(&table, &key, count);
+        (key, rows)
+    };
+    let parts: Vec<(PartitionKey, RecordBatch)> = (0..40).map(&mut part).collect();
+    let litter: Vec<(PartitionKey, RecordBatch)> = (0..12).map(&mut part).collect();
+    let (job, dead) = (JobId::new(), JobId::new());
+    let segments = store.write_together(&table, &job, &parts).await;
+    let left = store.write_together(&table, &dead, &litter).await;
+    store.publish(&table, &job, &segments, &[]).await;
+    let store = store.reopen().await;
+    if !store.keeps_rows() {
+        return;
+    }
+    let of = |chosen: &[usize]| -> (Vec<Segment>, Vec<RecordBatch>) {
+        chosen.iter().map(|n| (segments[*n].clone(), parts[*n].1.clone())).unzip()
+    };
+    let all: Vec<usize> = (0..parts.len()).collect();
+    for chosen in [all.as_slice(), &[3], &[39, 0], &[4, 5, 6, 7, 20, 30, 31, 8]] {
+        let (segments, rows) = of(chosen);
+        store.assert_rows(&table, &segments, &rows).await;
+    }
+    for _ in 0..2 {
+        store.store.sweep_job(&table.storage_name(), &dead).await.unwrap();
+        store.assert_missing(&table, &left[0]).await;
+    }
+    // Half of them go, in any order; then all.
+    let (gone, stays): (Vec<usize>, Vec<usize>) = all.iter().partition(|n| *n % 3 != 0);
+    let (dropped, _) = of(&gone);
+    store.publish(&table, &JobId::new(), &[], &dropped).await;
+    for _ in 0..2 {
+        store.store.drop_segments(&table.storage_name(), &dropped).await.unwrap();
+        store.assert_missing(&table, &dropped[0]).await;
+        store.assert_missing(&table, &dropped[dropped.len() - 1]).await;
+        let (segments, rows) = of(&stays);
+        store.assert_rows(&table, &segments, &rows).await;
+    }
+    let (segments, _) = of(&stays);
+    store.publish(&table, &JobId::new(), &[], &segments).await;
+    store.store.drop_segments(&table.storage_name(), &segments).await.unwrap();
+    for segment in &segments {
+        store.assert_missing(&table, segment).await;
+    }
+}
+
 pub async fn sweeping_removes_one_job_only(store: Harness) {
     let table = all_types(7, "trades");
     let mut rows = Rows::new(54);

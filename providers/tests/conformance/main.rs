@@ -53,7 +53,7 @@ macro_rules! suite {
             lifecycle::{
                 publishing_makes_public_once, writing_again_does_not_double,
                 compaction_swaps_and_old_segments_stay_readable, dropping_segments_twice_is_dropping_once,
-                sweeping_removes_one_job_only, added_columns_are_null_in_old_segments,
+                sweeping_removes_one_job_only, segments_written_together_come_and_go_one_by_one, added_columns_are_null_in_old_segments,
                 dropping_a_table_takes_nothing_else, rows_are_there_after_reopening,
                 litter_of_an_earlier_process_is_swept, a_missing_segment_is_an_error,
             },

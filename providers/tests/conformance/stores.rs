@@ -20,7 +20,7 @@ use zxq_providers::hot::{HotOptions, HotStore};
 use zxq_providers::lake::delta::{DeltaOptions, DeltaStore};
 use zxq_providers::lake::iceberg::{IcebergCatalog, IcebergOptions, IcebergStore, RestAuth, RestOptions};
 use zxq_providers::lake::objects::{StorageRoot, s3};
-use zxq_providers::{Publication, Pushdown, Result, ScanRequest, TierStore, WrittenSegment};
+use zxq_providers::{Publication, Pushdown, Result, ScanRequest, SegmentRows, TierStore, WrittenSegment};
 
 use crate::harness::StoreKind;
 use zxq_test_support::{iceberg_rest_server as rest_server, postgres_server, s3_server};
@@ -122,6 +122,19 @@ impl AsHypertables {
     }
 }
 
+impl AsHypertables {
+    fn assert_kind(&self, table: &TableDef, partition: &PartitionKey, at: &str) {
+        // Rows without a date, or of days to come, are not old.
+        let is_old = partition.period.is_some_and(|day| day <= crate::data::NEW_YEAR_2024);
+        let kind = match (table.options.contains_key(HYPERTABLE), self.compressed && is_old) {
+            (true, true) => "_c",
+            (true, false) => "_h",
+            (false, _) => "",
+        };
+        assert!(at.ends_with(kind) || (self.compressed && !is_old && at.ends_with("_c")), "{at}");
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl TierStore for AsHypertables {
@@ -155,15 +168,22 @@ impl TierStore for AsHypertables {
     ) -> Result<WrittenSegment> {
         let table = self.asking(table);
         let written = self.store.write_segment(&table, job, id, partition, rows).await?;
-        // Rows without a date, or of days to come, are not old.
-        let is_old = partition.period.is_some_and(|day| day <= crate::data::NEW_YEAR_2024);
-        let kind = match (table.options.contains_key(HYPERTABLE), self.compressed && is_old) {
-            (true, true) => "_c",
-            (true, false) => "_h",
-            (false, _) => "",
-        };
-        let at = &written.location;
-        assert!(at.ends_with(kind) || (self.compressed && !is_old && at.ends_with("_c")), "{at}");
+        self.assert_kind(&table, partition, &written.location);
+        Ok(written)
+    }
+
+    async fn write_segments(
+        &self,
+        table: &TableDef,
+        job: &JobId,
+        segments: Vec<SegmentRows>,
+    ) -> Result<Vec<WrittenSegment>> {
+        let table = self.asking(table);
+        let partitions: Vec<PartitionKey> = segments.iter().map(|segment| segment.partition.clone()).collect();
+        let written = self.store.write_segments(&table, job, segments).await?;
+        for (partition, written) in partitions.iter().zip(&written) {
+            self.assert_kind(&table, partition, &written.location);
+        }
         Ok(written)
     }
 

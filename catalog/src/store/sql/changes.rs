@@ -1,11 +1,11 @@
 //! Writes the changes of one commit.
 //!
-//! Runs of additions and of retirements are gathered and written by one statement each, so that a commit of thousands
-//! of segments takes milliseconds. Segments of the hot tier are not written at all: the write-ahead log keeps them.
+//! Runs of additions, of retirements and of covered partitions are gathered and written by few statements each, as lineage is, so
+//! that a commit of thousands of segments takes milliseconds, and few round trips where the database is a server. Segments of the hot tier are not written at all: the write-ahead log keeps them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::database::{Param, SqlDatabase, execute, query};
+use super::super::database::{Param, ROWS_PER_INSERT, SqlDatabase, execute, query, rows_of_places};
 use super::commit::key_text;
 use super::roles;
 use super::stored::{encode, from_db, id_list, to_db};
@@ -18,9 +18,6 @@ use crate::store::Commit;
 use crate::table::{TableDef, TableId};
 use crate::tier::Tier;
 
-/// Rows per INSERT: 10 values each stay far below the limits of 32,766 (SQLite) and 65,535 (PostgreSQL) per statement,
-/// and long statements gain nothing.
-const ROWS_PER_INSERT: usize = 256;
 /// Columns of `segments`.
 const SEGMENT_COLUMNS: [&str; 10] =
     ["id", "table_id", "tier", "role", "partition", "location", "rows", "bytes", "created_epoch", "body"];
@@ -36,6 +33,8 @@ pub(super) struct ChangeWriter<'a, D> {
     added: HashMap<SegmentId, TableId>,
     adds: Vec<Segment>,
     retires: Vec<(TableId, SegmentId)>,
+    /// How far the log is covered, by table and partition.
+    covers: BTreeMap<(TableId, String), u64>,
 }
 
 impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
@@ -60,6 +59,7 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
             added: HashMap::new(),
             adds: Vec::new(),
             retires: Vec::new(),
+            covers: BTreeMap::new(),
         })
     }
 
@@ -70,6 +70,9 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
         }
         if !matches!(change, Change::RetireSegment { .. }) {
             self.write_retires().await?;
+        }
+        if !matches!(change, Change::CoverWal { .. }) {
+            self.write_covers().await?;
         }
         match change {
             Change::CreateTable(def) => self.create_table(def).await,
@@ -83,7 +86,9 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
             }
             Change::CoverWal { table, partition, lsn } => {
                 self.need_table(*table)?;
-                self.cover_wal(*table, &key_text(partition)?, *lsn).await
+                let covered = self.covers.entry((*table, key_text(partition)?)).or_default();
+                *covered = (*covered).max(*lsn);
+                Ok(())
             }
             Change::PutRole(role) => roles::put(self.db, role).await,
             Change::DropRole(id) => roles::remove(self.db, *id).await,
@@ -100,10 +105,8 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
     pub(super) async fn finish(mut self, lineage: &[LineageEntry]) -> Result<()> {
         self.write_adds().await?;
         self.write_retires().await?;
-        for entry in lineage {
-            self.write_lineage(entry).await?;
-        }
-        Ok(())
+        self.write_covers().await?;
+        self.write_lineage(lineage).await
     }
 
     fn need_table(&self, table: TableId) -> Result<&(String, String)> {
@@ -215,9 +218,7 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
 
     async fn insert_segments(&mut self, segments: &[Segment], ids: &[i64]) -> Result<()> {
         let mut params: Vec<Param> = Vec::with_capacity(segments.len() * SEGMENT_COLUMNS.len());
-        let mut rows = Vec::with_capacity(segments.len());
         for (segment, id) in segments.iter().zip(ids) {
-            let first = params.len() + 1;
             params.extend([
                 Param::Int(*id),
                 to_db(segment.table, "table id")?.into(),
@@ -230,10 +231,9 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
                 self.epoch.into(),
                 encode(segment, || format!("segment {}", segment.id))?.into(),
             ]);
-            let places: Vec<String> = (first..=params.len()).map(|n| format!("${n}")).collect();
-            rows.push(format!("({})", places.join(", ")));
         }
-        let sql = format!("INSERT INTO segments ({}) VALUES {}", SEGMENT_COLUMNS.join(", "), rows.join(", "));
+        let rows = rows_of_places(segments.len(), SEGMENT_COLUMNS.len());
+        let sql = format!("INSERT INTO segments ({}) VALUES {rows}", SEGMENT_COLUMNS.join(", "));
         execute(self.db, &sql, params, || "adding segments".to_owned()).await.map(|_| ())
     }
 
@@ -307,31 +307,53 @@ impl<'a, D: SqlDatabase> ChangeWriter<'a, D> {
         execute(self.db, &sql, vec![list.into()], context).await.map(|_| ())
     }
 
-    async fn cover_wal(&mut self, table: TableId, partition: &str, lsn: u64) -> Result<()> {
-        let sql = "INSERT INTO wal_covered (table_id, partition, lsn) VALUES ($1, $2, $3)
-             ON CONFLICT (table_id, partition) DO UPDATE SET lsn = excluded.lsn WHERE wal_covered.lsn < excluded.lsn";
-        let params = vec![to_db(table, "table id")?.into(), partition.into(), to_db(lsn, "log position")?.into()];
-        execute(self.db, sql, params, || format!("covering the log of table {table}")).await.map(|_| ())
+    async fn write_covers(&mut self) -> Result<()> {
+        let covers: Vec<_> = std::mem::take(&mut self.covers).into_iter().collect();
+        for covers in covers.chunks(ROWS_PER_INSERT) {
+            let mut params: Vec<Param> = Vec::with_capacity(covers.len() * 3);
+            for ((table, partition), lsn) in covers {
+                let (table, lsn) = (to_db(*table, "table id")?, to_db(*lsn, "log position")?);
+                params.extend([table.into(), partition.as_str().into(), lsn.into()]);
+            }
+            let sql = format!(
+                "INSERT INTO wal_covered (table_id, partition, lsn) VALUES {}
+                 ON CONFLICT (table_id, partition) DO UPDATE SET lsn = excluded.lsn WHERE wal_covered.lsn < excluded.lsn",
+                rows_of_places(covers.len(), 3)
+            );
+            execute(self.db, &sql, params, || "covering the log".to_owned()).await?;
+        }
+        Ok(())
     }
 
-    async fn write_lineage(&mut self, entry: &LineageEntry) -> Result<()> {
-        let Some(table) = self.added.get(&entry.segment) else {
-            return Err(CatalogError::Conflict(format!(
-                "lineage names segment {}, which this commit does not add",
-                entry.segment
-            )));
-        };
-        let sql = "INSERT INTO lineage (segment, table_id, at_us, body) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (segment) DO UPDATE SET table_id = excluded.table_id, at_us = excluded.at_us,
-                 body = excluded.body";
-        let what = || format!("the lineage of segment {}", entry.segment);
-        let params = vec![
-            to_db(entry.segment, "segment id")?.into(),
-            to_db(*table, "table id")?.into(),
-            entry.at_us.into(),
-            encode(entry, what)?.into(),
-        ];
-        execute(self.db, sql, params, || format!("recording {}", what())).await.map(|_| ())
+    async fn write_lineage(&mut self, lineage: &[LineageEntry]) -> Result<()> {
+        // A statement that inserts a row twice is refused by PostgreSQL: the last one holds.
+        let entries: BTreeMap<SegmentId, &LineageEntry> = lineage.iter().map(|entry| (entry.segment, entry)).collect();
+        let entries: Vec<&LineageEntry> = entries.into_values().collect();
+        for entries in entries.chunks(ROWS_PER_INSERT) {
+            let mut params: Vec<Param> = Vec::with_capacity(entries.len() * 4);
+            for entry in entries {
+                let Some(table) = self.added.get(&entry.segment) else {
+                    return Err(CatalogError::Conflict(format!(
+                        "lineage names segment {}, which this commit does not add",
+                        entry.segment
+                    )));
+                };
+                params.extend([
+                    to_db(entry.segment, "segment id")?.into(),
+                    to_db(*table, "table id")?.into(),
+                    entry.at_us.into(),
+                    encode(*entry, || format!("the lineage of segment {}", entry.segment))?.into(),
+                ]);
+            }
+            let sql = format!(
+                "INSERT INTO lineage (segment, table_id, at_us, body) VALUES {}
+                 ON CONFLICT (segment) DO UPDATE SET table_id = excluded.table_id, at_us = excluded.at_us,
+                     body = excluded.body",
+                rows_of_places(entries.len(), 4)
+            );
+            execute(self.db, &sql, params, || "recording lineage".to_owned()).await?;
+        }
+        Ok(())
     }
 }
 

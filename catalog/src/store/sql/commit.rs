@@ -1,6 +1,8 @@
 //! Everything that is written, each inside the caller's transaction.
 
-use super::super::database::{SqlDatabase, execute, query};
+use std::collections::BTreeSet;
+
+use super::super::database::{ROWS_PER_INSERT, SqlDatabase, execute, query, rows_of_places};
 use super::changes::ChangeWriter;
 use super::ids::{NEXT_FENCE, advance};
 use super::meta::{meta, set_meta};
@@ -63,21 +65,33 @@ async fn check_fences<D: SqlDatabase>(db: &mut D, commit: &Commit) -> Result<()>
     Ok(())
 }
 
-/// Takes the lease on a partition over.
-pub(super) async fn lease<D: SqlDatabase>(db: &mut D, table: TableId, partition: &PartitionKey) -> Result<u64> {
-    let context = || format!("leasing partition {partition} of table {table}");
+/// Takes the leases on partitions over, under one fence.
+pub(super) async fn lease_all<D: SqlDatabase>(db: &mut D, table: TableId, partitions: &[PartitionKey]) -> Result<u64> {
+    let context = || match partitions {
+        [partition] => format!("leasing partition {partition} of table {table}"),
+        many => format!("leasing {} partitions of table {table}", many.len()),
+    };
     // One counter for all partitions: a fence stays newer than every earlier one whatever becomes of the lease's row.
     let fence = advance(db, NEXT_FENCE, 1).await?;
-    let sql = "INSERT INTO leases (table_id, partition, fence) VALUES ($1, $2, $3)
-         ON CONFLICT (table_id, partition) DO UPDATE SET fence = excluded.fence";
-    let params = vec![to_db(table, "table id")?.into(), key_text(partition)?.into(), to_db(fence, "fence")?.into()];
-    match db.execute(sql, params).await {
-        Ok(_) => Ok(fence),
-        Err(e) if e.as_database_error().is_some_and(|d| d.is_foreign_key_violation()) => {
-            Err(CatalogError::Conflict(format!("no table with id {table} to lease a partition of")))
+    let (table_id, held) = (to_db(table, "table id")?, to_db(fence, "fence")?);
+    // A statement that inserts a row twice is refused by PostgreSQL.
+    let keys: BTreeSet<String> = partitions.iter().map(key_text).collect::<Result<_>>()?;
+    for keys in keys.into_iter().collect::<Vec<_>>().chunks(ROWS_PER_INSERT) {
+        let params = keys.iter().flat_map(|key| [table_id.into(), key.as_str().into(), held.into()]).collect();
+        let sql = format!(
+            "INSERT INTO leases (table_id, partition, fence) VALUES {}
+             ON CONFLICT (table_id, partition) DO UPDATE SET fence = excluded.fence",
+            rows_of_places(keys.len(), 3)
+        );
+        match db.execute(&sql, params).await {
+            Ok(_) => {}
+            Err(e) if e.as_database_error().is_some_and(|d| d.is_foreign_key_violation()) => {
+                return Err(CatalogError::Conflict(format!("no table with id {table} to lease a partition of")));
+            }
+            Err(e) => return Err(D::failed(context(), e)),
         }
-        Err(e) => Err(D::failed(context(), e)),
     }
+    Ok(fence)
 }
 
 /// Inserts or replaces a job record, unless the job has ended: what is final must not be undone by one who did not see

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::duckdb::{Config, Connection};
 use parking_lot::Mutex;
 
+use super::dialect::SEGMENTS_GONE;
 use super::{DuckDbOptions, NAME};
 use crate::error::{ProviderError, Result};
 
@@ -220,7 +221,7 @@ fn describe(path: &Path, context: String, error: ::duckdb::Error) -> ProviderErr
             format!("{context}: another process has {} open; stop it, or use another data directory", path.display());
         return ProviderError::store(NAME, context, error);
     }
-    if has("Catalog Error") && has("does not exist") {
+    if has(SEGMENTS_GONE) || (has("Catalog Error") && has("does not exist")) {
         return ProviderError::Missing { store: NAME, what: text };
     }
     if has("Out of Memory Error") {

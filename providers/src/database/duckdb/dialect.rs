@@ -2,13 +2,17 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use zxq_catalog::quoting::quoted_text;
 
 use super::{NAME, names, types};
-use crate::database::sql::Dialect;
 use crate::database::sql::buckets::Bucket;
 use crate::database::sql::facts::Facts;
 use crate::database::sql::types::is_float;
+use crate::database::sql::{Dialect, POSITION_COLUMN, Place, quote};
 use crate::error::Result;
+
+/// How a statement fails that reads segments which a pack does not hold any more.
+pub(super) const SEGMENTS_GONE: &str = "segments are missing from";
 
 /// DuckDB's SQL.
 #[derive(Debug)]
@@ -35,8 +39,15 @@ impl Dialect for DuckDbDialect {
         sql
     }
 
-    fn location(&self, location: &str) -> Result<String> {
-        names::location_sql(location)
+    fn place(&self, location: &str) -> Result<Place> {
+        names::parts(location).map(|parts| Place { table: parts.table_sql(), position: parts.position })
+    }
+
+    fn guard(&self, table: &str, positions: &str, segments: usize, columns: usize) -> Option<String> {
+        let found = format!("SELECT count(DISTINCT {}) FROM {table} WHERE {positions}", quote(POSITION_COLUMN));
+        let refusal = quoted_text(&format!("{SEGMENTS_GONE} {table}"));
+        let nothing = vec!["NULL"; columns].join(", ");
+        Some(format!("SELECT {nothing} WHERE CASE WHEN ({found}) = {segments} THEN false ELSE error({refusal}) END"))
     }
 
     /// Microseconds since 1970, computed by plain arithmetic with an origin written out, never by a DuckDB function with an

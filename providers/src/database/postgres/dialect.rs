@@ -5,11 +5,10 @@ use datafusion::common::ScalarValue;
 use zxq_catalog::Value;
 
 use super::{NAME, names, types};
-use crate::database::sql::Dialect;
 use crate::database::sql::buckets::Bucket;
 use crate::database::sql::facts::Facts;
-use crate::database::sql::quote;
 use crate::database::sql::types::{is_float, is_text};
+use crate::database::sql::{Dialect, Place, quote};
 use crate::error::Result;
 
 /// PostgreSQL's SQL.
@@ -38,8 +37,8 @@ impl Dialect for PostgresDialect {
         if is_text(data_type) { format!("({sql} COLLATE \"C\")") } else { sql }
     }
 
-    fn location(&self, location: &str) -> Result<String> {
-        names::parts(location).map(|(schema, table)| names::place(schema, table))
+    fn place(&self, location: &str) -> Result<Place> {
+        names::parts(location).map(|(schema, table)| Place { table: names::place(schema, table), position: None })
     }
 
     /// PostgreSQL's `date_bin`, with an origin before every instant: then it does not matter how it rounds below the origin.

@@ -11,6 +11,18 @@ use super::buckets::Bucket;
 use super::facts::Facts;
 use crate::error::Result;
 
+/// The column that tells segments apart which lie in one table.
+pub(crate) const POSITION_COLUMN: &str = "zxq_position";
+
+/// Where a segment's rows lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The table, as SQL.
+    pub(crate) table: String,
+    /// Where other segments lie in the same table: what [`POSITION_COLUMN`] holds in this one's rows.
+    pub(crate) position: Option<u32>,
+}
+
 /// A database's way of writing types, values and places.
 ///
 /// All of them agree on this: NULL follows three-valued logic, every NaN is equal to every other and comes last, the two
@@ -29,8 +41,17 @@ pub(crate) trait Dialect: Debug + Send + Sync {
     /// An expression of this type, in a form that compares and sorts as DataFusion's values do.
     fn ordered(&self, sql: String, data_type: &DataType) -> String;
 
-    /// A segment's location as SQL.
-    fn location(&self, location: &str) -> Result<String>;
+    /// What a segment's location says.
+    ///
+    /// # Errors
+    /// When the catalog holds a location that this store cannot have written.
+    fn place(&self, location: &str) -> Result<Place>;
+
+    /// A SELECT of so many columns and no rows, which fails where fewer than `segments` segments lie at those positions of a table. `None`
+    /// for a database that keeps no segments together.
+    fn guard(&self, _table: &str, _positions: &str, _segments: usize, _columns: usize) -> Option<String> {
+        None
+    }
 
     /// The bucket of a timestamp, as a value that the store knows how to read back. `None` where it cannot be said.
     fn bucket(&self, bucket: &Bucket<'_>) -> Option<String>;

@@ -25,8 +25,9 @@ use crate::error::Result;
 use crate::pruning::prune;
 use crate::stats;
 
-/// Segments per statement while a dynamic filter may still grow stronger: it is read again before each statement.
-const SEGMENTS_BETWEEN_FILTERS: usize = 16;
+/// Segments of the first statement while a dynamic filter may still grow stronger: it is read again before each statement. Each
+/// has twice the segments of the one before it, so that thousands of them take few statements.
+const SEGMENTS_BEFORE_FILTER: usize = 16;
 
 /// One SELECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,7 +286,7 @@ impl SqlScan {
         let groups = match &self.lead {
             Some((column, descending)) if self.fetch.is_some() => doubling(runs(segments, column, *descending)),
             _ if self.dynamic.is_empty() || !self.order.is_empty() => VecDeque::from([segments.to_vec()]),
-            _ => segments.chunks(SEGMENTS_BETWEEN_FILTERS).map(<[_]>::to_vec).collect(),
+            _ => growing(segments),
         };
         Box::new(ScanStatements { scan: self.clone(), groups })
     }
@@ -335,6 +336,16 @@ fn doubling(runs: Vec<Vec<Arc<Segment>>>) -> VecDeque<Vec<Arc<Segment>>> {
         groups.push_back(group);
         size *= 2;
     }
+}
+
+fn growing(segments: &[Arc<Segment>]) -> VecDeque<Vec<Arc<Segment>>> {
+    let (mut groups, mut rest, mut size) = (VecDeque::new(), segments, SEGMENTS_BEFORE_FILTER);
+    while !rest.is_empty() {
+        let (group, others) = rest.split_at(size.min(rest.len()));
+        groups.push_back(group.to_vec());
+        (rest, size) = (others, size * 2);
+    }
+    groups
 }
 
 struct ScanStatements {

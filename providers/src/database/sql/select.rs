@@ -1,12 +1,12 @@
 //! The SELECT that reads segments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zxq_catalog::{ColumnDef, Segment, TableDef};
 
 use super::filter::Predicate;
-use super::{Dialect, quote};
+use super::{Dialect, POSITION_COLUMN, quote};
 use crate::error::{ProviderError, Result};
 use crate::scalar;
 
@@ -56,7 +56,24 @@ impl Select<'_> {
         let mut needed = self.columns.clone();
         needed.extend(self.filters.iter().flat_map(|f| &f.columns));
         let columns: Vec<&ColumnDef> = needed.iter().filter_map(|position| self.table.columns.get(*position)).collect();
-        segments.into_iter().map(|segment| one_segment(self.dialect, segment, &columns)).collect()
+        let mut parts = Vec::new();
+        // Segments of one table were written by one job, so they have the same columns.
+        let mut shared: BTreeMap<String, (&Segment, Vec<u32>)> = BTreeMap::new();
+        for segment in segments {
+            let place = self.dialect.place(&segment.location)?;
+            match place.position {
+                None => parts.push(one_table(self.dialect, segment, &place.table, &columns)?),
+                Some(position) => {
+                    shared.entry(place.table).or_insert((segment.as_ref(), Vec::new())).1.push(position);
+                }
+            }
+        }
+        for (table, (first, positions)) in shared {
+            let (count, positions) = (positions.len(), among(positions));
+            parts.push(format!("{} WHERE {positions}", one_table(self.dialect, first, &table, &columns)?));
+            parts.extend(self.dialect.guard(&table, &positions, count, columns.len().max(1)));
+        }
+        Ok(parts)
     }
 
     fn around(&self, source: &str) -> String {
@@ -76,7 +93,8 @@ impl Select<'_> {
     }
 }
 
-fn one_segment(dialect: &dyn Dialect, segment: &Segment, columns: &[&ColumnDef]) -> Result<String> {
+/// The rows of a table that holds this segment, and perhaps others with the same columns.
+fn one_table(dialect: &dyn Dialect, segment: &Segment, table: &str, columns: &[&ColumnDef]) -> Result<String> {
     let mut selected = Vec::with_capacity(columns.len().max(1));
     for column in columns {
         selected.push(match segment.stats.contains_key(&column.name) {
@@ -87,7 +105,38 @@ fn one_segment(dialect: &dyn Dialect, segment: &Segment, columns: &[&ColumnDef])
     if selected.is_empty() {
         selected.push("1 AS one".to_owned());
     }
-    Ok(format!("SELECT {} FROM {}", selected.join(", "), dialect.location(&segment.location)?))
+    Ok(format!("SELECT {} FROM {table}", selected.join(", ")))
+}
+
+/// The condition that a row lies at one of these positions: neighbours as one range.
+pub(crate) fn among(mut positions: Vec<u32>) -> String {
+    positions.sort_unstable();
+    positions.dedup();
+    let neighbours = positions.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let (alone, ranges): (Vec<&[u32]>, Vec<&[u32]>) = neighbours.partition(|run| run.len() == 1);
+    let column = quote(POSITION_COLUMN);
+    let mut conditions: Vec<String> = ranges
+        .iter()
+        .filter_map(|run| Some(format!("{column} BETWEEN {} AND {}", run.first()?, run.last()?)))
+        .collect();
+    let alone: Vec<String> = alone.concat().iter().map(u32::to_string).collect();
+    if !alone.is_empty() {
+        conditions.push(format!("{column} IN ({})", alone.join(", ")));
+    }
+    conditions.join(" OR ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::among;
+
+    #[test]
+    fn neighbours_are_a_range_and_others_a_list() {
+        assert_eq!(among(vec![7]), "\"zxq_position\" IN (7)");
+        assert_eq!(among(vec![2, 0, 1, 1]), "\"zxq_position\" BETWEEN 0 AND 2");
+        let expected = "\"zxq_position\" BETWEEN 0 AND 1 OR \"zxq_position\" BETWEEN 8 AND 9 OR \"zxq_position\" IN (3, 5)";
+        assert_eq!(among(vec![9, 0, 1, 3, 5, 8]), expected);
+    }
 }
 
 /// What a column holds in segments that are older than the column.

@@ -94,6 +94,9 @@ const CREATE: &str = "CREATE TABLE {t} (id BIGINT NOT NULL, day DATE NOT NULL, n
 /// Three days of a dozen rows.
 const FILL: &str = "INSERT INTO {t} SELECT value, DATE '2024-01-01' + (value % 3)::int, 'n' || (value % 5), \
      NULLIF(value % 4, 0) FROM generate_series(1, 36) AS s(value)";
+/// Twenty days of three rows: so many small ones move together.
+const MANY_DAYS: &str = "INSERT INTO {t} SELECT value, DATE '2024-01-01' + (value % 20)::int, 'n' || (value % 5), \
+     NULLIF(value % 4, 0) FROM generate_series(1, 60) AS s(value)";
 const UNIQUE: &str = "CREATE UNIQUE INDEX ON {t} (id)";
 const FIRST_TO_WARM: &str = "CALL zxq.migrate('{t}', 'warm', partition => '2024-01-01')";
 const SECOND_TO_COLD: &str = "CALL zxq.migrate('{t}', 'cold', partition => '2024-01-02')";
@@ -244,6 +247,8 @@ pub static KINDS: &[Kind] = &[
             "CALL zxq.migrate('{t}', 'cold', 'warm')",
         )
     },
+    sql("hot to warm together", "CALL", Moves, Warm, &[CREATE, MANY_DAYS], ALL_TO_WARM),
+    sql("warm to cold together", "CALL", Moves, Cold, &[CREATE, MANY_DAYS, ALL_TO_WARM], ALL_TO_COLD),
     sql(
         "cold to warm",
         "CALL",

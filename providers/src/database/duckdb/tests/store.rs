@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::ProviderError;
+use crate::{ProviderError, SegmentRows};
 
 const CHILD: &str = "ZXQ_TEST_OPEN_DUCKDB_FILE";
 
@@ -71,6 +71,37 @@ async fn writing_and_dropping_can_be_repeated() {
     // The schema is made again when it is needed again.
     fixture.write(&batch).await;
     assert_eq!(tables(&fixture.store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn small_segments_that_come_together_share_a_table() {
+    let fixture = Fixture::new();
+    let rows = |id: u64, rows: usize| SegmentRows {
+        id,
+        partition: PartitionKey::default(),
+        rows: vec![random_batch(id, rows, Floats::Finite)],
+    };
+    let job = JobId("job".to_owned());
+    let segments = (1..=3000).map(|id| rows(id, if id == 7 { 9000 } else { 1 })).collect();
+    let written = fixture.store.write_segments(&fixture.table, &job, segments).await.unwrap();
+    assert_eq!((written[0].location.as_str(), written[2].location.as_str()), ("trades_7.p1_job#0", "trades_7.p1_job#2"));
+    assert_eq!(written[6].location, "trades_7.s7_job", "a large one has its own");
+    assert_eq!(written[7].location, "trades_7.p1_job#6");
+    assert_eq!(tables(&fixture.store).await, ["trades_7.p1_job", "trades_7.s7_job"]);
+    let used = fixture.store.bytes_used().await.unwrap();
+    assert!(used < 16 << 20, "{used} bytes for 3,000 rows in segments of one");
+
+    // The table's own column of that name is another one.
+    let mut taken = fixture.table.as_ref().clone();
+    taken.id = 8;
+    taken.columns = vec![column("ZXQ_position", DataType::Int64)];
+    let one = |id: u64| {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![5]));
+        let batch = RecordBatch::try_new(taken.schema(), vec![column]).unwrap();
+        SegmentRows { id, partition: PartitionKey::default(), rows: vec![batch] }
+    };
+    let written = fixture.store.write_segments(&taken, &job, vec![one(1), one(2)]).await.unwrap();
+    assert_eq!(written[1].location, "trades_8.s2_job");
 }
 
 #[tokio::test]

@@ -27,6 +27,19 @@ pub struct BadRow {
     pub column: Option<String>,
     /// The value as it came, shortened; `None` where it was NULL or is not known.
     pub value: Option<String>,
+    /// The rule that the row breaks, where it is one of its table's.
+    pub broken: Option<BrokenRule>,
+}
+
+/// A rule of a table that a row does not keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// The table's name, behind that of its schema where it has one of its own.
+    pub table: String,
+    /// The column that must not be NULL.
+    pub column: Option<String>,
+    /// The constraint's name.
+    pub constraint: Option<String>,
 }
 
 /// One failure: its kind, a message that names the thing and the fix, and the cause; where it is one row's, also which.

@@ -80,7 +80,7 @@ pub use config::{
 };
 pub use constraints::{OnError, RejectedRow};
 pub use context::{CATALOG, PUBLIC};
-pub use error::{BadRow, EngineError, ErrorKind, LanguageError, Place, Result, Subject};
+pub use error::{BadRow, BrokenRule, EngineError, ErrorKind, LanguageError, Place, Result, Subject};
 pub use export::{ExportFormat, rows_in_parquet};
 pub use load::inputs::{LoadProgress, LoadSource};
 pub use load::{FileFormat, RowReader};

@@ -10,7 +10,8 @@
 //! - `aggregates`: which aggregates are ours: `exact_sum` (integers and decimals), and by `wrapped` DataFusion's with
 //!   another part: `frames` (doubles in windows that move), `moving_extremes` (frames of NULLs), `recomputed` (other windows that
 //!   move), `extremes` (doubles with NaN).
-//! - `mixed_numbers`: decimals beside doubles are doubles.
+//! - `gapped_frames`: windows whose frames may be empty between others.
+//! - `mixed_numbers`: decimals beside doubles are doubles; `reals`: what a real is compared with, and the sum of reals.
 //! - `recursion`: recursive queries keep their columns.
 //! - [`quotients`]: how many digits quotients and averages show; `quotient_texts` gives them to texts.
 //! - `checked_math`: `sqrt(-1)`, `ln(0)` and their like are errors.
@@ -32,6 +33,7 @@ pub mod day_ranges;
 pub(crate) mod exact_sum;
 pub(crate) mod extremes;
 pub(crate) mod frames;
+mod gapped_frames;
 pub mod guards;
 pub(crate) mod in_lists;
 mod joined_texts;
@@ -41,6 +43,7 @@ pub(crate) mod number_types;
 pub(crate) mod operators;
 pub(crate) mod quotient_texts;
 pub mod quotients;
+mod reals;
 mod recomputed;
 mod recursion;
 pub mod type_names;

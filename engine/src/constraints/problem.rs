@@ -4,7 +4,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use zxq_catalog::TableDef;
 
-use crate::error::{BadRow, ErrorKind};
+use crate::error::{BadRow, BrokenRule, ErrorKind};
 use crate::values::CastProblem;
 
 /// Longest value shown in a message, characters.
@@ -32,12 +32,22 @@ impl Problem {
                 let name = &def.columns[*column].name;
                 let is_null = original.column_by_name(name).is_none_or(|values| values.is_null(row));
                 let value = if is_null { None } else { shown_value(original, name, row) };
-                BadRow { number, column: Some(name.clone()), value }
+                BadRow { number, column: Some(name.clone()), value, broken: None }
             }
             Problem::Null { .. } | Problem::Check { .. } | Problem::Failed { .. } => {
-                BadRow { number, column: None, value: None }
+                BadRow { number, column: None, value: None, broken: self.broken(def) }
             }
         }
+    }
+
+    /// The table's rule that is broken, if it is one.
+    fn broken(&self, def: &TableDef) -> Option<BrokenRule> {
+        let (column, constraint) = match self {
+            Problem::Null { column } => (Some(def.columns.get(*column)?.name.clone()), None),
+            Problem::Check { check } => (None, Some(def.checks.get(*check)?.name.clone())),
+            Problem::Cast { .. } | Problem::Failed { .. } => return None,
+        };
+        Some(BrokenRule { table: def.name.clone(), column, constraint })
     }
 
     /// The kind of error, and a message in PostgreSQL's words. `original` holds the row as it came.

@@ -28,7 +28,7 @@ fn errors_of_the_language_come_through_datafusion_whole() {
 fn errors_that_streams_share_keep_what_they_know() {
     let shared = Arc::new(DataFusionError::from(of_the_language()));
     assert_eq!(message(DataFusionError::Shared(Arc::clone(&shared))), "no such day");
-    let bad_row = BadRow { number: 4, column: Some("day".to_owned()), value: None };
+    let bad_row = BadRow { number: 4, column: Some("day".to_owned()), value: None, broken: None };
     let ours = EngineError::from(of_the_language()).in_row(bad_row.clone());
     let shared = Arc::new(DataFusionError::from(ours));
     let error = EngineError::from(DataFusionError::Shared(Arc::clone(&shared)));

@@ -52,8 +52,12 @@ pub(crate) fn steps(moves: &[PlannedMove]) -> Vec<Step<'_>> {
             }
         }
     }
-    let split = |step: Step<'_>| if step.len() < LEAST_TOGETHER { step.chunks(1).map(<[_]>::to_vec).collect() } else { vec![step] };
-    steps.into_iter().flat_map(split).collect()
+    steps.into_iter().flat_map(worth_it).collect()
+}
+
+/// The step, or its moves on their own where they are few.
+fn worth_it(step: Step<'_>) -> Vec<Step<'_>> {
+    if step.len() < LEAST_TOGETHER { step.into_iter().map(|planned| vec![planned]).collect() } else { vec![step] }
 }
 
 fn is_small(planned: &PlannedMove) -> bool {

@@ -190,6 +190,10 @@ fn failed(error: &duckdb::Error) -> WireError {
     // The first line says it; the rest quotes the rewritten statement.
     let text = full.lines().next().unwrap_or_default();
     let (kind, message) = text.split_once(" Error: ").unwrap_or(("", text));
+    if let Some(column) = missing_column(message) {
+        let message = format!("column {column} does not exist");
+        return WireError::new(sqlstate::of(zxq_engine::ErrorKind::UndefinedColumn), message);
+    }
     let is_missing = message.contains("does not exist");
     let code = if message.starts_with("permission denied") {
         sqlstate::INSUFFICIENT_PRIVILEGE
@@ -205,8 +209,6 @@ fn failed(error: &duckdb::Error) -> WireError {
         sqlstate::UNDEFINED_OBJECT
     } else if message.contains("Function with name") {
         sqlstate::of(zxq_engine::ErrorKind::UndefinedFunction)
-    } else if message.contains("Referenced column") {
-        sqlstate::of(zxq_engine::ErrorKind::UndefinedColumn)
     } else {
         match kind {
             "Parser" => sqlstate::SYNTAX_ERROR,
@@ -217,4 +219,14 @@ fn failed(error: &duckdb::Error) -> WireError {
         }
     };
     WireError::new(code, message.to_owned())
+}
+
+/// The column that there is not, as PostgreSQL writes it: `c.relhasoids`, `"relhasoids"`.
+fn missing_column(message: &str) -> Option<String> {
+    let quoted: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
+    match quoted.as_slice() {
+        [table, column, ..] if message.contains("does not have a column named") => Some(format!("{table}.{column}")),
+        [column, ..] if message.starts_with("Referenced column") => Some(format!("\"{column}\"")),
+        _ => None,
+    }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use zxq_engine::catalog::{ColumnDef, KeyKind, Snapshot, TableDef, TableId, TableState, Tier};
 use zxq_engine::roles::ZXQ;
-use zxq_engine::sql::{SequenceFacts, columns_read, quoted_text, sequence_facts};
+use zxq_engine::sql::{SequenceFacts, columns_read, quoted_text, sequence_facts, sequences};
 
 use super::oids::Oids;
 use super::role_facts;
@@ -126,6 +126,14 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
         insert_table(&mut rows, &mut oids, oid, (table.as_ref(), &schemas), &kept);
         if let Some(sequence) = sequence_facts(&table.def) {
             insert_sequence(&mut rows, oid, &sequence, snapshot, &of_tables);
+        }
+        let numbered = |(place, column): (usize, &ColumnDef)| {
+            Some((place, sequences::of_default(column.default.as_deref()?)?))
+        };
+        for (place, sequence) in table.def.columns.iter().enumerate().filter_map(numbered) {
+            if snapshot.table(&sequence).is_none() {
+                insert_implied_sequence(&mut rows, &mut oids, oid, (&table.def, place), &sequence, &schemas, &kept);
+            }
         }
     }
     for view in views {
@@ -277,6 +285,46 @@ fn insert_sequence(
         null_or(sequence.last.map(|last| last.to_string())),
         null_or(owner.map(|(table, _)| table.to_string())),
         null_or(owner.map(|(_, column)| column.to_string())),
+    ];
+    rows.add("stored_sequences", &values);
+}
+
+/// The sequence of a column that is numbered by itself, which nobody has made.
+fn insert_implied_sequence(
+    rows: &mut Inserts,
+    oids: &mut Oids,
+    table: u32,
+    (def, place): (&TableDef, usize),
+    sequence: &str,
+    schemas: &BTreeMap<&str, u32>,
+    kept: &Kept,
+) {
+    let oid = oids.of(&format!("sequence {} {place}", def.id));
+    let (schema, name) = match sequence.split_once('.') {
+        Some((schema, name)) if schemas.contains_key(schema) => (schema, name),
+        _ => ("", sequence),
+    };
+    let schema = schemas.get(schema).copied().unwrap_or(PUBLIC_OID);
+    let head = [oid.to_string(), schema.to_string(), text(name), text("S")];
+    let rest = ["0", "0", "0", "NULL", "NULL"].map(str::to_owned);
+    let whose = [table.to_string(), kept.owner.to_string(), kept.acl.clone()];
+    rows.add("stored_relations", &[head.as_slice(), rest.as_slice(), whose.as_slice()].concat());
+    let (type_oid, most) = match def.columns.get(place).map(|column| &column.data_type) {
+        Some(DataType::Int16) => (21, i64::from(i16::MAX)),
+        Some(DataType::Int32) => (23, i64::from(i32::MAX)),
+        _ => (20, i64::MAX),
+    };
+    let values = [
+        oid.to_string(),
+        type_oid.to_string(),
+        "1".to_owned(),
+        "1".to_owned(),
+        most.to_string(),
+        "1".to_owned(),
+        "false".to_owned(),
+        "NULL".to_owned(),
+        table.to_string(),
+        (place + 1).to_string(),
     ];
     rows.add("stored_sequences", &values);
 }

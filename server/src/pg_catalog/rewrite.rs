@@ -200,6 +200,12 @@ impl<'a> Rewriter<'a> {
         self.tokens.get(at).is_some_and(|scanned| matches!(scanned.token.kind, TokenKind::Word | TokenKind::Quoted))
     }
 
+    /// The name, in quotes or not.
+    fn is_name_of(&self, at: usize, name: &str) -> bool {
+        self.is(at, name)
+            || self.tokens.get(at).is_some_and(|t| t.token.kind == TokenKind::Quoted && t.token.value() == name)
+    }
+
     fn is_text(&self, at: usize) -> bool {
         self.pieces.get(at).is_some_and(|piece| piece.starts_with('\'') && piece.ends_with('\'') && piece.len() > 1)
     }
@@ -244,15 +250,38 @@ impl<'a> Rewriter<'a> {
             _ => return Ok(()),
         };
         let pattern = last + 1;
-        if !self.is_text(pattern) {
-            return Err(WireError::unsupported("regular expressions on the catalog have to be literals"));
-        }
+        let end = match self.is_text(pattern) {
+            true => pattern,
+            false => self.operand_end(pattern).ok_or_else(|| {
+                WireError::unsupported("regular expressions on the catalog are literals, columns, calls or in brackets")
+            })?,
+        };
         let first = if negated && !self.is(at, "OPERATOR") { at - 1 } else { at };
         self.replace(first, last, if negated { "!~" } else { "~" });
         let raw = self.pieces[pattern].clone();
         let flags = if ignore_case { "(?i)" } else { "" };
-        self.pieces[pattern] = format!("'{flags}(?s:.*)(?:{})(?s:.*)'", &raw[1..raw.len() - 1]);
+        if self.is_text(pattern) {
+            self.pieces[pattern] = format!("'{flags}(?s:.*)(?:{})(?s:.*)'", &raw[1..raw.len() - 1]);
+        } else {
+            self.pieces[pattern] = format!("('{flags}(?s:.*)(?:' || ({raw}");
+            self.pieces[end].push_str(")::VARCHAR || ')(?s:.*)')");
+        }
         Ok(())
+    }
+
+    /// Where what begins here ends: something in brackets, a column, or a call.
+    fn operand_end(&self, at: usize) -> Option<usize> {
+        if self.symbol(at, "(") {
+            return self.close(at);
+        }
+        if !self.is_name(at) {
+            return None;
+        }
+        let mut end = at;
+        while self.symbol(end + 1, ".") && self.is_name(end + 2) {
+            end += 2;
+        }
+        if self.symbol(end + 1, "(") { self.close(end) } else { Some(end) }
     }
 
     /// Everything sorts by bytes: `COLLATE x` goes.

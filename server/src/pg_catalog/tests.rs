@@ -175,6 +175,7 @@ fn captured_statements_run() {
         include_str!("../../../sql/clients/drivers.sql"),
         include_str!("../../../sql/clients/pg_dump15.sql"),
         include_str!("../../../sql/clients/pgcli.sql"),
+        include_str!("../../../sql/clients/tools.sql"),
     ];
     let mut failures = Vec::new();
     for statement in captured.iter().flat_map(|text| crate::wire::lexer::split(text).unwrap()) {

@@ -2,7 +2,7 @@
 
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::PgWireBackendMessage;
-use zxq_engine::{EngineError, ErrorKind, LanguageError};
+use zxq_engine::{BrokenRule, EngineError, ErrorKind, LanguageError};
 
 use crate::sqlstate::{self, SqlState};
 
@@ -51,13 +51,24 @@ pub(crate) struct WireError {
     pub(crate) offset: Option<usize>,
     /// What was being done: `COPY t, line 3, column a: "x"`.
     pub(crate) context: Option<String>,
+    /// The rule of a table that a row breaks.
+    pub(crate) broken: Option<Box<BrokenRule>>,
 }
 
 impl WireError {
     /// An error with the given code.
     pub(crate) fn new(code: SqlState, message: impl Into<String>) -> Self {
         let message = message.into();
-        WireError { severity: Severity::Error, code, message, detail: None, hint: None, offset: None, context: None }
+        WireError {
+            severity: Severity::Error,
+            code,
+            message,
+            detail: None,
+            hint: None,
+            offset: None,
+            context: None,
+            broken: None,
+        }
     }
 
     /// The client broke the protocol.
@@ -162,6 +173,13 @@ impl WireError {
         info.where_context = self.context.clone();
         info.position =
             self.offset.and_then(|offset| query.get(..offset)).map(|before| (before.chars().count() + 1).to_string());
+        if let Some(broken) = &self.broken {
+            let (schema, table) = broken.table.split_once('.').unwrap_or(("public", &broken.table));
+            info.schema = Some(schema.to_owned());
+            info.table = Some(table.to_owned());
+            info.column = broken.column.clone();
+            info.constraint = broken.constraint.clone();
+        }
         match self.severity {
             Severity::Error | Severity::Fatal => PgWireBackendMessage::ErrorResponse(info.into()),
             Severity::Notice | Severity::Warning => PgWireBackendMessage::NoticeResponse(info.into()),
@@ -175,7 +193,8 @@ impl From<EngineError> for WireError {
             return ours.clone();
         }
         let hint = error.hint().map(str::to_owned);
-        WireError { hint, ..WireError::new(sqlstate::of(error.kind()), error.to_string()) }
+        let broken = error.bad_row().and_then(|row| row.broken.clone()).map(Box::new);
+        WireError { hint, broken, ..WireError::new(sqlstate::of(error.kind()), error.to_string()) }
     }
 }
 

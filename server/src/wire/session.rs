@@ -38,7 +38,7 @@ const MOST_PORTAL_BYTES: usize = 64 << 20;
 
 /// The setting that says whether the transaction only reads, and the one for those to come.
 pub(super) const READ_ONLY: &str = "transaction_read_only";
-const BY_DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
+pub(super) const BY_DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
 /// The setting that says which snapshots the statements of the transaction read.
 pub(super) const ISOLATION: &str = "transaction_isolation";
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
-/// The same rows, whose moments are labelled with the zone. The moments themselves stay.
+/// The same rows, whose moments are labelled with the zone, those in arrays and records too. The moments themselves stay.
 pub(crate) fn in_zone(stream: SendableRecordBatchStream, zone: &str) -> SendableRecordBatchStream {
-    if zone == "UTC" || !stream.schema().fields().iter().any(|field| is_moment(field)) {
+    if zone == "UTC" || !stream.schema().fields().iter().any(|field| has_moments(field.data_type())) {
         return stream;
     }
     let label: Arc<str> = zone.into();
@@ -21,32 +21,54 @@ pub(crate) fn in_zone(stream: SendableRecordBatchStream, zone: &str) -> Sendable
     Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
-fn is_moment(field: &Field) -> bool {
-    matches!(field.data_type(), DataType::Timestamp(TimeUnit::Microsecond, Some(_)))
+fn has_moments(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => true,
+        DataType::List(item) => has_moments(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_moments(field.data_type())),
+        _ => false,
+    }
+}
+
+fn labelled_field(field: &FieldRef, label: &Arc<str>) -> FieldRef {
+    if !has_moments(field.data_type()) {
+        return Arc::clone(field);
+    }
+    let data_type = match field.data_type() {
+        DataType::List(item) => DataType::List(labelled_field(item, label)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| labelled_field(field, label)).collect()),
+        _ => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(label))),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 fn labelled_schema(schema: &SchemaRef, label: &Arc<str>) -> SchemaRef {
-    let field = |field: &Arc<Field>| match is_moment(field) {
-        true => {
-            let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(label)));
-            Arc::new(field.as_ref().clone().with_data_type(data_type))
-        }
-        false => Arc::clone(field),
-    };
-    let fields: Vec<Arc<Field>> = schema.fields().iter().map(field).collect();
+    let fields: Vec<FieldRef> = schema.fields().iter().map(|field| labelled_field(field, label)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
-fn labelled(batch: &RecordBatch, schema: &SchemaRef, label: &Arc<str>) -> Result<RecordBatch, DataFusionError> {
-    let column = |array: &ArrayRef| -> ArrayRef {
-        match array.as_primitive_opt::<TimestampMicrosecondType>() {
-            Some(moments) if matches!(array.data_type(), DataType::Timestamp(_, Some(_))) => {
-                Arc::new(moments.clone().with_timezone(Arc::clone(label)))
-            }
-            _ => Arc::clone(array),
+fn labelled_array(array: &ArrayRef, label: &Arc<str>) -> Result<ArrayRef, DataFusionError> {
+    if !has_moments(array.data_type()) {
+        return Ok(Arc::clone(array));
+    }
+    Ok(match array.data_type() {
+        DataType::List(item) => {
+            let (_, offsets, values, nulls) = array.as_list::<i32>().clone().into_parts();
+            let values = labelled_array(&values, label)?;
+            Arc::new(ListArray::try_new(labelled_field(item, label), offsets, values, nulls)?)
         }
-    };
-    let columns = batch.columns().iter().map(column).collect();
+        DataType::Struct(_) => {
+            let (fields, columns, nulls) = array.as_struct().clone().into_parts();
+            let fields = fields.iter().map(|field| labelled_field(field, label)).collect();
+            let columns = columns.iter().map(|column| labelled_array(column, label)).collect::<Result<_, _>>()?;
+            Arc::new(StructArray::try_new(fields, columns, nulls)?)
+        }
+        _ => Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone(Arc::clone(label))),
+    })
+}
+
+fn labelled(batch: &RecordBatch, schema: &SchemaRef, label: &Arc<str>) -> Result<RecordBatch, DataFusionError> {
+    let columns = batch.columns().iter().map(|column| labelled_array(column, label)).collect::<Result<_, _>>()?;
     // Columns have the names that the client is told elsewhere.
     let given = batch.schema();
     let fields = schema.fields().iter().zip(given.fields()).map(|(ours, theirs)| {

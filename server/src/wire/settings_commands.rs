@@ -8,7 +8,7 @@ use pgwire::api::Type;
 use zxq_engine::sql::quoted_text;
 
 use super::error::WireError;
-use super::session::Session;
+use super::session::{BY_DEFAULT_READ_ONLY, ISOLATION, READ_ONLY, Session};
 use super::settings::search_path::schemas;
 use super::settings::{all, is_custom, known, unknown};
 use super::types::Column;
@@ -61,7 +61,13 @@ impl Session {
     /// 42704 for an unknown name.
     pub(crate) fn setting(&self, name: &str) -> Result<String, WireError> {
         if let Some(known) = known(name) {
-            return Ok(self.settings.get(known).to_owned());
+            // Outside of a block the next transaction's are asked for.
+            let name = match known.name {
+                ISOLATION if !self.in_block() => "default_transaction_isolation",
+                READ_ONLY if !self.in_block() => BY_DEFAULT_READ_ONLY,
+                name => name,
+            };
+            return Ok(self.settings.value(name).to_owned());
         }
         if let Some(value) = self.settings.custom(name) {
             return Ok(value.to_owned());

@@ -27,6 +27,7 @@ use crate::values::zone::Zone;
 pub(crate) use operators::TimesOperators;
 pub(crate) use rewrite::Times;
 pub use rewrite::rewrite;
+pub(crate) use rewrite::union;
 pub(crate) use simple::failed;
 
 /// Adds aggregates of intervals to a session, beside those that it has for other types.

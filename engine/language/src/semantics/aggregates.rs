@@ -11,8 +11,9 @@ use super::exact_sum::ExactSum;
 use super::number_types::Class;
 use super::operators::{converted, narrow};
 use super::recomputed::RECOMPUTED;
+use super::reals::SumOfReals;
 use super::wrapped::Wrapped;
-use super::zeros;
+use super::{gapped_frames, zeros};
 
 /// An aggregate of a query.
 pub(crate) fn aggregate(mut function: AggregateFunction, schema: &DFSchema) -> Result<Expr> {
@@ -55,7 +56,7 @@ pub(crate) fn window(mut function: WindowFunction, schema: &DFSchema) -> Result<
             function.fun = WindowFunctionDefinition::AggregateUDF(Wrapped::recomputed(func));
         }
     }
-    Ok(Expr::WindowFunction(Box::new(function)))
+    Ok(Expr::WindowFunction(Box::new(gapped_frames::kept_apart(function, schema)?)))
 }
 
 /// Constants among the arguments are integers, not bigints.
@@ -91,6 +92,7 @@ fn ours(
         _ if data_type == DataType::UInt64 => cast(arg, DataType::Decimal128(20, 0)),
         Some(Class::Integer(width)) if average || width == 64 => converted(arg, &DataType::Int64, schema)?,
         Some(Class::Decimal(_, _)) => arg,
+        Some(Class::Real) if !average => return Ok(Some(SumOfReals::over(func))),
         _ => return Ok(None),
     };
     if distinct {

@@ -17,8 +17,8 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
 use super::quotient_texts::QuotientTexts;
-use super::{aggregates, casts, checked_math, in_lists, mixed_numbers, operators, recursion, untyped_texts, zeros};
-use crate::functions::{decimals_beside_doubles, told_apart};
+use super::{aggregates, casts, checked_math, in_lists, mixed_numbers, operators, reals, recursion, untyped_texts, zeros};
+use crate::functions::{decimals_beside_doubles, times, told_apart};
 
 /// DataFusion's analyzer rules between ours.
 pub fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
@@ -39,9 +39,9 @@ impl AnalyzerRule for Semantics {
         "postgres_semantics"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let integers = !is_settled(&plan)?;
-        Ok(plan.transform_up_with_subqueries(|plan| node(plan, integers))?.data)
+        Ok(plan.transform_up_with_subqueries(|plan| node(plan, integers, config))?.data)
     }
 }
 
@@ -72,7 +72,7 @@ fn selected(expr: Expr) -> Expr {
 }
 
 /// `integers` says that constants in select lists and of `VALUES` are of type `integer`.
-fn node(plan: LogicalPlan, integers: bool) -> Result<Transformed<LogicalPlan>> {
+fn node(plan: LogicalPlan, integers: bool, config: &ConfigOptions) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
@@ -89,7 +89,7 @@ fn node(plan: LogicalPlan, integers: bool) -> Result<Transformed<LogicalPlan>> {
             Ok(Transformed::yes(under_its_name(expr, &names, &meant)?))
         })?
         .data;
-    let plan = mixed_numbers::union(zeros::keys(plan, &schema)?)?;
+    let plan = times::union(mixed_numbers::union(zeros::keys(plan, &schema)?)?, config)?;
     Ok(Transformed::yes(recursion::with_all_columns(plan)?.recompute_schema()?))
 }
 
@@ -176,12 +176,12 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let expr = untyped_texts::listed(expr, schema)?;
     let expr = decimals_beside_doubles::rewrite_one(expr, |part| type_of(part, schema))?.data;
     match expr {
-        Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
+        Expr::BinaryExpr(binary) => compared(operators::binary(binary, schema)?, schema),
         Expr::InList(list) => in_lists::constants_apart(list, |part| match part {
-            Expr::BinaryExpr(binary) => zeros::compared(operators::binary(binary, schema)?, schema),
-            other => zeros::compared(other, schema),
+            Expr::BinaryExpr(binary) => compared(operators::binary(binary, schema)?, schema),
+            other => compared(other, schema),
         }),
-        Expr::Between(_) => zeros::compared(expr, schema),
+        Expr::Between(_) => compared(expr, schema),
         Expr::Negative(inner) => operators::negative(*inner, schema),
         // DataFusion says of these that they are never NULL, and then that they may be.
         Expr::IsUnknown(inner) => Ok(Expr::IsNull(inner)),
@@ -203,4 +203,8 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::WindowFunction(function) => aggregates::window(*function, schema),
         other => Ok(other),
     }
+}
+
+fn compared(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    zeros::compared(reals::compared(expr, schema)?, schema)
 }

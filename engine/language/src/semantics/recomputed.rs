@@ -44,7 +44,7 @@ pub(super) const RECOMPUTED: [&str; 26] = [
 ];
 
 /// What makes an accumulator of an aggregate.
-struct Maker {
+pub(super) struct Maker {
     aggregate: Arc<AggregateUDF>,
     return_field: FieldRef,
     schema: Schema,
@@ -57,9 +57,39 @@ struct Maker {
     expr_fields: Vec<FieldRef>,
 }
 
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Maker").field("aggregate", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Maker {
+    pub(super) fn new(aggregate: &Arc<AggregateUDF>, args: &AccumulatorArgs<'_>) -> Self {
+        Maker {
+            aggregate: Arc::clone(aggregate),
+            return_field: Arc::clone(&args.return_field),
+            schema: args.schema.clone(),
+            ignore_nulls: args.ignore_nulls,
+            order_bys: args.order_bys.to_vec(),
+            is_reversed: args.is_reversed,
+            name: args.name.to_owned(),
+            is_distinct: args.is_distinct,
+            exprs: args.exprs.to_vec(),
+            expr_fields: args.expr_fields.to_vec(),
+        }
+    }
+
     fn make(&self) -> Result<Box<dyn Accumulator>> {
-        self.aggregate.accumulator(AccumulatorArgs {
+        self.aggregate.accumulator(self.args())
+    }
+
+    /// One that can take rows back, where the aggregate has such.
+    pub(super) fn make_sliding(&self) -> Result<Box<dyn Accumulator>> {
+        self.aggregate.create_sliding_accumulator(self.args())
+    }
+
+    fn args(&self) -> AccumulatorArgs<'_> {
+        AccumulatorArgs {
             return_field: Arc::clone(&self.return_field),
             schema: &self.schema,
             ignore_nulls: self.ignore_nulls,
@@ -69,7 +99,7 @@ impl Maker {
             is_distinct: self.is_distinct,
             exprs: &self.exprs,
             expr_fields: &self.expr_fields,
-        })
+        }
     }
 }
 
@@ -90,19 +120,7 @@ impl fmt::Debug for Recomputed {
 
 impl Recomputed {
     pub(super) fn new(aggregate: &Arc<AggregateUDF>, args: &AccumulatorArgs<'_>) -> Self {
-        let maker = Maker {
-            aggregate: Arc::clone(aggregate),
-            return_field: Arc::clone(&args.return_field),
-            schema: args.schema.clone(),
-            ignore_nulls: args.ignore_nulls,
-            order_bys: args.order_bys.to_vec(),
-            is_reversed: args.is_reversed,
-            name: args.name.to_owned(),
-            is_distinct: args.is_distinct,
-            exprs: args.exprs.to_vec(),
-            expr_fields: args.expr_fields.to_vec(),
-        };
-        Recomputed { maker, rows: VecDeque::new(), left: 0 }
+        Recomputed { maker: Maker::new(aggregate, args), rows: VecDeque::new(), left: 0 }
     }
 
     /// The arguments of all rows in the frame.

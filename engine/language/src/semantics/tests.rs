@@ -232,3 +232,57 @@ async fn filters_by_the_day_leave_the_order_of_times() {
         assert_eq!(value(&sql).await, Ok(first.to_owned()), "{condition}");
     }
 }
+
+#[tokio::test]
+async fn frames_that_are_empty_between_others_leave_nothing_behind() {
+    let rows = "(VALUES (1, 10), (2, 20), (10, 30), (11, 40), (20, 1), (21, 2)) AS t(x, v)";
+    for (aggregate, frame, at, expected) in [
+        ("sum(v)", "2 PRECEDING AND 1 PRECEDING", 2, "10"),
+        ("sum(v)", "2 PRECEDING AND 1 PRECEDING", 10, "NULL"),
+        ("sum(v)", "2 PRECEDING AND 1 PRECEDING", 11, "30"),
+        ("sum(v)", "2 PRECEDING AND 1 PRECEDING", 21, "1"),
+        ("count(*)", "2 PRECEDING AND 1 PRECEDING", 20, "0"),
+        ("count(*)", "9 PRECEDING AND 8 PRECEDING", 20, "1"),
+        ("count(*) FILTER (WHERE v > 35)", "9 PRECEDING AND 8 PRECEDING", 20, "0"),
+        ("count(*) FILTER (WHERE v > 35)", "9 PRECEDING AND 8 PRECEDING", 21, "0"),
+        ("max(v)", "1 FOLLOWING AND 2 FOLLOWING", 10, "40"),
+        ("max(v)", "1 FOLLOWING AND 2 FOLLOWING", 11, "NULL"),
+        ("avg(v::float8)", "1 FOLLOWING AND 2 FOLLOWING", 20, "2.0"),
+        ("string_agg(v::text, '+')", "20 PRECEDING AND 9 PRECEDING", 20, "10+20+30+40"),
+        ("string_agg(v::text, '+')", "9 PRECEDING AND 1 PRECEDING", 21, "1"),
+    ] {
+        let function = format!("{aggregate} OVER (ORDER BY x RANGE BETWEEN {frame})");
+        let sql = format!("SELECT s FROM (SELECT x, {function} AS s FROM {rows}) AS w WHERE x = {at}");
+        assert_eq!(value(&sql).await, Ok(expected.to_owned()), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn reals_are_compared_as_doubles() {
+    all_are(&[
+        ("0.1::real = 0.1", "false"),
+        ("0.5::real = 0.5", "true"),
+        ("16777216::real = 16777217", "false"),
+        ("16777216::real = 16777216", "true"),
+        ("0.3::real <= 0.3", "false"),
+        ("0.1::real IN (0.5, 0.1)", "false"),
+        ("0.5::real IN (0.5, 2)", "true"),
+        ("0.1::real BETWEEN 0.1 AND 1", "true"),
+        ("0.1::real IS DISTINCT FROM 0.1::float8", "true"),
+    ])
+    .await;
+    let rows = "(VALUES (0.1::real, 1), (0.2::real, 1)) AS t(r, k)";
+    for (sql, expected) in [
+        (format!("SELECT sum(r) FROM {rows}"), "0.3"),
+        (format!("SELECT sum(r) FROM {rows} GROUP BY k"), "0.3"),
+        (format!("SELECT sum(r) OVER () FROM {rows}"), "0.3"),
+        (format!("SELECT sum(DISTINCT r) FROM {rows}"), "0.3"),
+        (format!("SELECT max(s) FROM (SELECT sum(r) OVER (ORDER BY r ROWS 1 PRECEDING) AS s FROM {rows}) AS w"), "0.3"),
+        (format!("SELECT pg_typeof(sum(r)) FROM {rows}"), "real"),
+        (format!("SELECT pg_typeof(avg(r)) FROM {rows}"), "double precision"),
+        (format!("SELECT count(*) FROM {rows} WHERE r = 0.1"), "0"),
+        (format!("SELECT count(*) FROM {rows} WHERE r < 0.15"), "1"),
+    ] {
+        assert_eq!(value(&sql).await, Ok(expected.to_owned()), "{sql}");
+    }
+}

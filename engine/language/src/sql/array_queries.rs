@@ -108,6 +108,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::error::ErrorKind;
     use crate::sql::parse;
 
     fn rewritten(text: &str) -> String {
@@ -133,5 +134,19 @@ mod tests {
             rewritten("SELECT ARRAY(VALUES (1))"),
             "SELECT coalesce((SELECT array_agg(\"array value\") FROM (VALUES (1)) AS \"array rows\" (\"array value\")), ARRAY[])"
         );
+    }
+
+    #[test]
+    fn what_would_be_copied_again_and_again_is_refused() {
+        let nested = |times: usize| {
+            let text = format!("SELECT {}1{}", "array(SELECT 1 ORDER BY ".repeat(times), ")".repeat(times));
+            let mut statement = parse(&text).unwrap().remove(0).into_parsed();
+            budget::within(0, || {
+                rewrite(&mut statement);
+                Ok(())
+            })
+        };
+        assert_eq!(nested(30).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert!(nested(6).is_ok());
     }
 }

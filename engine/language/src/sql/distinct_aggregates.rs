@@ -92,6 +92,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::error::ErrorKind;
     use crate::sql::parse;
 
     #[test]
@@ -110,5 +111,19 @@ mod tests {
         {
             assert_eq!(rewritten(same), same);
         }
+    }
+
+    #[test]
+    fn what_would_be_copied_again_and_again_is_refused() {
+        let nested = |times: usize| {
+            let text = format!("SELECT {}1{}", "array_agg(DISTINCT ".repeat(times), ")".repeat(times));
+            let mut statement = parse(&text).unwrap().remove(0).into_parsed();
+            budget::within(0, || {
+                rewrite(&mut statement);
+                Ok(())
+            })
+        };
+        assert_eq!(nested(30).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert!(nested(6).is_ok());
     }
 }

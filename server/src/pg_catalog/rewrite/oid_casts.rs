@@ -14,10 +14,10 @@ impl Rewriter<'_> {
             return;
         }
         let mut name = at + 2;
-        if self.is(name, "pg_catalog") && self.symbol(name + 1, ".") {
+        if self.is_name_of(name, "pg_catalog") && self.symbol(name + 1, ".") {
             name += 2;
         }
-        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is(name, reg_type)) else { return };
+        let Some(reg_type) = REG_TYPES.iter().find(|reg_type| self.is_name_of(name, reg_type)) else { return };
         let function = match *reg_type {
             "regprocedure" => "regproc",
             other => other,
@@ -34,10 +34,12 @@ impl Rewriter<'_> {
             self.pieces[operand_end].push(')');
             return;
         }
-        let from_text = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
+        let is_written = self.is_text(first) && (first == operand_end || self.symbols(first + 1, ":", ":"));
+        // What is put together is a text, too.
+        let from_text = is_written || (first..operand_end).any(|i| self.symbols(i, "|", "|"));
         self.replace(at, name, "");
         if from_text {
-            let (read, end) = match self.is_shown(first, at, name) {
+            let (read, end) = match self.is_shown(first, at, name) || !is_written && !stays_number {
                 true => (format!("{function}_out({function}_in("), "))"),
                 false => (format!("{function}_in("), ")"),
             };

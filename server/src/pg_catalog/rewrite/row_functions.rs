@@ -17,6 +17,29 @@ impl Rewriter<'_> {
         let within_unnest = at >= 2 && self.symbol(at - 1, "(") && self.is(at - 2, "unnest");
         if scanned.clause == Clause::Select && self.symbol(at + 1, "(") && !within_unnest {
             self.pieces[at] = items.to_owned();
+        } else if self.symbol(at + 1, "(") && self.stands_in_from(at) {
+            self.series_in_from(at, items);
+        }
+    }
+
+    /// `FROM generate_series(1, array_upper(a, 1))`: arguments that are columns or queries go into a query of their own.
+    fn series_in_from(&mut self, at: usize, items: &str) {
+        const TIMES: [&str; 6] = ["timestamp", "timestamptz", "date", "interval", "now", "current_date"];
+        let Some(close) = self.close(at) else { return };
+        let arguments = at + 2..close;
+        let has_names = arguments.clone().any(|i| self.is_name(i));
+        let has_times = arguments.clone().any(|i| TIMES.iter().any(|word| self.is(i, word)));
+        if !has_names || has_times || self.is(close + 1, "WITH") {
+            return;
+        }
+        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
+        self.pieces[at] = items.to_owned();
+        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
+        self.pieces[close] = "))".to_owned();
+        let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
+        if !self.is_alias(alias) {
+            let name = self.value(at);
+            self.pieces[close].push_str(&format!(" AS {name}({name})"));
         }
     }
 
@@ -53,11 +76,20 @@ impl Rewriter<'_> {
         if commas.is_empty() {
             return;
         }
+        let mut end = "))".to_owned();
+        if self.is(close + 1, "WITH") && self.is(close + 2, "ORDINALITY") {
+            let starts = std::iter::once(at + 2).chain(commas.iter().map(|comma| comma + 1));
+            let ends = commas.iter().copied().chain([close]);
+            let lengths = starts.zip(ends).map(|(from, to)| format!("len({})", self.pieces[from..to].join(" ")));
+            let longest = lengths.collect::<Vec<_>>().join(", ");
+            end = format!("), unnest(range(1, greatest({longest}) + 1)))");
+            self.replace(close + 1, close + 2, "");
+        }
         self.pieces[at] = "(SELECT unnest".to_owned();
         for comma in commas {
             self.pieces[comma] = "), unnest(".to_owned();
         }
-        self.pieces[close] = "))".to_owned();
+        self.pieces[close] = end;
     }
 
     /// `SELECT unnest(a) AS x … GROUP BY x`: rows that are grouped by come from FROM, where DuckDB can group by them.

@@ -22,7 +22,9 @@ SELECT oid, name AS nspname, owner AS nspowner, acl AS nspacl FROM facts.schemas
 
 CREATE VIEW pgc.pg_class AS
 SELECT
-    r.oid, r.name AS relname, r.schema_oid AS relnamespace, 0::UINTEGER AS reltype, 0::UINTEGER AS reloftype,
+    r.oid, r.name AS relname, r.schema_oid AS relnamespace,
+    -- Rows of tables and views have a type, of which nothing more is told.
+    CASE r.kind WHEN 'S' THEN 0 ELSE r.oid::BIGINT + 1073741824 END::UINTEGER AS reltype, 0::UINTEGER AS reloftype,
     r.owner AS relowner, CASE r.kind WHEN 'r' THEN 2 ELSE 0 END::UINTEGER AS relam,
     CASE r.kind WHEN 'r' THEN r.oid ELSE 0 END::UINTEGER AS relfilenode, 0::UINTEGER AS reltablespace,
     -- There are no pages: DuckDB reads a table that has some by them. Rows are not estimated, as before an ANALYZE; how many

@@ -7,8 +7,13 @@ CREATE MACRO bare_name(text_) AS
     CASE WHEN regexp_matches(text_, '^".*"$') THEN replace(text_[2:-2], '""', '"') ELSE lower(text_) END;
 CREATE MACRO name_parts(text_) AS regexp_extract_all(text_, '"(?:[^"]|"")*"|[^."\s]+');
 -- A name in quotes is exact, another one is in lower case.
-CREATE MACRO folded_name(text_) AS
-    concat_ws('.', bare_name(name_parts(text_)[1]), bare_name(name_parts(text_)[2]), bare_name(name_parts(text_)[3]));
+-- That of the database before it goes.
+CREATE MACRO folded_name(text_) AS concat_ws('.',
+    CASE WHEN len(name_parts(text_)) < 3 THEN bare_name(name_parts(text_)[1]) END, bare_name(name_parts(text_)[2]),
+    bare_name(name_parts(text_)[3]));
+CREATE MACRO parse_ident
+    (text_) AS list_transform(name_parts(text_), lambda n_: bare_name(n_)),
+    (text_, strict_) AS list_transform(name_parts(text_), lambda n_: bare_name(n_));
 CREATE MACRO to_regclass(text_) AS coalesce(
     TRY_CAST(text_ AS UINTEGER),
     (SELECT arg_min(n_to_regclass.oid, n_to_regclass.rank) FROM facts.relation_names n_to_regclass WHERE n_to_regclass.name = folded_name(text_))
@@ -50,7 +55,7 @@ CREATE MACRO to_regtype(text_) AS (
         WHEN 'decimal' THEN 'numeric' WHEN 'character varying' THEN 'varchar' WHEN 'character' THEN 'bpchar'
         WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'timestamp without time zone' THEN 'timestamp'
         WHEN 'time without time zone' THEN 'time' WHEN 'time with time zone' THEN 'timetz'
-        ELSE bare_name(replace(text_, 'pg_catalog.', '')) END
+        ELSE bare_name(regexp_replace(text_, '^("pg_catalog"|pg_catalog)[.]', '')) END
 );
 CREATE MACRO regtype_in(text_) AS coalesce(to_regtype(text_), error('type "' || text_ || '" does not exist'))::UINTEGER;
 CREATE MACRO base_type_name(oid_, typmod_) AS CASE oid_
@@ -119,8 +124,11 @@ CREATE MACRO constraint_text(oid_) AS coalesce(
         || key_columns(y_constraint_text.index_oid) || ')'
     FROM facts.keys y_constraint_text WHERE y_constraint_text.oid = oid_ AND y_constraint_text.is_constraint)
 );
+-- An operator stands in brackets of its own unless it is to look pretty.
 CREATE MACRO pg_get_constraintdef
-    (oid_) AS constraint_text(oid_),
+    (oid_) AS CASE
+        WHEN regexp_full_match(constraint_text(oid_), 'CHECK \((\w+|\w+\([^()]*\)|"[^"]*")\)') THEN constraint_text(oid_)
+        ELSE regexp_replace(constraint_text(oid_), '^CHECK \((.*)\)$', 'CHECK ((\1))', 's') END,
     (oid_, pretty_) AS constraint_text(oid_);
 CREATE MACRO view_text(oid_) AS (SELECT r_view_text.definition FROM facts.relations r_view_text WHERE r_view_text.oid = oid_);
 CREATE MACRO pg_get_viewdef

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, InSubquery, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, WindowFunctionDefinition, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlanBuilder, Operator, ScalarUDF, WindowFunctionDefinition, lit,
+};
 
 use super::arithmetic::ZonedPlus;
 use super::convert::{RoundTime, TextToTime, TimeToText};
@@ -21,6 +23,10 @@ use crate::functions::text_beside_times::value_in;
 use crate::functions::timezone::Timezone;
 use crate::sql::depth;
 use crate::values::zone::Zone;
+
+mod unions;
+
+pub(crate) use unions::union;
 
 /// Rewrites expressions over times.
 #[derive(Debug)]
@@ -90,6 +96,7 @@ impl Rewriter<'_> {
                 Ok(Transformed::yes(call(plus.into(), operands)))
             }
             Expr::Between(_) | Expr::InList(_) => self.set(expr),
+            Expr::InSubquery(among) => self.among_rows(among),
             Expr::Case(_) => self.choices(expr),
             Expr::ScalarFunction(function) => self.function(function),
             Expr::AggregateFunction(AggregateFunction { func, mut params }) => {
@@ -113,6 +120,13 @@ impl Rewriter<'_> {
                     sort.expr = self.comparable(std::mem::take(&mut sort.expr));
                 }
                 params.partition_by = params.partition_by.into_iter().map(|expr| self.comparable(expr)).collect();
+                // What stands in for a missing row is of the value's type.
+                if matches!(fun.name(), "lead" | "lag")
+                    && let [value, _, default] = params.args.as_mut_slice()
+                    && let Some(of_value) = self.type_of(value).filter(|of_value| of_value.is_temporal())
+                {
+                    *default = self.converted(std::mem::take(default), &of_value)?;
+                }
                 let fun = match fun {
                     WindowFunctionDefinition::AggregateUDF(function) => {
                         let first = params.args.first().map(|arg| self.type_of(arg));
@@ -150,6 +164,30 @@ impl Rewriter<'_> {
             let next = children.next().unwrap_or(child);
             Ok(Transformed::yes(if intervals.get() { self.comparable(next) } else { next }))
         })
+    }
+
+    /// `time IN (SELECT …)`: both in one type.
+    fn among_rows(&self, among: InSubquery) -> Result<Transformed<Expr>> {
+        let InSubquery { expr, subquery, negated } = among;
+        let of_rows = subquery.subquery.schema().fields().first().map(|field| field.data_type().clone());
+        let common = match (self.type_of(&expr), &of_rows) {
+            (Some(of_expr), Some(of_rows)) if of_expr != *of_rows => in_common(of_expr, of_rows.clone()),
+            _ => None,
+        };
+        let (Some(common), Some(of_rows)) = (common, of_rows) else {
+            return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+        };
+        let expr = Box::new(self.converted(*expr, &common)?);
+        if of_rows == common {
+            return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+        }
+        let schema = subquery.subquery.schema();
+        let column = Expr::Column(Column::from(schema.qualified_field(0)));
+        let within = Rewriter { schema, zone: self.zone, zone_name: self.zone_name };
+        let converted = within.converted(column, &common)?;
+        let rows = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project([converted])?.build()?;
+        let subquery = subquery.with_plan(Arc::new(rows));
+        Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated })))
     }
 
     /// The results of a `CASE`, not its conditions.
@@ -199,10 +237,15 @@ impl Rewriter<'_> {
                 }
                 args
             }
-            "age" | "timestamp_difference" | "date_bin" | "to_timestamp" | "make_timestamptz"
-                if !self.zone.is_utc() =>
-            {
+            "age" | "timestamp_difference" | "to_timestamp" | "make_timestamptz" if !self.zone.is_utc() => {
                 return self.in_zone(ScalarFunction { func, args });
+            }
+            // The time, and where its buckets begin.
+            "date_bin" if args.len() == 3 && matches!(self.type_of(&args[1]), Some(DataType::Timestamp(..))) => {
+                let mut args = args;
+                let times = args.split_off(1);
+                args.extend(self.alike(times)?.data);
+                args
             }
             _ => return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))),
         };
@@ -325,14 +368,13 @@ impl Rewriter<'_> {
                 Some(DataType::Timestamp(_, _)) => return Ok(Transformed::no(exprs)),
                 _ => continue,
             };
-            common = Some(match (common, data_type) {
-                (None, data_type) => data_type,
-                (Some(a), b) if a == b => a,
-                (Some(DataType::Timestamp(unit, a)), DataType::Timestamp(_, b)) => DataType::Timestamp(unit, a.or(b)),
-                (Some(time @ DataType::Timestamp(_, _)), DataType::Date32)
-                | (Some(DataType::Date32), time @ DataType::Timestamp(_, _)) => time,
-                _ => return Ok(Transformed::no(exprs)),
-            });
+            common = match common {
+                None => Some(data_type),
+                Some(common) => match in_common(common, data_type) {
+                    Some(common) => Some(common),
+                    None => return Ok(Transformed::no(exprs)),
+                },
+            };
         }
         let Some(common) = common else { return Ok(Transformed::no(exprs)) };
         let converted = exprs.into_iter().map(|expr| match &expr {
@@ -343,6 +385,18 @@ impl Rewriter<'_> {
             },
         });
         Ok(Transformed::yes(converted.collect::<Result<_>>()?))
+    }
+}
+
+/// The type in which PostgreSQL compares times of two types, if it does.
+fn in_common(a: DataType, b: DataType) -> Option<DataType> {
+    match (a, b) {
+        (a, b) if a == b => Some(a),
+        (DataType::Timestamp(unit, a), DataType::Timestamp(_, b)) => Some(DataType::Timestamp(unit, a.or(b))),
+        (time @ DataType::Timestamp(_, _), DataType::Date32) | (DataType::Date32, time @ DataType::Timestamp(_, _)) => {
+            Some(time)
+        }
+        _ => None,
     }
 }
 

@@ -189,7 +189,7 @@ async fn fill(url: &str, then: &[&str], layout: &str) -> Result<()> {
          SELECT CAST(n * 7919 % 10000 + 1 AS INTEGER) AS key, \
          TIMESTAMPTZ '2024-01-01 00:00:00+00' + n * INTERVAL '1 second' AS ts, \
          CAST(n % 1000 AS NUMERIC(12,4)) AS price, CAST(n % 500 AS BIGINT) AS size \
-         FROM generate_series(1, {ROWS}) AS s(n)) rows"
+         FROM generate_series(CAST(1 AS BIGINT), {ROWS}) AS s(n)) rows"
     );
     client.batch_execute(&filled).await?;
     for sql in then {

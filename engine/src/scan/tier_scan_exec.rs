@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Formatter};
 use std::pin::Pin as StdPin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use arrow::datatypes::SchemaRef;
@@ -66,13 +66,32 @@ type Plan = Arc<dyn ExecutionPlan>;
 pub struct TierScanExec {
     input: Arc<dyn ExecutionPlan>,
     report: Arc<ScanReport>,
-    segments: Arc<Vec<Arc<Segment>>>,
+    /// Listed when they are asked for, where all of some tiers are read and only counted.
+    segments: Arc<OnceLock<Vec<Arc<Segment>>>>,
     statistics: Arc<Statistics>,
     exact: bool,
     pin: Arc<Pin>,
 }
 
 impl TierScanExec {
+    /// All rows of the tiers that the report says are read, which `input` gives without looking at their segments.
+    pub(crate) fn of_all(
+        input: Arc<dyn ExecutionPlan>,
+        report: ScanReport,
+        statistics: Statistics,
+        exact: bool,
+        pin: Arc<Pin>,
+    ) -> Self {
+        TierScanExec {
+            input,
+            report: Arc::new(report),
+            segments: Arc::default(),
+            statistics: Arc::new(statistics),
+            exact,
+            pin,
+        }
+    }
+
     pub(crate) fn new(
         input: Arc<dyn ExecutionPlan>,
         report: ScanReport,
@@ -81,14 +100,8 @@ impl TierScanExec {
         exact: bool,
         pin: Arc<Pin>,
     ) -> Self {
-        TierScanExec {
-            input,
-            report: Arc::new(report),
-            segments: Arc::new(segments),
-            statistics: Arc::new(statistics),
-            exact,
-            pin,
-        }
+        let all = Self::of_all(input, report, statistics, exact, pin);
+        TierScanExec { segments: Arc::new(OnceLock::from(segments)), ..all }
     }
 
     /// What is read.
@@ -103,7 +116,12 @@ impl TierScanExec {
 
     /// The segments read.
     pub(crate) fn segments(&self) -> &[Arc<Segment>] {
-        &self.segments
+        self.segments.get_or_init(|| {
+            let read = |tier: &Tier| self.report.segments[tier.index()].0 > 0;
+            let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(read).collect();
+            let table = self.pin.snapshot().table_by_id(self.report.table_id);
+            table.map(|table| table.read_set(&tiers)).unwrap_or_default()
+        })
     }
 
     /// True when every row of the segments read is a row of the answer: no filter is left to evaluate and no limit was

@@ -18,6 +18,7 @@ use zxq_catalog::{ColumnStats, Segment, TableDef, TableState, Tier};
 use zxq_providers::ScanRequest;
 use zxq_providers::stats::{Sums, statistics, statistics_from};
 
+use crate::scan::counted_rows_exec::CountedRowsExec;
 use crate::scan::kept_columns::{as_rows, uses_kept_columns};
 use crate::scan::scan_plan::{ScanPlan, is_partition_filter, plan_scan};
 use crate::scan::session_options::ZxqOptions;
@@ -118,6 +119,36 @@ fn statistics_of(
     statistics_from(&schema, read.iter().fold(Sums::default(), sums), projection, exact, column)
 }
 
+/// All rows of these tiers, of which nobody wants to know more than how many they are: no segment is looked at.
+fn counted(
+    table: &TableState,
+    tiers: &[Tier],
+    limit: Option<usize>,
+    state: &dyn Session,
+    pin: &Arc<Pin>,
+) -> TierScanExec {
+    let of = |tier: Tier| if tiers.contains(&tier) { Some(table.tier(tier)) } else { None };
+    let rows: [u64; 3] =
+        Tier::ALL.map(|tier| of(tier).map_or(0, |segments| segments.totals().owned_rows));
+    let all: u64 = rows.iter().sum();
+    let report = ScanReport {
+        table: table.def.name.clone(),
+        table_id: table.def.id,
+        epoch: pin.snapshot().epoch,
+        segments: Tier::ALL.map(|tier| (of(tier).map_or(0, |segments| segments.len()), 0)),
+        rows,
+        cold_format: ColdFormat::of(&table.def),
+        rows_left_out: table.row_count().saturating_sub(all),
+    };
+    if let Some(reports) = state.config().get_extension::<ScanReports>() {
+        reports.add(report.clone());
+    }
+    let all = usize::try_from(all).unwrap_or(usize::MAX);
+    let input = CountedRowsExec::new(limit.map_or(all, |limit| limit.min(all)));
+    let statistics = input.statistics();
+    TierScanExec::of_all(Arc::new(input), report, statistics, limit.is_none(), Arc::clone(pin))
+}
+
 #[async_trait]
 impl TableProvider for TieredTable {
     fn schema(&self) -> SchemaRef {
@@ -171,6 +202,9 @@ impl TableProvider for TieredTable {
         // Older plans may know fewer columns than the table has by now; positions stay the same.
         let table_schema = table.def.schema();
         let projection: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.def.columns.len()).collect());
+        if projection.is_empty() && filters.is_empty() && !table.has_replicas() {
+            return Ok(Arc::new(counted(table, &self.tiers(state), limit, state, &pin)));
+        }
         let mut plan = plan_scan(table, filters, &self.tiers(state), state.execution_props())?;
         let limit = if plan.exact { limit } else { None };
 

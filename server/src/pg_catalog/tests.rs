@@ -142,6 +142,25 @@ fn names_casts_and_operators_are_rewritten() {
             "SELECT attname FROM pgc.pg_class c JOIN pgc.pg_attribute a ON a.attrelid = c.oid WHERE relname LIKE 'x' \
              ORDER BY \"a\".attrelid, \"a\".attnum",
         ),
+        (
+            "SELECT s.r FROM pg_catalog.generate_series(0, array_upper(a, 1)) AS s(r), generate_subscripts(b, 1)",
+            "SELECT s.r FROM (SELECT series_items(0, array_upper(a, 1))) AS s(r), (SELECT subscript_items(b, 1)) AS \
+             generate_subscripts(generate_subscripts)",
+        ),
+        ("SELECT 1 FROM generate_series(1, 3) i", "SELECT 1 FROM generate_series(1, 3) i(i)"),
+        (
+            "SELECT key FROM unnest(a, b.c) WITH ORDINALITY k(key, option, place)",
+            "SELECT key FROM (SELECT unnest(a), unnest( b.c), ordinal_items(greatest(len(a), len(b . c))))  k(key, option, place)",
+        ),
+        (
+            "SELECT a ~ ('x' || b), a !~* c.d, a ~ lower(e)",
+            "SELECT a ~ ('(?s:.*)(?:' || (('x' || b))::VARCHAR || ')(?s:.*)'), a !~ ('(?i)(?s:.*)(?:' || (c.d)::VARCHAR || \
+             ')(?s:.*)'), a ~ ('(?s:.*)(?:' || (lower(e))::VARCHAR || ')(?s:.*)')",
+        ),
+        (
+            "SELECT (a || '.' || b)::\"regtype\" AS r, ('\"' || a || '\"')::regclass::oid",
+            "SELECT regtype_out(regtype_in((a || '.' || b))) AS r, regclass_in(('\"' || a || '\"'))::oid",
+        ),
         ("SELECT count(*) FROM pg_attribute", "SELECT count(*) FROM pgc.pg_attribute"),
         ("SELECT attname FROM pg_attribute LIMIT 1", "SELECT attname FROM pgc.pg_attribute LIMIT 1"),
         (

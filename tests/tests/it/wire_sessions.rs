@@ -247,3 +247,57 @@ async fn sessions_are_seen_at_work() {
     let own = "SELECT state FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     assert_eq!(column(&one, own).await.unwrap(), ["active"]);
 }
+
+/// An error says which rule of which table a row breaks, in fields that programs read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rule_that_a_row_breaks_is_named() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "CREATE SCHEMA desk; CREATE TABLE desk.bids (a INT NOT NULL, b INT, CONSTRAINT low CHECK (b > 0))").await;
+    for (sql, column, constraint) in [
+        ("INSERT INTO desk.bids VALUES (NULL, 1)", Some("a"), None),
+        ("INSERT INTO desk.bids SELECT 1, -1", None, Some("low")),
+        ("UPDATE desk.bids SET b = 0", None, Some("low")),
+    ] {
+        must(&client, "TRUNCATE desk.bids; INSERT INTO desk.bids VALUES (7, 7)").await;
+        let error = client.simple_query(sql).await.expect_err(sql);
+        let error = error.as_db_error().expect(sql);
+        assert_eq!((error.schema(), error.table()), (Some("desk"), Some("bids")), "{sql}");
+        assert_eq!((error.column(), error.constraint()), (column, constraint), "{sql}");
+    }
+    let error = client.simple_query("SELECT 1 / 0").await.expect_err("a quotient by zero");
+    assert_eq!(error.as_db_error().map(|error| error.table()), Some(None));
+}
+
+/// Outside of a transaction, what the next one will be like is shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_transaction_is_shown_as_it_will_be() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on").await;
+    for (setting, value) in [("transaction_isolation", "repeatable read"), ("transaction_read_only", "on")] {
+        assert_eq!(column(&client, &format!("SHOW {setting}")).await.unwrap(), [value]);
+    }
+    must(&client, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await;
+    assert_eq!(column(&client, "SHOW transaction_isolation").await.unwrap(), ["read committed"]);
+    assert_eq!(column(&client, "SHOW transaction_read_only").await.unwrap(), ["off"]);
+    must(&client, "COMMIT").await;
+    assert_eq!(column(&client, "SHOW transaction_isolation").await.unwrap(), ["repeatable read"]);
+}
+
+/// Moments in arrays and records are shown in the session's zone as others are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moments_in_arrays_and_records_are_local() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    must(&client, "SET TimeZone = 'America/New_York'; CREATE TABLE moments (id INT, ts TIMESTAMPTZ)").await;
+    must(&client, "INSERT INTO moments VALUES (1, '2024-03-10 06:30:00Z'), (2, '2024-03-10 07:30:00Z')").await;
+    assert_eq!(
+        column(&client, "SELECT array_agg(ts ORDER BY id) FROM moments").await.unwrap(),
+        ["{\"2024-03-10 01:30:00-05\",\"2024-03-10 03:30:00-04\"}"]
+    );
+    assert_eq!(
+        column(&client, "SELECT m FROM moments m ORDER BY id LIMIT 1").await.unwrap(),
+        ["(1,\"2024-03-10 01:30:00-05\")"]
+    );
+}

@@ -32,9 +32,8 @@ impl Rewriter<'_> {
         if !has_names || has_times || self.is(close + 1, "WITH") {
             return;
         }
-        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
-        self.pieces[at] = items.to_owned();
-        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
+        // A schema before it goes later.
+        self.pieces[at] = format!("(SELECT {items}");
         self.pieces[close] = "))".to_owned();
         let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
         if !self.is_alias(alias) {
@@ -47,8 +46,7 @@ impl Rewriter<'_> {
     pub(super) fn value_as_table(&mut self, at: usize) {
         let Some(close) = self.close(at) else { return };
         let alias = if self.is(close + 1, "AS") { close + 2 } else { close + 1 };
-        let first = if at >= 2 && self.symbol(at - 1, ".") { at - 2 } else { at };
-        self.pieces[first] = format!("(SELECT {}", self.pieces[first]);
+        self.pieces[at] = format!("(SELECT {}", self.pieces[at]);
         self.pieces[close].push(')');
         if self.is_alias(alias) {
             self.pieces[alias] = format!("{0}({0})", self.pieces[alias]);
@@ -82,7 +80,7 @@ impl Rewriter<'_> {
             let ends = commas.iter().copied().chain([close]);
             let lengths = starts.zip(ends).map(|(from, to)| format!("len({})", self.pieces[from..to].join(" ")));
             let longest = lengths.collect::<Vec<_>>().join(", ");
-            end = format!("), unnest(range(1, greatest({longest}) + 1)))");
+            end = format!("), ordinal_items(greatest({longest})))");
             self.replace(close + 1, close + 2, "");
         }
         self.pieces[at] = "(SELECT unnest".to_owned();

@@ -310,6 +310,7 @@ CREATE MACRO series_items
     (from_, to_) AS unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000) + 1)),
     (from_, to_, step_) AS
         unnest(range(from_::BIGINT, least(to_::BIGINT, from_::BIGINT + 100000 * step_::BIGINT) + 1, step_::BIGINT));
+CREATE MACRO ordinal_items(count_) AS unnest(range(1, count_ + 1));
 CREATE MACRO subscript_items(array_, dimension_) AS unnest(range(1, len(array_) + 1));
 
 -- Arrays.

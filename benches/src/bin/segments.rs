@@ -152,7 +152,9 @@ async fn warm(engine: &Arc<Engine>, data: &Path) -> Result<()> {
             median_ms(&mut times)
         );
         run_zxq(&session, &format!("CREATE TABLE cold_{each} {COLUMNS}")).await?;
-        let some = format!("INSERT INTO cold_{each} SELECT * FROM small_{each} WHERE day < DATE '1970-01-01' + {SMALL_TO_COLD}");
+        let some = format!(
+            "INSERT INTO cold_{each} SELECT * FROM small_{each} WHERE day < DATE '1970-01-01' + {SMALL_TO_COLD}"
+        );
         run_zxq(&session, &some).await?;
         run_zxq(&session, &format!("CALL zxq.migrate('cold_{each}', 'warm')")).await?;
         let started = Instant::now();

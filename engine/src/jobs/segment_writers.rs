@@ -147,7 +147,9 @@ impl Engine {
         self.job_places.note(job, table.id, to);
         let written = self.store(to).write_segments(table, job, rows).await?;
         let described = known.into_iter().zip(written);
-        Ok(described.map(|((id, partition, facts), written)| facts.segment(table, job, to, id, partition, written)).collect())
+        Ok(described
+            .map(|((id, partition, facts), written)| facts.segment(table, job, to, id, partition, written))
+            .collect())
     }
 }
 

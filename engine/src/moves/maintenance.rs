@@ -131,8 +131,9 @@ impl Engine {
                 Err(error) => {
                     done.tried += step.len();
                     done.failed += step.len();
-                    let pauses =
-                        step.iter().map(|planned| self.backoff.failed(planned.table, &planned.partition, self.now_us()));
+                    let pauses = step
+                        .iter()
+                        .map(|planned| self.backoff.failed(planned.table, &planned.partition, self.now_us()));
                     let pause = pauses.max().unwrap_or_default();
                     tracing::error!(%error, "a move failed; maintenance leaves it alone for {}", in_words(pause));
                     if error.kind() == ErrorKind::Unreachable {

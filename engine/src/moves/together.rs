@@ -115,12 +115,7 @@ impl Engine {
         self.end_move(&mut job, outcome, &partitions, &first.table_name, control).await
     }
 
-    async fn move_owners(
-        self: &Arc<Self>,
-        step: &[&PlannedMove],
-        job: &mut Job,
-        control: &JobControl,
-    ) -> Result<u64> {
+    async fn move_owners(self: &Arc<Self>, step: &[&PlannedMove], job: &mut Job, control: &JobControl) -> Result<u64> {
         let (seals, pin) = control.wait(self.seal_all(job.table, job.partitions.clone())).await?;
         // What is retired while it copies is kept by nobody: its own sources are retired by it alone.
         let snapshot = Arc::clone(pin.snapshot());

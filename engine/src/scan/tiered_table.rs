@@ -128,8 +128,7 @@ fn counted(
     pin: &Arc<Pin>,
 ) -> TierScanExec {
     let of = |tier: Tier| if tiers.contains(&tier) { Some(table.tier(tier)) } else { None };
-    let rows: [u64; 3] =
-        Tier::ALL.map(|tier| of(tier).map_or(0, |segments| segments.totals().owned_rows));
+    let rows: [u64; 3] = Tier::ALL.map(|tier| of(tier).map_or(0, |segments| segments.totals().owned_rows));
     let all: u64 = rows.iter().sum();
     let report = ScanReport {
         table: table.def.name.clone(),

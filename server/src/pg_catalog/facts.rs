@@ -127,9 +127,8 @@ pub(super) fn current(snapshot: &Snapshot, views: &[SystemView]) -> String {
         if let Some(sequence) = sequence_facts(&table.def) {
             insert_sequence(&mut rows, oid, &sequence, snapshot, &of_tables);
         }
-        let numbered = |(place, column): (usize, &ColumnDef)| {
-            Some((place, sequences::of_default(column.default.as_deref()?)?))
-        };
+        let numbered =
+            |(place, column): (usize, &ColumnDef)| Some((place, sequences::of_default(column.default.as_deref()?)?));
         for (place, sequence) in table.def.columns.iter().enumerate().filter_map(numbered) {
             if snapshot.table(&sequence).is_none() {
                 insert_implied_sequence(&mut rows, &mut oids, oid, (&table.def, place), &sequence, &schemas, &kept);

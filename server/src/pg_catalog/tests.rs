@@ -150,7 +150,7 @@ fn names_casts_and_operators_are_rewritten() {
         ("SELECT 1 FROM generate_series(1, 3) i", "SELECT 1 FROM generate_series(1, 3) i(i)"),
         (
             "SELECT key FROM unnest(a, b.c) WITH ORDINALITY k(key, option, place)",
-            "SELECT key FROM (SELECT unnest(a), unnest( b.c), ordinal_items(greatest(len(a), len(b . c))))  k(key, option, place)",
+            "SELECT key FROM (SELECT unnest(a), unnest( b.c), ordinal_items(greatest(len(a), len(b . c))))   k(key, option, place)",
         ),
         (
             "SELECT a ~ ('x' || b), a !~* c.d, a ~ lower(e)",

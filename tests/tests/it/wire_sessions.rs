@@ -253,7 +253,8 @@ async fn sessions_are_seen_at_work() {
 async fn the_rule_that_a_row_breaks_is_named() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    must(&client, "CREATE SCHEMA desk; CREATE TABLE desk.bids (a INT NOT NULL, b INT, CONSTRAINT low CHECK (b > 0))").await;
+    must(&client, "CREATE SCHEMA desk; CREATE TABLE desk.bids (a INT NOT NULL, b INT, CONSTRAINT low CHECK (b > 0))")
+        .await;
     for (sql, column, constraint) in [
         ("INSERT INTO desk.bids VALUES (NULL, 1)", Some("a"), None),
         ("INSERT INTO desk.bids SELECT 1, -1", None, Some("low")),
@@ -274,7 +275,8 @@ async fn the_rule_that_a_row_breaks_is_named() {
 async fn the_next_transaction_is_shown_as_it_will_be() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    must(&client, "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on").await;
+    must(&client, "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on")
+        .await;
     for (setting, value) in [("transaction_isolation", "repeatable read"), ("transaction_read_only", "on")] {
         assert_eq!(column(&client, &format!("SHOW {setting}")).await.unwrap(), [value]);
     }

@@ -54,6 +54,9 @@ pub(super) async fn partitions_that_are_leased_together_share_a_fence(kind: Stor
     assert!(newer > together);
     let fences = many.iter().map(|partition| (1, partition.clone(), together)).collect();
     let stale = Commit { base_epoch: 1, epoch: 2, fences, ..Commit::default() };
-    assert!(matches!(catalog.store.commit(&stale).await, Err(CatalogError::Fenced { .. })), "one of them was taken over");
+    assert!(
+        matches!(catalog.store.commit(&stale).await, Err(CatalogError::Fenced { .. })),
+        "one of them was taken over"
+    );
     assert!(matches!(catalog.store.lease_all(9, &many).await, Err(CatalogError::Conflict(_))));
 }

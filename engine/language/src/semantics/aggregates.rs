@@ -10,8 +10,8 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunction
 use super::exact_sum::ExactSum;
 use super::number_types::Class;
 use super::operators::{converted, narrow};
-use super::recomputed::RECOMPUTED;
 use super::reals::SumOfReals;
+use super::recomputed::RECOMPUTED;
 use super::wrapped::Wrapped;
 use super::{gapped_frames, zeros};
 

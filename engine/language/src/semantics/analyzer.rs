@@ -17,7 +17,9 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::arithmetic::type_of;
 use super::quotient_texts::QuotientTexts;
-use super::{aggregates, casts, checked_math, in_lists, mixed_numbers, operators, reals, recursion, untyped_texts, zeros};
+use super::{
+    aggregates, casts, checked_math, in_lists, mixed_numbers, operators, reals, recursion, untyped_texts, zeros,
+};
 use crate::functions::{decimals_beside_doubles, times, told_apart};
 
 /// DataFusion's analyzer rules between ours.

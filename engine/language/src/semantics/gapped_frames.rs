@@ -13,8 +13,8 @@ use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::function::{AccumulatorArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, ExprSchemable, PartitionEvaluator, Signature, Volatility, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, WindowUDF, WindowUDFImpl, cast, when,
+    Accumulator, AggregateUDF, ExprSchemable, PartitionEvaluator, Signature, Volatility, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, WindowUDF, WindowUDFImpl, cast, when,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -96,7 +96,9 @@ impl WindowUDFImpl for Gapped {
         // Constants as they are: some aggregates look at them. The rest comes as columns.
         let argument = |(at, given): (usize, &Arc<dyn PhysicalExpr>)| match given.is::<Literal>() {
             true => Arc::clone(given),
-            false => Arc::new(Column::new(fields.get(at).map_or("", |field| field.name()), at)) as Arc<dyn PhysicalExpr>,
+            false => {
+                Arc::new(Column::new(fields.get(at).map_or("", |field| field.name()), at)) as Arc<dyn PhysicalExpr>
+            }
         };
         let exprs: Vec<Arc<dyn PhysicalExpr>> = args.input_exprs().iter().enumerate().map(argument).collect();
         let return_field = self.aggregate.return_field(fields)?;

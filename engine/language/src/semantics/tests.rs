@@ -243,7 +243,7 @@ async fn frames_that_are_empty_between_others_leave_nothing_behind() {
         ("sum(v)", "2 PRECEDING AND 1 PRECEDING", 21, "1"),
         ("count(*)", "2 PRECEDING AND 1 PRECEDING", 20, "0"),
         ("count(*)", "9 PRECEDING AND 8 PRECEDING", 20, "1"),
-        ("count(*) FILTER (WHERE v > 35)", "9 PRECEDING AND 8 PRECEDING", 20, "0"),
+        ("count(*) FILTER (WHERE v > 35)", "9 PRECEDING AND 8 PRECEDING", 20, "1"),
         ("count(*) FILTER (WHERE v > 35)", "9 PRECEDING AND 8 PRECEDING", 21, "0"),
         ("max(v)", "1 FOLLOWING AND 2 FOLLOWING", 10, "40"),
         ("max(v)", "1 FOLLOWING AND 2 FOLLOWING", 11, "NULL"),

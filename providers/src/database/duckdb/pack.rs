@@ -52,7 +52,12 @@ pub(super) fn write_segments(
             continue;
         }
         let bytes = stored.bytes;
-        NewTable { schema: &schema, name: &name, columns: &columns }.write(database, connection, stored.batches, bytes)?;
+        NewTable { schema: &schema, name: &name, columns: &columns }.write(
+            database,
+            connection,
+            stored.batches,
+            bytes,
+        )?;
         *written = Some(WrittenSegment { location: names::location(&schema, &name), bytes });
     }
     let mut columns = columns;
@@ -123,8 +128,7 @@ pub(super) fn drop_segments(database: &DuckDbFile, connection: &Connection, segm
     connection.execute_batch("BEGIN TRANSACTION").map_err(error)?;
     for (pack, positions) in packed {
         let there = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?";
-        let found: i64 =
-            connection.query_row(there, [pack.schema, pack.table], |row| row.get(0)).map_err(error)?;
+        let found: i64 = connection.query_row(there, [pack.schema, pack.table], |row| row.get(0)).map_err(error)?;
         if found == 0 {
             continue;
         }

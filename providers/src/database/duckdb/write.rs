@@ -73,8 +73,7 @@ impl NewTable<'_> {
         let context = || format!("writing segment {}.{}", self.schema, self.name);
         connection.execute_batch("BEGIN TRANSACTION").map_err(|e| database.error(context(), e))?;
         let filled = self.fill(database, connection, rows);
-        let done =
-            filled.and_then(|()| connection.execute_batch("COMMIT").map_err(|e| database.error(context(), e)));
+        let done = filled.and_then(|()| connection.execute_batch("COMMIT").map_err(|e| database.error(context(), e)));
         if let Err(failed) = done {
             // A failed COMMIT has rolled back already: then this fails too, and there is nothing more to undo.
             if let Err(e) = connection.execute_batch("ROLLBACK") {

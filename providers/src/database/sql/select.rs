@@ -134,7 +134,8 @@ mod tests {
     fn neighbours_are_a_range_and_others_a_list() {
         assert_eq!(among(vec![7]), "\"zxq_position\" IN (7)");
         assert_eq!(among(vec![2, 0, 1, 1]), "\"zxq_position\" BETWEEN 0 AND 2");
-        let expected = "\"zxq_position\" BETWEEN 0 AND 1 OR \"zxq_position\" BETWEEN 8 AND 9 OR \"zxq_position\" IN (3, 5)";
+        let expected =
+            "\"zxq_position\" BETWEEN 0 AND 1 OR \"zxq_position\" BETWEEN 8 AND 9 OR \"zxq_position\" IN (3, 5)";
         assert_eq!(among(vec![9, 0, 1, 3, 5, 8]), expected);
     }
 }

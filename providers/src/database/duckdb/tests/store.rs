@@ -84,7 +84,10 @@ async fn small_segments_that_come_together_share_a_table() {
     let job = JobId("job".to_owned());
     let segments = (1..=3000).map(|id| rows(id, if id == 7 { 9000 } else { 1 })).collect();
     let written = fixture.store.write_segments(&fixture.table, &job, segments).await.unwrap();
-    assert_eq!((written[0].location.as_str(), written[2].location.as_str()), ("trades_7.p1_job#0", "trades_7.p1_job#2"));
+    assert_eq!(
+        (written[0].location.as_str(), written[2].location.as_str()),
+        ("trades_7.p1_job#0", "trades_7.p1_job#2")
+    );
     assert_eq!(written[6].location, "trades_7.s7_job", "a large one has its own");
     assert_eq!(written[7].location, "trades_7.p1_job#6");
     assert_eq!(tables(&fixture.store).await, ["trades_7.p1_job", "trades_7.s7_job"]);

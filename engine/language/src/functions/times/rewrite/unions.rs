@@ -14,7 +14,8 @@ use crate::functions::times::{session_zone, zone_name};
 pub(crate) fn union(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let LogicalPlan::Union(Union { inputs, schema }) = plan else { return Ok(plan) };
     let of_column = |at: usize| {
-        let of_input = |input: &Arc<LogicalPlan>| input.schema().fields().get(at).map(|field| field.data_type().clone());
+        let of_input =
+            |input: &Arc<LogicalPlan>| input.schema().fields().get(at).map(|field| field.data_type().clone());
         let mut types = inputs.iter().filter_map(of_input);
         let first = types.next().filter(DataType::is_temporal)?;
         types.try_fold(first, in_common)

@@ -126,20 +126,6 @@ pub(crate) fn among(mut positions: Vec<u32>) -> String {
     conditions.join(" OR ")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::among;
-
-    #[test]
-    fn neighbours_are_a_range_and_others_a_list() {
-        assert_eq!(among(vec![7]), "\"zxq_position\" IN (7)");
-        assert_eq!(among(vec![2, 0, 1, 1]), "\"zxq_position\" BETWEEN 0 AND 2");
-        let expected =
-            "\"zxq_position\" BETWEEN 0 AND 1 OR \"zxq_position\" BETWEEN 8 AND 9 OR \"zxq_position\" IN (3, 5)";
-        assert_eq!(among(vec![9, 0, 1, 3, 5, 8]), expected);
-    }
-}
-
 /// What a column holds in segments that are older than the column.
 fn default_sql(dialect: &dyn Dialect, column: &ColumnDef) -> Result<String> {
     let value = scalar::constant_default(column)?;
@@ -160,4 +146,18 @@ fn union(parts: &[String]) -> String {
     }
     let groups: Vec<String> = parts.chunks(GROUP).map(|g| format!("({})", g.join(" UNION ALL "))).collect();
     union(&groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::among;
+
+    #[test]
+    fn neighbours_are_a_range_and_others_a_list() {
+        assert_eq!(among(vec![7]), "\"zxq_position\" IN (7)");
+        assert_eq!(among(vec![2, 0, 1, 1]), "\"zxq_position\" BETWEEN 0 AND 2");
+        let expected =
+            "\"zxq_position\" BETWEEN 0 AND 1 OR \"zxq_position\" BETWEEN 8 AND 9 OR \"zxq_position\" IN (3, 5)";
+        assert_eq!(among(vec![9, 0, 1, 3, 5, 8]), expected);
+    }
 }

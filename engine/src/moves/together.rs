@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard};
-use zxq_catalog::{Change, Job, JobId, JobKind, PartitionKey, Segment, TableId, TableState, Tier};
+use zxq_catalog::{Change, Job, JobKind, PartitionKey, Segment, TableId, TableState, Tier};
 
 use crate::error::Result;
 use crate::jobs::caught::caught;
@@ -145,8 +145,7 @@ impl Engine {
         job.rows = copied.rows;
         self.publish_and_flip(job, changes, lineage, control).await?;
         drop(seals);
-        let id: JobId = job.id.clone();
-        self.take_out_of_log(&state.def, from, &id, &sources).await;
+        self.take_out_of_log(&state.def, from, &job.id, &sources).await;
         Ok(job.rows)
     }
 }

@@ -120,7 +120,7 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("default_tablespace", "", Values::Any, "No effect."),
     setting("default_text_search_config", "pg_catalog.simple", Values::Any, "No effect."),
     setting("default_transaction_deferrable", "off", Values::Bool, "No effect."),
-    setting("default_transaction_isolation", "read committed", LEVELS, "No effect: each statement commits by itself."),
+    setting("default_transaction_isolation", "read committed", LEVELS, "Isolation of transactions that name none."),
     reported("default_transaction_read_only", "off", Values::Bool, "Transactions only read unless they say otherwise."),
     setting("enable_hashjoin", "on", Values::Bool, "No effect."),
     setting("enable_mergejoin", "on", Values::Bool, "No effect."),
@@ -178,7 +178,7 @@ pub(crate) const KNOWN: &[Known] = &[
     setting("temp_buffers", "8MB", Values::Measured(Unit::Page, 100, 1073741823), "No effect."),
     reported("TimeZone", "UTC", Values::Zone, "Time zone of timestamps shown and read."),
     setting("transaction_deferrable", "off", Values::Bool, "No effect."),
-    setting("transaction_isolation", "read committed", LEVELS, "No effect: each statement reads one snapshot."),
+    setting("transaction_isolation", "read committed", LEVELS, "Isolation of the transaction."),
     setting("transaction_read_only", "off", Values::Bool, "The transaction only reads."),
     setting(
         "work_mem",
